@@ -1,0 +1,44 @@
+"""Which library an array belongs to, so that one piece of code serves the CPU and the GPU."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Array: TypeAlias = Any
+"""A ``numpy.ndarray`` or a ``cupy.ndarray``; CuPy ships no types, so none are stated."""
+
+
+def is_cuda(array: Array) -> bool:
+    """Tell whether `array` is a CuPy array, without importing CuPy."""
+    cupy = sys.modules.get("cupy")
+    return cupy is not None and isinstance(array, cupy.ndarray)
+
+
+def array_module(array: Array) -> ModuleType:
+    """Return ``cupy`` for a CuPy array, ``numpy`` for a NumPy one.
+
+    Raises
+    ------
+    TypeError
+        If `array` is neither.
+    """
+    if is_cuda(array):
+        return sys.modules["cupy"]
+    if isinstance(array, np.ndarray):
+        return np
+    raise TypeError(f"expected a numpy or cupy array, got {type(array).__name__}")
+
+
+def fft_module(array: Array) -> ModuleType:
+    """Return ``cupyx.scipy.fft`` or ``scipy.fft``, whichever transforms `array` where it lies."""
+    if is_cuda(array):
+        import cupyx.scipy.fft as cuda_fft
+
+        return cuda_fft  # type: ignore[no-any-return]
+    import scipy.fft as cpu_fft
+
+    return cpu_fft  # type: ignore[no-any-return]
