@@ -1,0 +1,55 @@
+"""Deblur photographs: ``runtime.deblur(image)``.
+
+The public face. Names load on first use, so that importing the package costs next to nothing,
+touches no device, and is safe before a fork.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runtime import errors
+    from runtime.api import Deblurrer, Restoration, deblur, deconvolve
+    from runtime.bundle import Bundle, list_models, load_model
+    from runtime.diagnosis import diagnose
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Bundle",
+    "Deblurrer",
+    "Restoration",
+    "deblur",
+    "deconvolve",
+    "diagnose",
+    "errors",
+    "list_models",
+    "load_model",
+]
+
+_HOME = {
+    "Bundle": "runtime.bundle",
+    "Deblurrer": "runtime.api",
+    "Restoration": "runtime.api",
+    "deblur": "runtime.api",
+    "deconvolve": "runtime.api",
+    "diagnose": "runtime.diagnosis",
+    "list_models": "runtime.bundle",
+    "load_model": "runtime.bundle",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return import_module("runtime.errors")
+    if name in _HOME:
+        value = getattr(import_module(_HOME[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
