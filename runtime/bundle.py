@@ -110,7 +110,7 @@ class Bundle:
         """
         if name not in self.parts:
             have = ", ".join(self.parts) or "none"
-            raise InvalidModel(f"{self.path}: no part named {name!r} (it has: {have}); export the model again")
+            raise InvalidModel(f"{self.path}: no part named {name!r} (it has: {have}); export it again")
         return self.parts[name]
 
     def load_constants(self, name: str) -> dict[str, npt.NDArray[Any]]:
@@ -207,14 +207,14 @@ def _find(name_or_path: str | os.PathLike[str]) -> Bundle:
     if (path / MANIFEST).is_file():
         return _read(path)
     if path.is_dir() and path.parts[:-1]:
-        raise ModelNotFound(f"{path}: the folder holds no {MANIFEST}; export a model there with python -m export onnx")
+        raise ModelNotFound(f"{path}: holds no {MANIFEST}; export a model there with python -m export onnx")
     models = list_models()
     wanted = str(name_or_path)
     for bundle in (*(m for m in models if m.name == wanted), *(m for m in models if m.method == wanted)):
         return bundle
     have = ", ".join(sorted({m.name for m in models})) or "none"
     places = " or ".join(str(p) for p in _search_path())
-    raise ModelNotFound(f"no model named {wanted!r} (there is: {have}); give the path of a bundle or put it in {places}")
+    raise ModelNotFound(f"no model named {wanted!r} (there is: {have}); give a path, or put it in {places}")
 
 
 def _read(folder: Path) -> Bundle:
@@ -222,7 +222,7 @@ def _read(folder: Path) -> Bundle:
     try:
         content = json.loads(manifest.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
-        raise InvalidModel(f"{manifest}: cannot be read ({error}); copy or export the bundle again") from error
+        raise InvalidModel(f"{manifest}: cannot be read ({error}); copy the bundle again") from error
     return _parse(content, folder)
 
 
@@ -230,7 +230,7 @@ def _parse(content: Any, folder: Path) -> Bundle:
     where = folder / MANIFEST
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else None
-        raise InvalidModel(f"{where}: bundle format {found!r}, this version reads {FORMAT}; export the model again")
+        raise InvalidModel(f"{where}: format {found!r}, but this version reads {FORMAT}; export it again")
     try:
         files = {str(name): str(digest) for name, digest in content["files"].items()}
         patch = content.get("patch")
@@ -247,7 +247,8 @@ def _parse(content: Any, folder: Path) -> Bundle:
                 for name, part in content.get("parts", {}).items()
             },
             constants={
-                name: _listed(file, folder, files, where) for name, file in content.get("constants", {}).items()
+                name: _listed(file, folder, files, where)
+                for name, file in content.get("constants", {}).items()
             },
             patch=_parse_patch(patch, where) if patch else None,
             values=dict(content.get("values", {})),
@@ -262,7 +263,7 @@ def _parse_part(name: str, part: Mapping[str, Any], folder: Path, files: Iterabl
     graphs = {precision: _listed(file, folder, files, where) for precision, file in part["graphs"].items()}
     unknown = set(graphs) - set(PRECISIONS)
     if unknown or not graphs:
-        raise InvalidModel(f"{where}: part {name!r} has graphs for {sorted(graphs)}, expected some of {PRECISIONS}")
+        raise InvalidModel(f"{where}: part {name!r} has graphs for {sorted(graphs)}, not for {PRECISIONS}")
     return Part(
         name=name,
         graphs=graphs,
@@ -282,7 +283,7 @@ def _parse_patch(patch: Mapping[str, Any], where: Path) -> PatchGeometry:
     geometry = PatchGeometry(int(patch["size"]), int(patch["core"]), int(patch["stride"]))
     if not 1 <= geometry.stride <= geometry.core <= geometry.size or (geometry.size - geometry.core) % 2:
         raise InvalidModel(
-            f"{where}: patch {geometry.size}, core {geometry.core}, stride {geometry.stride} do not fit together: "
+            f"{where}: patch {geometry.size}, core {geometry.core}, stride {geometry.stride} do not fit: "
             "needed are 1 <= stride <= core <= size and an even margin; export the model again"
         )
     return geometry
@@ -298,11 +299,11 @@ def _check_files(bundle: Bundle) -> None:
     for name, digest in bundle.files.items():
         file = bundle.path / name
         if Path(name).name != name:
-            raise InvalidModel(f"{bundle.path / MANIFEST}: file {name!r} lies outside the bundle; export the model again")
+            raise InvalidModel(f"{bundle.path / MANIFEST}: {name!r} lies outside the bundle; export it again")
         if not file.is_file():
             raise InvalidModel(f"{file}: missing; copy or export the bundle again")
         if _sha256(file) != digest:
-            raise InvalidModel(f"{file}: SHA-256 does not match {MANIFEST}: altered or damaged; copy the bundle again")
+            raise InvalidModel(f"{file}: altered or damaged (wrong SHA-256); copy the bundle again")
 
 
 def _sha256(file: Path) -> str:
