@@ -1,0 +1,94 @@
+"""What every public face does first: check its arrays, then pick the module that works where they lie."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from kernels.arrays import Array, array_module, is_cuda
+
+
+def implementation(family: str, *arrays: Array) -> Any:
+    """Return the module that implements `family` where `arrays` lie.
+
+    Parameters
+    ----------
+    family
+        Name of the operation family, such as ``"patches"``.
+    *arrays
+        The arrays of one call; ``None`` stands for one that the call will allocate.
+
+    Returns
+    -------
+    module
+        ``kernels.cpu.<family>`` or ``kernels.cuda.<family>``, imported on first use.
+
+    Raises
+    ------
+    TypeError
+        If an argument is no array, or NumPy and CuPy arrays are mixed.
+    ValueError
+        If a CuPy array lies on another device than the current one.
+    """
+    given = [array for array in arrays if array is not None]
+    if len({array_module(array) for array in given}) > 1:
+        raise TypeError("numpy and cupy arrays in one call: move all of them to one device first")
+    if not is_cuda(given[0]):
+        return import_module(f"kernels.cpu.{family}")
+    current = array_module(given[0]).cuda.Device().id
+    for array in given:
+        if array.device.id != current:
+            raise ValueError(
+                f"an array lies on CUDA device {array.device.id}, but device {current} is current: "
+                "call inside `with array.device:`, with all arrays on that device"
+            )
+    return import_module(f"kernels.cuda.{family}")
+
+
+def check_array(name: str, array: Array, shape: tuple[int | None, ...]) -> None:
+    """Raise unless `array` is C-contiguous float32 of `shape`, in which ``None`` fits any length.
+
+    Raises
+    ------
+    TypeError
+        If `array` is no NumPy or CuPy array, or not float32.
+    ValueError
+        If its shape is another, or its memory layout is not C-contiguous.
+    """
+    array_module(array)
+    if array.dtype != np.float32:
+        raise TypeError(f"{name} must be float32, got {array.dtype}: convert it with astype")
+    fits = array.ndim == len(shape) and all(
+        want is None or have == want for have, want in zip(array.shape, shape, strict=True)
+    )
+    if not fits:
+        wanted = ", ".join("any" if want is None else str(want) for want in shape)
+        raise ValueError(f"{name} must have shape ({wanted}), got {tuple(array.shape)}")
+    if not array.flags.c_contiguous:
+        raise ValueError(f"{name} must be C-contiguous: use ascontiguousarray")
+
+
+def check_output(name: str, array: Array, shape: tuple[int | None, ...]) -> None:
+    """Raise as `check_array` does, and a ValueError for a read-only array."""
+    check_array(name, array, shape)
+    if not is_cuda(array) and not array.flags.writeable:
+        raise ValueError(f"{name} is read-only: pass an array that can be written, such as a copy")
+
+
+def check_size(name: str, value: int) -> int:
+    """Return `value` as an int of at least 1.
+
+    Raises
+    ------
+    TypeError
+        If `value` is no integer.
+    ValueError
+        If it is below 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+    return int(value)

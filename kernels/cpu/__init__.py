@@ -1,0 +1,1 @@
+"""The operations on NumPy arrays in Numba. Called through `kernels.<family>`, which checks the arguments."""

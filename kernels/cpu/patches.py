@@ -1,0 +1,79 @@
+"""`kernels.patches` for NumPy arrays; that module documents the functions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numba
+import numpy as np
+
+from kernels.arrays import Array
+from kernels.cpu._threads import run_in_slices
+
+if TYPE_CHECKING:
+    from kernels.patches import PatchGrid
+
+
+def extract_patches(
+    image: Array, grid: PatchGrid, start: int, stop: int, out: Array | None = None
+) -> Array:
+    """Copy patch after patch; only those that cross the border read their columns through a table."""
+    if out is None:
+        out = np.empty((stop - start, grid.patch, grid.patch), np.float32)
+    sources = grid.source_rows(), grid.source_cols()
+    run_in_slices(_extract, stop - start, image, out, *sources, start, grid.cols, grid.stride)
+    return out
+
+
+def overlap_add(cores: Array, grid: PatchGrid, start: int, out: Array) -> Array:
+    """Add into the output rows that the cores touch, split into bands of rows, one per thread."""
+    if len(cores) == 0:
+        return out
+    first_row, last_row = start // grid.cols, (start + len(cores) - 1) // grid.cols
+    first = max(0, grid.top + first_row * grid.stride)
+    last = min(grid.height, grid.top + last_row * grid.stride + grid.core)
+    weights = grid.row_weights(), grid.col_weights()
+    run_in_slices(
+        _overlap_add, last - first, first, cores, out, *weights, start, grid.top, grid.left, grid.stride
+    )
+    return out
+
+
+@numba.njit(nogil=True, cache=True)
+def _extract(first, last, image, out, source_rows, source_cols, start, cols, stride):  # type: ignore[no-untyped-def]
+    size = out.shape[1]
+    for index in range(first, last):
+        row, col = divmod(start + index, cols)
+        x = col * stride
+        left = source_cols[x]
+        inside = source_cols[x + size - 1] - left == size - 1
+        for m in range(size):
+            source = image[source_rows[row * stride + m]]
+            if inside:
+                for n in range(size):
+                    out[index, m, n] = source[left + n]
+            else:
+                for n in range(size):
+                    out[index, m, n] = source[source_cols[x + n]]
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+def _overlap_add(  # type: ignore[no-untyped-def]
+    first, last, origin, cores, out, row_weights, col_weights, start, top, left, stride
+):
+    """Add to the output rows `origin + first` to `origin + last - 1`.
+
+    Patch after patch rather than pixel after pixel: the cores stream through once while the band of output rows
+    stays in cache, and every pixel still gathers its cores in the order of their numbers.
+    """
+    cols, core = col_weights.shape
+    width = out.shape[1]
+    for index in range(cores.shape[0]):
+        row, col = divmod(start + index, cols)
+        y, x = top + row * stride, left + col * stride
+        first_n, last_n = max(0, -x), min(core, width - x)
+        for m in range(max(0, origin + first - y), min(core, origin + last - y)):
+            weight = row_weights[row, m]
+            target = out[y + m]
+            for n in range(first_n, last_n):
+                target[x + n] += weight * col_weights[col, n] * cores[index, m, n]

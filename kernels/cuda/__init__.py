@@ -1,0 +1,1 @@
+"""The operations on CuPy arrays in CUDA. Called through `kernels.<family>`, which checks the arguments."""

@@ -1,0 +1,212 @@
+"""Overlapping patches: cut them out of an image, and blend their restored cores into one.
+
+The image is covered by square cores of `core` pixels, `stride` pixels apart; each is restored from the larger
+patch around it, and overlapping cores are averaged under a Hann window (Chakrabarti 2016, section 3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels._dispatch import check_array, check_output, check_size, implementation
+from kernels.arrays import Array
+
+
+@dataclass(frozen=True)
+class PatchGrid:
+    """The places of all patches of one image, numbered row by row.
+
+    Parameters
+    ----------
+    height, width
+        Size of the image in pixels, each at least 1.
+    patch
+        Side of a patch in pixels.
+    core
+        Side of the square in the patch's middle that is restored from it, at most `patch`.
+    stride
+        Distance from one core to the next in pixels, from 1 to `core`.
+
+    Raises
+    ------
+    TypeError
+        If a parameter is no integer.
+    ValueError
+        If a parameter is below 1, the core is larger than the patch, or the stride than the core.
+    """
+
+    height: int
+    width: int
+    patch: int
+    core: int
+    stride: int
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            object.__setattr__(self, field.name, check_size(field.name, getattr(self, field.name)))
+        if self.core > self.patch:
+            raise ValueError(f"core {self.core} exceeds patch {self.patch}: make the patch at least as large")
+        if self.stride > self.core:
+            raise ValueError(
+                f"stride {self.stride} leaves gaps between cores of {self.core} pixels: "
+                f"choose a stride from 1 to {self.core}"
+            )
+
+    def __len__(self) -> int:
+        """Number of patches."""
+        return self.rows * self.cols
+
+    @property
+    def rows(self) -> int:
+        """Number of patches from top to bottom."""
+        return _axis_count(self.height, self.core, self.stride)
+
+    @property
+    def cols(self) -> int:
+        """Number of patches from left to right."""
+        return _axis_count(self.width, self.core, self.stride)
+
+    @property
+    def margin(self) -> int:
+        """Pixels of a patch above its core, and left of it."""
+        return (self.patch - self.core) // 2
+
+    @property
+    def top(self) -> int:
+        """Image row where the first core starts, 0 or negative: the grid overhangs the image equally."""
+        return -((self.core + (self.rows - 1) * self.stride - self.height) // 2)
+
+    @property
+    def left(self) -> int:
+        """Image column where the first core starts, 0 or negative."""
+        return -((self.core + (self.cols - 1) * self.stride - self.width) // 2)
+
+    def row_weights(self) -> npt.NDArray[np.float32]:
+        """Weight of each pixel row of each row of cores: float32 ``(rows, core)``, read-only.
+
+        The half-sample Hann window ``sin^2(pi (n + 1/2) / core)``, which is nowhere zero, divided by the sum of
+        the windows of the whole grid at that pixel row.
+        """
+        return _axis_weights(self.rows, self.core, self.stride)
+
+    def col_weights(self) -> npt.NDArray[np.float32]:
+        """Weight of each pixel column of each column of cores, ``(cols, core)``; see `row_weights`."""
+        return _axis_weights(self.cols, self.core, self.stride)
+
+    def source_rows(self) -> npt.NDArray[np.int32]:
+        """Image row that each pixel row of the grid shows: int32 ``((rows - 1) * stride + patch,)``, read-only.
+
+        Entry 0 is the first row of the first patch, ``top - margin``. Rows beyond the border mirror the image
+        about the edge of its last pixel, as often as need be.
+        """
+        return _mirrored(self.top - self.margin, (self.rows - 1) * self.stride + self.patch, self.height)
+
+    def source_cols(self) -> npt.NDArray[np.int32]:
+        """Image column that each pixel column of the grid shows; see `source_rows`."""
+        return _mirrored(self.left - self.margin, (self.cols - 1) * self.stride + self.patch, self.width)
+
+
+def extract_patches(
+    image: Array, grid: PatchGrid, start: int, stop: int, out: Array | None = None
+) -> Array:
+    """Cut the patches `start` to `stop - 1` of `grid` out of an image.
+
+    Beyond the border the image is mirrored about the edge of its last pixel (half-sample symmetric), any number
+    of times, so that an image of one pixel works.
+
+    Parameters
+    ----------
+    image
+        float32 ``(H, W)`` of the grid's size, C-contiguous, NumPy or CuPy.
+    grid
+        Where the patches lie.
+    start, stop
+        Range of patch numbers, ``0 <= start <= stop <= len(grid)``.
+    out
+        float32 ``(stop - start, patch, patch)`` to write to, where `image` lies; allocated if ``None``.
+
+    Returns
+    -------
+    patches
+        float32 ``(stop - start, patch, patch)``; `out` if it was given.
+
+    Raises
+    ------
+    TypeError
+        If an array is not float32, or the arrays are not all NumPy or all CuPy.
+    ValueError
+        If a shape or the range does not fit the grid, or an array is not contiguous.
+    """
+    check_array("image", image, (grid.height, grid.width))
+    _check_range(grid, start, stop)
+    if out is not None:
+        check_output("out", out, (stop - start, grid.patch, grid.patch))
+    return implementation("patches", image, out).extract_patches(image, grid, start, stop, out)
+
+
+def overlap_add(cores: Array, grid: PatchGrid, start: int, out: Array) -> Array:
+    """Add the restored cores of the patches `start`, `start + 1`, ... into an image, each under its window.
+
+    The weights are those of `PatchGrid.row_weights` and `PatchGrid.col_weights`, already divided by the sum of
+    all windows of the whole grid: once every patch of the grid has been added, in whatever batches, `out` has
+    gained the weighted average, and nothing is left to normalise. Each output pixel gathers the cores that
+    cover it in the order of their numbers, so the result does not depend on the number of threads.
+
+    Parameters
+    ----------
+    cores
+        float32 ``(N, core, core)``, C-contiguous, NumPy or CuPy.
+    grid
+        Where the cores lie.
+    start
+        Number of the first core, ``0 <= start <= len(grid) - N``.
+    out
+        float32 ``(H, W)`` of the grid's size where `cores` lie; changed in place.
+
+    Returns
+    -------
+    out
+        The same array.
+
+    Raises
+    ------
+    TypeError
+        If an array is not float32, or the arrays are not all NumPy or all CuPy.
+    ValueError
+        If a shape or the range does not fit the grid, or an array is not contiguous.
+    """
+    check_array("cores", cores, (None, grid.core, grid.core))
+    check_output("out", out, (grid.height, grid.width))
+    _check_range(grid, start, start + cores.shape[0])
+    return implementation("patches", cores, out).overlap_add(cores, grid, start, out)
+
+
+def _check_range(grid: PatchGrid, start: int, stop: int) -> None:
+    if not 0 <= start <= stop <= len(grid):
+        raise ValueError(f"patches {start} to {stop} are not a range within the grid's 0 to {len(grid)}")
+
+
+def _axis_count(size: int, core: int, stride: int) -> int:
+    return max(0, -((core - size) // stride)) + 1
+
+
+@lru_cache(maxsize=64)
+def _axis_weights(count: int, core: int, stride: int) -> npt.NDArray[np.float32]:
+    window = np.sin(np.pi * (np.arange(core) + 0.5) / core) ** 2
+    pixels = stride * np.arange(count)[:, None] + np.arange(core)
+    total = np.bincount(pixels.ravel(), np.tile(window, count))
+    weights = (window / total[pixels]).astype(np.float32)
+    weights.flags.writeable = False
+    return weights
+
+
+@lru_cache(maxsize=64)
+def _mirrored(first: int, count: int, size: int) -> npt.NDArray[np.int32]:
+    position = np.arange(first, first + count) % (2 * size)
+    indices = np.minimum(position, 2 * size - 1 - position).astype(np.int32)
+    indices.flags.writeable = False
+    return indices
