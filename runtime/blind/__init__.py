@@ -1,0 +1,1 @@
+"""Estimation of a blur kernel from the blurred photograph alone."""

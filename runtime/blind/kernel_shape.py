@@ -1,0 +1,89 @@
+"""What a blur kernel looks like: non-negative, of sum 1, connected, centred.
+
+Kernels are tiny, so everything here is NumPy on the host, float64 inside.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Kernel = NDArray[np.float64]
+
+
+def origin(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return the pixel of a kernel of `shape` that stands for "no shift": ``((h - 1) // 2, (w - 1) // 2)``."""
+    return (shape[0] - 1) // 2, (shape[1] - 1) // 2
+
+
+def delta(shape: tuple[int, int]) -> Kernel:
+    """Return the kernel that leaves an image as it is: 1 at the origin, 0 elsewhere."""
+    kernel = np.zeros(shape)
+    kernel[origin(shape)] = 1.0
+    return kernel
+
+
+def normalise(kernel: NDArray[np.floating]) -> Kernel:
+    """Return `kernel` scaled to sum 1, or a delta where nothing positive is left to scale."""
+    total = float(kernel.sum(dtype=np.float64))
+    if total <= 0:
+        return delta((kernel.shape[0], kernel.shape[1]))
+    return kernel.astype(np.float64) / total
+
+
+def prune(kernel: NDArray[np.floating], *, relative: float = 0.03, island: float = 0.03) -> Kernel:
+    """Keep what can be a camera path: clip to positive, drop very small and isolated values, normalise.
+
+    Parameters
+    ----------
+    kernel : array (h, w)
+        Any real values.
+    relative : float
+        Values under this fraction of the largest are set to zero.
+    island : float
+        8-connected components that carry less than this fraction of the whole mass are removed,
+        never the heaviest one.
+
+    Returns
+    -------
+    array (h, w), float64, non-negative, of sum 1
+    """
+    from scipy import ndimage
+
+    kept = np.maximum(kernel.astype(np.float64), 0.0)
+    kept[kept < relative * kept.max()] = 0.0
+    labels, count = ndimage.label(kept > 0, structure=np.ones((3, 3)))
+    if count > 1:
+        masses = np.bincount(labels.ravel(), weights=kept.ravel())[1:]
+        light = masses < min(island * masses.sum(), masses.max())
+        kept[np.concatenate(([False], light))[labels]] = 0.0
+    return normalise(kept)
+
+
+def centre_offset(kernel: NDArray[np.floating]) -> tuple[int, int]:
+    """Return the integer (rows, columns) that the centre of mass of `kernel` lies off its origin."""
+    rows, cols = (np.arange(n) - o for n, o in zip(kernel.shape, origin(kernel.shape), strict=True))
+    total = float(kernel.sum(dtype=np.float64))
+    return (
+        int(np.rint(float(kernel.sum(axis=1, dtype=np.float64) @ rows) / total)),
+        int(np.rint(float(kernel.sum(axis=0, dtype=np.float64) @ cols) / total)),
+    )
+
+
+def shift(kernel: NDArray[np.floating], rows: int, cols: int) -> Kernel:
+    """Return `kernel` moved by whole pixels; zeros come in, and what leaves the frame is lost."""
+    moved = np.zeros(kernel.shape)
+    height, width = kernel.shape
+    target = moved[max(rows, 0) : height + min(rows, 0), max(cols, 0) : width + min(cols, 0)]
+    target[...] = kernel[max(-rows, 0) : height + min(-rows, 0), max(-cols, 0) : width + min(-cols, 0)]
+    return moved
+
+
+def centre(kernel: NDArray[np.floating]) -> Kernel:
+    """Move the centre of mass of `kernel` to its origin by a whole number of pixels.
+
+    Blind deconvolution fixes kernel and latent image only up to opposite translations; this picks the one
+    in which the restored image stays in place.
+    """
+    rows, cols = centre_offset(kernel)
+    return normalise(shift(kernel, -rows, -cols))
