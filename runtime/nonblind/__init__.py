@@ -1,0 +1,100 @@
+"""Deconvolution with a known blur kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from kernels.arrays import Array, array_module
+from runtime.errors import InvalidArgument, InvalidImage, UnsupportedType
+
+__all__ = ["METHODS", "deconvolve"]
+
+METHODS = ("hyper-laplacian", "wiener")
+
+
+def deconvolve(
+    planes: Array,
+    kernel: Array,
+    *,
+    method: str = "hyper-laplacian",
+    noise: float | None = None,
+    progress: Callable[[str, float], None] | None = None,
+) -> Array:
+    """Restore a photograph whose blur kernel is known.
+
+    Solves ``planes = kernel * x + noise`` for `x`, channel by channel. Pixels beyond the border, and saturated
+    ones (0.98 and more) with their neighbours, take no part in the data term.
+
+    Parameters
+    ----------
+    planes : (C, H, W) array of float32
+        Observed photograph, values in [0, 1]; NumPy or CuPy.
+    kernel : (h, w) array of float32
+        Blur kernel: a true convolution, non-negative, of sum 1, at most as large as the image, origin at
+        ``((h - 1) // 2, (w - 1) // 2)``.
+    method : {"hyper-laplacian", "wiener"}
+        Prior on the latent image, "wiener" is linear and the quickest.
+    noise : float, optional
+        Standard deviation of the noise in units of the value range. Estimated from the photograph by default.
+    progress : callable, optional
+        Told ``("deconvolve", fraction)``.
+
+    Returns
+    -------
+    (C, H, W) array of float32
+        Restored photograph, on the device of `planes`; not clipped.
+
+    Raises
+    ------
+    InvalidImage
+        If `planes` is not a finite image of three axes.
+    InvalidArgument
+        If the kernel, the method or the noise cannot be used.
+    UnsupportedType
+        If an array is not of float32.
+    """
+    from runtime.nonblind.boundary import unsaturated
+    from runtime.nonblind.hyper_laplacian import hyper_laplacian
+    from runtime.nonblind.noise import LEAST, estimate_noise
+    from runtime.nonblind.wiener import wiener
+
+    _check(planes, kernel, method, noise)
+    xp = array_module(planes)
+    valid = unsaturated(planes.max(axis=0))
+    restored = xp.empty_like(planes)
+    for channel, plane in enumerate(planes):
+        deviation = estimate_noise(plane) if noise is None else max(noise, LEAST)
+        if method == "wiener":
+            restored[channel] = wiener(plane, kernel, deviation, valid=valid)
+        else:
+            restored[channel] = hyper_laplacian(plane, kernel, deviation, valid=valid)
+        if progress is not None:
+            progress("deconvolve", (channel + 1) / len(planes))
+    return restored
+
+
+def _check(planes: Array, kernel: Array, method: str, noise: float | None) -> None:
+    """Refuse what cannot be deconvolved, naming the mend."""
+    xp = array_module(planes)
+    if planes.dtype != np.float32 or kernel.dtype != np.float32:
+        raise UnsupportedType(f"planes are {planes.dtype} and the kernel is {kernel.dtype}; convert both to float32")
+    if planes.ndim != 3 or planes.size == 0:
+        raise InvalidImage(f"planes have shape {planes.shape}; give a (C, H, W) array of at least one pixel")
+    if not bool(xp.isfinite(planes).all()):
+        raise InvalidImage("planes hold NaN or infinity; replace these pixels first")
+    if kernel.ndim != 2 or kernel.size == 0:
+        raise InvalidArgument(f"kernel has shape {kernel.shape}; give one 2-D blur kernel")
+    if not bool(xp.isfinite(kernel).all()) or float(kernel.min()) < 0:
+        raise InvalidArgument("kernel holds negative values, NaN or infinity; clip it to 0 and divide it by its sum")
+    if abs(float(kernel.sum()) - 1) > 1e-3:
+        raise InvalidArgument(f"kernel sums to {float(kernel.sum()):.4g}; divide it by its sum")
+    if kernel.shape[0] > planes.shape[1] or kernel.shape[1] > planes.shape[2]:
+        raise InvalidArgument(
+            f"kernel {kernel.shape} is larger than the image {planes.shape[1:]}; crop the kernel or give more image"
+        )
+    if method not in METHODS:
+        raise InvalidArgument(f"method {method!r} is unknown; choose one of {', '.join(METHODS)}")
+    if noise is not None and not (np.isfinite(noise) and noise >= 0):
+        raise InvalidArgument(f"noise is {noise}; give a standard deviation of 0 or more, or None")

@@ -1,0 +1,145 @@
+"""The photograph as a part of a larger periodic plane, on which the Fourier transform may restore it.
+
+A blurred photograph depends on latent pixels beyond its border, which no pixel of it shows alone. Here the
+latent image lives on a periodic plane that has room for them, and observed pixels that say nothing (those
+outside the photograph, and saturated ones) are replaced by what the present estimate predicts for them. No
+value is ever invented, so no ringing starts at the border or at a highlight.
+"""
+
+from __future__ import annotations
+
+import os
+
+from kernels.arrays import Array, array_module, fft_module, is_cuda
+
+SATURATED = 0.98
+"""Observed values from here on are taken for clipped."""
+
+
+def worker_count() -> int:
+    """Return how many CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class BlurModel:
+    """A blur kernel on the periodic plane of one image size.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Height and width of the observed image.
+    kernel : (h, w) array of float32
+        Blur kernel of sum 1; its origin is ``((h - 1) // 2, (w - 1) // 2)``.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Height and width of the periodic plane: the image, and room for at least all the latent pixels
+        beyond its border that the kernel reaches.
+    transfer : array of complex64
+        Half spectrum of the kernel.
+    power : array of float32
+        Squared magnitude of `transfer`.
+    """
+
+    def __init__(self, shape: tuple[int, int], kernel: Array) -> None:
+        from scipy.fft import next_fast_len
+
+        xp = array_module(kernel)
+        height, width = kernel.shape
+        self.image_shape = shape
+        self.shape = tuple(
+            int(next_fast_len(n + 3 * (m - 1) // 2, real=True)) for n, m in zip(shape, kernel.shape, strict=True)
+        )
+        canvas = xp.zeros(self.shape, dtype=xp.float32)
+        canvas[:height, :width] = kernel
+        canvas = xp.roll(canvas, (-((height - 1) // 2), -((width - 1) // 2)), axis=(0, 1))
+        self._fft = fft_module(kernel)
+        self._options = {} if is_cuda(kernel) else {"workers": worker_count()}
+        self.transfer: Array = self.spectrum(canvas)
+        self.power: Array = xp.square(self.transfer.real) + xp.square(self.transfer.imag)
+
+    def spectrum(self, canvas: Array) -> Array:
+        """Return the half spectrum, complex64, of a real plane of the size of `shape`."""
+        return self._fft.rfft2(canvas, **self._options)
+
+    def plane(self, spectrum: Array) -> Array:
+        """Return the real plane, float32, of a half spectrum."""
+        return self._fft.irfft2(spectrum, s=self.shape, **self._options)
+
+    def crop(self, canvas: Array) -> Array:
+        """Return the part of a periodic plane that the photograph shows."""
+        return canvas[: self.image_shape[0], : self.image_shape[1]]
+
+    def extend(self, image: Array) -> Array:
+        """Continue an image of `image_shape` smoothly over the periodic plane; linear in the image."""
+        for axis in (0, 1):
+            image = _continue_axis(image, self.shape[axis], axis)
+        return image
+
+    def gradient_power(self) -> Array:
+        """Return ``|D_x|^2 + |D_y|^2``, float32, for forward differences, in the layout of `transfer`."""
+        xp = array_module(self.transfer)
+        rows, cols = self.shape
+        down = 2 - 2 * xp.cos(2 * xp.pi * xp.arange(rows) / rows)
+        right = 2 - 2 * xp.cos(2 * xp.pi * xp.arange(cols // 2 + 1) / cols)
+        return (down[:, None] + right[None, :]).astype(xp.float32)
+
+
+class Observation:
+    """The observed pixels on the periodic plane, and which of them count.
+
+    Parameters
+    ----------
+    image : (H, W) array of float32
+        Observed image.
+    model : BlurModel
+        The blur, for images of this size.
+    valid : (H, W) array of bool, optional
+        Pixels that take part; all of them by default.
+    """
+
+    def __init__(self, image: Array, model: BlurModel, valid: Array | None = None) -> None:
+        xp = array_module(image)
+        self._model = model
+        self._canvas: Array = xp.ascontiguousarray(model.extend(image))
+        self._unknown: Array = xp.ones(model.shape, dtype=bool)
+        model.crop(self._unknown)[...] = False if valid is None else ~valid
+
+    def spectrum(self, latent: Array | None = None) -> Array:
+        """Return the half spectrum of the observation, completed with the blur of an estimate.
+
+        `latent` is the half spectrum of the present estimate of the latent image. Completing the observation
+        by ``kernel * latent`` minimises an upper bound of the masked data term that touches it at `latent`.
+        Without an estimate, the smooth continuation stands in.
+        """
+        if latent is not None:
+            xp = array_module(latent)
+            xp.copyto(self._canvas, self._model.plane(self._model.transfer * latent), where=self._unknown)
+        return self._model.spectrum(self._canvas)
+
+
+def unsaturated(image: Array) -> Array:
+    """Return where an image (H, W) is below clipping, its saturated pixels' neighbours left out too."""
+    xp = array_module(image)
+    clipped = image >= SATURATED
+    for axis in (0, 1):
+        ahead, behind = [slice(None)] * 2, [slice(None)] * 2
+        ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
+        grown = clipped.copy()
+        grown[tuple(ahead)] |= clipped[tuple(behind)]
+        grown[tuple(behind)] |= clipped[tuple(ahead)]
+        clipped = grown
+    return xp.logical_not(clipped)
+
+
+def _continue_axis(image: Array, length: int, axis: int) -> Array:
+    """Lengthen one axis to `length`, crossing smoothly from the mirrored end to the mirrored start."""
+    xp = array_module(image)
+    size, extra = image.shape[axis], length - image.shape[axis]
+    step = xp.arange(extra)
+    after = xp.take(image, xp.maximum(size - 1 - step, 0), axis=axis)
+    before = xp.take(image, xp.minimum(extra - 1 - step, size - 1), axis=axis)
+    weight = (0.5 + 0.5 * xp.cos(xp.pi * (step + 1) / (extra + 1))).astype(xp.float32)
+    weight = weight[:, None] if axis == 0 else weight[None, :]
+    return xp.concatenate([image, weight * after + (1 - weight) * before], axis=axis)
