@@ -57,7 +57,7 @@ class PatchGrid:
             )
 
     def __len__(self) -> int:
-        """Number of patches."""
+        """Return the number of patches."""
         return self.rows * self.cols
 
     @property
@@ -110,9 +110,7 @@ class PatchGrid:
         return _mirrored(self.left - self.margin, (self.cols - 1) * self.stride + self.patch, self.width)
 
 
-def extract_patches(
-    image: Array, grid: PatchGrid, start: int, stop: int, out: Array | None = None
-) -> Array:
+def extract_patches(image: Array, grid: PatchGrid, start: int, stop: int, out: Array | None = None) -> Array:
     """Cut the patches `start` to `stop - 1` of `grid` out of an image.
 
     Beyond the border the image is mirrored about the edge of its last pixel (half-sample symmetric), any number
@@ -199,7 +197,7 @@ def _axis_weights(count: int, core: int, stride: int) -> npt.NDArray[np.float32]
     window = np.sin(np.pi * (np.arange(core) + 0.5) / core) ** 2
     pixels = stride * np.arange(count)[:, None] + np.arange(core)
     total = np.bincount(pixels.ravel(), np.tile(window, count))
-    weights = (window / total[pixels]).astype(np.float32)
+    weights: npt.NDArray[np.float32] = (window / total[pixels]).astype(np.float32)
     weights.flags.writeable = False
     return weights
 

@@ -11,38 +11,46 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
+from itertools import pairwise
 from typing import Any
+
+SLICES_PER_CORE = 4
+"""Small enough for their overhead not to count, many enough that a core slowed by other work gets fewer."""
 
 
 def run_in_slices(kernel: Callable[..., None], count: int, *arguments: Any) -> None:
-    """Call ``kernel(first, last, *arguments)`` for one slice of ``range(count)`` per core, all at once.
+    """Call ``kernel(first, last, *arguments)`` for slices that make up ``range(count)``, on all cores.
 
-    The caller's thread does the first slice. The kernel must release the GIL, and its slices must not write to
-    the same memory. Raises what a slice raised, after all of them have ended.
+    The calling thread works along, and takes all slices where every other thread is busy for other callers. The
+    kernel must release the GIL, and its slices must not write to the same memory.
     """
-    parts = max(1, min(core_count(), count))
-    bounds = [count * part // parts for part in range(parts + 1)]
-    others = [
-        _pool().submit(kernel, first, last, *arguments)
-        for first, last in zip(bounds[1:-1], bounds[2:], strict=True)
-    ]
+    cores = core_count()
+    parts = min(cores * SLICES_PER_CORE, count)
+    slices = iter([*pairwise(count * part // parts for part in range(parts + 1))] if parts else [])
+
+    def work() -> None:
+        for first, last in slices:
+            kernel(first, last, *arguments)
+
+    helpers = [_pool().submit(work) for _ in range(min(cores, parts) - 1)]
     try:
-        kernel(bounds[0], bounds[1], *arguments)
+        work()
     finally:
-        wait(others)
-    for other in others:
-        other.result()
+        started = [helper for helper in helpers if not helper.cancel()]
+        wait(started)
+    for helper in started:
+        helper.result()
 
 
 @cache
 def core_count() -> int:
     """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(os.sched_getaffinity(0))
 
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max(1, core_count() - 1), thread_name_prefix="kernels")
+    return ThreadPoolExecutor(core_count(), thread_name_prefix="kernels")
 
 
 # Threads do not survive a fork: the child starts its own.

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from kernels.patches import PatchGrid
 
 
-def extract_patches(
-    image: Array, grid: PatchGrid, start: int, stop: int, out: Array | None = None
-) -> Array:
+def extract_patches(image: Array, grid: PatchGrid, start: int, stop: int, out: Array | None = None) -> Array:
     """Copy patch after patch; only those that cross the border read their columns through a table."""
     if out is None:
         out = np.empty((stop - start, grid.patch, grid.patch), np.float32)

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from kernels.patches import PatchGrid
 
 
-def extract_patches(
-    image: Array, grid: PatchGrid, start: int, stop: int, out: Array | None = None
-) -> Array:
+def extract_patches(image: Array, grid: PatchGrid, start: int, stop: int, out: Array | None = None) -> Array:
     """Cut patches out of the image padded by mirroring."""
     before_rows, before_cols = grid.margin - grid.top, grid.margin - grid.left
     bottom = grid.patch + (grid.rows - 1) * grid.stride - before_rows - grid.height
