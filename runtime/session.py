@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 from typing import TYPE_CHECKING, Any
@@ -19,9 +20,15 @@ _lock = threading.Lock()
 
 
 def _forget_parent() -> None:
-    """Start a forked child without sessions: the parent's threads and CUDA context did not come along."""
+    """Start a forked child without sessions: the parent's threads and CUDA context did not come along.
+
+    The parent's sessions must not be destroyed here: that would wait for threads which do not exist in the child. Each
+    gets a reference that nothing ever gives back.
+    """
     global _lock
     _lock = threading.Lock()
+    for session in _cache.values():
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
     _cache.clear()
 
 

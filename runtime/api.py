@@ -1,0 +1,264 @@
+"""The public face: `deblur`, `deconvolve`, `Deblurrer` and `Restoration`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels.arrays import Array, is_cuda
+from runtime import nonblind as _nonblind
+from runtime.bundle import Bundle, load_model
+from runtime.devices import Device, device_of, on_device, resolve_device
+from runtime.errors import InvalidArgument
+from runtime.images import open_image
+from runtime.methods import Options, create_method
+from runtime.progress import Progress, Stopwatch
+
+DEFAULT_MODEL = "chakrabarti"
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """A restored photograph and what was found out on the way.
+
+    Attributes
+    ----------
+    image
+        Type, dtype and shape of the image that was given.
+    kernel
+        The blur kernel: float32 NumPy array of sum 1, or ``None`` where none was estimated.
+    initial
+        The network's own estimate of the sharp luminance: float32 NumPy array ``(H, W)``, or ``None``.
+    motion
+        The motion field: float32 NumPy array ``(H, W, 2)`` in pixels and degrees, or ``None``.
+    timings
+        Seconds by stage.
+    model
+        Name of the model.
+    """
+
+    image: Any
+    kernel: npt.NDArray[np.float32] | None
+    initial: npt.NDArray[np.float32] | None
+    motion: npt.NDArray[np.float32] | None
+    timings: dict[str, float]
+    model: str
+
+
+class Deblurrer:
+    """A model, loaded once, that restores as many photographs as you like, from as many threads as you like.
+
+    Parameters
+    ----------
+    model
+        Name or path of a bundle, or a `Bundle`; see `runtime.load_model`.
+    device
+        ``"cpu"``, ``"cuda"``, ``"cuda:N"``, or ``"auto"``: a GPU where one works, else the CPU.
+    precision
+        ``"fp32"``, ``"fp16"``, or ``"auto"``: what the model verified for the device.
+    batch
+        Patches per batch; by default what suits the device.
+
+    Raises
+    ------
+    ModelNotFound, InvalidModel
+        If the model cannot be loaded.
+    DeviceUnavailable
+        If CUDA was asked for and cannot be had.
+
+    Examples
+    --------
+    >>> deblurrer = Deblurrer(device="cpu")
+    >>> result = deblurrer.restore(photograph)                       # doctest: +SKIP
+    >>> result.image, result.kernel, result.timings                  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str | os.PathLike[str] | Bundle = DEFAULT_MODEL,
+        device: str = "auto",
+        precision: str = "auto",
+        batch: int | None = None,
+    ) -> None:
+        self.bundle = model if isinstance(model, Bundle) else load_model(model)
+        self.device = resolve_device(device)
+        with on_device(self.device):
+            self._method = create_method(self.bundle, device=self.device, precision=precision, batch=batch)
+
+    def restore(
+        self,
+        image: Any,
+        *,
+        stride: int | None = None,
+        nonblind: str = "hyper-laplacian",
+        support: int | None = None,
+        noise: float | None = None,
+        strength: float = 1.0,
+        progress: Progress | None = None,
+    ) -> Restoration:
+        """Restore one blurred photograph.
+
+        Parameters
+        ----------
+        image
+            ``numpy.ndarray``, ``cupy.ndarray``, DLPack array (a torch tensor), ``PIL.Image`` or encoded ``bytes``;
+            arrays are ``(H, W)`` or ``(H, W, 1 | 2 | 3 | 4)``, uint8, uint16 or floating point in [0, 1].
+        stride
+            Distance between patches in pixels: smaller is slower and slightly better. By default the model's.
+        nonblind
+            ``"hyper-laplacian"`` (fast), ``"epll"`` (slower, better), ``"wiener"``, or ``"none"`` to stop at the
+            network's own estimate.
+        support
+            Side in pixels of the square in which the blur kernel is sought; by default 51. Ask for more where the
+            blur is longer.
+        noise
+            Standard deviation of the noise in [0, 1]; by default estimated from the photograph.
+        strength
+            0 gives the photograph back, 1 the whole restoration, between them a blend.
+        progress
+            Called as ``progress(stage, fraction)``.
+
+        Returns
+        -------
+        Restoration
+
+        Raises
+        ------
+        InvalidImage, UnsupportedType
+            If the image cannot be used.
+        InvalidArgument
+            If an option has a value that cannot be used.
+        """
+        options = Options(stride=stride, nonblind=nonblind, support=support, noise=noise)
+        if not 0 <= strength <= 1:
+            raise InvalidArgument(f"strength {strength!r}: give a number from 0 (nothing) to 1 (all)")
+        planes, frame = open_image(image)
+        with on_device(self.device):
+            stopwatch = Stopwatch(self.device)
+            observed = _upload(planes, self.device)
+            estimate = self._method.restore(observed, options, stopwatch, progress)
+            latent = observed + strength * (estimate.latent - observed) if strength < 1 else estimate.latent
+            return Restoration(
+                image=frame.close(latent if is_cuda(planes) else _download(latent)),
+                kernel=_on_host(estimate.kernel),
+                initial=_on_host(estimate.initial),
+                motion=_on_host(estimate.motion),
+                timings=stopwatch.seconds(),
+                model=self.bundle.name,
+            )
+
+
+def deblur(
+    image: Any,
+    *,
+    model: str | os.PathLike[str] = DEFAULT_MODEL,
+    device: str = "auto",
+    precision: str = "auto",
+    batch: int | None = None,
+    **options: Any,
+) -> Any:
+    """Restore a blurred photograph whose blur is unknown.
+
+    Parameters
+    ----------
+    image
+        As in `Deblurrer.restore`.
+    model, device, precision, batch
+        As in `Deblurrer`; what they load stays loaded for the next call.
+    **options
+        ``stride``, ``nonblind``, ``support``, ``noise``, ``strength``, ``progress``: as in `Deblurrer.restore`.
+
+    Returns
+    -------
+    Type, dtype and shape of `image`.
+
+    Examples
+    --------
+    >>> import runtime
+    >>> sharp = runtime.deblur(photograph)                           # doctest: +SKIP
+    >>> sharp = runtime.deblur(photograph, device="cuda", stride=4, nonblind="epll")  # doctest: +SKIP
+    """
+    deblurrer = _deblurrer(os.fspath(model), device, precision, batch, os.getpid())
+    return deblurrer.restore(image, **options).image
+
+
+def deconvolve(
+    image: Any,
+    kernel: npt.ArrayLike,
+    *,
+    method: str = "hyper-laplacian",
+    noise: float | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Any:
+    """Restore a blurred photograph whose blur kernel is known.
+
+    Parameters
+    ----------
+    image
+        As in `Deblurrer.restore`, of any size.
+    kernel
+        ``(h, w)``, non-negative, of sum 1: ``observed = latent * kernel``, a convolution whose origin is
+        ``((h - 1) // 2, (w - 1) // 2)``. Flip a kernel that describes a correlation.
+    method
+        ``"hyper-laplacian"``, ``"epll"`` or ``"wiener"``.
+    noise
+        Standard deviation of the noise in [0, 1]; by default estimated from the photograph.
+    device
+        As in `Deblurrer`.
+    progress
+        Called as ``progress(stage, fraction)``.
+
+    Returns
+    -------
+    Type, dtype and shape of `image`.
+
+    Raises
+    ------
+    InvalidImage, UnsupportedType, InvalidArgument
+        If the image, the kernel or an option cannot be used.
+    """
+    planes, frame = open_image(image)
+    place = resolve_device(device)
+    with on_device(place):
+        observed = _upload(planes, place)
+        blur = _upload(kernel if is_cuda(kernel) else np.ascontiguousarray(kernel, np.float32), place)
+        latent = _nonblind.deconvolve(observed, blur, method=method, noise=noise, progress=progress)
+        return frame.close(latent if is_cuda(planes) else _download(latent))
+
+
+@lru_cache(maxsize=8)
+def _deblurrer(model: str, device: str, precision: str, batch: int | None, process: int) -> Deblurrer:
+    """Keep what `deblur` loads; a forked process loads its own."""
+    return Deblurrer(model=model, device=device, precision=precision, batch=batch)
+
+
+def _upload(array: Array, device: Device) -> Array:
+    """Bring an array to `device`: from the host, never from a GPU to anywhere else."""
+    lies_on = device_of(array)
+    if lies_on == device:
+        return array
+    if lies_on.is_cuda:
+        raise InvalidArgument(f"the image lies on {lies_on} but the work is on {device}: give device='{lies_on}'")
+    import cupy
+
+    return cupy.asarray(array)
+
+
+def _download(array: Array) -> Array:
+    """Bring an array to the host."""
+    if not is_cuda(array):
+        return array
+    import cupy
+
+    return cupy.asnumpy(array)
+
+
+def _on_host(array: Array | None) -> npt.NDArray[np.float32] | None:
+    return None if array is None else np.asarray(_download(array), dtype=np.float32)

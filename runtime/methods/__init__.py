@@ -1,0 +1,95 @@
+"""The deblurring methods: one module per paper, each saying which parts run in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from kernels.arrays import Array
+from runtime.bundle import Bundle
+from runtime.devices import Device
+from runtime.errors import InvalidArgument, InvalidModel
+from runtime.nonblind import METHODS as NONBLIND
+from runtime.progress import Progress, Stopwatch
+
+NEURAL = "none"
+"""Value of `Options.nonblind` that keeps the network's own estimate."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a caller may ask of one restoration.
+
+    Attributes
+    ----------
+    stride
+        Distance between patches in pixels; ``None`` for the model's own.
+    nonblind
+        A method of `runtime.nonblind`, or ``"none"`` to stop at the network's estimate.
+    support
+        Side in pixels of the square in which the blur kernel is sought; ``None`` for 51, or less on a small image.
+    noise
+        Standard deviation of the noise, in the unit of the values; ``None`` to estimate it.
+    """
+
+    stride: int | None = None
+    nonblind: str = "hyper-laplacian"
+    support: int | None = None
+    noise: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.nonblind not in (*NONBLIND, NEURAL):
+            raise InvalidArgument(f"nonblind {self.nonblind!r}: give one of {', '.join((*NONBLIND, NEURAL))}")
+        if self.support is not None and not (isinstance(self.support, int) and self.support >= 3):
+            raise InvalidArgument(f"support {self.support!r}: give a whole number of pixels, 3 or more, or None")
+        if self.noise is not None and not 0 <= self.noise < 1:
+            raise InvalidArgument(f"noise {self.noise!r}: give a standard deviation in [0, 1), or None")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a method found out, as arrays on its device.
+
+    Attributes
+    ----------
+    latent
+        Float32 ``(C, H, W)``.
+    kernel
+        Float32 ``(h, w)`` blur kernel, or ``None`` where none was estimated.
+    initial
+        Float32 ``(H, W)`` first estimate of the latent luminance, or ``None``.
+    motion
+        Float32 ``(H, W, 2)`` motion field, or ``None``.
+    """
+
+    latent: Array
+    kernel: Array | None = None
+    initial: Array | None = None
+    motion: Array | None = None
+
+
+class Method(Protocol):
+    """A way to restore a photograph."""
+
+    def restore(
+        self, observed: Array, options: Options, stopwatch: Stopwatch, progress: Progress | None
+    ) -> Estimate:
+        """Restore ``(C, H, W)`` planes that lie on the method's device."""
+
+
+def create_method(bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> Method:
+    """Set up the method that a bundle names.
+
+    Raises
+    ------
+    InvalidModel
+        If this version has no such method.
+    """
+    from runtime.methods.chakrabarti import Chakrabarti
+
+    methods: dict[str, Callable[..., Method]] = {"chakrabarti": Chakrabarti}
+    if bundle.method not in methods:
+        known = ", ".join(methods)
+        raise InvalidModel(f"{bundle.path}: method {bundle.method!r} cannot deblur a photograph; use one of: {known}")
+    return methods[bundle.method](bundle, device=device, precision=precision, batch=batch)

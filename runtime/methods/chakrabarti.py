@@ -1,0 +1,68 @@
+"""Chakrabarti 2016: a patch network gives a first estimate, which gives the blur kernel, which gives the result."""
+
+from __future__ import annotations
+
+from kernels.arrays import Array
+from runtime.blur_kernel import estimate_kernel
+from runtime.bundle import Bundle
+from runtime.devices import Device
+from runtime.errors import InvalidImage
+from runtime.images import luminance
+from runtime.methods import NEURAL, Estimate, Options
+from runtime.nonblind import deconvolve
+from runtime.patch_engine import NetworkPatchModel, PatchEngine
+from runtime.progress import Progress, Stopwatch
+
+SUPPORT = 51
+"""Side in pixels of the square in which a kernel is sought, "as is standard for the benchmark" (section 3)."""
+
+
+class Chakrabarti:
+    """Blind deconvolution of one global blur kernel.
+
+    Parameters
+    ----------
+    bundle
+        A patch model that predicts filters or cores.
+    device, precision, batch
+        Where and how the network runs; see `runtime.session.open_session` and `PatchEngine`.
+    """
+
+    def __init__(self, bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> None:
+        self._engine = PatchEngine(NetworkPatchModel(bundle, device=device, precision=precision), batch=batch)
+
+    def restore(
+        self, observed: Array, options: Options, stopwatch: Stopwatch, progress: Progress | None
+    ) -> Estimate:
+        """Restore ``(C, H, W)`` float32 planes.
+
+        The network and the kernel estimate see the luminance; what they find is applied to every channel.
+
+        Raises
+        ------
+        InvalidImage
+            If the image is smaller than one patch, too little to tell a blur from.
+        """
+        height, width = observed.shape[-2:]
+        smallest = self._engine.model.size
+        if min(height, width) < smallest:
+            raise InvalidImage(
+                f"the image is {width}x{height}: blind deblurring needs {smallest} pixels or more on each side; "
+                "give a larger crop, or the blur kernel, if you know it, to deconvolve()"
+            )
+        guide = luminance(observed)
+        if options.nonblind == NEURAL:
+            return Estimate(
+                self._engine.restore(
+                    observed, guide=guide, stride=options.stride, stopwatch=stopwatch, progress=progress
+                )
+            )
+        initial = self._engine.restore(
+            guide[None], stride=options.stride, stopwatch=stopwatch, progress=progress
+        )[0]
+        support = options.support or min(SUPPORT, (min(height, width) // 2 - 1) | 1)
+        with stopwatch("kernel estimate"):
+            kernel = estimate_kernel(guide, initial, support=support, progress=progress).kernel
+        with stopwatch("non-blind"):
+            latent = deconvolve(observed, kernel, method=options.nonblind, noise=options.noise, progress=progress)
+        return Estimate(latent, kernel=kernel, initial=initial)

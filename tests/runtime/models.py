@@ -1,0 +1,68 @@
+"""Tiny bundles whose networks do something simple and known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from runtime.bundle import Bundle, write_bundle
+
+OPSET = 21
+
+
+def write_patch_bundle(
+    folder: Path, predicts: str, *, size: int = 17, core: int = 9, stride: int = 4, **manifest: Any
+) -> Bundle:
+    """Write a bundle whose patch network returns its input: as unit filters or as the core of each patch."""
+    folder.mkdir(parents=True, exist_ok=True)
+    outputs = {"filters": ["batch", 2, size, size // 2 + 1], "cores": ["batch", core, core]}
+    nodes, constants = {"filters": _unit_filters, "cores": _central_crop}[predicts](size, core)
+    graph = helper.make_graph(
+        nodes,
+        "identity",
+        [helper.make_tensor_value_info("patches", TensorProto.FLOAT, ["batch", size, size])],
+        [helper.make_tensor_value_info(predicts, TensorProto.FLOAT, outputs[predicts])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+    onnx.checker.check_model(model)
+    onnx.save(model, folder / "network.fp32.onnx")
+    part = {
+        "graphs": {"fp32": "network.fp32.onnx"},
+        "opset": OPSET,
+        "inputs": [{"name": "patches", "type": "float32", "shape": ["batch", size, size]}],
+        "outputs": [{"name": predicts, "type": "float32", "shape": outputs[predicts]}],
+        "parity": {"fp32": {"max_abs": 0.0, "batches": [1]}},
+    }
+    described = {
+        "name": f"identity-{predicts}",
+        "version": "1",
+        "method": "chakrabarti",
+        "description": "returns its input",
+        "licence": "Apache-2.0",
+        "parts": {"network": part},
+        "patch": {"size": size, "core": core, "stride": stride},
+        "values": {"range": [0, 1], "colour": "luminance"},
+    }
+    return write_bundle(folder, {**described, **manifest})
+
+
+def _unit_filters(size: int, core: int) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
+    one = np.zeros((1, 2, size, size // 2 + 1), np.float32)
+    one[:, 0] = 1
+    nodes = [
+        helper.make_node("Shape", ["patches"], ["batch"], start=0, end=1),
+        helper.make_node("Concat", ["batch", "three"], ["repeats"], axis=0),
+        helper.make_node("Tile", ["one", "repeats"], ["filters"]),
+    ]
+    return nodes, {"one": one, "three": np.ones(3, np.int64)}
+
+
+def _central_crop(size: int, core: int) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
+    margin = (size - core) // 2
+    constants = {"starts": np.full(2, margin), "ends": np.full(2, margin + core), "axes": np.array([1, 2])}
+    return [helper.make_node("Slice", ["patches", *constants], ["cores"])], constants

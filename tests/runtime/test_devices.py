@@ -1,0 +1,84 @@
+import logging
+
+import numpy as np
+import pytest
+
+from runtime import devices
+from runtime.errors import DeviceUnavailable, InvalidArgument
+
+
+@pytest.fixture(autouse=True)
+def fresh_choice():
+    devices._automatic.cache_clear()
+    yield
+    devices._automatic.cache_clear()
+
+
+@pytest.fixture
+def no_cuda(monkeypatch):
+    monkeypatch.setattr(devices, "cuda_problem", lambda index=0: "the driver is too old: install a newer one")
+
+
+def installed(monkeypatch, **versions):
+    names = {name.replace("_", "-"): version for name, version in versions.items()}
+    monkeypatch.setattr(devices, "installed_version", names.get)
+
+
+def test_the_cpu_is_always_there():
+    assert devices.resolve_device("cpu") == devices.CPU
+    assert str(devices.CPU) == "cpu"
+    assert devices.device_of(np.zeros(1)) == devices.CPU
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "", None, 0])
+def test_an_unknown_device_is_refused(device):
+    with pytest.raises(InvalidArgument, match="give 'auto', 'cpu', 'cuda' or 'cuda:N'"):
+        devices.resolve_device(device)
+
+
+def test_cuda_that_cannot_be_had_raises_and_says_why(no_cuda):
+    with pytest.raises(DeviceUnavailable, match="'cuda:1' cannot be used: the driver is too old"):
+        devices.resolve_device("cuda:1")
+
+
+def test_auto_falls_back_once_with_the_reason_in_the_log(no_cuda, caplog):
+    with caplog.at_level(logging.INFO, logger="runtime"):
+        assert devices.resolve_device("auto") == devices.CPU
+        assert devices.resolve_device("auto") == devices.CPU
+    assert [record.getMessage() for record in caplog.records] == [
+        "running on the CPU: the driver is too old: install a newer one"
+    ]
+
+
+def test_auto_takes_the_gpu_where_nothing_is_in_the_way(monkeypatch):
+    monkeypatch.setattr(devices, "cuda_problem", lambda index=0: None)
+    assert devices.resolve_device("auto") == devices.Device("cuda", 0)
+    assert str(devices.resolve_device("cuda:2")) == "cuda:2"
+
+
+def test_both_runtimes_installed_is_named(monkeypatch):
+    installed(monkeypatch, onnxruntime="1.31", onnxruntime_gpu="1.31")
+    assert "both onnxruntime and onnxruntime-gpu" in devices.cuda_problem()
+
+
+def test_the_cpu_runtime_is_named(monkeypatch):
+    installed(monkeypatch, onnxruntime="1.31")
+    assert "pip install 'deblur-runtime[gpu]'" in devices.cuda_problem()
+
+
+def test_a_machine_without_a_driver_is_named(monkeypatch):
+    cupy = pytest.importorskip("cupy")
+
+    def no_driver():
+        raise cupy.cuda.runtime.CUDARuntimeError(35)
+
+    installed(monkeypatch, onnxruntime_gpu="1.31")
+    monkeypatch.setattr(cupy.cuda.runtime, "getDeviceCount", no_driver)
+    assert "install an NVIDIA driver" in devices.cuda_problem()
+
+
+def test_a_gpu_that_is_not_there_is_named(monkeypatch):
+    cupy = pytest.importorskip("cupy")
+    installed(monkeypatch, onnxruntime_gpu="1.31")
+    monkeypatch.setattr(cupy.cuda.runtime, "getDeviceCount", lambda: 1)
+    assert devices.cuda_problem(3) == "there is no GPU number 3; this machine has 1"
