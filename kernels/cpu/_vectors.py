@@ -114,6 +114,16 @@ def _storer(backwards: bool) -> Any:
     return intrinsic(declare)
 
 
+@intrinsic
+def splat(typing, number):  # type: ignore[no-untyped-def]
+    """Return a vector of elements that all equal `number`."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return broadcast(builder, arguments[0])
+
+    return _vector(types.float32), generate
+
+
 load, load_backwards = _loader(False), _loader(True)
 store, store_backwards = _storer(False), _storer(True)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from kernels.arrays import Array
 from kernels.cpu._threads import run_in_slices
+from kernels.cpu._vectors import LANES, load, splat, store
 
 if TYPE_CHECKING:
     from kernels.patches import PatchGrid
@@ -41,21 +42,22 @@ def overlap_add(cores: Array, grid: PatchGrid, start: int, out: Array) -> Array:
 def _extract(first, last, image, out, source_rows, source_cols, start, cols, stride):  # type: ignore[no-untyped-def]
     size = out.shape[1]
     for index in range(first, last):
+        patch = out[index]
         row, col = divmod(start + index, cols)
         x = col * stride
         left = source_cols[x]
         inside = source_cols[x + size - 1] - left == size - 1
         for m in range(size):
-            source = image[source_rows[row * stride + m]]
+            y = source_rows[row * stride + m]
             if inside:
-                for n in range(size):
-                    out[index, m, n] = source[left + n]
+                for n in range(0, size, LANES):
+                    store(patch, m, n, size - n, load(image, y, left + n, size - n))
             else:
                 for n in range(size):
-                    out[index, m, n] = source[source_cols[x + n]]
+                    patch[m, n] = image[y, source_cols[x + n]]
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+@numba.njit(nogil=True, cache=True)
 def _overlap_add(  # type: ignore[no-untyped-def]
     first, last, origin, cores, out, row_weights, col_weights, start, top, left, stride
 ):
@@ -64,14 +66,16 @@ def _overlap_add(  # type: ignore[no-untyped-def]
     Patch after patch rather than pixel after pixel: the cores stream through once while the band of output rows
     stays in cache, and every pixel still gathers its cores in the order of their numbers.
     """
-    cols, core = col_weights.shape
+    cols, size = col_weights.shape
     width = out.shape[1]
     for index in range(cores.shape[0]):
+        core = cores[index]
         row, col = divmod(start + index, cols)
         y, x = top + row * stride, left + col * stride
-        first_n, last_n = max(0, -x), min(core, width - x)
-        for m in range(max(0, origin + first - y), min(core, origin + last - y)):
-            weight = row_weights[row, m]
-            target = out[y + m]
-            for n in range(first_n, last_n):
-                target[x + n] += weight * col_weights[col, n] * cores[index, m, n]
+        end = min(size, width - x)
+        for m in range(max(0, origin + first - y), min(size, origin + last - y)):
+            row_weight = splat(row_weights[row, m])
+            for n in range(max(0, -x), end, LANES):
+                weight = row_weight * load(col_weights, col, n, end - n)
+                total = load(out, y + m, x + n, end - n) + weight * load(core, m, n, end - n)
+                store(out, y + m, x + n, end - n, total)
