@@ -1,0 +1,161 @@
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.signal import fftconvolve
+from skimage.data import astronaut, camera
+
+import runtime
+from runtime.errors import InvalidArgument, InvalidImage, InvalidModel, ModelNotFound, UnsupportedType
+from tests.runtime.models import write_patch_bundle
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return write_patch_bundle(tmp_path_factory.mktemp("models") / "identity", "filters")
+
+
+@pytest.fixture(scope="module")
+def deblurrer(bundle):
+    return runtime.Deblurrer(model=bundle, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def photograph():
+    return np.ascontiguousarray(astronaut()[60:220, 130:330])
+
+
+def test_what_comes_in_goes_out(bundle, photograph):
+    sharp = runtime.deblur(photograph, model=bundle.path, device="cpu")
+    assert isinstance(sharp, np.ndarray)
+    assert (sharp.dtype, sharp.shape) == (photograph.dtype, photograph.shape)
+    pil = runtime.deblur(Image.fromarray(photograph), model=bundle.path, device="cpu")
+    assert isinstance(pil, Image.Image)
+    np.testing.assert_array_equal(np.asarray(pil), sharp)
+
+
+def test_a_network_that_sees_no_blur_leaves_the_photograph_as_it_is(deblurrer, photograph):
+    result = deblurrer.restore(photograph)
+    assert result.kernel.shape == (51, 51)
+    assert result.kernel[25, 25] > 0.8
+    error = result.image.astype(float) - photograph
+    assert 10 * np.log10(255**2 / np.mean(error**2)) > 38
+
+
+def test_a_restoration_says_what_was_found_on_the_way(deblurrer, photograph):
+    stages = []
+    result = deblurrer.restore(photograph, progress=lambda stage, fraction: stages.append(stage))
+    assert result.initial.shape == photograph.shape[:2]
+    assert result.initial.dtype == np.float32
+    assert result.kernel.dtype == np.float32
+    assert abs(result.kernel.sum() - 1) < 1e-5
+    assert result.motion is None
+    assert result.model == "identity-filters"
+    expected = ["extract", "network", "filter", "overlap-add", "kernel estimate", "non-blind"]
+    assert list(result.timings) == expected
+    assert stages[0] == "neural average"
+
+
+def test_the_networks_own_estimate_can_be_had(deblurrer, photograph):
+    result = deblurrer.restore(photograph, nonblind="none")
+    assert result.kernel is None
+    np.testing.assert_array_equal(result.image, photograph)
+
+
+def test_strength_blends_with_the_photograph(deblurrer, photograph):
+    image = 0.25 + photograph.astype(np.float32) / 510  # away from the ends, where results are clipped
+    whole = deblurrer.restore(image).image
+    half = deblurrer.restore(image, strength=0.5).image
+    np.testing.assert_allclose(half, (image + whole) / 2, atol=1e-6)
+    np.testing.assert_array_equal(deblurrer.restore(image, strength=0).image, image)
+
+
+def test_many_threads_share_one_deblurrer(deblurrer, photograph):
+    images = [np.ascontiguousarray(np.roll(photograph, 7 * n, axis=1)) for n in range(4)]
+    expected = [deblurrer.restore(image, nonblind="none").image for image in images]
+    answers = [None] * len(images)
+
+    def work(index):
+        answers[index] = deblurrer.restore(images[index], nonblind="none").image
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(images))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for answer, wanted in zip(answers, expected, strict=True):
+        np.testing.assert_array_equal(answer, wanted)
+
+
+def test_a_known_kernel_is_undone():
+    latent = camera()[100:300, 100:340] / 255
+    kernel = np.zeros((7, 7))
+    kernel[3, :] = kernel[2, 3:] = 1
+    kernel /= kernel.sum()
+    observed = np.clip(fftconvolve(latent, kernel, "same"), 0, 1).astype(np.float32)
+    restored = runtime.deconvolve(observed, kernel, noise=0.002, device="cpu")
+    inner = (slice(20, -20),) * 2
+
+    def error(image):
+        return np.mean((image - latent)[inner] ** 2)
+
+    assert restored.dtype == np.float32
+    assert error(restored) < 0.1 * error(observed)
+
+
+@pytest.mark.parametrize(
+    ("image", "kind"),
+    [
+        (np.zeros((0, 5), np.uint8), InvalidImage),
+        (np.zeros((1, 1), np.uint8), InvalidImage),
+        (np.zeros((3, 5000), np.uint8), InvalidImage),
+        (np.full((90, 90), np.nan, np.float32), InvalidImage),
+        (np.zeros((90, 90, 5), np.uint8), InvalidImage),
+        (np.zeros((90, 90), np.int64), UnsupportedType),
+        (np.zeros((90, 90), complex), UnsupportedType),
+        ("photograph.jpg", UnsupportedType),
+        (b"no image", InvalidImage),
+        (None, UnsupportedType),
+    ],
+)
+def test_an_image_that_cannot_be_used_is_named_in_one_line(deblurrer, image, kind):
+    with pytest.raises(kind) as caught:
+        deblurrer.restore(image)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) > 20
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"stride": 0}, "this model takes 1 to 9"),
+        ({"stride": 10}, "this model takes 1 to 9"),
+        ({"nonblind": "magic"}, "give one of"),
+        ({"support": 1}, "3 or more"),
+        ({"support": 1001}, "support"),
+        ({"noise": -1.0}, "standard deviation"),
+        ({"noise": float("nan")}, "standard deviation"),
+        ({"strength": 1.5}, "from 0"),
+        ({"strength": float("nan")}, "from 0"),
+    ],
+)
+def test_an_option_that_cannot_be_is_named(deblurrer, photograph, option, message):
+    with pytest.raises(InvalidArgument, match=message):
+        deblurrer.restore(photograph, **option)
+
+
+def test_a_model_that_cannot_be_used_is_named(tmp_path, photograph):
+    with pytest.raises(ModelNotFound):
+        runtime.deblur(photograph, model="nothing", device="cpu")
+    other = write_patch_bundle(tmp_path / "other", "cores", method="telepathy")
+    with pytest.raises(InvalidModel, match="'telepathy' cannot deblur a photograph"):
+        runtime.Deblurrer(model=other, device="cpu")
+
+
+@pytest.mark.parametrize(
+    "kernel", [np.zeros((3, 3)), np.full((3, 3), np.nan), np.ones((3, 3)), np.ones((1, 1, 1)), -np.eye(3)]
+)
+def test_a_kernel_that_is_none_is_refused(kernel, photograph):
+    with pytest.raises(InvalidArgument):
+        runtime.deconvolve(photograph, kernel, device="cpu")
