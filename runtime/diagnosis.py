@@ -8,7 +8,9 @@ from typing import Any
 
 from runtime import __version__
 from runtime.bundle import list_models
-from runtime.devices import cuda_problem, installed_version
+from runtime.devices import Device, cuda_problem, installed_version
+from runtime.errors import DeblurError
+from runtime.session import open_session
 
 _PACKAGES = (
     "numpy", "scipy", "numba", "pillow", "opencv-python-headless", "onnxruntime", "onnxruntime-gpu", "cupy-cuda13x",
@@ -59,6 +61,8 @@ def _cuda() -> dict[str, Any]:
         return {"works": False, "problem": problem}
     import cupy
 
+    if problem := _session_problem():
+        return {"works": False, "problem": problem}
     properties = cupy.cuda.runtime.getDeviceProperties(0)
     free, total = cupy.cuda.runtime.memGetInfo()
     return {
@@ -69,3 +73,15 @@ def _cuda() -> dict[str, Any]:
         "memory_bytes": total,
         "free_bytes": free,
     }
+
+
+def _session_problem() -> str | None:
+    """Start a network on the GPU: only that shows whether ONNX Runtime finds the CUDA libraries it needs."""
+    for bundle in list_models():
+        for part in bundle.parts:
+            try:
+                open_session(bundle, part, device=Device("cuda"))
+            except DeblurError as error:
+                return str(error)
+            return None
+    return None

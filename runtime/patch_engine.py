@@ -171,7 +171,8 @@ class PatchEngine:
         stride = self.model.stride if stride is None else stride
         if not isinstance(stride, int) or not 1 <= stride <= self.model.core:
             raise InvalidArgument(f"stride {stride!r}: this model takes 1 to {self.model.core} pixels")
-        return PatchGrid(*planes.shape[-2:], patch=self.model.size, core=self.model.core, stride=stride)
+        height, width = planes.shape[-2:]
+        return PatchGrid(height, width, patch=self.model.size, core=self.model.core, stride=stride)
 
     def _restore_batch(
         self, planes: Array, guide: Array | None, grid: PatchGrid, start: int, stop: int, stopwatch: Stopwatch
