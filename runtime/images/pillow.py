@@ -1,0 +1,115 @@
+"""PIL images and files of 8 bits, through Pillow."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from runtime.errors import InvalidImage, UnsupportedType
+from runtime.images.exif import EXIF_MARK
+from runtime.images.header import Header, check_size
+
+QUALITY = 95
+"""Of JPEG and of lossy WebP."""
+
+
+def pixels_of(image: Any) -> npt.NDArray[Any]:
+    """Return the pixels of a ``PIL.Image`` whose mode can hold a restored photograph.
+
+    Raises
+    ------
+    UnsupportedType
+        If its mode is another.
+    InvalidImage
+        If the file behind it is damaged.
+    """
+    if image.mode not in ("L", "LA", "RGB", "RGBA", "F") and not image.mode.startswith("I;16"):
+        mend = "convert it first, for example image.convert('RGB')"
+        raise UnsupportedType(f"a PIL image of mode {image.mode} cannot hold a restored photograph: {mend}")
+    try:
+        return np.asarray(image)
+    except (OSError, SyntaxError) as error:
+        raise InvalidImage(f"the image is damaged or incomplete ({error}): get an intact copy") from error
+
+
+def image_of(pixels: npt.NDArray[Any], info: dict[Any, Any]) -> Any:
+    """Return a ``PIL.Image`` of `pixels` that carries `info`."""
+    from PIL import Image
+
+    image = Image.fromarray(pixels)
+    image.info = dict(info)
+    return image
+
+
+def decode(data: bytes, format: str) -> tuple[npt.NDArray[Any], Header]:
+    """Decode an 8-bit file; see `runtime.images.codecs.decode`. Palettes are resolved, bilevel becomes grey."""
+    # The plugins are opened directly: Image.open would warn of any photograph above 89 megapixels.
+    from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+
+    plugins: dict[str, Any] = {
+        "JPEG": JpegImagePlugin.JpegImageFile,
+        "PNG": PngImagePlugin.PngImageFile,
+        "TIFF": TiffImagePlugin.TiffImageFile,
+        "WEBP": WebPImagePlugin.WebPImageFile,
+    }
+    try:
+        image = plugins[format](io.BytesIO(data))
+        check_size(*image.size)
+        if (frames := getattr(image, "n_frames", 1)) > 1:
+            raise InvalidImage(f"the file holds {frames} pictures: save one of them by itself")
+        image.load()
+    except Image.DecompressionBombError as error:
+        raise InvalidImage(f"the image is larger than Pillow allows of {format}: save it as PNG") from error
+    exif = image.info.get("exif")
+    header = Header(
+        format,
+        icc_profile=image.info.get("icc_profile"),
+        exif=exif.removeprefix(EXIF_MARK) if exif else None,
+        lossless=format == "WEBP" and _is_lossless_webp(data),
+    )
+    return np.asarray(_resolve(image)), header
+
+
+def encode(pixels: npt.NDArray[Any], header: Header) -> bytes:
+    """Encode uint8 pixels as PNG, JPEG or WebP; see `runtime.images.codecs.encode`."""
+    from PIL import Image
+
+    options: dict[str, Any] = {}
+    if header.icc_profile:
+        options["icc_profile"] = header.icc_profile
+    if header.exif:
+        options["exif"] = EXIF_MARK + header.exif
+    if header.format == "JPEG":
+        options |= {"quality": QUALITY, "subsampling": "4:4:4"}
+    elif header.format == "WEBP":
+        options |= {"lossless": True, "exact": True} if header.lossless else {"quality": QUALITY}
+    buffer = io.BytesIO()
+    try:
+        Image.fromarray(pixels).save(buffer, header.format, **options)
+    except (OSError, ValueError) as error:
+        raise InvalidImage(f"this image does not fit into {header.format} ({error}): write PNG or TIFF") from error
+    return buffer.getvalue()
+
+
+def _resolve(image: Any) -> Any:
+    """Turn palettes, transparent colours and bilevel images into channels of 8 bits."""
+    if image.mode in ("P", "PA") or "transparency" in image.info:
+        return image.convert("RGBA" if image.has_transparency_data else "RGB")
+    if image.mode == "1":
+        return image.convert("L")
+    if image.mode not in ("L", "LA", "RGB", "RGBA"):
+        raise InvalidImage(f"colours of mode {image.mode} are not supported: convert the file to RGB")
+    return image
+
+
+def _is_lossless_webp(data: bytes) -> bool:
+    position = 12
+    while position + 8 <= len(data):
+        kind, size = data[position : position + 4], int.from_bytes(data[position + 4 : position + 8], "little")
+        if kind in (b"VP8 ", b"VP8L"):
+            return kind == b"VP8L"
+        position += 8 + size + size % 2
+    return False

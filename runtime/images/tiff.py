@@ -1,0 +1,199 @@
+"""TIFF of any depth, through tifffile; what it cannot decompress by itself, Pillow (8 bits) and OpenCV (16) can."""
+
+from __future__ import annotations
+
+import io
+import logging
+import struct
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from runtime.errors import InvalidImage
+from runtime.images import pillow
+from runtime.images.exif import EXIF_MARK, ORIENTATION
+from runtime.images.header import Header, check_size
+
+log = logging.getLogger("runtime")
+
+MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+_EXIF_DAMAGED = "EXIF is damaged and left out (%s)"
+_ASCII, _LONG = 2, 4
+_EXIF_IFD, _GPS_IFD, _INTEROPERABILITY = 0x8769, 0x8825, 0xA005
+_ICC_PROFILE = 34675
+_TEXTS = (270, 271, 272, 305, 306, 315, 33432)
+"""Description, make, model, software, date, artist and copyright: the EXIF tags that TIFF keeps with its own."""
+
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
+_ASSOCIATED_ALPHA = 1
+_UNCOMPRESSED_OR_DEFLATE = (1, 8, 32946)
+_INTEGER_PREDICTORS = (1, 2)
+_DTYPES = ("uint8", "uint16", "float16", "float32", "float64")
+
+
+def decode(data: bytes) -> tuple[npt.NDArray[Any], Header]:
+    """Decode a TIFF file; see `runtime.images.codecs.decode`."""
+    from tifffile import TiffFile
+
+    stream = io.BytesIO(data)
+    with TiffFile(stream) as tiff:
+        page = _only_page(tiff)
+        check_size(page.imagewidth, page.imagelength)
+        _check_complete(page, len(data))
+        header = Header("TIFF", page.tags.valueof(_ICC_PROFILE), _read_exif(tiff, page, stream))
+        if page.tags.valueof(ORIENTATION, default=1) != 1:
+            # The header tells the orientation from here on: some decoders would apply it, some would not.
+            page.tags[ORIENTATION].overwrite(1)
+            data = stream.getvalue()
+        return _pixels(data, page), header
+
+
+def encode(pixels: npt.NDArray[Any], header: Header) -> bytes:
+    """Encode pixels as TIFF, compressed with Deflate; see `runtime.images.codecs.encode`."""
+    from tifffile import imwrite
+
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    stream = io.BytesIO()
+    try:
+        imwrite(
+            stream,
+            pixels,
+            bigtiff=False,
+            byteorder="<",
+            photometric="rgb" if channels >= 3 else "minisblack",
+            planarconfig="contig" if channels > 1 else None,
+            extrasamples=["unassalpha"] if channels in (2, 4) else None,
+            compression="zlib",
+            predictor=2 if pixels.dtype.kind == "u" else None,
+            iccprofile=header.icc_profile,
+            software=False,
+            metadata=None,
+        )
+    except ValueError as error:
+        raise InvalidImage(f"this image does not fit into TIFF ({error}): write it in parts") from error
+    if header.exif:
+        try:
+            _add_exif(stream, header.exif)
+        except Exception as error:  # see _read_exif
+            log.warning(_EXIF_DAMAGED, error)
+    return stream.getvalue()
+
+
+def _only_page(tiff: Any) -> Any:
+    """Return the one full picture of a file; thumbnails beside it do not count."""
+    pages = [page for page in tiff.pages if not page.is_reduced]
+    if len(pages) != 1 or pages[0].index != 0:
+        raise InvalidImage(f"the file holds {len(pages)} full pictures and thumbnails: save one of them by itself")
+    return pages[0]
+
+
+def _check_complete(page: Any, size: int) -> None:
+    """Refuse a file cut short here, for the decoders would print that to stderr."""
+    if any(offset + count > size for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)):
+        raise InvalidImage("the TIFF image is incomplete: get an intact copy")
+
+
+def _pixels(data: bytes, page: Any) -> npt.NDArray[Any]:
+    plain = page.compression in _UNCOMPRESSED_OR_DEFLATE and page.predictor in _INTEGER_PREDICTORS
+    grey_or_rgb = page.photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB)
+    if page.bitspersample < 8 or (page.bitspersample == 8 and not (plain and grey_or_rgb)):
+        return pillow.decode(data, "TIFF")[0]
+    if not grey_or_rgb:
+        raise InvalidImage(f"colours of kind {page.photometric.name} are not supported: convert the file to RGB")
+    if page.dtype is None or page.dtype.name not in _DTYPES or page.bitspersample != 8 * page.dtype.itemsize:
+        kind = f"{page.bitspersample}-bit {page.sampleformat.name}"
+        raise InvalidImage(f"samples of kind {kind} are not supported: save the file with 8 or 16 bits")
+    if len(page.extrasamples) > 1:
+        raise InvalidImage(f"{page.samplesperpixel} channels are not supported: save the file as RGB or grey")
+    if _ASSOCIATED_ALPHA in page.extrasamples:
+        raise InvalidImage("premultiplied alpha is not supported: save the file with straight alpha or none")
+    if plain:
+        pixels = np.asarray(page.asarray())
+        pixels = np.moveaxis(pixels, 0, -1) if page.axes == "SYX" else pixels
+    else:
+        pixels = _decompress(data, page)
+    if page.photometric == _WHITE_IS_ZERO and pixels.dtype.kind == "u":
+        pixels = np.iinfo(pixels.dtype).max - pixels
+    return np.ascontiguousarray(pixels)
+
+
+def _decompress(data: bytes, page: Any) -> npt.NDArray[Any]:
+    """Read pixels of 16 bits and more that are compressed with LZW and the like."""
+    import cv2
+
+    # OpenCV drops the alpha of grey images and misreads planes that are stored one after the other.
+    readable = page.samplesperpixel in (1, 3, 4) and (page.planarconfig == 1 or page.samplesperpixel == 1)
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if readable else None
+    if pixels is None or pixels.dtype != page.dtype:
+        raise InvalidImage(f"{page.compression.name} compression of this kind is not supported: save with Deflate")
+    if pixels.ndim == 3:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
+    return np.asarray(pixels)
+
+
+def _read_exif(tiff: Any, page: Any, stream: io.BytesIO) -> bytes | None:
+    """Gather what EXIF knows of a TIFF file into a block of its own."""
+    from PIL import Image
+
+    source, kept = Image.Exif(), Image.Exif()
+    source.bigtiff, source.endian = tiff.is_bigtiff, tiff.byteorder
+    try:
+        source.load_from_fp(stream, page.offset)
+        kept.update({tag: _raw(source[tag]) for tag in (*_TEXTS, ORIENTATION) if tag in source})
+        kept.update(_directories(source))
+        return kept.tobytes().removeprefix(EXIF_MARK) if kept else None
+    except Exception as error:  # whatever is wrong with its metadata, the picture can be read
+        log.warning(_EXIF_DAMAGED, error)
+        return None
+
+
+def _add_exif(stream: io.BytesIO, block: bytes) -> None:
+    """Append EXIF to a TIFF file of one page: its tags, and the page's directory again with links to them."""
+    from PIL import Image
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    exif = Image.Exif()
+    exif.load(block)
+    with stream.getbuffer() as data:
+        (start,) = struct.unpack_from("<L", data, 4)
+        (count,) = struct.unpack_from("<H", data, start)
+        entries = [bytes(data[at : at + 12]) for at in range(start + 2, start + 2 + 12 * count, 12)]
+    for tag in _TEXTS:
+        if tag in exif:
+            text = _raw(exif[tag]).rstrip(b"\0") + b"\0"
+            place = struct.pack("<L", _append(stream, text)) if len(text) > 4 else text
+            entries.append(struct.pack("<HHL4s", tag, _ASCII, len(text), place))
+    for tag, values in _directories(exif).items():
+        directory = ImageFileDirectory_v2(b"II*\0" + bytes(4), group=tag)
+        for key, value in values.items():
+            directory[key] = value
+        offset = _append(stream, b"")
+        _append(stream, directory.tobytes(offset))
+        entries.append(struct.pack("<HHLL", tag, _LONG, 1, offset))
+    entries.sort(key=lambda entry: struct.unpack_from("<H", entry))
+    offset = _append(stream, struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4))
+    stream.seek(4)
+    stream.write(struct.pack("<L", offset))
+
+
+def _append(stream: io.BytesIO, data: bytes) -> int:
+    """Write at the end of a file, on an even offset as TIFF asks; return the offset."""
+    end = stream.seek(0, io.SEEK_END)
+    stream.write(bytes(end % 2) + data)
+    return end + end % 2
+
+
+def _directories(exif: Any) -> dict[int, dict[int, Any]]:
+    """Return the EXIF and the GPS directory of an EXIF block where it has them."""
+    return {
+        tag: {key: _raw(value) for key, value in values.items() if key != _INTEROPERABILITY}
+        for tag in (_EXIF_IFD, _GPS_IFD)
+        if (values := exif.get_ifd(tag))
+    }
+
+
+def _raw(value: Any) -> Any:
+    """Return the bytes of a text, which Pillow reads as Latin-1 and would write as ASCII, or any other value."""
+    return value.encode("latin-1") if isinstance(value, str) else value

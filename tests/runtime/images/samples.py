@@ -1,0 +1,54 @@
+"""Pixels and metadata to put into image files, and what comes out of them."""
+
+import io
+
+import numpy as np
+from PIL import Image, ImageCms
+
+ORIENTATION, EXIF, GPS = 0x0112, 0x8769, 0x8825
+
+
+def random_pixels(rng, dtype, channels, size=(13, 17)):
+    """Pixels over the whole range of a dtype."""
+    shape = (*size, channels) if channels > 1 else size
+    if np.dtype(dtype).kind == "f":
+        return rng.random(shape).astype(dtype)
+    return rng.integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+
+
+def smooth_pixels(size=(48, 64)):
+    """A colourful uint8 picture that JPEG codes almost without loss."""
+    rows, cols = np.mgrid[: size[0], : size[1]]
+    return np.stack([rows * 3, cols * 3, 255 - rows - cols], axis=-1).astype(np.uint8)
+
+
+def icc_profile():
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def exif_block(orientation=1):
+    """An EXIF block as a camera writes it, without the mark that JPEG puts before it."""
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    exif[ORIENTATION] = orientation
+    exif[0x0132] = "2020:01:02 03:04:05"
+    exif[0x013B] = b"ab"
+    exif[0x8298] = "© Müller".encode()
+    exif.get_ifd(EXIF).update({0x829A: 0.01, 0x8827: 200, 0x927C: b"maker note\0raw"})
+    exif.get_ifd(GPS).update({1: "N", 2: (1.0, 2.0, 3.0)})
+    return exif.tobytes()[6:]
+
+
+def tags(block):
+    """What an EXIF block says, as plain values."""
+    exif = Image.Exif()
+    exif.load(block)
+    own = {tag: value for tag, value in exif.items() if tag not in (EXIF, GPS)}
+    return own | {EXIF: dict(exif.get_ifd(EXIF)), GPS: dict(exif.get_ifd(GPS))}
+
+
+def save(image, format, **options):
+    """The bytes of a PIL image, saved."""
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()

@@ -1,0 +1,125 @@
+import os
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from runtime.errors import DeblurError, ImageFileError, InvalidArgument, InvalidImage
+from runtime.images import SUFFIXES, Header, format_of, read_file, write_bytes, write_file
+from tests.runtime.images.samples import exif_block, icc_profile, random_pixels, smooth_pixels, tags
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_the_suffix_names_the_format(suffix, tmp_path):
+    path = tmp_path / f"photo{suffix.upper()}"
+    write_file(path, smooth_pixels())
+    with Image.open(path) as image:
+        assert image.format == format_of(path) == SUFFIXES[suffix]
+    assert read_file(path)[1].format == SUFFIXES[suffix]
+
+
+@pytest.mark.parametrize("name", ["photo", "photo.gif", "photo.png.txt", ".png"])
+def test_another_suffix_is_refused(name, tmp_path):
+    with pytest.raises(InvalidArgument, match=r"\.png, \.jpg"):
+        write_file(tmp_path / name, smooth_pixels())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_depth_profile_and_exif_survive_the_round_trip(suffix, dtype, rng, tmp_path):
+    pixels = random_pixels(rng, dtype, 3)
+    write_file(tmp_path / f"in{suffix}", pixels, Header("JPEG", icc_profile(), exif_block()))
+    found, header = read_file(tmp_path / f"in{suffix}")
+    write_file(tmp_path / f"out{suffix}", found, header)
+    again, header = read_file(str(tmp_path / f"out{suffix}"))
+    assert again.dtype == dtype
+    assert np.array_equal(again, pixels)
+    assert header.icc_profile == icc_profile()
+    assert tags(header.exif).items() >= {k: v for k, v in tags(exif_block()).items() if k != 0x0112}.items()
+
+
+def test_the_content_tells_the_format_not_the_name(tmp_path):
+    write_file(tmp_path / "photo.jpg", smooth_pixels())
+    (tmp_path / "photo.jpg").rename(tmp_path / "photo.png")
+    assert read_file(tmp_path / "photo.png")[1].format == "JPEG"
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_file_cut_short_is_named(suffix, rng, tmp_path):
+    path = tmp_path / f"photo{suffix}"
+    write_file(path, random_pixels(rng, np.uint8, 3, (64, 64)))
+    os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(InvalidImage, match=rf"{path}: .*intact copy"):
+        read_file(path)
+
+
+def test_a_text_file_named_png_is_named(tmp_path):
+    (tmp_path / "notes.png").write_text("no picture")
+    with pytest.raises(InvalidImage, match=r"notes\.png: this is no PNG, JPEG, TIFF or WebP image: convert it"):
+        read_file(tmp_path / "notes.png")
+
+
+@pytest.mark.parametrize("path", ["absent.png", "."])
+def test_what_cannot_be_read_is_named(path, tmp_path):
+    with pytest.raises(ImageFileError, match=r"cannot be read .*: check the path"):
+        read_file(tmp_path / path)
+
+
+UNWRITABLE = ["absent/photo.png", "file/photo.png", "folder.png", "/proc/self/photo.png"]
+
+
+@pytest.mark.parametrize("path", UNWRITABLE)
+def test_where_nothing_can_be_written_nothing_is(path, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "folder.png").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ImageFileError, match=r"cannot be written .*: check that its folder") as caught:
+        write_file(tmp_path / path, smooth_pixels())
+    assert isinstance(caught.value, OSError)
+    assert "\n" not in str(caught.value)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_a_format_cannot_hold_is_named(tmp_path):
+    with pytest.raises(InvalidImage, match=r"photo\.jpg: JPEG holds no alpha") as caught:
+        write_file(tmp_path / "photo.jpg", np.zeros((4, 5, 4), np.uint8))
+    assert isinstance(caught.value, DeblurError)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, OSError])
+def test_an_interrupted_write_leaves_the_old_file_whole(interruption, tmp_path, monkeypatch):
+    path = tmp_path / "photo.png"
+    path.write_bytes(b"old")
+
+    def interrupt(source, target):
+        assert Path(source).read_bytes() == b"new"
+        raise interruption
+
+    monkeypatch.setattr(os, "replace", interrupt)
+    with pytest.raises(interruption):
+        write_bytes(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_new_file_has_the_permissions_of_any_other(tmp_path):
+    (tmp_path / "other").write_bytes(b"")
+    write_bytes(tmp_path / "photo.png", b"")
+    assert stat.S_IMODE((tmp_path / "photo.png").stat().st_mode) == stat.S_IMODE((tmp_path / "other").stat().st_mode)
+
+
+def test_a_link_is_followed_and_stays_a_link(tmp_path):
+    (tmp_path / "link.png").symlink_to(tmp_path / "target.png")
+    write_bytes(tmp_path / "link.png", b"new")
+    assert (tmp_path / "link.png").is_symlink()
+    assert (tmp_path / "target.png").read_bytes() == b"new"
+
+
+def test_the_longest_name_can_be_written(tmp_path):
+    path = tmp_path / f"{'x' * 251}.png"
+    write_bytes(path, b"new")
+    assert path.read_bytes() == b"new"
