@@ -1,4 +1,4 @@
-"""Tiny bundles whose networks do something simple and known."""
+"""Bundles whose networks do something simple and known."""
 
 from __future__ import annotations
 
@@ -15,12 +15,25 @@ OPSET = 21
 
 
 def write_patch_bundle(
-    folder: Path, predicts: str, *, size: int = 17, core: int = 9, stride: int = 4, **manifest: Any
+    folder: Path,
+    predicts: str,
+    *,
+    size: int = 17,
+    core: int = 9,
+    stride: int = 4,
+    spectrum: np.ndarray | None = None,
+    **manifest: Any,
 ) -> Bundle:
-    """Write a bundle whose patch network returns its input: as unit filters or as the core of each patch."""
+    """Write a bundle whose patch network predicts the same for every patch.
+
+    With `predicts` "cores" it returns the core of each patch; with "filters" a complex half `spectrum`
+    ``(size, size // 2 + 1)``, by default the one that returns the patch.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     outputs = {"filters": ["batch", 2, size, size // 2 + 1], "cores": ["batch", core, core]}
-    nodes, constants = {"filters": _unit_filters, "cores": _central_crop}[predicts](size, core)
+    if spectrum is None:
+        spectrum = np.ones((size, size // 2 + 1))
+    nodes, constants = _constant_filters(spectrum) if predicts == "filters" else _central_crop(size, core)
     graph = helper.make_graph(
         nodes,
         "identity",
@@ -51,9 +64,8 @@ def write_patch_bundle(
     return write_bundle(folder, {**described, **manifest})
 
 
-def _unit_filters(size: int, core: int) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
-    one = np.zeros((1, 2, size, size // 2 + 1), np.float32)
-    one[:, 0] = 1
+def _constant_filters(spectrum: np.ndarray) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
+    one = np.stack([spectrum.real, spectrum.imag]).astype(np.float32)[None]
     nodes = [
         helper.make_node("Shape", ["patches"], ["batch"], start=0, end=1),
         helper.make_node("Concat", ["batch", "three"], ["repeats"], axis=0),

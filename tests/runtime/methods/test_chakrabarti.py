@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+from scipy.signal import fftconvolve
+from skimage.data import astronaut
+
+from runtime.devices import CPU
+from runtime.errors import InvalidImage, InvalidModel
+from runtime.images import luminance
+from runtime.methods import Options, create_method
+from runtime.progress import Stopwatch
+from tests.runtime.models import write_patch_bundle
+
+PATCH, NOISE = 65, 0.005
+
+
+@pytest.fixture(scope="module")
+def kernel():
+    steps = np.linspace(0, 1, 200)
+    drawn = np.zeros((11, 11))
+    np.add.at(drawn, (np.rint(5 + 4 * np.sin(3 * steps)).astype(int), np.rint(1 + 8 * steps).astype(int)), 1)
+    rows, cols = (np.arange(11) @ drawn.sum(axis) / drawn.sum() for axis in (1, 0))
+    return np.roll(drawn, (round(5 - rows), round(5 - cols)), (0, 1)) / drawn.sum()
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return astronaut()[15:245, 95:345].transpose(2, 0, 1) / 255
+
+
+@pytest.fixture(scope="module")
+def latent(scene):
+    return scene[:, 5:-5, 5:-5]
+
+
+@pytest.fixture(scope="module")
+def observed(scene, kernel):
+    blurred = np.stack([fftconvolve(plane, kernel, "valid") for plane in scene])
+    return (blurred + np.random.default_rng(5).normal(0, NOISE, blurred.shape)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def method(kernel, tmp_path_factory):
+    """A method whose network has learned one kernel by heart: it predicts that kernel's Wiener filter (Eq. 4)."""
+    padded = np.zeros((PATCH, PATCH))
+    padded[: kernel.shape[0], : kernel.shape[1]] = kernel
+    response = np.fft.rfft2(np.roll(padded, (-5, -5), (0, 1)))
+    wiener = response.conj() / (abs(response) ** 2 + 1e-2)
+    folder = tmp_path_factory.mktemp("models") / "wiener"
+    bundle = write_patch_bundle(folder, "filters", size=PATCH, core=33, stride=11, spectrum=wiener / wiener[0, 0].real)
+    return create_method(bundle, device=CPU, precision="auto", batch=None)
+
+
+def error(image, latent):
+    """Mean square error, away from the border, at the best small shift: that much blind deconvolution leaves open."""
+    shifts = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+    inner = (..., slice(25, -25), slice(25, -25))
+    return min(float(np.mean((np.roll(image, shift, (-2, -1)) - latent)[inner] ** 2)) for shift in shifts)
+
+
+def test_a_network_that_knows_the_blur_leads_to_kernel_and_picture(method, observed, latent, kernel):
+    estimate = method.restore(observed, Options(), Stopwatch(), None)
+    assert estimate.kernel.shape == (51, 51)
+    likeness = fftconvolve(estimate.kernel, kernel[::-1, ::-1]).max()
+    assert likeness / np.linalg.norm(estimate.kernel) / np.linalg.norm(kernel) > 0.95
+    assert error(estimate.initial, luminance(latent.astype(np.float32))) < 0.5 * error(observed, latent)
+    assert error(estimate.latent, latent) < 0.25 * error(observed, latent)
+
+
+def test_filters_and_kernel_from_the_luminance_serve_every_channel(method, observed):
+    colour = method.restore(observed, Options(nonblind="none"), Stopwatch(), None).latent
+    for channel, restored in zip(observed, colour, strict=True):
+        alone = method.restore(channel[None], Options(nonblind="none"), Stopwatch(), None).latent[0]
+        np.testing.assert_allclose(restored, alone, atol=1e-6)
+
+
+def test_the_support_shrinks_on_a_small_image_unless_asked_for(method, observed):
+    small = np.ascontiguousarray(observed[:1, :70, :90])
+    assert method.restore(small, Options(), Stopwatch(), None).kernel.shape == (35, 35)
+    assert method.restore(small, Options(support=21), Stopwatch(), None).kernel.shape == (21, 21)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 3, 5000), (3, 64, 64)])
+def test_too_little_to_tell_a_blur_from_is_refused(method, shape):
+    with pytest.raises(InvalidImage, match="65 pixels or more on each side"):
+        method.restore(np.zeros(shape, np.float32), Options(), Stopwatch(), None)
+
+
+def test_a_bundle_without_patches_is_refused(tmp_path):
+    bundle = write_patch_bundle(tmp_path / "none", "filters", patch=None)
+    with pytest.raises(InvalidModel, match="no patch geometry"):
+        create_method(bundle, device=CPU, precision="auto", batch=None)
