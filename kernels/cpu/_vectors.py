@@ -82,9 +82,7 @@ def _loader(backwards: bool) -> Any:
         array, row, col, count = arguments
         if backwards:
             col = builder.sub(col, INDEX(LANES - 1))
-        place = builder.bitcast(
-            pointer(context, builder, signature.args[0], array, row, col), VECTOR.as_pointer()
-        )
+        place = builder.bitcast(pointer(context, builder, signature.args[0], array, row, col), VECTOR.as_pointer())
         mask = _mask(builder, count, backwards)
         vector = _masked(builder, "load", VECTOR, [place, INT32(_FLOAT_ALIGNMENT), mask, VECTOR(None)])
         return _reversed(builder, vector) if backwards else vector
@@ -101,9 +99,7 @@ def _storer(backwards: bool) -> Any:
         if backwards:
             col = builder.sub(col, INDEX(LANES - 1))
             vector = _reversed(builder, vector)
-        place = builder.bitcast(
-            pointer(context, builder, signature.args[0], array, row, col), VECTOR.as_pointer()
-        )
+        place = builder.bitcast(pointer(context, builder, signature.args[0], array, row, col), VECTOR.as_pointer())
         mask = _mask(builder, count, backwards)
         _masked(builder, "store", ir.VoidType(), [vector, place, INT32(_FLOAT_ALIGNMENT), mask])
         return context.get_dummy_value()

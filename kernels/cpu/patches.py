@@ -32,9 +32,7 @@ def overlap_add(cores: Array, grid: PatchGrid, start: int, out: Array) -> Array:
     first = max(0, grid.top + first_row * grid.stride)
     last = min(grid.height, grid.top + last_row * grid.stride + grid.core)
     weights = grid.row_weights(), grid.col_weights()
-    run_in_slices(
-        _overlap_add, last - first, first, cores, out, *weights, start, grid.top, grid.left, grid.stride
-    )
+    run_in_slices(_overlap_add, last - first, first, cores, out, *weights, start, grid.top, grid.left, grid.stride)
     return out
 
 

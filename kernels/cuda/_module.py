@@ -1,0 +1,66 @@
+"""Compiles the CUDA sources, launches their kernels and keeps constant tables on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kernels.arrays import Array, is_cuda
+
+OPTIONS = ("--std=c++17",)
+THREADS = 256
+"""Threads in a block, for every kernel."""
+
+
+def launch(family: str, name: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: Any) -> None:
+    """Start the kernel `name` of ``<family>.cu`` on the current stream and return at once.
+
+    Parameters
+    ----------
+    family, name
+        The source file, compiled on the first use on each device, and a kernel in it.
+    grid, block
+        Numbers of blocks, and of threads in a block; without a block nothing is launched.
+    *arguments
+        Arrays, and Python integers for parameters of type ``int``.
+    """
+    if 0 not in grid:
+        typed = tuple(np.int32(argument) if isinstance(argument, int) else argument for argument in arguments)
+        _module(family).get_function(name)(grid, block, typed)
+
+
+def constants(like: Array, build: Callable[..., tuple[Array, ...]], *parameters: Any) -> tuple[Array, ...]:
+    """Return the arrays ``build(*parameters)``, copied once to where `like` lies."""
+    return _copies(build, parameters, like.device.id if is_cuda(like) else None)
+
+
+def source(family: str) -> str:
+    """Return the text of ``<family>.cu``."""
+    return Path(__file__).with_name(f"{family}.cu").read_text(encoding="utf-8")
+
+
+@cache
+def _module(family: str) -> Any:
+    import cupy
+
+    # One object serves all devices: CuPy compiles it for each on first use.
+    return cupy.RawModule(code=source(family), options=OPTIONS)
+
+
+@lru_cache(maxsize=64)
+def _copies(
+    build: Callable[..., tuple[Array, ...]], parameters: tuple[Any, ...], device: int | None
+) -> tuple[Array, ...]:
+    arrays = build(*parameters)
+    if device is None:
+        return arrays
+    import cupy
+
+    copies = tuple(cupy.asarray(array) for array in arrays)
+    # Later calls may use the copies on other streams.
+    cupy.cuda.get_current_stream().synchronize()
+    return copies

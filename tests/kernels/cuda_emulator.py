@@ -1,0 +1,109 @@
+"""Runs the kernels of the `.cu` files on the host: same sources, same launches, NumPy arrays instead of CuPy's.
+
+The host compiler sees the source behind a header that supplies `threadIdx` and its like, so that all index
+arithmetic is executed as written. Every array is handed over between guard zones, NaN before and after it: a
+read outside of it spoils the result, a write outside of it is reported.
+"""
+
+import ctypes
+import re
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from kernels.cuda import _module
+
+MISSING_COMPILER = None if shutil.which("g++") else "needs g++ to run CUDA sources on the host"
+
+_KERNEL = re.compile(r'extern "C" __global__ void (\w+)\((.*?)\)\s*{', re.DOTALL)
+_GUARD = 256
+
+
+@cache
+def emulated_module(family):
+    """Stand in for `kernels.cuda._module._module`."""
+    return _EmulatedModule(family)
+
+
+class _EmulatedModule:
+    def __init__(self, family):
+        source = _module.source(family)
+        self._parameters = {name: _split(text) for name, text in _KERNEL.findall(source)}
+        self._library = _compile(source, self._parameters)
+
+    def get_function(self, name):
+        entry = getattr(self._library, f"host_{name}")
+        parameters = self._parameters[name]
+
+        def run(grid, block, arguments):
+            assert len(arguments) == len(parameters), f"{name} takes {len(parameters)} arguments"
+            assert np.prod(block) <= 1024
+            assert all(size <= 65535 for size in grid[1:])
+            guarded = [_Guarded(*pair) for pair in zip(parameters, arguments, strict=True)]
+            entry(_three(grid), _three(block), *(argument.value for argument in guarded))
+            for argument in guarded:
+                argument.finish()
+
+        return run
+
+
+class _Guarded:
+    """One argument, checked against the type that the kernel declares."""
+
+    def __init__(self, parameter, argument):
+        self._parameter = parameter
+        if parameter.startswith("int "):
+            assert type(argument) is np.int32, parameter
+            self._array, self.value = None, ctypes.c_int(argument)
+            return
+        dtype = {"float": np.float32, "int": np.int32, "float2": np.complex64}[
+            re.fullmatch(r"(?:const )?(\w+)\* .*", parameter)[1]
+        ]
+        assert argument.dtype == dtype, parameter
+        assert argument.flags.c_contiguous, parameter
+        self._array = argument
+        self._memory = np.full(argument.nbytes + 2 * _GUARD, 0xFF, np.uint8)
+        self._inside = self._memory[_GUARD : _GUARD + argument.nbytes]
+        self._inside[:] = argument.reshape(-1).view(np.uint8)
+        self.value = ctypes.c_void_p(self._inside.ctypes.data)
+
+    def finish(self):
+        if self._array is None:
+            return
+        outside = np.concatenate([self._memory[:_GUARD], self._memory[-_GUARD:]])
+        assert (outside == 0xFF).all(), f"wrote outside of {self._parameter}"
+        after = self._inside.view(self._array.dtype).reshape(self._array.shape)
+        if self._parameter.startswith("const "):
+            assert (self._inside == self._array.reshape(-1).view(np.uint8)).all(), f"wrote to {self._parameter}"
+        else:
+            self._array[...] = after
+
+
+def _split(parameters):
+    """Split a parameter list into one normalised string per parameter."""
+    return [" ".join(part.replace("__restrict__", "").split()) for part in parameters.split(",")]
+
+
+def _three(sizes):
+    return (ctypes.c_uint * 3)(*sizes, *[1] * (3 - len(sizes)))
+
+
+def _compile(source, kernels):
+    entries = []
+    for name, parameters in kernels.items():
+        names = ", ".join(parameter.split()[-1] for parameter in parameters)
+        entries.append(
+            f'extern "C" void host_{name}(const unsigned* grid, const unsigned* block, {", ".join(parameters)})\n'
+            f"{{ run_on_host(grid, block, [&] {{ {name}({names}); }}); }}\n"
+        )
+    header = Path(__file__).with_name("cuda_on_host.h").read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        unit, library = Path(folder, "kernels.cpp"), Path(folder, "kernels.so")
+        unit.write_text("\n".join([header, source, *entries]), encoding="utf-8")
+        command = ["g++", "-std=c++17", "-O1", "-Wall", "-Werror", "-fPIC", "-shared", "-o", str(library), str(unit)]
+        subprocess.run(command, check=True)
+        return ctypes.CDLL(str(library))

@@ -1,0 +1,41 @@
+import sys
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+import scipy.fft
+
+from kernels.arrays import array_module, fft_module, is_cuda
+
+
+class FakeCudaArray:
+    pass
+
+
+def test_numpy_arrays():
+    array = np.zeros(3)
+    assert not is_cuda(array)
+    assert array_module(array) is np
+    assert fft_module(array) is scipy.fft
+
+
+def test_cupy_arrays(monkeypatch):
+    cupy = SimpleNamespace(ndarray=FakeCudaArray)
+    cuda_fft = ModuleType("cupyx.scipy.fft")
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    for name in ("cupyx", "cupyx.scipy"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setitem(sys.modules, "cupyx.scipy.fft", cuda_fft)
+    monkeypatch.setattr(sys.modules["cupyx"], "scipy", sys.modules["cupyx.scipy"], raising=False)
+    monkeypatch.setattr(sys.modules["cupyx.scipy"], "fft", cuda_fft, raising=False)
+    array = FakeCudaArray()
+    assert is_cuda(array)
+    assert array_module(array) is cupy
+    assert fft_module(array) is cuda_fft
+
+
+@pytest.mark.parametrize("array", [[1.0], 3, None, "image"])
+def test_anything_else_is_refused(array):
+    assert not is_cuda(array)
+    with pytest.raises(TypeError, match="expected a numpy or cupy array, got"):
+        array_module(array)

@@ -1,0 +1,45 @@
+"""What holds for all operation families."""
+
+import inspect
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import kernels
+
+FOLDER = Path(kernels.__file__).parent
+FAMILIES = sorted(path.stem for path in FOLDER.joinpath("reference").glob("[!_]*.py"))
+
+
+def functions(module):
+    return {
+        name: inspect.signature(value)
+        for name, value in vars(module).items()
+        if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_")
+    }
+
+
+def test_there_are_families():
+    assert {"patches", "fourier"} <= set(FAMILIES)
+
+
+@pytest.mark.parametrize("face", ["kernels.reference", "kernels.cpu", "kernels.cuda"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_signatures_are_those_of_the_public_face(family, face):
+    assert functions(import_module(f"{face}.{family}")) == functions(import_module(f"kernels.{family}"))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_family_has_cuda_source(family):
+    assert FOLDER.joinpath("cuda", f"{family}.cu").is_file()
+
+
+def test_importing_the_public_faces_loads_nothing_heavy():
+    imports = "; ".join(f"import kernels.{family}" for family in FAMILIES)
+    report = "print(*sys.modules.keys() & {'numba', 'llvmlite', 'cupy', 'scipy', 'torch', 'onnxruntime'})"
+    command = [sys.executable, "-c", f"import sys; {imports}; {report}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=FOLDER.parent)
+    assert done.stdout.split() == []

@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+
+from kernels.cuda import _module
+from kernels.cuda._module import constants, launch
+
+
+class Recorder:
+    def __init__(self):
+        self.launches = []
+
+    def get_function(self, name):
+        return lambda grid, block, arguments: self.launches.append((name, grid, block, arguments))
+
+
+@pytest.fixture
+def recorder(monkeypatch):
+    recorder = Recorder()
+    monkeypatch.setattr(_module, "_module", lambda family: recorder)
+    return recorder
+
+
+def test_launch_passes_integers_as_c_int(recorder):
+    array = np.zeros(3, np.float32)
+    launch("patches", "extract_patches", (4,), (256,), array, 7)
+    ((name, grid, block, (passed, seven)),) = recorder.launches
+    assert (name, grid, block) == ("extract_patches", (4,), (256,))
+    assert passed is array
+    assert type(seven) is np.int32
+    assert seven == 7
+
+
+def test_nothing_is_launched_without_blocks(recorder):
+    launch("patches", "overlap_add", (3, 0), (32, 8))
+    assert recorder.launches == []
+
+
+def test_constants_are_built_once():
+    calls = []
+
+    def build(size):
+        calls.append(size)
+        return (np.arange(size),)
+
+    like = np.zeros(1)
+    assert constants(like, build, 5)[0] is constants(like, build, 5)[0]
+    constants(like, build, 6)
+    assert calls == [5, 6]
+
+
+@pytest.mark.gpu
+def test_constants_lie_on_the_device():
+    import cupy
+
+    (table,) = constants(cupy.zeros(1), lambda: (np.arange(4),))
+    assert isinstance(table, cupy.ndarray)
+    np.testing.assert_array_equal(cupy.asnumpy(table), np.arange(4))
