@@ -1,6 +1,7 @@
 """Pixels and metadata to put into image files, and what comes out of them."""
 
 import io
+from functools import cache
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -22,7 +23,9 @@ def smooth_pixels(size=(48, 64)):
     return np.stack([rows * 3, cols * 3, 255 - rows - cols], axis=-1).astype(np.uint8)
 
 
+@cache
 def icc_profile():
+    """A profile, one and the same: each new one holds the time."""
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
