@@ -1,0 +1,202 @@
+"""``deblur image``: photographs from files, folders or stdin."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runtime.cli.options import StageLine, check_target, model_options, open_deblurrer
+from runtime.errors import DeblurError, ImageFileError, InvalidArgument
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from runtime.api import Deblurrer
+
+STREAM = "-"
+"""Stands for stdin and stdout."""
+
+KERNEL_VIEW = 256
+"""A saved kernel is enlarged, by a whole number, to about this many pixels a side."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One photograph to restore; `STREAM` is stdin as a source and stdout as a target."""
+
+    source: str
+    target: str
+
+    @property
+    def kernel_stem(self) -> Path:
+        """Where the kernel is saved, without a suffix."""
+        target = Path(self.target)
+        return target.with_name(f"{target.stem}.kernel")
+
+
+@click.command("image")
+@click.argument("inputs", nargs=-1, required=True, metavar="IN...")
+@click.option("-o", "--output", required=True, metavar="OUT", help="File, folder, or - for stdout.")
+@model_options
+@click.option("--save-kernel", is_flag=True, help="Save the blur kernel beside the output: .kernel.png and .npy.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per photograph.")
+def image_command(
+    inputs: tuple[str, ...], output: str, save_kernel: bool, overwrite: bool, as_json: bool, **options: Any
+) -> None:
+    """Restore photographs: IN is a file, a folder, or - for stdin.
+
+    PNG, JPEG, TIFF and WebP; bit depth, colour profile and EXIF are kept. OUT is a folder where there are several
+    photographs, else a file; its suffix names the format. After a failure the other photographs are still restored.
+    """
+    jobs = plan_jobs(inputs, output)
+    if output == STREAM and (save_kernel or as_json):
+        raise click.UsageError("stdout takes the photograph alone: name an output file for --save-kernel or --json.")
+    if _goes_into_folder(inputs, output):
+        _make_folder(output)
+    deblurrer, restoring = open_deblurrer(options)
+    failures = []
+    for number, job in enumerate(jobs, 1):
+        title = job.source if len(jobs) == 1 else f"[{number}/{len(jobs)}] {job.source}"
+        try:
+            with StageLine(title) as progress:
+                report = _restore(job, deblurrer, restoring | {"progress": progress}, save_kernel, overwrite)
+        except BrokenPipeError:
+            raise
+        except Exception as error:  # whatever it is, the other photographs of the job are not to suffer from it
+            failures.append(_failure(job, error))
+            report = {"input": job.source, "error": failures[-1]}
+        if as_json:
+            click.echo(json.dumps(report))
+    for failure in failures:
+        click.echo(f"deblur: {failure}", err=True)
+    if failures and len(jobs) > 1:
+        click.echo(f"deblur: {len(failures)} of {len(jobs)} photographs failed", err=True)
+    if failures:
+        sys.exit(1)
+
+
+def plan_jobs(inputs: tuple[str, ...], output: str) -> list[Job]:
+    """Say which photograph goes where, before anything is read.
+
+    Raises
+    ------
+    click.UsageError
+        If the inputs and the output do not go together.
+    """
+    sources = [source for given in inputs for source in _sources(given)]
+    if not _goes_into_folder(inputs, output):
+        if output == STREAM and sys.stdout.isatty():
+            raise click.UsageError("stdout is a terminal: redirect it, or name an output file.")
+        return [Job(sources[0], output)]
+    if output == STREAM:
+        raise click.UsageError("stdout takes one photograph: name an output folder.")
+    if STREAM in inputs:
+        raise click.UsageError("a photograph from stdin has no name: name an output file, or - for stdout.")
+    jobs = [Job(source, os.path.join(output, os.path.basename(source))) for source in sources]
+    origins: dict[str, str] = {}
+    for job in jobs:
+        if (other := origins.setdefault(job.target, job.source)) != job.source:
+            raise click.UsageError(f"{other} and {job.source} would both become {job.target}: rename one.")
+    return list(dict.fromkeys(jobs))  # one photograph given twice is one job
+
+
+def _goes_into_folder(inputs: tuple[str, ...], output: str) -> bool:
+    several = len(inputs) > 1 or os.path.isdir(inputs[0])
+    return several or os.path.isdir(output) or output.endswith(os.sep)
+
+
+def _make_folder(path: str) -> None:
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise ImageFileError(f"{path}: cannot be created ({error.strerror}): give another output folder") from error
+
+
+def _sources(given: str) -> list[str]:
+    """List the photographs of a folder by name, or the one file that is given."""
+    from runtime.images import SUFFIXES
+
+    if given == STREAM or not os.path.isdir(given):
+        return [given]
+    names = (name for name in sorted(os.listdir(given)) if Path(name).suffix.lower() in SUFFIXES)
+    paths = [path for name in names if os.path.isfile(path := os.path.join(given, name))]
+    if not paths:
+        raise click.UsageError(f"{given} holds no photographs: files named {', '.join(SUFFIXES)}.")
+    return paths
+
+
+def _restore(
+    job: Job, deblurrer: Deblurrer, restoring: dict[str, Any], save_kernel: bool, overwrite: bool
+) -> dict[str, Any]:
+    """Restore one photograph and return what there is to say of it."""
+    from runtime.images import decode, encode, format_of, read_file, write_file
+
+    began = time.perf_counter()
+    if job.target != STREAM:
+        format_of(job.target)
+        check_target(job.target, overwrite)
+    if save_kernel:
+        check_target(f"{job.kernel_stem}.png", overwrite)
+        check_target(f"{job.kernel_stem}.npy", overwrite)
+    if job.source == STREAM:
+        pixels, header = decode(sys.stdin.buffer.read())
+    else:
+        pixels, header = read_file(job.source)
+    result = deblurrer.restore(pixels, **restoring)
+    if job.target == STREAM:
+        sys.stdout.buffer.write(encode(result.image, header))
+    else:
+        write_file(job.target, result.image, header)
+    if save_kernel:
+        _save_kernel(job, result.kernel)
+    return {
+        "input": job.source,
+        "output": job.target,
+        "kernel": f"{job.kernel_stem}.npy" if save_kernel else None,
+        "model": result.model,
+        "width": pixels.shape[1],
+        "height": pixels.shape[0],
+        "seconds": time.perf_counter() - began,
+        "timings": result.timings,
+    }
+
+
+def _save_kernel(job: Job, kernel: npt.NDArray[np.float32] | None) -> None:
+    """Save a kernel twice: enlarged and scaled to its maximum to look at, and its values as they are."""
+    import numpy as np
+
+    from runtime.images import write_bytes, write_file
+
+    if kernel is None:
+        raise InvalidArgument("no blur kernel was estimated: leave out --save-kernel or choose another --nonblind")
+    values = io.BytesIO()
+    np.save(values, kernel)
+    write_bytes(f"{job.kernel_stem}.npy", values.getvalue())
+    write_file(f"{job.kernel_stem}.png", kernel_picture(kernel, KERNEL_VIEW))
+
+
+def kernel_picture(kernel: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.uint8]:
+    """Return a kernel as a uint8 picture, its maximum white, enlarged by a whole number to at most about `size`."""
+    import numpy as np
+
+    factor = max(1, size // max(*kernel.shape))
+    scale = 255 / (float(kernel.max()) or 1)
+    enlarged = kernel.repeat(factor, axis=0).repeat(factor, axis=1)
+    return np.asarray(np.rint(enlarged * scale), np.uint8)
+
+
+def _failure(job: Job, error: Exception) -> str:
+    """Return one line that names the photograph and says what is wrong with it."""
+    message = str(error) if isinstance(error, DeblurError) else f"{type(error).__name__}: {error}"
+    message = " ".join(message.split())
+    return message if message.startswith(job.source) else f"{job.source}: {message}"

@@ -1,0 +1,73 @@
+"""``deblur models`` and ``deblur doctor``: what is installed and what works."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from runtime.bundle import Bundle
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def models(as_json: bool) -> None:
+    """List the models that can be loaded by name."""
+    from runtime.bundle import list_models
+
+    entries = [_entry(bundle) for bundle in list_models()]
+    if as_json:
+        click.echo(json.dumps(entries, indent=2))
+        return
+    for entry in entries:
+        click.echo(f"{entry['name']} {entry['version']} ({entry['method']}, {entry['megabytes']} MB)")
+        click.echo(f"  {entry['description']}")
+        _print({"measured": entry["accuracy"], "path": entry["path"]}, indent=2)
+    if not entries:
+        click.echo("no models: set DEBLUR_MODELS to the folder that holds your bundles")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def doctor(as_json: bool) -> None:
+    """Say what works on this machine, and why the rest does not."""
+    from runtime.diagnosis import diagnose
+
+    report = diagnose()
+    if as_json:
+        click.echo(json.dumps(report, indent=2))
+    else:
+        _print(report)
+
+
+def _entry(bundle: Bundle) -> dict[str, Any]:
+    return {
+        "name": bundle.name,
+        "version": bundle.version,
+        "method": bundle.method,
+        "description": bundle.description,
+        "megabytes": round(bundle.bytes / 1e6, 1),
+        "accuracy": dict(bundle.accuracy),
+        "path": str(bundle.path),
+    }
+
+
+def _print(report: dict[str, Any], indent: int = 0) -> None:
+    """Print a tree of names and values, one value a line."""
+    for name, value in report.items():
+        label = f"{' ' * indent}{name.replace('_', ' ')}:"
+        if isinstance(value, dict) and value:
+            click.echo(label)
+            _print(value, indent + 2)
+        else:
+            click.echo(f"{label} {_plain(value)}")
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value is None or value == {} else str(value)

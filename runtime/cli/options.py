@@ -1,0 +1,105 @@
+"""Options that several commands share, and the line that shows how far the work is."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from runtime.errors import ImageFileError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from runtime.api import Deblurrer
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_LOADING = ("model", "device", "precision", "batch")
+
+_MODEL_OPTIONS = (
+    click.option("--model", default="chakrabarti", show_default=True, help="Name or folder of a model."),
+    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
+    click.option("--precision", default="auto", show_default=True, help="auto, fp32 or fp16."),
+    click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Patches per batch."),
+    click.option("--stride", type=click.IntRange(min=1), metavar="PX", help="Distance between patches."),
+    click.option(
+        "--nonblind",
+        default="hyper-laplacian",
+        show_default=True,
+        metavar="METHOD",
+        help="hyper-laplacian, epll, wiener, or none to stop at the network's estimate.",
+    ),
+    click.option("--support", type=click.IntRange(min=3), metavar="PX", help="Side of the largest kernel sought."),
+    click.option("--noise", type=click.FloatRange(0, 1), metavar="SD", help="Noise; by default estimated."),
+    click.option("--strength", type=click.FloatRange(0, 1), default=1.0, show_default=True, help="0 does nothing."),
+)
+
+
+def model_options(command: Command) -> Command:
+    """Add the options of `runtime.Deblurrer` and `runtime.Deblurrer.restore` to a command."""
+    for option in reversed(_MODEL_OPTIONS):
+        command = option(command)
+    return command
+
+
+def open_deblurrer(options: dict[str, Any]) -> tuple[Deblurrer, dict[str, Any]]:
+    """Load the model that the options name; return it with the options of one restoration."""
+    from runtime import api
+
+    deblurrer = api.Deblurrer(**{name: options[name] for name in _LOADING})
+    return deblurrer, {name: value for name, value in options.items() if name not in _LOADING}
+
+
+def check_target(path: str, overwrite: bool) -> None:
+    """Find out before the work, not after it, that a file cannot be written.
+
+    Raises
+    ------
+    ImageFileError
+        If it is there and may not be replaced, or its folder takes no files.
+    """
+    folder = os.path.dirname(path) or os.curdir
+    if not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
+        raise ImageFileError(f"{path}: {folder} is no folder that can be written to: create it, or give another")
+    if not overwrite and os.path.lexists(path):
+        raise ImageFileError(f"{path} exists: give --overwrite to replace it, or another output")
+
+
+class StageLine:
+    """One line on stderr that says what is being done, rewritten as it goes on; nothing where there is no terminal.
+
+    Called as a progress callback; as a context manager it takes the line away again.
+
+    Parameters
+    ----------
+    title
+        What the work is on.
+    """
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._stream = sys.stderr
+        self._shown = ""
+
+    def __call__(self, stage: str, fraction: float) -> None:
+        """Show that `fraction` of `stage` is done."""
+        self._show(f"{self._title}: {stage} {fraction:.0%}")
+
+    def __enter__(self) -> StageLine:
+        self._show(self._title)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._show("")
+
+    def _show(self, line: str) -> None:
+        if line != self._shown and self._stream.isatty():
+            self._stream.write(f"\r\x1b[K{line}")
+            self._stream.flush()
+            self._shown = line

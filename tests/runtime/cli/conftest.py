@@ -1,0 +1,71 @@
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from runtime import api
+from runtime.api import Restoration
+from runtime.cli import main
+from runtime.errors import InvalidImage
+from runtime.images import write_file
+
+KERNEL = np.float32([[0, 0.125, 0], [0, 0.5, 0.25], [0, 0, 0.125]])
+
+
+class Negative:
+    """Stands for `runtime.Deblurrer`: gives the negative of a photograph, and refuses one of a single row."""
+
+    def __init__(self, **options):
+        self.loading = options
+        self.restored = []
+        self.raises = None
+        self.kernel = KERNEL
+
+    def restore(self, image, progress, **options):
+        self.restored.append(options)
+        progress("thinking", 0.5)
+        if self.raises is not None:
+            raise self.raises
+        if len(image) == 1:
+            raise InvalidImage("too small: give a larger crop")
+        return Restoration(np.iinfo(image.dtype).max - image, self.kernel, None, None, {"thinking": 0.25}, "negative")
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """Stand-ins that were opened so far, in place of `runtime.Deblurrer`."""
+    deblurrers = []
+
+    def open_negative(**options):
+        deblurrers.append(Negative(**options))
+        return deblurrers[-1]
+
+    monkeypatch.setattr(api, "Deblurrer", open_negative)
+    return deblurrers
+
+
+@pytest.fixture
+def deblur(monkeypatch, capfdbinary):
+    """Run ``deblur`` with arguments; returns its exit status, stdout (bytes) and stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["deblur", *map(str, arguments)])
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code
+        sys.stdout.flush()
+        out, err = capfdbinary.readouterr()
+        return SimpleNamespace(code=code, out=out, err=err.decode())
+
+    return run
+
+
+@pytest.fixture
+def photograph(tmp_path):
+    """A small PNG file."""
+    path = tmp_path / "photograph.png"
+    write_file(path, np.arange(12 * 8 * 3, dtype=np.uint8).reshape(12, 8, 3))
+    return path

@@ -1,0 +1,127 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from runtime.api import Restoration
+from runtime.cli import demo
+from runtime.images import read_file
+
+
+class Knowing:
+    """Stands for `runtime.Deblurrer`: it has seen the truth."""
+
+    def __init__(self, **options):
+        self.options = options
+
+    def restore(self, image, progress, **options):
+        progress("remembering", 1.0)
+        kernel = demo.motion_kernel(demo.SEED)
+        truth = demo.blur(_photograph(), kernel, demo.SEED)[1]
+        moved = np.roll(truth, (2, -3), (0, 1))
+        return Restoration(moved // 2 + image // 2, kernel, None, None, {}, "knowing")
+
+
+def _photograph():
+    from importlib import resources
+
+    with resources.as_file(resources.files("runtime") / "samples" / "astronaut.jpg") as path:
+        return read_file(path)[0]
+
+
+@pytest.fixture
+def knowing(monkeypatch):
+    monkeypatch.setattr("runtime.api.Deblurrer", Knowing)
+
+
+def test_the_sample_is_shipped_with_its_licence():
+    from importlib import resources
+
+    folder = resources.files("runtime") / "samples"
+    assert _photograph().shape == (384, 512, 3)
+    assert (folder / "astronaut.jpg").stat().st_size < 400_000
+    assert "public domain" in (folder / "README").read_text()
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("size", [9, 21])
+def test_a_motion_kernel_is_a_connected_path(seed, size):
+    from scipy.ndimage import label
+
+    kernel = demo.motion_kernel(seed, size)
+    assert kernel.shape == (size, size)
+    assert kernel.dtype == np.float32
+    assert kernel.min() >= 0
+    assert kernel.sum() == pytest.approx(1, abs=1e-5)
+    assert label(kernel > 0, np.ones((3, 3)))[1] == 1
+    rows, cols = np.nonzero(kernel)
+    assert max(np.ptp(rows), np.ptp(cols)) >= size - 4
+    assert np.array_equal(kernel, demo.motion_kernel(seed, size))
+    assert not np.array_equal(kernel, demo.motion_kernel(seed + 1, size))
+
+
+def test_blur_is_a_valid_convolution_with_one_per_cent_of_noise(rng):
+    photograph = rng.integers(64, 192, (60, 70, 3), np.uint8)
+    delta = np.zeros((5, 5), np.float32)
+    delta[1, 4] = 1
+    blurred, truth = demo.blur(photograph, delta, seed=3)
+    assert blurred.shape == truth.shape == (56, 66, 3)
+    assert np.array_equal(truth, photograph[2:-2, 2:-2])
+    noise = blurred / 255 - photograph[3:-1, 0:-4] / 255
+    assert noise.std() == pytest.approx(0.01, rel=0.05)
+
+
+def test_the_score_does_not_depend_on_a_shift(rng):
+    photograph = _photograph()
+    noisy = np.clip(photograph + rng.normal(0, 8, photograph.shape), 0, 255).astype(np.uint8)
+    assert demo.score(np.roll(noisy, (4, -5), (0, 1)), photograph) == pytest.approx(demo.score(noisy, photograph))
+
+
+def test_the_demo_prints_the_gain_and_writes_the_picture(deblur, knowing, tmp_path):
+    result = deblur("demo", "-o", tmp_path / "picture.png")
+    assert (result.code, result.err) == (0, "")
+    text = result.out.decode()
+    assert "knowing: 492x364 pixels" in text
+    assert f"picture: {tmp_path}/picture.png" in text
+    before, after, gain = (
+        float(word) for word in text.split("PSNR")[1].split() if word.lstrip("+").replace(".", "").isdigit()
+    )
+    assert after > before + 2
+    assert gain == pytest.approx(after - before, abs=0.011)
+    with Image.open(tmp_path / "picture.png") as picture:
+        assert picture.size == (3 * 492, 364 + demo.CAPTION)
+
+
+def test_the_demo_as_json(deblur, knowing, tmp_path):
+    report = json.loads(deblur("demo", "-o", tmp_path / "picture.jpg", "--json").out)
+    assert report["gain"] == report["psnr_after"] - report["psnr_before"]
+    assert report["model"] == "knowing"
+    assert (tmp_path / "picture.jpg").exists()
+
+
+def test_a_picture_that_is_there_is_kept(deblur, knowing, tmp_path):
+    (tmp_path / "picture.png").write_text("mine")
+    result = deblur("demo", "-o", tmp_path / "picture.png")
+    assert result.code == 1
+    assert "--overwrite" in result.err
+    assert (tmp_path / "picture.png").read_text() == "mine"
+
+
+def test_a_picture_of_no_format_is_refused_before_the_work(deblur, knowing, tmp_path):
+    result = deblur("demo", "-o", tmp_path / "picture")
+    assert result.code == 1
+    assert "name an image file" in result.err
+
+
+def test_panels_stand_side_by_side_with_their_kernels():
+    grey = np.full((100, 120, 3), 128, np.uint8)
+    kernel = np.zeros((21, 21), np.float32)
+    kernel[10, 10] = 1
+    canvas = demo.compose([("one", grey, kernel), ("two", grey, None)])
+    assert canvas.shape == (100 + demo.CAPTION, 240, 3)
+    assert (canvas[demo.CAPTION :, 120:] == 128).all()
+    inset = canvas[demo.CAPTION + 6 :, 6:][: demo.INSET + 2, : demo.INSET + 2]
+    assert (inset[[0, -1]] == 160).all()
+    assert (inset[43, 43] == 255).all()
+    assert (inset[5, 5] == 0).all()

@@ -1,0 +1,60 @@
+import io
+import sys
+
+import pytest
+
+from runtime.cli.options import StageLine, check_target
+from runtime.errors import ImageFileError
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_terminal_shows_one_line_and_takes_it_away(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with StageLine("photo.png") as progress:
+        progress("network", 0.1234)
+        progress("network", 0.1235)
+        progress("network", 1.0)
+    shown = sys.stderr.getvalue().split("\r\x1b[K")
+    assert shown == ["", "photo.png", "photo.png: network 12%", "photo.png: network 100%", ""]
+
+
+def test_the_line_goes_when_the_work_fails(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with pytest.raises(RuntimeError), StageLine("photo.png"):
+        raise RuntimeError
+    assert sys.stderr.getvalue().endswith("\r\x1b[K")
+
+
+def test_elsewhere_it_is_quiet(capsys):
+    with StageLine("photo.png") as progress:
+        progress("network", 0.5)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_new_file_in_a_folder_is_fine(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check_target("out.png", overwrite=False)
+    check_target(f"{tmp_path}/out.png", overwrite=False)
+
+
+def test_a_file_that_is_there_is_protected(tmp_path):
+    path = tmp_path / "out.png"
+    path.write_bytes(b"")
+    check_target(str(path), overwrite=True)
+    with pytest.raises(ImageFileError, match="--overwrite"):
+        check_target(str(path), overwrite=False)
+    dangling = tmp_path / "link.png"
+    dangling.symlink_to(tmp_path / "absent.png")
+    with pytest.raises(ImageFileError, match="--overwrite"):
+        check_target(str(dangling), overwrite=False)
+
+
+@pytest.mark.parametrize("name", ["absent", "file"])
+def test_what_is_no_folder_is_named(name, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ImageFileError, match=f"{name} is no folder that can be written to: create it"):
+        check_target(f"{tmp_path}/{name}/out.png", overwrite=True)
