@@ -155,6 +155,7 @@ def _restore(
     result = deblurrer.restore(pixels, **restoring)
     if job.target == STREAM:
         sys.stdout.buffer.write(encode(result.image, header))
+        sys.stdout.buffer.flush()
     else:
         write_file(job.target, result.image, header)
     if save_kernel:

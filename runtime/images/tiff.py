@@ -20,7 +20,7 @@ log = logging.getLogger("runtime")
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 _EXIF_DAMAGED = "EXIF is damaged and left out (%s)"
-_ASCII, _LONG = 2, 4
+_ASCII, _LONG, _UNDEFINED = 2, 4, 7
 _EXIF_IFD, _GPS_IFD, _INTEROPERABILITY = 0x8769, 0x8825, 0xA005
 _ICC_PROFILE = 34675
 _TEXTS = (270, 271, 272, 305, 306, 315, 33432)
@@ -52,38 +52,33 @@ def decode(data: bytes) -> tuple[npt.NDArray[Any], Header]:
 
 def encode(pixels: npt.NDArray[Any], header: Header) -> bytes:
     """Encode pixels as TIFF, compressed with Deflate; see `runtime.images.codecs.encode`."""
-    from tifffile import imwrite
+    from tifffile import TiffWriter
 
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     stream = io.BytesIO()
     try:
-        imwrite(
-            stream,
-            pixels,
-            bigtiff=False,
-            byteorder="<",
-            photometric="rgb" if channels >= 3 else "minisblack",
-            planarconfig="contig" if channels > 1 else None,
-            extrasamples=["unassalpha"] if channels in (2, 4) else None,
-            compression="zlib",
-            predictor=2 if pixels.dtype.kind == "u" else None,
-            iccprofile=header.icc_profile,
-            software=False,
-            metadata=None,
-        )
+        with TiffWriter(stream, bigtiff=False, byteorder="<") as writer:
+            writer.write(
+                pixels,
+                photometric="rgb" if channels >= 3 else "minisblack",
+                planarconfig="contig" if channels > 1 else None,
+                extrasamples=["unassalpha"] if channels in (2, 4) else None,
+                compression="zlib",
+                predictor=2 if pixels.dtype.kind == "u" else None,
+                software=False,
+                metadata=None,
+            )
     except ValueError as error:
         raise InvalidImage(f"this image does not fit into TIFF ({error}): write it in parts") from error
-    if header.exif:
-        try:
-            _add_exif(stream, header.exif)
-        except Exception as error:  # see _read_exif
-            log.warning(_EXIF_DAMAGED, error)
+    _add_metadata(stream, header)
     return stream.getvalue()
 
 
 def _only_page(tiff: Any) -> Any:
     """Return the one full picture of a file; thumbnails beside it do not count."""
     pages = [page for page in tiff.pages if not page.is_reduced]
+    if len(tiff.pages) == 0:
+        raise InvalidImage("the TIFF image is incomplete: get an intact copy")
     if len(pages) != 1 or pages[0].index != 0:
         raise InvalidImage(f"the file holds {len(pages)} full pictures and thumbnails: save one of them by itself")
     return pages[0]
@@ -149,22 +144,33 @@ def _read_exif(tiff: Any, page: Any, stream: io.BytesIO) -> bytes | None:
         return None
 
 
-def _add_exif(stream: io.BytesIO, block: bytes) -> None:
-    """Append EXIF to a TIFF file of one page: its tags, and the page's directory again with links to them."""
+def _add_metadata(stream: io.BytesIO, header: Header) -> None:
+    """Append metadata to a TIFF file of one page, and the page's directory again with entries for them."""
+    with stream.getbuffer() as data:
+        (start,) = struct.unpack_from("<L", data, 4)
+        (count,) = struct.unpack_from("<H", data, start)
+        entries = [bytes(data[at : at + 12]) for at in range(start + 2, start + 2 + 12 * count, 12)]
+    if header.icc_profile:
+        entries.append(_entry(stream, _ICC_PROFILE, _UNDEFINED, header.icc_profile))
+    if header.exif:
+        try:
+            entries += _exif_entries(stream, header.exif)
+        except Exception as error:  # see _read_exif
+            log.warning(_EXIF_DAMAGED, error)
+    entries.sort(key=lambda entry: struct.unpack_from("<H", entry))
+    offset = _append(stream, struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4))
+    stream.seek(4)
+    stream.write(struct.pack("<L", offset))
+
+
+def _exif_entries(stream: io.BytesIO, block: bytes) -> list[bytes]:
+    """Append what an EXIF block says to a TIFF file; return the directory's entries for it."""
     from PIL import Image
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     exif = Image.Exif()
     exif.load(block)
-    with stream.getbuffer() as data:
-        (start,) = struct.unpack_from("<L", data, 4)
-        (count,) = struct.unpack_from("<H", data, start)
-        entries = [bytes(data[at : at + 12]) for at in range(start + 2, start + 2 + 12 * count, 12)]
-    for tag in _TEXTS:
-        if tag in exif:
-            text = _raw(exif[tag]).rstrip(b"\0") + b"\0"
-            place = struct.pack("<L", _append(stream, text)) if len(text) > 4 else text
-            entries.append(struct.pack("<HHL4s", tag, _ASCII, len(text), place))
+    entries = [_entry(stream, tag, _ASCII, _raw(exif[tag]).rstrip(b"\0") + b"\0") for tag in _TEXTS if tag in exif]
     for tag, values in _directories(exif).items():
         directory = ImageFileDirectory_v2(b"II*\0" + bytes(4), group=tag)
         for key, value in values.items():
@@ -172,10 +178,13 @@ def _add_exif(stream: io.BytesIO, block: bytes) -> None:
         offset = _append(stream, b"")
         _append(stream, directory.tobytes(offset))
         entries.append(struct.pack("<HHLL", tag, _LONG, 1, offset))
-    entries.sort(key=lambda entry: struct.unpack_from("<H", entry))
-    offset = _append(stream, struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4))
-    stream.seek(4)
-    stream.write(struct.pack("<L", offset))
+    return entries
+
+
+def _entry(stream: io.BytesIO, tag: int, kind: int, value: bytes) -> bytes:
+    """Return the directory entry of a value of bytes; four fit into it, more are appended to the file."""
+    place = struct.pack("<L", _append(stream, value)) if len(value) > 4 else value
+    return struct.pack("<HHL4s", tag, kind, len(value), place)
 
 
 def _append(stream: io.BytesIO, data: bytes) -> int:

@@ -10,13 +10,16 @@ from PIL import Image
 from runtime.errors import DeblurError, InvalidArgument, InvalidImage, UnsupportedType
 from runtime.images import decode, luminance, open_image
 
-torch = pytest.importorskip("torch")
-
 CHANNELS = [(), (1,), (2,), (3,), (4,)]
 INTEGERS = [np.uint8, np.uint16]
 FLOATS = [np.float16, np.float32, np.float64]
 
 sides = st.integers(1, 9)
+
+
+@pytest.fixture(scope="module")
+def torch():
+    return pytest.importorskip("torch")
 
 
 @st.composite
@@ -106,7 +109,7 @@ def test_any_memory_layout(image):
 
 
 @given(arrays(dtypes=(np.uint8, np.float16, np.float32)))
-def test_a_torch_tensor_comes_back_as_one(image):
+def test_a_torch_tensor_comes_back_as_one(torch, image):
     tensor = torch.from_numpy(image)
     planes, frame = open_image(tensor)
     assert isinstance(planes, np.ndarray)
@@ -223,10 +226,6 @@ REFUSED = {
     "path": ("photo.png", UnsupportedType, "bytes of an image file"),
     "list": ([[0.5]], UnsupportedType, "give a numpy"),
     "none": (None, UnsupportedType, "give a numpy"),
-    "grad": (torch.rand(4, 5, requires_grad=True), UnsupportedType, "detach"),
-    "bfloat16": (torch.rand(4, 5).bfloat16(), UnsupportedType, "dtype that numpy has"),
-    "sparse": (torch.rand(4, 5).to_sparse(), UnsupportedType, "dense"),
-    "meta": (torch.rand(4, 5, device="meta"), UnsupportedType, "DLPack"),
     "scalar": (np.array(0.5, np.float32), InvalidImage, "give one image"),
     "row": (np.zeros(5, np.uint8), InvalidImage, "give one image"),
     "batch": (np.zeros((2, 4, 5, 3), np.uint8), InvalidImage, "give one image"),
@@ -248,6 +247,20 @@ def test_what_is_no_image_is_refused_in_one_line(image, error, mend):
         open_image(image)
     assert isinstance(caught.value, DeblurError)
     assert "\n" not in str(caught.value)
+
+
+REFUSED_TENSORS = {
+    "grad": (lambda torch: torch.rand(4, 5, requires_grad=True), "detach"),
+    "bfloat16": (lambda torch: torch.rand(4, 5).bfloat16(), "dtype that numpy has"),
+    "sparse": (lambda torch: torch.rand(4, 5).to_sparse(), "dense"),
+    "meta": (lambda torch: torch.rand(4, 5, device="meta"), "DLPack"),
+}
+
+
+@pytest.mark.parametrize(("make", "mend"), REFUSED_TENSORS.values(), ids=REFUSED_TENSORS)
+def test_a_tensor_that_cannot_be_shared_is_refused(torch, make, mend):
+    with pytest.raises(UnsupportedType, match=mend):
+        open_image(make(torch))
 
 
 def test_planes_of_another_shape_do_not_close():
@@ -305,7 +318,7 @@ def test_a_gpu_array_stays_on_the_gpu(dtype, channels, cupy, rng):
 
 
 @pytest.mark.gpu
-def test_a_cuda_tensor_stays_on_the_gpu(cupy):
+def test_a_cuda_tensor_stays_on_the_gpu(torch, cupy):
     if not torch.cuda.is_available():
         pytest.skip("this torch has no CUDA")
     tensor = torch.rand(6, 7, 4, device="cuda")
