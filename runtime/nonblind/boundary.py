@@ -14,6 +14,10 @@ from kernels.arrays import Array, array_module, fft_module, is_cuda
 
 SATURATED = 0.98
 """Observed values from here on are taken for clipped."""
+FLOOR = 1e-7
+"""Weight, relative to the data term, that keeps frequencies regular which neither data nor prior see."""
+TOLERANCE = 1e-5
+"""Mean error of the unknown pixels, in units of the value range, at which to stop."""
 
 
 def worker_count() -> int:
@@ -87,7 +91,7 @@ class BlurModel:
 
 
 class Observation:
-    """The observed pixels on the periodic plane, and which of them count.
+    """The observed pixels on the periodic plane, those that are unknown, and the latent image they speak for.
 
     Parameters
     ----------
@@ -103,20 +107,58 @@ class Observation:
         xp = array_module(image)
         self._model = model
         self._canvas: Array = xp.ascontiguousarray(model.extend(image))
-        self._unknown: Array = xp.ones(model.shape, dtype=bool)
-        model.crop(self._unknown)[...] = False if valid is None else ~valid
+        unknown = xp.ones(model.shape, dtype=bool)
+        model.crop(unknown)[...] = False if valid is None else ~valid
+        self._unknown: Array = xp.flatnonzero(unknown)
 
-    def spectrum(self, latent: Array | None = None) -> Array:
-        """Return the half spectrum of the observation, completed with the blur of an estimate.
+    def solve(self, data: float, prior: Array, pull: Array | None = None, *, steps: int = 2) -> Array:
+        """Return the half spectrum, complex64, of the latent image that minimises a quadratic energy.
 
-        `latent` is the half spectrum of the present estimate of the latent image. Completing the observation
-        by ``kernel * latent`` minimises an upper bound of the masked data term that touches it at `latent`.
-        Without an estimate, the smooth continuation stands in.
+        Minimises ``data / 2 sum_known (kernel * x - image)^2 + sum |prior^(1/2) X|^2 / 2 - Re sum conj(pull) X``
+        over `x`, where `X` is its spectrum and the first sum leaves out the unknown pixels. With these given
+        the rest of the energy is diagonal in the Fourier domain; they are in turn what the solution predicts
+        for them, a symmetric and positive linear system solved by conjugate gradients. It starts where the
+        last call ended, so that a sequence of similar energies needs few steps for each.
+
+        Parameters
+        ----------
+        data : float
+            Weight of the data term.
+        prior : array of float32
+            Weight of each frequency, not negative, in the layout of ``model.transfer``.
+        pull : array of complex64, optional
+            Linear term, in the same layout; 0 by default.
+        steps : int
+            Conjugate gradient steps.
         """
-        if latent is not None:
-            xp = array_module(latent)
-            xp.copyto(self._canvas, self._model.plane(self._model.transfer * latent), where=self._unknown)
-        return self._model.spectrum(self._canvas)
+        xp = array_module(prior)
+        model, known = self._model, self._canvas.reshape(-1)
+        inverse = 1 / (data * model.power + prior + FLOOR * data)
+        gain = data * model.power * inverse
+
+        def predict(observed: Array) -> Array:
+            """Return ``kernel * x`` at the unknown pixels, for a plane of observed pixels and no pull."""
+            return model.plane(gain * model.spectrum(observed)).reshape(-1)[self._unknown]
+
+        residual = predict(self._canvas) - known[self._unknown]
+        if pull is not None:
+            residual += model.plane(model.transfer * pull * inverse).reshape(-1)[self._unknown]
+        direction, square = residual, float(residual @ residual)
+        probe = xp.zeros_like(self._canvas)
+        tolerance = TOLERANCE**2 * residual.size
+        for _ in range(steps):
+            if square <= tolerance:
+                break
+            probe.reshape(-1)[self._unknown] = direction
+            change = direction - predict(probe)
+            length = square / float(direction @ change)
+            known[self._unknown] += length * direction
+            residual = residual - length * change
+            square, last = float(residual @ residual), square
+            direction = residual + (square / last) * direction
+
+        numerator = data * model.transfer.conj() * model.spectrum(self._canvas)
+        return (numerator if pull is None else numerator + pull) * inverse
 
 
 def unsaturated(image: Array) -> Array:

@@ -14,8 +14,10 @@ from runtime.nonblind.boundary import BlurModel, Observation
 EXPONENT = 2.0 / 3.0
 DATA_WEIGHT = 0.25
 """Weight of the squared data error is this, divided by the variance of the noise."""
-COUPLINGS = tuple(float(c) for c in np.geomspace(1, 1024, 12))
+COUPLINGS = tuple(float(c) for c in np.geomspace(16, 1024, 5))
 """Weights that tie the auxiliary gradients to those of the image, in the order of the iterations."""
+FIRST_STEPS, STEPS = 30, 2
+"""Conjugate gradient steps for the unknown pixels, to begin with and per iteration."""
 
 
 def hyper_laplacian(
@@ -52,13 +54,10 @@ def hyper_laplacian(
     observation = Observation(image, model, valid)
     data = DATA_WEIGHT / noise**2
     gradient = model.gradient_power()
-    numerator = data * model.transfer.conj()
-    latent = numerator * observation.spectrum() / (data * model.power + COUPLINGS[0] * gradient + 1e-9)
+    latent = observation.solve(data, COUPLINGS[0] * gradient, steps=FIRST_STEPS)
     for step, coupling in enumerate(COUPLINGS):
-        prior = model.spectrum(_pull(model.plane(latent), coupling))
-        latent = (numerator * observation.spectrum(latent) + coupling * prior) / (
-            data * model.power + coupling * gradient + 1e-9
-        )
+        pull = coupling * model.spectrum(_pull(model.plane(latent), coupling))
+        latent = observation.solve(data, coupling * gradient, pull, steps=STEPS)
         if progress is not None:
             progress((step + 1) / len(COUPLINGS))
     return model.crop(model.plane(latent))
