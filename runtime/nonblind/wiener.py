@@ -5,7 +5,7 @@ from __future__ import annotations
 from kernels.arrays import Array
 from runtime.nonblind.boundary import BlurModel, Observation
 
-GRADIENT_WEIGHT = 10.0
+GRADIENT_WEIGHT = 100.0
 """Weight of the squared gradient against the data term, in units of the noise variance."""
 
 
