@@ -289,20 +289,12 @@ def test_luminance_of_other_shapes_is_refused(shape):
         luminance(np.zeros(shape, np.float32))
 
 
-@pytest.fixture
-def cupy():
-    cupy = pytest.importorskip("cupy")
-    try:
-        cupy.cuda.runtime.getDeviceCount()
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        pytest.skip(f"no CUDA device: {error}")
-    return cupy
-
-
 @pytest.mark.gpu
 @pytest.mark.parametrize("channels", CHANNELS, ids=str)
 @pytest.mark.parametrize("dtype", [*INTEGERS, *FLOATS])
-def test_a_gpu_array_stays_on_the_gpu(dtype, channels, cupy, rng):
+def test_a_gpu_array_stays_on_the_gpu(dtype, channels, rng):
+    import cupy
+
     values = rng.random((6, 7, *channels), np.float32)
     host = (values * np.iinfo(dtype).max).astype(dtype) if dtype in INTEGERS else values.astype(dtype)
     image = cupy.asarray(host)
@@ -318,7 +310,9 @@ def test_a_gpu_array_stays_on_the_gpu(dtype, channels, cupy, rng):
 
 
 @pytest.mark.gpu
-def test_a_cuda_tensor_stays_on_the_gpu(torch, cupy):
+def test_a_cuda_tensor_stays_on_the_gpu(torch):
+    import cupy
+
     if not torch.cuda.is_available():
         pytest.skip("this torch has no CUDA")
     tensor = torch.rand(6, 7, 4, device="cuda")

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from runtime.errors import DeblurError, ImageFileError, InvalidArgument, InvalidImage
-from runtime.images import SUFFIXES, Header, format_of, read_file, write_bytes, write_file
+from runtime.images import SUFFIXES, Header, format_of, open_image, read_file, write_bytes, write_file
 from tests.runtime.images.samples import exif_block, icc_profile, random_pixels, smooth_pixels, tags
 
 
@@ -123,3 +123,20 @@ def test_the_longest_name_can_be_written(tmp_path):
     path = tmp_path / f"{'x' * 251}.png"
     write_bytes(path, b"new")
     assert path.read_bytes() == b"new"
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("folder", ["lai2016/real", "sharp_cid22_val"])
+def test_real_photographs_are_read_as_pillow_reads_them_and_come_back(folder, data_root, tmp_path):
+    paths = sorted(path for path in (data_root / "eval" / folder).iterdir() if path.suffix in SUFFIXES)
+    assert paths
+    for path in paths[:4]:
+        pixels, header = read_file(path)
+        with Image.open(path) as image:
+            assert np.array_equal(pixels, np.asarray(image))
+            assert header.icc_profile == image.info.get("icc_profile")
+        planes, frame = open_image(pixels)
+        write_file(tmp_path / "out.png", frame.close(planes), header)
+        again, kept = read_file(tmp_path / "out.png")
+        assert np.array_equal(again, pixels)
+        assert kept.icc_profile == header.icc_profile
