@@ -36,7 +36,7 @@ def psnr(image: Plane, reference: Plane, *, border: int = 0) -> float:
     Raises
     ------
     InvalidArgument
-        If the shapes differ or nothing is left inside the border.
+        If the shapes differ, a value is not finite, or nothing is left inside the border.
     """
     _check(image, reference, border)
     difference = _inside(image, border).astype(np.float64) - _inside(reference, border)
@@ -67,7 +67,8 @@ def align(image: Plane, reference: Plane, *, border: int, max_shift: int = 10) -
     Raises
     ------
     InvalidArgument
-        If the shapes differ or are not ``(H, W)``, nothing is left inside the border, or the border is too small.
+        If the shapes differ or are not ``(H, W)``, a value is not finite, nothing is left inside the border, or the
+        border is too small.
     """
     _check(image, reference, border)
     if image.ndim != 2:
@@ -116,3 +117,6 @@ def _check(image: Plane, reference: Plane, border: int) -> None:
         raise InvalidArgument(f"images of shapes {image.shape} and {reference.shape}: give two of one shape")
     if min(image.shape[:2]) <= 2 * border:
         raise InvalidArgument(f"a border of {border} px leaves nothing of an image of shape {image.shape}")
+    # The mean of an error that is NaN is neither above zero nor a mark of equal images.
+    if not (np.isfinite(image).all() and np.isfinite(reference).all()):
+        raise InvalidArgument("an image to be scored holds NaN or infinity: mend what made it")

@@ -63,6 +63,8 @@ BAD = [
     (lambda: align(np.zeros((40, 50)), np.zeros((40, 51)), border=12), "one shape"),
     (lambda: align(np.zeros((40, 50)), np.zeros((40, 50)), border=10), "wider"),
     (lambda: align(np.zeros((24, 50)), np.zeros((24, 50)), border=12), "leaves nothing"),
+    (lambda: psnr(np.full((4, 5), np.nan), np.zeros((4, 5))), "NaN"),
+    (lambda: align(np.full((40, 50), np.inf), np.zeros((40, 50)), border=12), "NaN"),
 ]
 
 
