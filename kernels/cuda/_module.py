@@ -13,10 +13,15 @@ from kernels.arrays import Array, is_cuda
 
 OPTIONS = ("--std=c++17",)
 THREADS = 256
-"""Threads in a block, for every kernel."""
+"""Threads in a block, unless a kernel says otherwise."""
+
+SHARED_BYTES = 48 * 1024
+"""Shared memory that a block may use on every device without asking for more."""
 
 
-def launch(family: str, name: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: Any) -> None:
+def launch(
+    family: str, name: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: Any, shared_bytes: int = 0
+) -> None:
     """Start the kernel `name` of ``<family>.cu`` on the current stream and return at once.
 
     Parameters
@@ -27,10 +32,12 @@ def launch(family: str, name: str, grid: tuple[int, ...], block: tuple[int, ...]
         Numbers of blocks, and of threads in a block; without a block nothing is launched.
     *arguments
         Arrays, and Python integers for parameters of type ``int``.
+    shared_bytes
+        Size of the dynamic shared memory of a block, at most `SHARED_BYTES`.
     """
     if 0 not in grid:
         typed = tuple(np.int32(argument) if isinstance(argument, int) else argument for argument in arguments)
-        _module(family).get_function(name)(grid, block, typed)
+        _module(family).get_function(name)(grid, block, typed, shared_mem=shared_bytes)
 
 
 def constants(like: Array, build: Callable[..., tuple[Array, ...]], *parameters: Any) -> tuple[Array, ...]:

@@ -19,7 +19,7 @@ from kernels.cuda import _module
 
 MISSING_COMPILER = None if shutil.which("g++") else "needs g++ to run CUDA sources on the host"
 
-_KERNEL = re.compile(r'extern "C" __global__ void (\w+)\((.*?)\)\s*{', re.DOTALL)
+_KERNEL = re.compile(r'extern "C" __global__ void (\w+)\((.*?)\)\s*{(.*?)\n}', re.DOTALL)
 _GUARD = 256
 
 
@@ -32,19 +32,23 @@ def emulated_module(family):
 class _EmulatedModule:
     def __init__(self, family):
         source = _module.source(family)
-        self._parameters = {name: _split(text) for name, text in _KERNEL.findall(source)}
-        self._library = _compile(source, self._parameters)
+        kernels = _KERNEL.findall(source)
+        self._parameters = {name: _split(parameters) for name, parameters, _ in kernels}
+        self._library = _compile(source, kernels)
 
     def get_function(self, name):
         entry = getattr(self._library, f"host_{name}")
+        entry.restype = ctypes.c_bool
         parameters = self._parameters[name]
 
-        def run(grid, block, arguments):
+        def run(grid, block, arguments, shared_mem):
             assert len(arguments) == len(parameters), f"{name} takes {len(parameters)} arguments"
             assert np.prod(block) <= 1024
             assert all(size <= 65535 for size in grid[1:])
             guarded = [_Guarded(*pair) for pair in zip(parameters, arguments, strict=True)]
-            entry(_three(grid), _three(block), *(argument.value for argument in guarded))
+            assert shared_mem <= _module.SHARED_BYTES
+            within = entry(_three(grid), _three(block), shared_mem, *(argument.value for argument in guarded))
+            assert within, f"{name} wrote beyond its {shared_mem} bytes of shared memory"
             for argument in guarded:
                 argument.finish()
 
@@ -94,16 +98,30 @@ def _three(sizes):
 
 def _compile(source, kernels):
     entries = []
-    for name, parameters in kernels.items():
-        names = ", ".join(parameter.split()[-1] for parameter in parameters)
+    for name, parameters, body in kernels:
+        names = ", ".join(parameter.split()[-1] for parameter in _split(parameters))
+        cooperative = "true" if "__shared__" in body else "false"
         entries.append(
-            f'extern "C" void host_{name}(const unsigned* grid, const unsigned* block, {", ".join(parameters)})\n'
-            f"{{ run_on_host(grid, block, [&] {{ {name}({names}); }}); }}\n"
+            f'extern "C" bool host_{name}(const unsigned* grid, const unsigned* block, unsigned shared_bytes, '
+            f"{parameters})\n"
+            f"{{ return run_on_host<{cooperative}>(grid, block, shared_bytes, [&] {{ {name}({names}); }}); }}\n"
         )
     header = Path(__file__).with_name("cuda_on_host.h").read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
         unit, library = Path(folder, "kernels.cpp"), Path(folder, "kernels.so")
         unit.write_text("\n".join([header, source, *entries]), encoding="utf-8")
-        command = ["g++", "-std=c++17", "-O1", "-Wall", "-Werror", "-fPIC", "-shared", "-o", str(library), str(unit)]
+        command = [
+            "g++",
+            "-std=c++17",
+            "-O1",
+            "-Wall",
+            "-Werror",
+            "-Wno-unknown-pragmas",
+            "-fPIC",
+            "-shared",
+            "-o",
+            str(library),
+            str(unit),
+        ]
         subprocess.run(command, check=True)
         return ctypes.CDLL(str(library))

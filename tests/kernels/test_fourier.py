@@ -15,7 +15,7 @@ SIZES = st.sampled_from([1, 3, 5, 7, 13, 15, 17, 29, 31, 33, 47, 65])
 @pytest.fixture(scope="module")
 def apply(face):
     """Apply filters to NumPy patches by each way that a face has, the results one after the other."""
-    names = ("filter_patches", "_filter_by_fft", "_filter_by_matmul")
+    names = ("filter_patches", "_filter_fused", "_filter_by_matmul", "_filter_by_fft")
     ways = [getattr(face.fourier, name) for name in names if hasattr(face.fourier, name)]
 
     def results(patches, filters, core):
@@ -102,6 +102,16 @@ def test_each_patch_has_its_own_filter(apply):
     expected = np.ones((3, 3, 3)) * np.array([1, 2, 3])[:, None, None]
     for result in apply(patches, filters, 3):
         np.testing.assert_allclose(result, expected, rtol=TOLERANCE)
+
+
+@pytest.mark.parametrize("size", [67, 69, 71, 101])
+def test_patches_around_the_size_that_fills_the_shared_memory_of_a_block(face, size):
+    rng = np.random.default_rng(size)
+    patches = rng.random((2, size, size), np.float32)
+    filters = rng.standard_normal((2, 2, size, size // 2 + 1), np.float32)
+    expected = reference.filter_patches(patches, filters, 33)
+    result = face.get(face.fourier.filter_patches(face.put(patches), face.put(filters), 33))
+    np.testing.assert_allclose(result, expected, atol=TOLERANCE * np.abs(expected).max())
 
 
 def test_output_given_is_filled_and_returned(face):

@@ -10,7 +10,7 @@ class Recorder:
         self.launches = []
 
     def get_function(self, name):
-        return lambda grid, block, arguments: self.launches.append((name, grid, block, arguments))
+        return lambda *arguments, **options: self.launches.append((name, *arguments, options))
 
 
 @pytest.fixture
@@ -22,9 +22,9 @@ def recorder(monkeypatch):
 
 def test_launch_passes_integers_as_c_int(recorder):
     array = np.zeros(3, np.float32)
-    launch("patches", "extract_patches", (4,), (256,), array, 7)
-    ((name, grid, block, (passed, seven)),) = recorder.launches
-    assert (name, grid, block) == ("extract_patches", (4,), (256,))
+    launch("patches", "extract_patches", (4,), (256,), array, 7, shared_bytes=64)
+    ((name, grid, block, (passed, seven), options),) = recorder.launches
+    assert (name, grid, block, options) == ("extract_patches", (4,), (256,), {"shared_mem": 64})
     assert passed is array
     assert type(seven) is np.int32
     assert seven == 7
