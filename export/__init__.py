@@ -1,0 +1,1 @@
+"""Training and export: PyTorch networks, synthetic blur, the trainer, and ONNX bundles for the runtime."""

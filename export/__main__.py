@@ -1,0 +1,100 @@
+"""Command line: ``python -m export train|onnx|check``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+# Two threads that spin for each other starve when the cores are shared; it must be set before torch loads.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import click
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+def main() -> None:
+    """Train networks, export them as bundles, and check bundles."""
+
+
+@main.command()
+@click.argument("config")
+@click.option("--data", required=True, type=click.Path(exists=True, file_okay=False), help="Folder of photographs.")
+@click.option("--runs", default="runs", type=click.Path(file_okay=False), help="Where runs are kept.")
+@click.option("--minutes", type=float, help="Time budget; the schedule ends within it, whatever the steps.")
+@click.option("--resume", is_flag=True, help="Go on from the run's checkpoint.")
+@click.option("--device", default="auto", help="cpu, cuda, or auto: cuda where there is one.")
+def train(config: str, data: str, runs: str, minutes: float | None, resume: bool, device: str) -> None:
+    """Train CONFIG, a TOML file or the name of a shipped one."""
+    import torch
+
+    from export.config import read_config
+    from export.photographs import Photographs, find_photographs, split
+    from export.train import Trainer
+
+    settings = read_config(config)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    training, validation = split(find_photographs(data))
+    click.echo(f"{len(training)} photographs to train on, {len(validation)} to validate on, {device}")
+    trainer = Trainer(
+        settings,
+        Path(runs) / settings.name,
+        Photographs.read(training, device),
+        Photographs.read(validation, device),
+        device,
+        minutes,
+        resume,
+    )
+    gains = trainer.run()
+    rate = trainer.step * settings.train.batch / max(trainer.seconds, 1e-9)
+    click.echo(f"{trainer.step} steps, {rate:.0f} patches/s, gain {gains.get('all', float('nan')):.3f} dB")
+
+
+@main.command()
+@click.argument("checkpoint", type=click.Path(exists=True, dir_okay=False))
+@click.argument("bundle", type=click.Path(file_okay=False))
+@click.option("--trained-on", multiple=True, help="What the photographs are and their licence, for the record.")
+@click.option("--data", type=click.Path(exists=True, file_okay=False), help="Photographs to check parity on as well.")
+def onnx(checkpoint: str, bundle: str, trained_on: tuple[str, ...], data: str | None) -> None:
+    """Export CHECKPOINT to the folder BUNDLE."""
+    from export.onnx import export_checkpoint
+
+    written = export_checkpoint(checkpoint, bundle, list(trained_on), data)
+    click.echo(f"{written.path}: {written.bytes / 1e6:.2f} MB, {_describe(written.part('network').parity)}")
+
+
+@main.command()
+@click.argument("bundle", type=click.Path(exists=True, file_okay=False))
+@click.argument("checkpoint", type=click.Path(exists=True, dir_okay=False))
+@click.option("--data", type=click.Path(exists=True, file_okay=False), help="Photographs to check parity on as well.")
+def check(bundle: str, checkpoint: str, data: str | None) -> None:
+    """Check that BUNDLE computes what the network of CHECKPOINT computes."""
+    from export.check import check_bundle
+
+    click.echo(f"{bundle}: {_describe(check_bundle(bundle, checkpoint, data))}")
+
+
+def _describe(parity: Mapping[str, Mapping[str, Any]]) -> str:
+    return ", ".join(f"{name} within {found['max_abs']:.1e}" for name, found in parity.items())
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status: 1 after an error, 2 for wrong usage."""
+    try:
+        main(arguments, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return 130
+    except (OSError, ValueError) as error:
+        click.echo(f"error: {error}", err=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -1,0 +1,130 @@
+"""Configuration of a training run: one TOML file per model."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+from export.networks.chakrabarti import ChakrabartiConfig
+from export.synthesis import SynthesisConfig
+
+CONFIGS = Path(__file__).parent / "configs"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a network is trained.
+
+    Attributes
+    ----------
+    steps
+        Number of steps; a time budget given to the trainer takes its place.
+    batch
+        Patches per step.
+    learning_rate
+        Highest rate of AdamW, reached after the share `warmup` of the run, then falling linearly to zero.
+    weight_decay, betas
+        As in AdamW.
+    clip
+        Largest norm of the gradient.
+    precision
+        Arithmetic of the layers; the frequency analysis and the loss stay in float32.
+    validate_every
+        Steps from one validation, with a log entry and a checkpoint, to the next.
+    validation
+        Patches in each validation set.
+    seed
+        Of the weights and of the data.
+    """
+
+    steps: int = 20000
+    batch: int = 512
+    learning_rate: float = 1e-3
+    warmup: float = 0.02
+    weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.98)
+    clip: float = 1.0
+    precision: Literal["bf16", "fp32"] = "bf16"
+    validate_every: int = 500
+    validation: int = 1024
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.steps, self.batch, self.validate_every, self.validation) < 1:
+            raise ValueError("steps, batch, validate_every and validation must be at least 1")
+        if self.learning_rate <= 0 or not 0 <= self.warmup < 1:
+            raise ValueError("learning_rate must be positive and warmup a share from 0 to below 1")
+        if self.precision not in ("bf16", "fp32"):
+            raise ValueError(f"precision must be 'bf16' or 'fp32', got {self.precision!r}")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A model: its name, network, data and training."""
+
+    name: str
+    description: str
+    network: ChakrabartiConfig = field(default_factory=ChakrabartiConfig)
+    data: SynthesisConfig = field(default_factory=SynthesisConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self) -> None:
+        if self.train.batch % self.data.share or self.train.validation % self.data.share:
+            raise ValueError(f"batch and validation must be multiples of data.share = {self.data.share}")
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> RunConfig:
+        """Build from nested tables, as `to_dict` gives them.
+
+        Raises
+        ------
+        ValueError
+            If a key is unknown or missing, or a value cannot be used.
+        """
+        return _build(cls, content, "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain nested tables, fit for JSON."""
+        return dataclasses.asdict(self)
+
+
+def read_config(name_or_path: str | Path) -> RunConfig:
+    """Read a TOML file, or the shipped configuration of that name.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is neither.
+    ValueError
+        If it is not valid.
+    """
+    path = Path(name_or_path)
+    if not path.is_file():
+        path = CONFIGS / f"{name_or_path}.toml"
+    if not path.is_file():
+        have = ", ".join(sorted(file.stem for file in CONFIGS.glob("*.toml")))
+        raise FileNotFoundError(f"no configuration {str(name_or_path)!r}; give a TOML file or one of: {have}")
+    try:
+        return RunConfig.from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _build(kind: Any, content: Any, where: str) -> Any:
+    hints = get_type_hints(kind)
+    unknown = set(content) - set(hints)
+    if unknown:
+        raise ValueError(f"unknown key {where}{min(unknown)}; known are {', '.join(hints)}")
+    values = {}
+    for key, value in content.items():
+        if dataclasses.is_dataclass(hints[key]):
+            values[key] = _build(hints[key], value, f"{where}{key}.")
+        else:
+            values[key] = tuple(value) if isinstance(value, list) else value
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise ValueError(f"{where or 'the file'}: {error}") from error

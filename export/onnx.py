@@ -1,0 +1,277 @@
+"""Export of a trained network as a bundle: an ONNX graph for each precision, over one file of weights."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from torch import nn
+
+from export.check import compare, parity_patches, round_weights
+from export.config import RunConfig
+from export.graph import OPSET, Graph, Weights
+from export.networks import chakrabarti as network_module
+from export.networks.bands import SMOOTHING
+from export.networks.chakrabarti import CORE, PATCH, Analysis, Chakrabarti, Layer, Residual
+from export.train import load_network
+from runtime.bundle import Bundle, load_model, write_bundle
+
+PRECISIONS = ("fp32", "fp16")
+STRIDE = 8
+
+
+def export_checkpoint(
+    checkpoint: str | Path,
+    folder: str | Path,
+    trained_on: Sequence[str] = (),
+    data: str | Path | None = None,
+) -> Bundle:
+    """Write the bundle of a trained network; an existing bundle there is replaced.
+
+    Parameters
+    ----------
+    checkpoint
+        ``checkpoint.pt`` of a run.
+    folder
+        The bundle to write.
+    trained_on
+        Names and licences of the training photographs, for ``bundle.json``.
+    data
+        Photographs to measure parity on, besides the made-up patches.
+
+    Returns
+    -------
+    Bundle
+        With the largest difference of each precision from the PyTorch network under ``parity``.
+    """
+    network, content = load_network(checkpoint)
+    round_weights(network)
+    target = Path(folder)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".bundle-") as name:
+        draft = Path(name) / "new"
+        draft.mkdir()
+        graphs = write_graphs(network, draft)
+        patches = parity_patches(data)
+        parity = {precision: compare(network, draft / file, patches) for precision, file in graphs.items()}
+        write_bundle(draft, _manifest(content, graphs, parity, trained_on))
+        if target.exists():
+            target.rename(Path(name) / "old")
+        draft.rename(target)
+    return load_model(target)
+
+
+def write_graphs(network: Chakrabarti, folder: Path) -> dict[str, str]:
+    """Write ``network.fp32.onnx``, ``network.fp16.onnx`` and ``network.weights``.
+
+    Parameters
+    ----------
+    network
+        Its weights rounded by `round_weights`.
+    folder
+        Where to.
+
+    Returns
+    -------
+    dict
+        File name of each precision.
+    """
+    weights = Weights(folder / "network.weights")
+    files = {}
+    for precision in PRECISIONS:
+        model = build_graph(network, weights, half=precision == "fp16")
+        files[precision] = f"network.{precision}.onnx"
+        (folder / files[precision]).write_bytes(model.SerializeToString(deterministic=True))
+    weights.write()
+    for file in files.values():
+        onnx.checker.check_model(str(folder / file), full_check=True)
+    return files
+
+
+def build_graph(network: Chakrabarti, weights: Weights, half: bool) -> onnx.ModelProto:
+    """Translate the network node by node.
+
+    The frequency analysis and the expansion of the taps to filters are float32 in either precision: the first
+    subtracts large numbers, the second leaves the graph. The layers in between compute in float16 if `half`, their
+    normalisation in float32.
+    """
+    graph = Graph(weights, half)
+    bands, spectra = _analysis(graph, network.analysis)
+    bands = [graph.enter(band) for band in bands]
+    shared = []
+    if network.spectral is not None:
+        shared.append(_layer(graph, "spectral", network.spectral, graph.enter(spectra)))
+    groups = bands
+    for name, layers, extra in (("first", network.first, []), ("second", network.second, shared)):
+        groups = [
+            _layer(graph, f"{name}.{index}", layer, graph.node("Concat", *pair, *extra, axis=1))
+            for index, (layer, pair) in enumerate(zip(layers, pairwise(groups), strict=True))
+        ]
+    x = graph.node("Concat", *groups, axis=1)
+    for index, module in enumerate(network.trunk):
+        x = _trunk(graph, f"trunk.{index}", module, x)
+    x = graph.leave(_linear(graph, "head", network.head, x))
+    graph.name_output(_expand(graph, network, x), "filters")
+    return graph.model(
+        "chakrabarti",
+        {"patches": ["batch", PATCH, PATCH]},
+        {"filters": ["batch", 2, PATCH, PATCH // 2 + 1]},
+    )
+
+
+def _analysis(graph: Graph, analysis: Analysis) -> tuple[list[str], str]:
+    axes = graph.constant([1, 2], np.int64)
+    centred = "patches"
+    for _ in range(2):
+        centred = graph.node("Sub", centred, graph.node("ReduceMean", centred, axes))
+    variance = graph.node("ReduceMean", graph.node("Mul", centred, centred), axes)
+    floor = graph.constant(network_module.CONTRAST_FLOOR**2)
+    normal = graph.node("Div", centred, graph.node("Sqrt", graph.node("Add", variance, floor)))
+
+    levels = []
+    for index, basis in enumerate(_numpy(analysis.basis)):
+        product = _sandwich(graph, f"analysis.basis{index}", basis, normal)
+        levels.append(graph.node("Reshape", product, graph.constant([0, -1], np.int64)))
+    bands = []
+    for index, level in enumerate((*levels, levels[-1])):
+        ring = _numpy(analysis.get_buffer(f"ring{index}"))
+        band = graph.node("Gather", level, graph.constant(ring, np.int64), axis=1)
+        mean = graph.table(f"analysis.mean{index}", _numpy(analysis.get_buffer(f"mean{index}")))
+        whiten = graph.table(f"analysis.whiten{index}", _numpy(analysis.get_buffer(f"whiten{index}")))
+        bands.append(_clip(graph, graph.node("MatMul", graph.node("Sub", band, mean), whiten)))
+    return bands, _log_spectra(graph, analysis, normal) if analysis.spectral else ""
+
+
+def _log_spectra(graph: Graph, analysis: Analysis, normal: str) -> str:
+    product = _sandwich(graph, "analysis.spectrum", _numpy(analysis.spectrum), normal)
+    top, bottom = graph.nodes("Split", product, outputs=2, axis=1, num_outputs=2)
+    cc, cs = graph.nodes("Split", top, outputs=2, axis=2, num_outputs=2)
+    sc, ss = graph.nodes("Split", bottom, outputs=2, axis=2, num_outputs=2)
+
+    def square(op: str, a: str, b: str) -> str:
+        value = graph.node(op, a, b)
+        return graph.node("Mul", value, value)
+
+    falling = graph.node("Add", square("Sub", cc, ss), square("Add", cs, sc))
+    rising = graph.node("Add", square("Add", cc, ss), square("Sub", cs, sc))
+    one = graph.constant([1], np.int64)
+    quadrants = [graph.node("Unsqueeze", quadrant, one) for quadrant in (falling, rising)]
+    power = graph.node("Concat", *quadrants, axis=1)
+    ends = graph.constant([analysis.fine, analysis.fine], np.int64)
+    low = graph.node("Slice", power, graph.constant([0, 0], np.int64), ends, graph.constant([2, 3], np.int64))
+    parts = [low]
+    for step in SMOOTHING[1:]:
+        parts.append(_sandwich(graph, f"analysis.smooth{step}", _numpy(analysis.get_buffer(f"smooth{step}")), power))
+    flat = graph.constant([0, -1], np.int64)
+    joined = graph.node("Concat", *(graph.node("Reshape", part, flat) for part in parts), axis=1)
+    logs = graph.node("Log", graph.node("Add", joined, graph.constant(network_module.POWER_FLOOR)))
+    mean = graph.table("analysis.spectral_mean", _numpy(analysis.spectral_mean))
+    gain = graph.table("analysis.spectral_gain", _numpy(analysis.spectral_gain))
+    return _clip(graph, graph.node("Mul", graph.node("Sub", logs, mean), gain))
+
+
+def _clip(graph: Graph, x: str) -> str:
+    return graph.node("Clip", x, graph.constant(-network_module.LIMIT), graph.constant(network_module.LIMIT))
+
+
+def _sandwich(graph: Graph, name: str, matrix: np.ndarray, x: str) -> str:
+    """Add ``M x M^T``."""
+    right = graph.table(f"{name}.T", matrix.T)
+    return graph.node("MatMul", graph.table(name, matrix), graph.node("MatMul", x, right))
+
+
+def _layer(graph: Graph, name: str, layer: nn.Module, x: str) -> str:
+    if not isinstance(layer, Layer):
+        raise TypeError(f"{name} is no Layer but {type(layer).__name__}")
+    x = _linear(graph, f"{name}.linear", layer.linear, x)
+    if layer.norm is None:
+        return graph.node("Relu", x)
+    return _silu(graph, _norm(graph, f"{name}.norm", layer.norm, x))
+
+
+def _trunk(graph: Graph, name: str, module: nn.Module, x: str) -> str:
+    if isinstance(module, Residual):
+        inner = _linear(graph, f"{name}.inner", module.inner, _norm(graph, f"{name}.norm", module.norm, x))
+        return graph.node("Add", x, _linear(graph, f"{name}.outer", module.outer, _silu(graph, inner)))
+    if isinstance(module, nn.LayerNorm):
+        return _norm(graph, name, module, x)
+    if isinstance(module, nn.Linear):
+        return _linear(graph, name, module, x)
+    return _layer(graph, name, module, x)
+
+
+def _linear(graph: Graph, name: str, module: nn.Linear, x: str) -> str:
+    return graph.linear(name, x, _numpy(module.weight), _numpy(module.bias))
+
+
+def _norm(graph: Graph, name: str, module: nn.LayerNorm, x: str) -> str:
+    scale = graph.weight(f"{name}.weight", _numpy(module.weight))
+    bias = graph.weight(f"{name}.bias", _numpy(module.bias))
+    return graph.node("LayerNormalization", x, scale, bias, axis=-1, epsilon=module.eps, stash_type=1)
+
+
+def _silu(graph: Graph, x: str) -> str:
+    return graph.node("Mul", x, graph.node("Sigmoid", x))
+
+
+def _expand(graph: Graph, network: Chakrabarti, x: str) -> str:
+    """Turn taps into weighted half spectra plus the identity."""
+    support, half = network.config.support, PATCH // 2 + 1
+    taps = graph.node("Reshape", x, graph.constant([-1, support, support], np.int64))
+    cosines, sines = _numpy(network.cosines), _numpy(network.sines)
+    right = np.concatenate((cosines[:half], -sines[:half])).T
+    real, imaginary = graph.nodes(
+        "Split", graph.node("MatMul", taps, graph.table("expand.right", right)), outputs=2, axis=2, num_outputs=2
+    )
+    cosine, sine = graph.table("expand.cosines", cosines), graph.table("expand.sines", sines)
+    upper = graph.node("Add", graph.node("MatMul", cosine, real), graph.node("MatMul", sine, imaginary))
+    lower = graph.node("Sub", graph.node("MatMul", cosine, imaginary), graph.node("MatMul", sine, real))
+    one = graph.constant([1], np.int64)
+    planes = graph.node("Concat", *(graph.node("Unsqueeze", plane, one) for plane in (upper, lower)), axis=1)
+    weight = graph.table("expand.weight", _numpy(network.weight) * network_module.OUTPUT_SCALE)
+    identity = graph.constant(np.array([1, 0]).reshape(1, 2, 1, 1))
+    return graph.node("Add", graph.node("Mul", planes, weight), identity)
+
+
+def _numpy(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().cpu().numpy()
+
+
+def _manifest(
+    checkpoint: dict[str, Any], graphs: dict[str, str], parity: dict[str, Any], trained_on: Sequence[str]
+) -> dict[str, Any]:
+    config = RunConfig.from_dict(checkpoint["config"])
+    gains = {name: round(value, 3) for name, value in checkpoint["gains"].items()}
+    return {
+        "name": config.name,
+        "version": "1",
+        "method": "chakrabarti",
+        "description": config.description,
+        "licence": "Apache-2.0",
+        "parts": {
+            "network": {
+                "graphs": graphs,
+                "opset": OPSET,
+                "inputs": [{"name": "patches", "type": "float32", "shape": ["batch", PATCH, PATCH]}],
+                "outputs": [
+                    {"name": "filters", "type": "float32", "shape": ["batch", 2, PATCH, PATCH // 2 + 1]}
+                ],
+                "parity": parity,
+            }
+        },
+        "constants": {},
+        "patch": {"size": PATCH, "core": CORE, "stride": STRIDE},
+        "values": {"range": [0, 1], "colour": "luminance"},
+        "training": {
+            "data": list(trained_on),
+            "samples": checkpoint["step"] * config.train.batch,
+            "config": config.to_dict(),
+        },
+        "accuracy": {"validation_patch_gain_db": gains, "validation_noise": 0.01},
+    }

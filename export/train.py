@@ -1,0 +1,265 @@
+"""The trainer: synthetic batches in, checkpoints, a log and a plot out; the same on a CPU and on a GPU."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from export.blur import BlurConfig
+from export.config import RunConfig
+from export.networks.chakrabarti import Chakrabarti, central
+from export.photographs import Photographs
+from export.synthesis import Batch, SynthesisConfig, synthesise
+
+VALIDATION_GRIDS = (8, 16, 24)
+VALIDATION_NOISE = 0.01
+CHECKPOINT = "checkpoint.pt"
+LOG = "log.jsonl"
+PLOT = "loss.png"
+
+_FIT_BATCHES = 16
+_FLOOR = 1e-6
+
+
+class Trainer:
+    """Trains one network in a folder of its own.
+
+    Parameters
+    ----------
+    config
+        The model.
+    folder
+        Where ``checkpoint.pt``, ``log.jsonl`` and ``loss.png`` are written.
+    training, validation
+        Photographs of the two sets, on the device that trains.
+    device
+        ``"cpu"`` or ``"cuda"``.
+    minutes
+        Time budget: the learning rate then falls with time instead of steps, and reaches zero when it is spent.
+    resume
+        Go on from the checkpoint in `folder`.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        folder: str | Path,
+        training: Photographs,
+        validation: Photographs,
+        device: torch.device | str = "cpu",
+        minutes: float | None = None,
+        resume: bool = False,
+    ) -> None:
+        self.config, self.folder, self.minutes = config, Path(folder), minutes
+        self.device = torch.device(device)
+        self._photographs = training
+        self._validation = validation_sets(validation, config, self.device)
+        torch.manual_seed(config.train.seed)
+        self.network = Chakrabarti(config.network).to(self.device)
+        self._generator = torch.Generator(self.device).manual_seed(config.train.seed)
+        self._optimiser = torch.optim.AdamW(
+            _groups(self.network, config.train.weight_decay),
+            lr=config.train.learning_rate,
+            betas=config.train.betas,
+            fused=True,
+        )
+        self.step, self.seconds = 0, 0.0
+        self.gains: dict[str, float] = {}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if resume:
+            self._restore(load_checkpoint(self.folder / CHECKPOINT, self.device))
+        else:
+            self._fit()
+            (self.folder / LOG).unlink(missing_ok=True)
+
+    def run(self, until: int | None = None, progress: bool = True) -> dict[str, float]:
+        """Train to the end, or up to a number of steps, and return the last validation.
+
+        Returns
+        -------
+        dict
+            Mean gain in dB over the validation patches, by size of the kernels' grid and over all.
+        """
+        losses: list[float] = []
+        begun = time.perf_counter() - self.seconds
+        with tqdm(total=100, disable=not progress, unit="%", desc=self.config.name) as bar:
+            while self.progress < 1 and (until is None or self.step < until):
+                losses.append(self._train_step())
+                self.step += 1
+                self.seconds = time.perf_counter() - begun
+                last = self.progress >= 1 or self.step == until
+                if last or self.step % self.config.train.validate_every == 0:
+                    self.gains = self.validate()
+                    self._log(sum(losses) / len(losses))
+                    self.save()
+                    losses.clear()
+                    bar.set_postfix_str(f"gain {self.gains['all']:.3f} dB")
+                bar.update(round(100 * self.progress) - bar.n)
+        return self.gains
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done."""
+        if self.minutes is not None:
+            return self.seconds / (60 * self.minutes)
+        return self.step / self.config.train.steps
+
+    def validate(self) -> dict[str, float]:
+        """Measure the gain on the validation sets."""
+        gains = {str(grid): gain(self.network, batch) for grid, batch in self._validation.items()}
+        return gains | {"all": sum(gains.values()) / len(gains)}
+
+    def save(self) -> Path:
+        """Write the checkpoint, whole or not at all."""
+        content = {
+            "config": self.config.to_dict(),
+            "network": self.network.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "generator": self._generator.get_state(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "gains": self.gains,
+        }
+        path = self.folder / CHECKPOINT
+        draft = path.with_suffix(f".{os.getpid()}")
+        torch.save(content, draft)
+        draft.replace(path)
+        return path
+
+    def _train_step(self) -> float:
+        train = self.config.train
+        done = self.progress
+        rate = train.learning_rate * (min(1.0, done / train.warmup) if train.warmup else 1.0) * (1 - done)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        batch = synthesise(self._photographs, self.config.data, train.batch, self._generator)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=train.precision == "bf16"):
+            restored = self.network.restore(batch.observed)
+        loss = relative_error(restored, batch)
+        self._optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), train.clip)
+        self._optimiser.step()
+        return float(loss.detach())
+
+    def _fit(self) -> None:
+        count = self.config.train.batch
+        drawn = (synthesise(self._photographs, self.config.data, count, self._generator) for _ in range(_FIT_BATCHES))
+        self.network.fit(torch.cat([batch.observed for batch in drawn]))
+
+    def _restore(self, checkpoint: dict[str, Any]) -> None:
+        if checkpoint["config"]["network"] != self.config.to_dict()["network"]:
+            raise ValueError(f"{self.folder / CHECKPOINT}: is of another network; train into another folder")
+        self.network.load_state_dict(checkpoint["network"])
+        self._optimiser.load_state_dict(checkpoint["optimiser"])
+        self._generator.set_state(checkpoint["generator"].cpu())
+        self.step, self.seconds = checkpoint["step"], checkpoint["seconds"]
+        self.gains = checkpoint["gains"]
+
+    def _log(self, loss: float) -> None:
+        entry = {
+            "step": self.step,
+            "samples": self.step * self.config.train.batch,
+            "seconds": round(self.seconds, 1),
+            "loss": loss,
+            "gain": self.gains,
+        }
+        with (self.folder / LOG).open("a", encoding="utf-8") as log:
+            log.write(json.dumps(entry) + "\n")
+        plot(self.folder)
+
+
+def relative_error(restored: Tensor, batch: Batch) -> Tensor:
+    """Mean logarithm of each patch's squared error (Chakrabarti 2016, Eq. 3) relative to that of the blurred patch.
+
+    The logarithm lets every patch weigh alike: faint or busy, hardly or much blurred.
+    """
+    after = (restored - batch.latent).square().mean((1, 2))
+    before = (central(batch.observed) - batch.latent).square().mean((1, 2))
+    return torch.log((after + _FLOOR) / (before + _FLOOR)).mean()
+
+
+@torch.no_grad()
+def gain(network: Chakrabarti, batch: Batch) -> float:
+    """Return by how many dB restoring raises the PSNR of a patch, on average over the patches."""
+    parts = []
+    for start in range(0, len(batch.observed), 512):
+        observed, latent = (part[start : start + 512] for part in (batch.observed, batch.latent))
+        after = (network.restore(observed) - latent).square().mean((1, 2))
+        before = (central(observed) - latent).square().mean((1, 2))
+        parts.append(10 * torch.log10(before / after))
+    return float(torch.cat(parts).mean())
+
+
+def validation_sets(photographs: Photographs, config: RunConfig, device: torch.device) -> dict[int, Batch]:
+    """Make the fixed pairs of patches and kernels: one set for each of the paper's three grids, noise 1 %."""
+    sets = {}
+    for grid in VALIDATION_GRIDS:
+        blur = BlurConfig(config.data.blur.size, (grid,), config.data.blur.gaussian_process, small=0)
+        data = SynthesisConfig(share=config.data.share, blur=blur)
+        generator = torch.Generator(device).manual_seed(1000 + grid)
+        sets[grid] = synthesise(photographs, data, config.train.validation, generator, VALIDATION_NOISE)
+    return sets
+
+
+def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Read a checkpoint.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    ValueError
+        If the file is something else.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no checkpoint there; train first, without --resume")
+    try:
+        checkpoint: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise ValueError(f"{path}: is no checkpoint; give the {CHECKPOINT} of a run") from error
+    return checkpoint
+
+
+def load_network(path: str | Path) -> tuple[Chakrabarti, dict[str, Any]]:
+    """Read a checkpoint and build its network, on the CPU, ready for inference."""
+    checkpoint = load_checkpoint(path)
+    network = Chakrabarti(RunConfig.from_dict(checkpoint["config"]).network)
+    network.load_state_dict(checkpoint["network"])
+    return network.eval().requires_grad_(False), checkpoint
+
+
+def plot(folder: str | Path) -> None:
+    """Draw the log of a run as ``loss.png``: loss and validation gain against samples."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    entries = [json.loads(line) for line in (Path(folder) / LOG).read_text(encoding="utf-8").splitlines()]
+    samples = [entry["samples"] for entry in entries]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    left.plot(samples, [entry["loss"] for entry in entries])
+    left.set(xlabel="samples", ylabel="training loss")
+    for name in entries[-1]["gain"]:
+        label = "all" if name == "all" else f"grid {name} px"
+        right.plot(samples, [entry["gain"][name] for entry in entries], label=label)
+    right.set(xlabel="samples", ylabel="validation gain (dB)")
+    right.legend()
+    figure.savefig(Path(folder) / PLOT, dpi=100)
+    plt.close(figure)
+
+
+def _groups(network: torch.nn.Module, decay: float) -> list[dict[str, Any]]:
+    """Weight decay for matrices only."""
+    matrices = [p for p in network.parameters() if p.ndim > 1]
+    rest = [p for p in network.parameters() if p.ndim <= 1]
+    return [{"params": matrices, "weight_decay": decay}, {"params": rest, "weight_decay": 0.0}]

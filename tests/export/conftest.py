@@ -1,0 +1,82 @@
+"""Small photographs and a tiny training run, made once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from export.config import RunConfig
+from export.networks.chakrabarti import Chakrabarti, ChakrabartiConfig
+from export.photographs import Photographs
+from export.synthesis import SynthesisConfig, synthesise
+
+TINY = {
+    "name": "tiny",
+    "description": "for tests",
+    "network": {
+        "first": 24,
+        "second": 32,
+        "full": 48,
+        "layers": 3,
+        "style": "residual",
+        "spectra": True,
+        "support": 33,
+    },
+    "train": {
+        "steps": 60,
+        "batch": 64,
+        "learning_rate": 3e-3,
+        "validate_every": 30,
+        "validation": 64,
+        "precision": "fp32",
+    },
+}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Networks this small lose more than they gain by sharing their work out."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> RunConfig:
+    return RunConfig.from_dict(TINY)
+
+
+@pytest.fixture(scope="session")
+def planes() -> list[np.ndarray]:
+    from skimage import color, data
+
+    colour = [color.rgb2gray(image) for image in (data.astronaut(), data.chelsea(), data.coffee())]
+    return [np.rint(255 * plane).astype(np.uint8) for plane in colour] + [data.camera()]
+
+
+@pytest.fixture(scope="session")
+def photographs(planes: list[np.ndarray]) -> Photographs:
+    return Photographs(planes)
+
+
+@pytest.fixture(scope="session")
+def observed(photographs: Photographs) -> torch.Tensor:
+    """1024 blurred patches."""
+    return synthesise(photographs, SynthesisConfig(), 1024, torch.Generator().manual_seed(7)).observed
+
+
+@pytest.fixture(scope="session")
+def networks(observed: torch.Tensor) -> dict[str, Chakrabarti]:
+    """A network of either style, fitted, with a head that predicts something."""
+    styles = {
+        "plain": ChakrabartiConfig(24, 32, 48, layers=2),
+        "residual": ChakrabartiConfig(24, 32, 48, layers=3, style="residual", spectra=True, support=33),
+    }
+    made = {}
+    for name, config in styles.items():
+        torch.manual_seed(0)
+        network = Chakrabarti(config)
+        network.fit(observed)
+        torch.nn.init.normal_(network.head.weight, std=0.05)
+        torch.nn.init.normal_(network.head.bias, std=0.05)
+        made[name] = network.eval().requires_grad_(False)
+    return made
