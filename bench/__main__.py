@@ -1,0 +1,31 @@
+"""``python -m bench``: one command per kind of measurement."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from bench.accuracy import accuracy
+from bench.kernels import kernels
+from bench.throughput import throughput
+from runtime.errors import DeblurError
+
+
+class _Group(click.Group):
+    """Ends a command with one line where the runtime knows what went wrong."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except DeblurError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Group, commands=[kernels, throughput, accuracy])
+def main() -> None:
+    """Measure the runtime. Every command prints tables and, on request, writes JSON and a plot."""
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m bench")

@@ -1,0 +1,93 @@
+"""Command-line options that the benchmarks share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from bench.report import Report, check_plotting, write_plot
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Numbers(click.ParamType[list[float]]):
+    """Positive numbers, separated by commas."""
+
+    name = "n,n,..."
+
+    def __init__(self, kind: type[int] | type[float]) -> None:
+        self._kind = kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[float]:
+        """Parse ``"1,4,16"``."""
+        if isinstance(value, list):
+            return value
+        try:
+            numbers = [self._kind(part) for part in value.split(",")]
+        except ValueError:
+            numbers = []
+        if not numbers or min(numbers) <= 0:
+            kind = "whole numbers" if self._kind is int else "numbers"
+            self.fail(f"{value!r}: give positive {kind}, separated by commas", param, ctx)
+        return numbers
+
+
+def output_file(ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
+    """Check before the work begins that its result can be written."""
+    if value is None:
+        return None
+    file = Path(value)
+    if not file.parent.is_dir():
+        raise click.BadParameter(f"{file}: there is no folder {file.parent}; make it first", ctx, param)
+    if file.is_dir():
+        raise click.BadParameter(f"{file} is a folder; name a file", ctx, param)
+    return file
+
+
+def plot_file(ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
+    """Check before the work begins that its figures can be drawn."""
+    file = output_file(ctx, param, value)
+    if file is not None:
+        check_plotting()
+    return file
+
+
+def report_options(repeats: int | None = None) -> Callable[[Command], Command]:
+    """Add ``--json`` and ``--plot``, and ``--repeats`` where a default is given."""
+
+    def add(command: Command) -> Command:
+        if repeats is not None:
+            command = click.option(
+                "--repeats", type=click.IntRange(min=1), default=repeats, show_default=True,
+                help="Measurements of each figure, after warm-up.",
+            )(command)  # fmt: skip
+        command = click.option("--plot", callback=plot_file, help="Draw the figures: .png, .svg or .pdf.")(command)
+        return click.option("--json", callback=output_file, help="Write all of it as JSON.")(command)
+
+    return add
+
+
+def model_options(command: Command) -> Command:
+    """Add ``--model``, ``--device`` and ``--precision``."""
+    command = click.option(
+        "--precision", default="auto", show_default=True, help="fp32, fp16, or what suits the device.",
+    )(command)  # fmt: skip
+    command = click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:N or auto.")(command)
+    return click.option(
+        "--model", default="chakrabarti", show_default=True,
+        help="Bundle, by name or path; or a configuration of export, such as paper, with random weights.",
+    )(command)  # fmt: skip
+
+
+def publish(
+    report: Report, json: Path | None, plot: Path | None, draw: Callable[[Report, Any], None], size: tuple[float, float]
+) -> None:
+    """Print a report, and write it where the user asked for it."""
+    click.echo(report.text())
+    if json:
+        report.write_json(json)
+    if plot:
+        write_plot(plot, lambda figure: draw(report, figure), size)

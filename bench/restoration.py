@@ -1,0 +1,97 @@
+"""One photograph of one size, restored again and again in a process of its own."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from bench.models import patch_geometry
+from bench.photographs import blurred_photograph
+from bench.timing import spread
+from runtime.devices import resolve_device
+
+NEURAL_AVERAGE = ("extract", "network", "filter", "overlap-add")
+STAGES = (*NEURAL_AVERAGE, "kernel estimate", "non-blind")
+WARM_UP_MEGAPIXELS = 0.05
+
+
+def measure_restoration(
+    model: str,
+    megapixels: float,
+    *,
+    repeats: int,
+    stride: int | None = None,
+    batch: int | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    nonblind: str = "hyper-laplacian",
+    grey: bool = False,
+) -> dict[str, Any]:
+    """Restore a photograph `repeats` times, after a small one to warm up.
+
+    Parameters
+    ----------
+    model
+        Name or path of a bundle.
+    megapixels, grey
+        The photograph; see `blurred_photograph`.
+    repeats
+        Measurements.
+    stride, batch, device, precision, nonblind
+        As in `runtime.Deblurrer` and its `restore`.
+
+    Returns
+    -------
+    dict
+        Sizes and counts; seconds of each of `STAGES`, of ``neural average`` (the first four together), of ``other``
+        (what no stage accounts for) and of the ``whole`` call, each as `spread` gives them; rates of the medians;
+        ``not_network``, the share of the neural average that is not the network; on a GPU ``gpu_bytes``, what
+        the model and its pools of memory hold there in the end.
+    """
+    from kernels.patches import PatchGrid
+    from runtime import Deblurrer
+
+    free_before = _free_gpu_memory() if resolve_device(device).is_cuda else 0
+    deblurrer = Deblurrer(model=model, device=device, precision=precision, batch=batch)
+    geometry = patch_geometry(deblurrer.bundle)
+    photograph = blurred_photograph(megapixels, grey=grey)
+    deblurrer.restore(blurred_photograph(WARM_UP_MEGAPIXELS, grey=grey), stride=stride, nonblind=nonblind)
+    runs: list[dict[str, float]] = []
+    for repeat in range(repeats):
+        print(f"{megapixels:g} megapixels: {repeat + 1} of {repeats}", file=sys.stderr)
+        began = time.perf_counter()
+        timings = deblurrer.restore(photograph, stride=stride, nonblind=nonblind).timings
+        whole = time.perf_counter() - began
+        neural = sum(timings[stage] for stage in NEURAL_AVERAGE)
+        other = whole - sum(timings.values())
+        runs.append({**timings, "neural average": neural, "other": other, "whole": whole})
+
+    height, width = photograph.shape[:2]
+    patches = len(PatchGrid(height, width, geometry.size, geometry.core, stride or geometry.stride))
+    seconds = {stage: spread(run[stage] for run in runs) for stage in runs[0]}
+    neural, whole = seconds["neural average"]["median"], seconds["whole"]["median"]
+    row: dict[str, Any] = {
+        "megapixels": height * width / 1e6,
+        "size": f"{width} x {height}",
+        "channels": 1 if grey else 3,
+        "stride": stride or geometry.stride,
+        "batch": batch,
+        "patches": patches,
+        "seconds": seconds,
+        "neural_megapixels_per_second": height * width / 1e6 / neural,
+        "patches_per_second": patches / neural,
+        "not_network": spread(1 - run["network"] / run["neural average"] for run in runs),
+        "megapixels_per_second": height * width / 1e6 / whole,
+        "seconds_per_megapixel": whole / (height * width / 1e6),
+    }
+    if deblurrer.device.is_cuda:
+        row["gpu_bytes"] = free_before - _free_gpu_memory()
+    return row
+
+
+def _free_gpu_memory() -> int:
+    import cupy
+
+    free, _ = cupy.cuda.runtime.memGetInfo()
+    return int(free)

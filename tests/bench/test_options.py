@@ -1,0 +1,48 @@
+import click
+import pytest
+from click.testing import CliRunner
+
+from bench.options import Numbers, model_options, report_options
+
+
+@click.command()
+@click.option("--sizes", type=Numbers(float), default="1,2")
+@click.option("--counts", type=Numbers(int))
+@model_options
+@report_options(repeats=3)
+def command(**options):
+    click.echo(repr(options))
+
+
+def run(*arguments):
+    return CliRunner().invoke(command, arguments)
+
+
+def test_numbers_come_as_lists():
+    assert "'sizes': [1.0, 2.0], 'counts': None" in run().output
+    assert "'sizes': [0.25, 16.0], 'counts': [8]" in run("--sizes", "0.25,16", "--counts", "8").output
+
+
+@pytest.mark.parametrize("text", ["", "a", "1,,2", "0", "-1", "1.5"])
+def test_other_numbers_are_refused(text):
+    result = run("--counts", text)
+    assert result.exit_code == 2
+    assert "positive whole numbers" in result.output
+
+
+def test_what_cannot_be_written_is_refused_before_the_work(tmp_path):
+    for option in ("--json", "--plot"):
+        for file, why in ((tmp_path / "none" / "r.json", "there is no folder"), (tmp_path, "is a folder")):
+            result = run(option, str(file))
+            assert result.exit_code == 2
+            assert why in " ".join(result.output.split())
+
+
+def test_a_plot_needs_matplotlib_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "matplotlib" in str(run("--plot", str(tmp_path / "p.png")).exception)
+
+
+def test_repeats_are_at_least_one():
+    assert "'repeats': 3" in run().output
+    assert run("--repeats", "0").exit_code == 2
