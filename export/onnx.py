@@ -140,11 +140,12 @@ def _analysis(graph: Graph, analysis: Analysis) -> tuple[list[str], str]:
         levels.append(graph.node("Reshape", product, graph.constant([0, -1], np.int64)))
     bands = []
     for index, level in enumerate((*levels, levels[-1])):
-        ring = _numpy(analysis.get_buffer(f"ring{index}"))
+        ring, mean, whiten = (_numpy(analysis.get_buffer(f"{name}{index}")) for name in ("ring", "mean", "whiten"))
         band = graph.node("Gather", level, graph.constant(ring, np.int64), axis=1)
-        mean = graph.table(f"analysis.mean{index}", _numpy(analysis.get_buffer(f"mean{index}")))
-        whiten = graph.table(f"analysis.whiten{index}", _numpy(analysis.get_buffer(f"whiten{index}")))
-        bands.append(_clip(graph, graph.node("MatMul", graph.node("Sub", band, mean), whiten)))
+        matrix = graph.table(f"analysis.whiten{index}", whiten)
+        bands.append(
+            _clip(graph, graph.node("Gemm", band, matrix, graph.table(f"analysis.offset{index}", -mean @ whiten)))
+        )
     return bands, _log_spectra(graph, analysis, normal) if analysis.spectral else ""
 
 
@@ -259,9 +260,7 @@ def _manifest(
                 "graphs": graphs,
                 "opset": OPSET,
                 "inputs": [{"name": "patches", "type": "float32", "shape": ["batch", PATCH, PATCH]}],
-                "outputs": [
-                    {"name": "filters", "type": "float32", "shape": ["batch", 2, PATCH, PATCH // 2 + 1]}
-                ],
+                "outputs": [{"name": "filters", "type": "float32", "shape": ["batch", 2, PATCH, PATCH // 2 + 1]}],
                 "parity": parity,
             }
         },

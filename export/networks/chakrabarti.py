@@ -127,8 +127,7 @@ class Chakrabarti(nn.Module):
         shared = () if self.spectral is None else (self.spectral(spectra),)
         groups = [layer(torch.cat(pair, 1)) for layer, pair in zip(self.first, pairwise(bands), strict=True)]
         groups = [
-            layer(torch.cat((*pair, *shared), 1))
-            for layer, pair in zip(self.second, pairwise(groups), strict=True)
+            layer(torch.cat((*pair, *shared), 1)) for layer, pair in zip(self.second, pairwise(groups), strict=True)
         ]
         taps: Tensor = self.head(self.trunk(torch.cat(groups, 1))).float() * OUTPUT_SCALE
         return taps.view(-1, self.config.support, self.config.support)

@@ -45,20 +45,18 @@ def test_a_kernel_of_one_pixel_leaves_the_latent_patch_plus_noise(photographs):
 
 
 def test_observed_is_the_latent_convolved(photographs):
-    sharp = synthesise(
-        photographs, SynthesisConfig(core=65, noise=(1e-9, 1e-9)), 8, torch.Generator().manual_seed(3)
+    sharp = synthesise(photographs, SynthesisConfig(core=65, noise=(1e-9, 1e-9)), 8, torch.Generator().manual_seed(3))
+    inner = torch.stack(
+        [
+            torch.from_numpy(convolve2d(latent.numpy(), sharp.kernels[index // 4].numpy(), mode="valid"))
+            for index, latent in enumerate(sharp.latent)
+        ]
     )
-    inner = torch.stack([
-        torch.from_numpy(convolve2d(latent.numpy(), sharp.kernels[index // 4].numpy(), mode="valid"))
-        for index, latent in enumerate(sharp.latent)
-    ])
     torch.testing.assert_close(sharp.observed[:, 15:-15, 15:-15], inner, atol=1e-5, rtol=0)
 
 
 def test_the_same_seed_gives_the_same_batch(photographs):
-    first, again = (
-        synthesise(photographs, SynthesisConfig(), 16, torch.Generator().manual_seed(1)) for _ in range(2)
-    )
+    first, again = (synthesise(photographs, SynthesisConfig(), 16, torch.Generator().manual_seed(1)) for _ in range(2))
     assert torch.equal(first.observed, again.observed)
 
 
