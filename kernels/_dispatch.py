@@ -77,18 +77,16 @@ def check_output(name: str, array: Array, shape: tuple[int | None, ...]) -> None
         raise ValueError(f"{name} is read-only: pass an array that can be written, such as a copy")
 
 
-def check_size(name: str, value: int) -> int:
-    """Return `value` as an int of at least 1.
-
-    Raises
-    ------
-    TypeError
-        If `value` is no integer.
-    ValueError
-        If it is below 1.
-    """
+def check_integer(name: str, value: int) -> int:
+    """Return `value`, a Python or NumPy integer, as an int; raise a TypeError for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {value}")
     return int(value)
+
+
+def check_size(name: str, value: int) -> int:
+    """Return `value` as an int, as `check_integer` does; raise a ValueError if it is below 1."""
+    size = check_integer(name, value)
+    if size < 1:
+        raise ValueError(f"{name} must be at least 1, got {size}")
+    return size

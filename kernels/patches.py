@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from kernels._dispatch import check_array, check_output, check_size, implementation
+from kernels._dispatch import check_array, check_integer, check_output, check_size, implementation
 from kernels.arrays import Array
 
 
@@ -135,12 +135,13 @@ def extract_patches(image: Array, grid: PatchGrid, start: int, stop: int, out: A
     Raises
     ------
     TypeError
-        If an array is not float32, or the arrays are not all NumPy or all CuPy.
+        If an array is not float32, the arrays are not all NumPy or all CuPy, or another argument is of a wrong type.
     ValueError
         If a shape or the range does not fit the grid, or an array is not contiguous.
     """
+    _check_grid(grid)
+    start, stop = _check_range(grid, start, stop)
     check_array("image", image, (grid.height, grid.width))
-    _check_range(grid, start, stop)
     if out is not None:
         check_output("out", out, (stop - start, grid.patch, grid.patch))
     return implementation("patches", image, out).extract_patches(image, grid, start, stop, out)
@@ -173,19 +174,27 @@ def overlap_add(cores: Array, grid: PatchGrid, start: int, out: Array) -> Array:
     Raises
     ------
     TypeError
-        If an array is not float32, or the arrays are not all NumPy or all CuPy.
+        If an array is not float32, the arrays are not all NumPy or all CuPy, or another argument is of a wrong type.
     ValueError
         If a shape or the range does not fit the grid, or an array is not contiguous.
     """
+    _check_grid(grid)
     check_array("cores", cores, (None, grid.core, grid.core))
     check_output("out", out, (grid.height, grid.width))
-    _check_range(grid, start, start + cores.shape[0])
+    start, _ = _check_range(grid, start, start + cores.shape[0])
     return implementation("patches", cores, out).overlap_add(cores, grid, start, out)
 
 
-def _check_range(grid: PatchGrid, start: int, stop: int) -> None:
+def _check_grid(grid: PatchGrid) -> None:
+    if not isinstance(grid, PatchGrid):
+        raise TypeError(f"grid must be a PatchGrid, got {type(grid).__name__}")
+
+
+def _check_range(grid: PatchGrid, start: int, stop: int) -> tuple[int, int]:
+    start, stop = check_integer("start", start), check_integer("stop", stop)
     if not 0 <= start <= stop <= len(grid):
         raise ValueError(f"patches {start} to {stop} are not a range within the grid's 0 to {len(grid)}")
+    return start, stop
 
 
 def _axis_count(size: int, core: int, stride: int) -> int:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
+from kernels.cpu._compile import compiled
 from kernels.cpu._vectors import INDEX, LANES, VECTOR, broadcast, multiply_add, pointer
 
 ROWS = 4
@@ -62,7 +62,7 @@ def _tile(vectors: int) -> Any:
 _full, _double, _single = _tile(VECTORS), _tile(2), _tile(1)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def multiply(left, right, out):  # type: ignore[no-untyped-def]
     """Set `out` to ``left @ right``, float32 matrices whose rows are contiguous.
 
@@ -80,7 +80,7 @@ def multiply(left, right, out):  # type: ignore[no-untyped-def]
             _single(left, right, out, row, col)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def aligned_zeros(rows, cols):  # type: ignore[no-untyped-def]
     """Allocate a matrix of zeros that starts at a cache line: vectors that straddle two lines load slowly."""
     line = 16

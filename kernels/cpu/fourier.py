@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from kernels.arrays import Array
+from kernels.cpu._compile import compiled
 from kernels.cpu._matmul import ROWS, aligned_zeros, multiply
 from kernels.cpu._threads import run_in_slices
 from kernels.cpu._vectors import LANES, load, load_backwards, store, store_backwards
@@ -29,6 +29,9 @@ def filter_patches(patches: Array, filters: Array, core: int, out: Array | None 
 
     The shift of the origin changes the phase of the spectrum, but not the filtered patch. For a patch of 65
     and a core of 33 pixels that is 0.76 million floating-point operations, where the full products take 1.5.
+
+    On one core of an EPYC 9005 such a patch takes 5.7 us. Before anything but the products is done, these take
+    15.6 us as products of large matrices in OpenBLAS, and 10.2 us folded; FFTs of 65 points take 22 us.
     """
     size = patches.shape[1]
     if out is None:
@@ -93,7 +96,7 @@ def _padded(matrix: npt.NDArray[np.float64], rows: int = 0, cols: int = 0) -> Ma
     return padded
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _scratch(rows, cols):  # type: ignore[no-untyped-def]
     line = 16
     memory = np.zeros(rows * cols + line, np.float32)
@@ -101,7 +104,7 @@ def _scratch(rows, cols):  # type: ignore[no-untyped-def]
     return memory[start : start + rows * cols].reshape(rows, cols)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _filter(first, last, patches, filters, out, bases):  # type: ignore[no-untyped-def]
     """Filter the patches `first` to `last - 1`."""
     half = patches.shape[1] // 2
@@ -127,7 +130,7 @@ def _filter(first, last, patches, filters, out, bases):  # type: ignore[no-untyp
         _unfold(core_sums, out[index], core_odd_row, core_odd_col)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _fold(patch, folded, odd_row, odd_col):  # type: ignore[no-untyped-def]
     """Write the sums and differences of pixels opposite each other about the middle row and column.
 
@@ -149,7 +152,7 @@ def _fold(patch, folded, odd_row, odd_col):  # type: ignore[no-untyped-def]
             store(folded, odd_row - 1 + a, odd_col - 1 + b, count, odd - odd_left)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _apply(real, imag, sums, odd_row, odd_col):  # type: ignore[no-untyped-def]
     """Combine the sums into the spectrum at ``(u, v)`` and ``(-u, v)``, filter both, and take them apart."""
     size, frequencies = real.shape
@@ -172,7 +175,7 @@ def _apply(real, imag, sums, odd_row, odd_col):  # type: ignore[no-untyped-def]
             store(sums, odd_row - 1 + u, odd_col - 1 + v, count, r - p)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _unfold(sums, core, odd_row, odd_col):  # type: ignore[no-untyped-def]
     """Write the pixels on all four sides of the middle from their even and odd parts."""
     size = core.shape[0]

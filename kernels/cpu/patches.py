@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
 
 from kernels.arrays import Array
+from kernels.cpu._compile import compiled
 from kernels.cpu._threads import run_in_slices
 from kernels.cpu._vectors import LANES, load, splat, store
 
@@ -36,7 +36,7 @@ def overlap_add(cores: Array, grid: PatchGrid, start: int, out: Array) -> Array:
     return out
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _extract(first, last, image, out, source_rows, source_cols, start, cols, stride):  # type: ignore[no-untyped-def]
     size = out.shape[1]
     for index in range(first, last):
@@ -55,7 +55,7 @@ def _extract(first, last, image, out, source_rows, source_cols, start, cols, str
                     patch[m, n] = image[y, source_cols[x + n]]
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _overlap_add(  # type: ignore[no-untyped-def]
     first, last, origin, cores, out, row_weights, col_weights, start, top, left, stride
 ):

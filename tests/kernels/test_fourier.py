@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 import kernels.reference.fourier as reference
 from kernels.fourier import filter_patches
+from kernels.patches import PatchGrid
 
 # Of the largest pixel of the whole filtered patch, whose every pixel sums all its frequencies in float32.
 TOLERANCE = 1e-5
@@ -112,6 +114,42 @@ def test_patches_around_the_size_that_fills_the_shared_memory_of_a_block(face, s
     expected = reference.filter_patches(patches, filters, 33)
     result = face.get(face.fourier.filter_patches(face.put(patches), face.put(filters), 33))
     np.testing.assert_allclose(result, expected, atol=TOLERANCE * np.abs(expected).max())
+
+
+def test_what_is_not_finite_stays_in_its_patch(apply):
+    rng = np.random.default_rng(0)
+    patches, filters = rng.random((3, 17, 17), np.float32), rng.random((3, 2, 17, 9), np.float32)
+    expected = reference.filter_patches(patches, filters, 9)
+    patches[1, 8, 8] = np.nan
+    for result in apply(patches, filters, 9):
+        assert np.isnan(result[1]).all()
+        np.testing.assert_allclose(result[::2], expected[::2], atol=TOLERANCE * np.abs(expected).max())
+
+
+@pytest.mark.data
+def test_photograph_passes_unharmed_through_all_kernels(face, data_root):
+    path = min((data_root / "eval" / "sharp_cid22_val").glob("*.*"))
+    image = np.asarray(Image.open(path).convert("L").resize((120, 90)), np.float32) / 255
+    grid = PatchGrid(90, 120, patch=65, core=33, stride=8)
+    filters = np.zeros((len(grid), 2, 65, 33), np.float32)
+    filters[:, 0] = 1
+    patches = face.patches.extract_patches(face.put(image), grid, 0, len(grid))
+    cores = face.fourier.filter_patches(patches, face.put(filters), 33)
+    restored = face.patches.overlap_add(cores, grid, 0, face.put(np.zeros_like(image)))
+    np.testing.assert_allclose(face.get(restored), image, atol=TOLERANCE)
+
+
+@pytest.mark.gpu
+def test_kernels_run_on_the_current_stream():
+    import cupy
+
+    rng = np.random.default_rng(0)
+    patches, filters = rng.random((9, 65, 65), np.float32), rng.random((9, 2, 65, 33), np.float32)
+    with cupy.cuda.Stream(non_blocking=True) as stream:
+        cores = filter_patches(cupy.asarray(patches), cupy.asarray(filters), 33)
+        stream.synchronize()
+    expected = reference.filter_patches(patches, filters, 33)
+    np.testing.assert_allclose(cores.get(), expected, atol=TOLERANCE * np.abs(expected).max())
 
 
 def test_output_given_is_filled_and_returned(face):

@@ -193,6 +193,23 @@ def test_extract_refuses_bad_images(image, error, message):
         extract_patches(image, GRID, 0, 1)
 
 
+def test_patch_numbers_may_be_numpy_integers():
+    image = random(20, 30)
+    some = extract_patches(image, GRID, np.int64(1), np.int32(3))
+    np.testing.assert_array_equal(some, extract_patches(image, GRID, 0, 4)[1:3])
+    assert overlap_add(random(2, 5, 5), GRID, np.int64(1), image) is image
+
+
+def test_arguments_of_wrong_types_are_refused():
+    image = np.zeros((20, 30), "f4")
+    with pytest.raises(TypeError, match="start must be an integer, got float"):
+        extract_patches(image, GRID, 0.0, 3)
+    with pytest.raises(TypeError, match="grid must be a PatchGrid, got tuple"):
+        extract_patches(image, (20, 30), 0, 3)
+    with pytest.raises(TypeError, match="grid must be a PatchGrid, got NoneType"):
+        overlap_add(np.zeros((2, 5, 5), "f4"), None, 0, image)
+
+
 @pytest.mark.parametrize(("start", "stop"), [(-1, 2), (3, 2), (0, len(GRID) + 1), (len(GRID) + 1, len(GRID) + 1)])
 def test_extract_refuses_ranges_outside_the_grid(start, stop):
     with pytest.raises(ValueError, match=f"patches {start} to {stop} are not a range"):
