@@ -97,23 +97,18 @@ def _padded(matrix: npt.NDArray[np.float64], rows: int = 0, cols: int = 0) -> Ma
 
 
 @compiled
-def _scratch(rows, cols):  # type: ignore[no-untyped-def]
-    line = 16
-    memory = np.zeros(rows * cols + line, np.float32)
-    start = -(memory.ctypes.data // 4) % line
-    return memory[start : start + rows * cols].reshape(rows, cols)
-
-
-@compiled
 def _filter(first, last, patches, filters, out, bases):  # type: ignore[no-untyped-def]
-    """Filter the patches `first` to `last - 1`."""
+    """Filter the patches `first` to `last - 1`.
+
+    Every matrix has its even rows first, its odd rows from `odd_row` on, and columns likewise.
+    """
     half = patches.shape[1] // 2
     odd_row, odd_col = bases.col_cos.shape[0], bases.row_cos.shape[1]
     rows, cols = odd_row + bases.col_sin.shape[0], odd_col + bases.row_sin.shape[1]
     core_odd_row, core_odd_col = bases.core_col_cos.shape[0], bases.core_row_cos.shape[1]
     core_rows = core_odd_row + bases.core_col_sin.shape[0]
     core_cols = core_odd_col + bases.core_row_sin.shape[1]
-    a, b = _scratch(rows, cols), _scratch(rows, cols)
+    a, b = aligned_zeros(rows, cols), aligned_zeros(rows, cols)
     q = b[:core_rows]
     core_sums = a.reshape(-1)[: core_rows * core_cols].reshape(core_rows, core_cols)
     for index in range(first, last):
