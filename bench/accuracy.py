@@ -68,7 +68,7 @@ def accuracy(
             "accuracy",
             {"model": describe_model(bundle), "device": str(deblurrer.device), "precision": precision,
              "stride": stride or "the model's", "nonblind": nonblind,
-             "cases": {name: f"{name} {len(some)}" for name, some in chosen.items()}},
+             "cases": {name: len(some) for name, some in chosen.items()}},
         )  # fmt: skip
         for name, some in chosen.items():
             for number, case in enumerate(some, 1):

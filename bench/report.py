@@ -173,7 +173,7 @@ def check_plotting() -> None:
 
 def _short(value: Any) -> str:
     if isinstance(value, Mapping):
-        return " ".join(str(part) for part in value.values())
+        return " ".join(f"{key} {part}" for key, part in value.items())
     return " ".join(str(part) for part in value) if isinstance(value, list | tuple) else str(value)
 
 

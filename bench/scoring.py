@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.datasets import Sample
-from runtime.errors import MissingDependency
+from runtime.errors import InvalidArgument, MissingDependency
 from runtime.quality import align, psnr
 
 THRESHOLDS = (2, 3, 5)
@@ -34,7 +34,7 @@ def score(image: npt.NDArray[np.floating], sample: Sample) -> Score:
 
     Raises
     ------
-    runtime.errors.InvalidArgument
+    InvalidArgument
         If the image is not finite, of another shape, or the border leaves nothing of it.
     MissingDependency
         If scikit-image is not installed.
@@ -43,6 +43,9 @@ def score(image: npt.NDArray[np.floating], sample: Sample) -> Score:
         from skimage.metrics import structural_similarity
     except ImportError as error:
         raise MissingDependency("SSIM needs scikit-image: pip install 'deblur-runtime[bench]'") from error
+    # Clipping would take infinity for white.
+    if not np.isfinite(image).all():
+        raise InvalidArgument("the restored image holds NaN or infinity: mend what made it")
     border, truth = sample.border, sample.sharp
     aligned = align(np.clip(image, 0, 1), truth, border=border, max_shift=sample.max_shift)
     inside = slice(border, -border), slice(border, -border)

@@ -34,7 +34,16 @@ def test_a_table_prints_aligned_with_medians_and_spreads():
 
 def test_a_report_says_on_what_it_was_measured():
     text = report(one=table()).text()
-    for part in ("test, 20", "machine", "cores", "load", "GPU", "numpy", "model m 1, batch 1 2, repeats 3", "a note"):
+    for part in (
+        "test, 20",
+        "machine",
+        "cores",
+        "load",
+        "GPU",
+        "numpy",
+        "model name m version 1, batch 1 2, repeats 3",
+        "a note",
+    ):
         assert part in text
 
 
