@@ -167,7 +167,7 @@ def _log_spectra(graph: Graph, analysis: Analysis, normal: str) -> str:
     ends = graph.constant([analysis.fine, analysis.fine], np.int64)
     low = graph.node("Slice", power, graph.constant([0, 0], np.int64), ends, graph.constant([2, 3], np.int64))
     parts = [low]
-    for step in SMOOTHING[1:]:
+    for step in SMOOTHING:
         parts.append(_sandwich(graph, f"analysis.smooth{step}", _numpy(analysis.get_buffer(f"smooth{step}")), power))
     flat = graph.constant([0, -1], np.int64)
     joined = graph.node("Concat", *(graph.node("Reshape", part, flat) for part in parts), axis=1)

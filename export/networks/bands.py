@@ -33,7 +33,7 @@ class Band:
 BANDS = (Band(17, 4, 8), Band(33, 4, 8), Band(65, 4, 8), Band(65, -1, 4))
 """H, B1, B2, L: from fine to coarse."""
 
-SMOOTHING = (1, 2, 4)
+SMOOTHING = (2, 4)
 """Steps of the smoothed power spectra, in frequency indices."""
 
 

@@ -19,13 +19,19 @@ PATCH = 65
 CORE = 33
 
 CONTRAST_FLOOR = 0.002
+"""Standard deviation of a patch, of values in [0, 1], below which it is not amplified further."""
+
 POWER_FLOOR = 2e-3
+"""Added to the power spectrum before its logarithm, in units of the patch's variance: about the faintest noise."""
+
 LIMIT = 10.0
-"""Where features are clipped, in standard deviations: no photograph's go there, but a checkerboard's do."""
+"""Where features are clipped, in standard deviations: few of a photograph's go there, many of a checkerboard's do."""
+
+OUTPUT_SCALE = 0.02
+"""What one unit of the last layer adds to a tap."""
 
 _DEVIATION_FLOOR = 0.1
 _VARIANCE_FLOOR = 1e-4
-OUTPUT_SCALE = 0.02
 _KNEE = 12.0
 
 
@@ -47,8 +53,8 @@ class ChakrabartiConfig:
         Whether the logarithms of the patch's power spectrum are a further input. Blur multiplies the spectrum, so the
         logarithm turns it into a sum, which is easier to learn from.
     support
-        Side in pixels of the predicted filter, odd; the whole patch in the paper. A filter of at most ``CORE`` pixels
-        never reaches around the patch's border, and has a quarter of the coefficients.
+        Side in pixels of the predicted filter, odd; the whole patch in the paper. A filter of at most ``CORE`` pixels,
+        but for the faint tails that the weight of `Chakrabarti` adds, does not reach around the patch's border.
     """
 
     first: int = 1024
@@ -180,15 +186,14 @@ class Analysis(nn.Module):
     def __init__(self, spectra: bool) -> None:
         super().__init__()
         count = PATCH // 2 + 1
-        self.spectral = sum(2 * len(range(0, count, step)) ** 2 for step in SMOOTHING) if spectra else 0
         self.fine = PATCH // 4 + 1
-        if spectra:
-            self.spectral += 2 * self.fine**2 - 2 * count**2
+        sides = [self.fine, *(len(range(0, count, step)) for step in SMOOTHING)]
+        self.spectral = 2 * sum(side**2 for side in sides) if spectra else 0
         windows = [band.window for band in BANDS[:3]]
         basis = [real_basis(window, BANDS[0].high, PATCH) for window in windows]
         self.register_buffer("basis", torch.from_numpy(np.stack(basis)).float(), persistent=False)
         self.register_buffer("spectrum", torch.from_numpy(spectrum_basis(PATCH)).float(), persistent=False)
-        for step in SMOOTHING[1:]:
+        for step in SMOOTHING:
             matrix = torch.from_numpy(smoother(count, step)).float()
             self.register_buffer(f"smooth{step}", matrix, persistent=False)
         for index, band in enumerate(BANDS):
@@ -226,7 +231,7 @@ class Analysis(nn.Module):
         rising = (cc + ss).square() + (cs - sc).square()
         power = torch.stack((falling, rising), 1)
         parts = [power[:, :, : self.fine, : self.fine]]
-        for step in SMOOTHING[1:]:
+        for step in SMOOTHING:
             matrix = self.get_buffer(f"smooth{step}")
             parts.append(matrix @ power @ matrix.T)
         return torch.log(torch.cat([part.flatten(1) for part in parts], 1) + POWER_FLOOR)

@@ -3,10 +3,15 @@ from __future__ import annotations
 import copy
 import filecmp
 
+import onnxruntime
 import pytest
+import torch
 
+from export.blur import BlurConfig
 from export.check import compare, parity_patches, round_weights
+from export.networks.chakrabarti import apply_filters, central
 from export.onnx import export_checkpoint, write_graphs
+from export.synthesis import SynthesisConfig, synthesise
 from export.train import CHECKPOINT, Trainer
 from runtime.bundle import load_model
 
@@ -53,3 +58,19 @@ def test_export_is_deterministic_and_replaces_what_was_there(checkpoint, tmp_pat
     assert names == sorted(file.name for file in second.iterdir())
     assert filecmp.cmpfiles(first, second, names, shallow=False)[0] == names
     assert {path.name for path in tmp_path.iterdir()} == {"first", "second"}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_the_shipped_bundle_sharpens_photographs_it_never_saw(photographs, precision):
+    bundle = load_model("chakrabarti-compact")
+    assert bundle.bytes < 12e6
+    config = SynthesisConfig(blur=BlurConfig(grids=(8,), small=0))
+    batch = synthesise(photographs, config, 256, torch.Generator().manual_seed(0), noise=0.01)
+    graph = str(bundle.part("network").graphs[precision])
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    (filters,) = session.run(["filters"], {"patches": batch.observed.numpy()})
+    restored = apply_filters(batch.observed, torch.from_numpy(filters))
+    before = (central(batch.observed) - batch.latent).square().mean((1, 2))
+    after = (restored - batch.latent).square().mean((1, 2))
+    assert 10 * torch.log10(before / after).mean() > 1
+    assert (after > 2 * before).float().mean() < 0.05
