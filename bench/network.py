@@ -100,10 +100,10 @@ def load_torch_network(bundle: Bundle) -> torch.nn.Module:
     graph = onnx.load(bundle.part("network").graphs["fp32"]).graph
     stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
     for name in [name for name in stored if name.startswith("analysis.offset")]:
-        # The graph holds the mean after whitening, as the offset of the product that whitens.
+        # The graph holds the mean after whitening, which may have dropped directions, as the offset of that product.
         index = name.removeprefix("analysis.offset")
         whiten = stored[f"analysis.whiten{index}"].astype(np.float64)
-        stored[f"analysis.mean{index}"] = np.linalg.solve(whiten.T, -stored[name])
+        stored[f"analysis.mean{index}"] = np.linalg.lstsq(whiten.T, -stored[name], rcond=None)[0]
     state = network.state_dict()
     for name, value in state.items():
         if value.numel() and name not in stored:

@@ -10,6 +10,7 @@ from bench.models import patch_geometry
 from bench.photographs import blurred_photograph
 from bench.timing import spread
 from runtime.devices import resolve_device
+from runtime.patch_engine import CPU_BATCH, CUDA_BATCH
 
 NEURAL_AVERAGE = ("extract", "network", "filter", "overlap-add")
 STAGES = (*NEURAL_AVERAGE, "kernel estimate", "non-blind")
@@ -76,7 +77,7 @@ def measure_restoration(
         "size": f"{width} x {height}",
         "channels": 1 if grey else 3,
         "stride": stride or geometry.stride,
-        "batch": batch,
+        "batch": batch or (CUDA_BATCH if deblurrer.device.is_cuda else CPU_BATCH),
         "patches": patches,
         "seconds": seconds,
         "neural_megapixels_per_second": height * width / 1e6 / neural,

@@ -98,7 +98,7 @@ def _restoration_tables(rows: list[dict[str, Any]]) -> dict[str, Table]:
         ),
         rows,
         notes=(
-            "Not network: share of the neural average that is extract, filter and overlap-add. Batch -: the default.",
+            "Not network: share of the neural average that is extract, filter and overlap-add.",
             "Peak: resident memory of the whole process. Photographs are blurred by one 25 px kernel, with 1 % noise.",
         ),
     )

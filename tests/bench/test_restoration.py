@@ -2,6 +2,7 @@ import pytest
 
 from bench.restoration import NEURAL_AVERAGE, STAGES, measure_restoration
 from kernels.patches import PatchGrid
+from runtime.patch_engine import CPU_BATCH
 
 
 @pytest.fixture(scope="module")
@@ -38,4 +39,4 @@ def test_rates_are_those_of_the_medians(row):
 def test_the_neural_average_alone_has_no_further_stages(bundle):
     row = measure_restoration(str(bundle.path), 0.01, repeats=1, device="cpu", nonblind="none")
     assert set(row["seconds"]) == {*NEURAL_AVERAGE, "neural average", "other", "whole"}
-    assert (row["stride"], row["batch"], row["channels"]) == (4, None, 3)
+    assert (row["stride"], row["batch"], row["channels"]) == (4, CPU_BATCH, 3)
