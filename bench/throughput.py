@@ -16,6 +16,7 @@ from bench.report import Column, Report, Table
 from bench.restoration import STAGES
 from runtime.bundle import Bundle
 from runtime.devices import resolve_device
+from runtime.errors import MissingDependency
 from runtime.patch_engine import CPU_BATCH
 
 WAIT_POLICIES = ("active", "passive")
@@ -53,7 +54,10 @@ def throughput(
     the same network in PyTorch.
     """
     place = resolve_device(device)
-    compare = not place.is_cuda and find_spec("torch") is not None if torch is None else torch
+    installed = find_spec("torch") is not None
+    if torch and not installed:
+        raise MissingDependency("--torch needs PyTorch: pip install 'deblur-runtime[export]'")
+    compare = installed and not place.is_cuda if torch is None else torch
     with open_model(model) as bundle:
         report = Report(
             "throughput",

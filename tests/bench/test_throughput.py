@@ -5,6 +5,7 @@ from click.testing import CliRunner
 
 from bench import throughput as throughput_module
 from bench.throughput import throughput
+from runtime.errors import MissingDependency
 
 
 @pytest.fixture(autouse=True)
@@ -78,3 +79,9 @@ def test_a_restoration_that_fails_fails_the_command(bundle):
         throughput, ("--model", str(bundle.path), "--megapixels", "0.01", "--nonblind", "magic")
     )
     assert result.exit_code == 1
+
+
+def test_a_comparison_with_torch_that_is_not_there_is_refused(bundle, monkeypatch):
+    monkeypatch.setattr(throughput_module, "find_spec", lambda name: None)
+    result = CliRunner().invoke(throughput, ("--model", str(bundle.path), "--device", "cpu", "--torch"))
+    assert isinstance(result.exception, MissingDependency)
