@@ -65,7 +65,7 @@ def deconvolve(
     valid = unsaturated(planes.max(axis=0))
     restored = xp.empty_like(planes)
     for channel, plane in enumerate(planes):
-        deviation = estimate_noise(plane) if noise is None else max(noise, LEAST)
+        deviation = estimate_noise(plane, kernel) if noise is None else max(noise, LEAST)
         if method == "wiener":
             restored[channel] = wiener(plane, kernel, deviation, valid=valid)
         else:
