@@ -172,9 +172,7 @@ class Tiles:
             fast(min(TILE, side) + 2 * self.reach, True) - 2 * self.reach for side in (self.height, self.width)
         )
         corners = [
-            (top, left)
-            for top in range(0, self.height, self.shape[0])
-            for left in range(0, self.width, self.shape[1])
+            (top, left) for top in range(0, self.height, self.shape[0]) for left in range(0, self.width, self.shape[1])
         ]
         if len(corners) > MAX_TILES:
             corners = sorted(corners, key=self._strength, reverse=True)[:MAX_TILES]
@@ -246,9 +244,7 @@ def derivatives(plane: Array) -> Array:
     dx, dy = dx[1:-1, 1:], dy[1:, 1:-1]
     angles = np.pi * np.arange(ORIENTATIONS) / ORIENTATIONS
     first = [float(np.cos(t)) * dx + float(np.sin(t)) * dy for t in angles]
-    second = [
-        float(np.cos(t) ** 2) * dxx + float(np.sin(2 * t)) * dxy + float(np.sin(t) ** 2) * dyy for t in angles
-    ]
+    second = [float(np.cos(t) ** 2) * dxx + float(np.sin(2 * t)) * dxy + float(np.sin(t) ** 2) * dyy for t in angles]
     return xp.stack(first + second).astype(np.float32, copy=False)
 
 

@@ -85,5 +85,59 @@ def centre(kernel: NDArray[np.floating]) -> Kernel:
     Blind deconvolution fixes kernel and latent image only up to opposite translations; this picks the one
     in which the restored image stays in place.
     """
-    rows, cols = centre_offset(kernel)
-    return normalise(shift(kernel, -rows, -cols))
+    centred = normalise(kernel)
+    # What leaves the frame moves the centre again, so a kernel that fills its frame takes a few rounds.
+    for _ in range(max(kernel.shape)):
+        rows, cols = centre_offset(centred)
+        if (rows, cols) == (0, 0):
+            break
+        centred = normalise(shift(centred, -rows, -cols))
+    return centred
+
+
+def extent(kernel: NDArray[np.floating]) -> int:
+    """Return the odd side of the smallest square around the origin that holds all of `kernel`."""
+    reach = [
+        int(np.abs(np.flatnonzero(kernel.any(axis=1 - axis)) - at).max(initial=0))
+        for axis, at in enumerate(origin(kernel.shape))
+    ]
+    return 2 * max(reach) + 1
+
+
+def resize(kernel: NDArray[np.floating], side: int, scale: float) -> Kernel:
+    """Enlarge `kernel` by `scale` about its origin into a square of `side` pixels, by bilinear interpolation."""
+    weights = []
+    for length, at in zip(kernel.shape, origin(kernel.shape), strict=True):
+        position = (np.arange(side) - (side - 1) // 2) / scale + at
+        weights.append(np.maximum(1 - np.abs(position[:, None] - np.arange(length)), 0.0))
+    return normalise(weights[0] @ kernel @ weights[1].T)
+
+
+def fit(kernel: NDArray[np.floating], side: int) -> Kernel:
+    """Cut or pad `kernel` about its origin to a square of `side` pixels."""
+    return resize(kernel, side, 1.0)
+
+
+def align(kernel: NDArray[np.floating], reference: NDArray[np.floating]) -> Kernel:
+    """Shift `kernel` by whole pixels to where it correlates best with `reference`, of the same shape."""
+    from scipy.signal import fftconvolve
+
+    correlation = fftconvolve(reference, kernel[::-1, ::-1])
+    rows, cols = np.unravel_index(int(np.argmax(correlation)), correlation.shape)
+    return shift(kernel, int(rows) - kernel.shape[0] + 1, int(cols) - kernel.shape[1] + 1)
+
+
+def spread(kernel: NDArray[np.floating]) -> float:
+    """Return the standard deviation, in pixels, of the mass of `kernel` along its longest axis."""
+    rows, cols = (np.arange(n, dtype=np.float64) for n in kernel.shape)
+    mass = normalise(kernel)
+    rows -= float(mass.sum(axis=1) @ rows)
+    cols -= float(mass.sum(axis=0) @ cols)
+    both = float(rows @ mass @ cols)
+    covariance = [[float(mass.sum(axis=1) @ rows**2), both], [both, float(mass.sum(axis=0) @ cols**2)]]
+    return float(max(np.linalg.eigvalsh(covariance)[-1], 0.0) ** 0.5)
+
+
+def similarity(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
+    """Return the normalised correlation, in [0, 1], of two kernels of one shape."""
+    return float(np.sum(first * second) / np.sqrt(np.sum(np.square(first)) * np.sum(np.square(second))))

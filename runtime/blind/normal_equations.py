@@ -103,9 +103,18 @@ def gather(
         cross = cross + (spectrum * fft.rfft2(observed)).sum(axis=0)
         energy += float(array_module(core).square(observed[middle]).sum(dtype=np.float64))
         done()
-    return NormalEquations(
-        _lags(auto, shape, reach), _lags(cross, shape, reach), energy, support
-    )
+    return NormalEquations(_lags(auto, shape, reach), _lags(cross, shape, reach), energy, support)
+
+
+def from_periodic(latent: Array, observed: Array, support: int) -> NormalEquations:
+    """Build the form for planes (N, h, w) that are periodic, so that every pixel of theirs counts."""
+    fft = fft_module(latent)
+    spectrum, target = fft.rfft2(latent), fft.rfft2(observed)
+    auto = (spectrum.conj() * spectrum).sum(axis=0)
+    cross = (spectrum.conj() * target).sum(axis=0)
+    energy = float(array_module(observed).square(observed).sum(dtype=np.float64))
+    shape = latent.shape[-2:]
+    return NormalEquations(_lags(auto, shape, support), _lags(cross, shape, support), energy, support)
 
 
 def _lags(spectrum: Array, shape: tuple[int, int], reach: int) -> NDArray[np.float64]:

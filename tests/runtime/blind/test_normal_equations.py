@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.signal import fftconvolve
 
 from runtime.blind.kernel_shape import delta, normalise
-from runtime.blind.normal_equations import gather
+from runtime.blind.normal_equations import from_periodic, gather
 
 
 def equations_of(latent, observed, reach, support):
@@ -32,9 +32,7 @@ def planes(seed, support, shape=(30, 33)):
 def test_cost_is_exact(support, seed):
     latent, observed = planes(seed, support)
     kernel = normalise(np.random.default_rng(seed + 1).random((support, support)))
-    direct = sum(
-        np.sum((fftconvolve(f, kernel, mode="same") - y) ** 2) for f, y in zip(latent, observed, strict=True)
-    )
+    direct = sum(np.sum((fftconvolve(f, kernel, mode="same") - y) ** 2) for f, y in zip(latent, observed, strict=True))
     assert equations_of(latent, observed, support, support).cost(kernel) == pytest.approx(direct, rel=1e-4)
 
 
@@ -71,3 +69,15 @@ def test_pieces_add_up():
     assert halves.energy == pytest.approx(whole.energy, rel=1e-5)
     np.testing.assert_allclose(halves.auto, whole.auto, atol=1e-3)
     np.testing.assert_allclose(halves.cross, whole.cross, atol=1e-3)
+
+
+def test_periodic_planes_count_to_their_last_pixel():
+    from scipy import ndimage
+
+    rng = np.random.default_rng(0)
+    latent, observed = rng.normal(size=(2, 2, 20, 22)).astype(np.float32)
+    kernel = normalise(rng.random((5, 5)))
+    direct = sum(
+        np.sum((ndimage.convolve(f, kernel, mode="wrap") - y) ** 2) for f, y in zip(latent, observed, strict=True)
+    )
+    assert from_periodic(latent, observed, 5).cost(kernel) == pytest.approx(direct, rel=1e-4)

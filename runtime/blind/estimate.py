@@ -1,0 +1,214 @@
+"""Coarse to fine: latent edges and blur kernel in turns, from a small image to the photograph itself.
+
+Several hypotheses about the kernel's extent (and, where there is one, the estimate of a network) go from the
+coarsest scale to a scale of at most `HYPOTHESIS_PIXELS`, where a criterion without reference weighs them
+(`runtime.blind.judge`). Their mean starts the remaining scales. Errors of single runs differ, so their mean is
+better than nearly all of them; a hypothesis that fails to explain the photograph has no weight in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels.arrays import Array, array_module
+from runtime.blind.judge import SpectrumJudge
+from runtime.blind.kernel_shape import Kernel, align, centre, delta, extent, fit, prune, resize, similarity, spread
+from runtime.blind.kernel_step import solve_kernel
+from runtime.blind.latent import Canvas, gradients, sharp_edges
+from runtime.blind.normal_equations import from_periodic
+from runtime.blind.pyramid import RATIO, informative_window, scales, shrink
+from runtime.blur_kernel import check_planes, estimate_kernel
+from runtime.errors import InvalidArgument
+from runtime.nonblind.boundary import BlurModel, unsaturated
+from runtime.progress import Progress
+
+STAGE = "blur kernel"
+WORKING_PIXELS = 640_000
+"""Most pixels that take part, those of the window with the strongest edges; more add time, but little evidence."""
+HYPOTHESIS_PIXELS = 100_000
+FLAT = 1e-5
+"""Range of values, relative to the largest, that is rounding and no picture."""
+HYPOTHESES = 5
+"""Extents tried: the bound, and each time the side divided by `RATIO`."""
+TURNS = 6
+"""Latent and kernel steps at each scale."""
+FINE_TURNS = 4
+"""The same, once the hypotheses have met."""
+NEURAL_TURNS = 2
+TEMPERATURE = 0.01
+"""Nats per frequency by which a hypothesis must be worse for its weight to fall by a factor e."""
+CONSENSUS_SPECKS = 0.06
+SHARP_WIDTH = 1.4
+"""Standard deviation in pixels of a kernel that is as likely blur as it is the edges of a sharp photograph."""
+SHARP_WIDTH_TOLERANCE = 0.15
+MARGIN = 4
+"""Pixels of room around the extent that was found, at the scale where it was found."""
+
+
+@dataclass(frozen=True)
+class BlindEstimate:
+    """A blur kernel estimated from the blurred photograph alone.
+
+    Attributes
+    ----------
+    kernel : array (support, support), float32, non-negative, of sum 1
+        Where the observed image lay; centre of mass at the origin, to half a pixel.
+        A delta where `confidence` is below one half.
+    confidence : float
+        In [0, 1], that the photograph is blurred: the kernel is wider than an edge of a sharp photograph.
+    agreement : float
+        In [0, 1]: median similarity of the hypotheses to their mean.
+    neural_weight : float
+        Share of the initial estimate in the start of the finest scales, in [0, 1]; 0 where none was given.
+    """
+
+    kernel: Array
+    confidence: float
+    agreement: float
+    neural_weight: float
+
+
+@dataclass(frozen=True)
+class Views:
+    """An observed image, where it is to be believed, and maybe an estimate of its latent image, at any scale."""
+
+    image: Array
+    known: Array
+    initial: Array | None
+
+    def at(self, factor: float) -> Views:
+        """Return everything `factor` times smaller."""
+        known = shrink(self.known.astype(np.float32), factor) > 0.99
+        initial = None if self.initial is None else shrink(self.initial, factor)
+        return Views(shrink(self.image, factor), known, initial)
+
+
+def estimate_blind(
+    observed: Array,
+    *,
+    initial: Array | None = None,
+    support: int = 51,
+    progress: Progress | None = None,
+) -> BlindEstimate:
+    """Estimate the blur kernel of a photograph from the photograph.
+
+    Parameters
+    ----------
+    observed : array (H, W) float32
+        Blurred luminance, values in [0, 1]; NumPy or CuPy. Saturated pixels (0.98 and more) take no part.
+    initial : array (H, W) float32, optional
+        An estimate of the latent image, such as a network's. It adds one hypothesis, which counts as far as it
+        explains the photograph.
+    support : int
+        Largest side of the kernel in pixels. The extent itself is found.
+    progress : callable ``(stage, fraction)``, optional
+
+    Returns
+    -------
+    BlindEstimate
+
+    Raises
+    ------
+    UnsupportedType, InvalidImage, InvalidArgument
+        As `runtime.blur_kernel.estimate_kernel`.
+    """
+    check_planes(observed, observed if initial is None else initial, support)
+    if support < 3:
+        raise InvalidArgument(f"support is {support}: give 3 px or more, there is no blur in less")
+    report = progress or (lambda stage, fraction: None)
+    if float(observed.max()) - float(observed.min()) <= FLAT * float(abs(observed).max()):
+        point = array_module(observed).asarray(delta((support, support)).astype(np.float32))
+        return BlindEstimate(point, confidence=0.0, agreement=0.0, neural_weight=0.0)
+    window = informative_window(observed, max(WORKING_PIXELS, (4 * support) ** 2))
+    whole = Views(observed[window], unsaturated(observed[window]), None if initial is None else initial[window])
+    octaves = max(0, int(np.ceil(np.log(whole.image.size / HYPOTHESIS_PIXELS) / np.log(RATIO**2))))
+    factor = RATIO**octaves
+    small = whole.at(factor)
+    side = max(int(np.ceil(support / factor)), 3) | 1
+
+    found, neural = hypotheses(small, side, lambda fraction: report(STAGE, 0.5 * fraction))
+    judge = SpectrumJudge(small.image)
+    scores = np.array([judge.score(kernel) for kernel in found])
+    weights = np.exp((scores.min() - scores) / TEMPERATURE)
+    weights /= weights.sum()
+    kernel, agreement = consensus(found, weights)
+
+    for step in range(octaves, -1, -1):
+        if step < octaves:
+            kernel = resize(kernel, extent(kernel) * 3 // 2 | 1, RATIO)
+        kernel = refine(whole.at(RATIO**step), fit(kernel, extent(kernel) + MARGIN), FINE_TURNS)
+        report(STAGE, 0.5 + 0.5 / 2**step)
+
+    certainty = confidence(spread(kernel))
+    if certainty < 0.5:
+        kernel = delta((support, support))
+    return BlindEstimate(
+        kernel=array_module(observed).asarray(centre(fit(kernel, support)).astype(np.float32)),
+        confidence=certainty,
+        agreement=agreement,
+        neural_weight=float(weights[-1]) if neural else 0.0,
+    )
+
+
+def hypotheses(views: Views, side: int, report: Callable[[float], None]) -> tuple[list[Kernel], bool]:
+    """Estimate a kernel for each extent, and one from the initial estimate, which comes last if there is one."""
+    sides = sorted({max(int(side / RATIO**i), 3) | 1 for i in range(HYPOTHESES)})
+    found = []
+    for done, extent_tried in enumerate(sides):
+        found.append(coarse_to_fine(views, extent_tried))
+        report((done + 1) / len(sides))
+    if views.initial is None:
+        return found, False
+    allowed = min(side, min(views.image.shape) // 2)
+    start = estimate_kernel(views.image, views.initial, support=allowed).kernel
+    host: Kernel = start.get() if hasattr(start, "get") else start
+    found.append(refine(views, fit(host, side), NEURAL_TURNS))
+    return found, True
+
+
+def coarse_to_fine(views: Views, side: int) -> Kernel:
+    """Estimate a kernel of `side` pixels from nothing: the coarsest scale starts from a blur of two pixels."""
+    levels = scales(side)
+    kernel = np.zeros((levels[0].support,) * 2)
+    kernel[levels[0].support // 2, levels[0].support // 2 :][:2] = 0.5
+    previous = levels[0].factor
+    for level in levels:
+        kernel = refine(views.at(level.factor), resize(kernel, level.support, previous / level.factor), TURNS)
+        previous = level.factor
+    return kernel
+
+
+def refine(views: Views, kernel: Kernel, turns: int) -> Kernel:
+    """Alternate latent and kernel step at one scale, and centre the kernel."""
+    xp = array_module(views.image)
+    canvas = None
+    for _ in range(turns):
+        model = BlurModel(views.image.shape, xp.asarray(kernel.astype(np.float32)))
+        if canvas is None:
+            canvas = Canvas.around(views.image, views.known, model)
+        edges = sharp_edges(canvas, model)
+        kernel = solve_kernel(from_periodic(edges, gradients(canvas.plane), kernel.shape[0]), kernel)
+    return centre(kernel)
+
+
+def consensus(found: list[Kernel], weights: NDArray[np.float64]) -> tuple[Kernel, float]:
+    """Return the weighted mean of kernels of any sizes, aligned with the heaviest, and how far they agree with it.
+
+    The agreement is the median of their similarities to the mean, in [0, 1].
+    """
+    # Room for a shift: what an alignment would move out of the frame is not lost.
+    side = 2 * max(kernel.shape[0] for kernel in found) + 1
+    padded = [fit(kernel, side) for kernel in found]
+    reference = padded[int(np.argmax(weights))]
+    aligned = np.array([align(kernel, reference) for kernel in padded])
+    mean = prune(np.tensordot(weights, aligned, axes=1), relative=CONSENSUS_SPECKS)
+    return centre(mean), float(np.median([similarity(kernel, mean) for kernel in aligned]))
+
+
+def confidence(width: float) -> float:
+    """Tell blur from the width in pixels of an edge in a sharp photograph, which the kernel takes up too."""
+    return float(1 / (1 + np.exp((SHARP_WIDTH - width) / SHARP_WIDTH_TOLERANCE)))

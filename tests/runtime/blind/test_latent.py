@@ -1,0 +1,75 @@
+"""The latent step predicts sharp edges where they are, and invents no border."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runtime.blind.kernel_shape import delta
+from runtime.blind.latent import STRONGEST, Canvas, gradients, sharp_edges, shock_filter
+from runtime.nonblind.boundary import BlurModel
+
+
+def blurred_step(width):
+    """A bright bar (64, 64) with edges blurred by a Gaussian, periodic."""
+    from scipy.ndimage import gaussian_filter
+
+    bar = np.zeros((64, 64))
+    bar[:, 20:44] = 1
+    return gaussian_filter(bar, width, mode="wrap").astype(np.float32)
+
+
+def test_shock_filter_steepens_edges_in_place():
+    blurred = blurred_step(2.0)
+    shocked = shock_filter(blurred, steps=10)
+    slope = np.abs(gradients(blurred)[0]).max()
+    assert np.abs(gradients(shocked)[0]).max() > 2 * slope
+    assert shocked[30, 32] == pytest.approx(1, abs=0.05)
+    assert np.abs(np.diff(shocked[30])).argmax() in (19, 43)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1000), steps=st.integers(0, 12))
+def test_shock_filter_stays_in_range(seed, steps):
+    plane = np.random.default_rng(seed).random((17, 20)).astype(np.float32)
+    shocked = shock_filter(plane, steps)
+    assert shocked.dtype == np.float32
+    assert shocked.min() >= plane.min() - 1e-5
+    assert shocked.max() <= plane.max() + 1e-5
+
+
+@given(gain=st.floats(0.1, 10))
+@settings(max_examples=10, deadline=None)
+def test_shock_filter_is_homogeneous(gain):
+    plane = np.random.default_rng(0).random((16, 18))
+    np.testing.assert_allclose(shock_filter(gain * plane), gain * shock_filter(plane), rtol=1e-6)
+
+
+def test_only_strong_edges_remain(sharp):
+    model = BlurModel(sharp.shape, delta((9, 9)).astype(np.float32))
+    known = np.ones(sharp.shape, bool)
+    edges = sharp_edges(Canvas.around(sharp, known, model), model)
+    assert edges.shape == (2, *model.shape)
+    share = np.mean(np.any(edges != 0, axis=0))
+    assert 0.5 * STRONGEST < share < 1.5 * STRONGEST
+
+
+def test_refill_keeps_what_is_known(sharp):
+    model = BlurModel(sharp.shape, delta((9, 9)).astype(np.float32))
+    known = np.ones(sharp.shape, bool)
+    known[50:60, 50:60] = False
+    canvas = Canvas.around(sharp, known, model)
+    canvas.refill(np.full(model.shape, 0.5, np.float32), model)
+    inside = model.crop(canvas.plane)
+    np.testing.assert_array_equal(inside[known], sharp[known])
+    assert (inside[~known] == 0.5).all()
+    assert (canvas.plane[sharp.shape[0] :] == 0.5).all()
+
+
+def test_gradients_of_a_ramp():
+    ramp = np.add.outer(3.0 * np.arange(6), 2.0 * np.arange(7))
+    across, down = gradients(ramp)
+    assert (across[:, :-1] == 2).all()
+    assert (down[:-1] == 3).all()
