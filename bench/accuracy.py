@@ -51,8 +51,9 @@ def accuracy(
 ) -> None:
     """Score restorations of photographs whose truth is known.
 
-    Rows: the blurred input; the neural average alone; the whole method, which estimates one kernel from it; and the
-    same deconvolution with the true kernel. Luminance, after the translation that fits best.
+    Rows: the blurred input; the neural average alone; deconvolution with one kernel estimated from it, as in
+    Chakrabarti 2016; the whole method, which refines that kernel; and the same deconvolution with the true kernel.
+    Luminance, after the translation that fits best.
     """
     from runtime import Deblurrer
 

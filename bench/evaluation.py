@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 Plane = npt.NDArray[np.float32]
 
-BLURRED, NEURAL, WHOLE, TRUE_KERNEL = "blurred input", "neural average", "whole method", "true kernel"
-METHODS = (BLURRED, NEURAL, WHOLE, TRUE_KERNEL)
+BLURRED, NEURAL, ONCE, WHOLE, TRUE_KERNEL = (
+    "blurred input", "neural average", "kernel estimated once", "whole method", "true kernel",
+)  # fmt: skip
+METHODS = (BLURRED, NEURAL, ONCE, WHOLE, TRUE_KERNEL)
 
 
 class Result(NamedTuple):
@@ -44,6 +46,7 @@ def restore_sample(deblurrer: Deblurrer, sample: Sample, *, stride: int | None, 
     """
     from runtime import deconvolve
 
+    once = deblurrer.restore(sample.observed, stride=stride, nonblind=nonblind, refine=False)
     restored = deblurrer.restore(sample.observed, stride=stride, nonblind=nonblind)
     began = time.perf_counter()
     ideal = deconvolve(sample.observed, sample.kernel, method=nonblind, device=str(deblurrer.device))
@@ -52,6 +55,7 @@ def restore_sample(deblurrer: Deblurrer, sample: Sample, *, stride: int | None, 
     if restored.initial is not None:
         neural_seconds = sum(restored.timings[stage] for stage in NEURAL_AVERAGE)
         results[NEURAL] = Result(restored.initial, None, neural_seconds)
+    results[ONCE] = Result(once.image, once.kernel, sum(once.timings.values()))
     results[WHOLE] = Result(restored.image, restored.kernel, sum(restored.timings.values()))
     results[TRUE_KERNEL] = Result(ideal, sample.kernel, ideal_seconds)
     return results

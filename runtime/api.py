@@ -36,6 +36,9 @@ class Restoration:
         The network's own estimate of the sharp luminance: float32 NumPy array ``(H, W)``, or ``None``.
     motion
         The motion field: float32 NumPy array ``(H, W, 2)`` in pixels and degrees, or ``None``.
+    confidence
+        In [0, 1], that the photograph is blurred; under one half it comes back as it was. ``None`` where the blur
+        kernel was not refined.
     timings
         Seconds by stage.
     model
@@ -46,6 +49,7 @@ class Restoration:
     kernel: npt.NDArray[np.float32] | None
     initial: npt.NDArray[np.float32] | None
     motion: npt.NDArray[np.float32] | None
+    confidence: float | None
     timings: dict[str, float]
     model: str
 
@@ -99,6 +103,7 @@ class Deblurrer:
         nonblind: str = "hyper-laplacian",
         support: int | None = None,
         noise: float | None = None,
+        refine: bool = True,
         strength: float = 1.0,
         progress: Progress | None = None,
     ) -> Restoration:
@@ -119,6 +124,9 @@ class Deblurrer:
             blur is longer.
         noise
             Standard deviation of the noise in [0, 1]; by default estimated from the photograph.
+        refine
+            Whether the blur kernel is refined from coarse to fine (better), or estimated once from the network's
+            own estimate as in the paper (quicker).
         strength
             0 gives the photograph back, 1 the whole restoration, between them a blend.
         progress
@@ -135,7 +143,7 @@ class Deblurrer:
         InvalidArgument
             If an option has a value that cannot be used.
         """
-        options = Options(stride=stride, nonblind=nonblind, support=support, noise=noise)
+        options = Options(stride=stride, nonblind=nonblind, support=support, noise=noise, refine=refine)
         if not 0 <= strength <= 1:
             raise InvalidArgument(f"strength {strength!r}: give a number from 0 (nothing) to 1 (all)")
         planes, frame = open_image(image)
@@ -149,6 +157,7 @@ class Deblurrer:
                 kernel=_on_host(estimate.kernel),
                 initial=_on_host(estimate.initial),
                 motion=_on_host(estimate.motion),
+                confidence=estimate.confidence,
                 timings=stopwatch.seconds(),
                 model=self.bundle.name,
             )
@@ -172,7 +181,8 @@ def deblur(
     model, device, precision, batch
         As in `Deblurrer`; what they load stays loaded for the next call.
     **options
-        ``stride``, ``nonblind``, ``support``, ``noise``, ``strength``, ``progress``: as in `Deblurrer.restore`.
+        ``stride``, ``nonblind``, ``support``, ``noise``, ``refine``, ``strength`` and ``progress``, as in
+        `Deblurrer.restore`.
 
     Returns
     -------

@@ -31,12 +31,15 @@ class Options:
         Side in pixels of the square in which the blur kernel is sought; ``None`` for 51, or less on a small image.
     noise
         Standard deviation of the noise, in the unit of the values; ``None`` to estimate it.
+    refine
+        Whether the kernel is refined from coarse to fine, or estimated once from the network's estimate.
     """
 
     stride: int | None = None
     nonblind: str = "hyper-laplacian"
     support: int | None = None
     noise: float | None = None
+    refine: bool = True
 
     def __post_init__(self) -> None:
         if self.nonblind not in (*NONBLIND, NEURAL):
@@ -61,12 +64,15 @@ class Estimate:
         Float32 ``(H, W)`` first estimate of the latent luminance, or ``None``.
     motion
         Float32 ``(H, W, 2)`` motion field, or ``None``.
+    confidence
+        In [0, 1], that the photograph is blurred, or ``None`` where nobody asked.
     """
 
     latent: Array
     kernel: Array | None = None
     initial: Array | None = None
     motion: Array | None = None
+    confidence: float | None = None
 
 
 class Method(Protocol):

@@ -1,8 +1,13 @@
-"""Chakrabarti 2016: a patch network gives a first estimate, which gives the blur kernel, which gives the result."""
+"""Chakrabarti 2016: a patch network gives a first estimate, which gives the blur kernel, which gives the result.
+
+The paper estimates the kernel once (Eq. 5 and 6). By default that estimate is one of several hypotheses which are
+refined from coarse to fine (`runtime.blind`), so that a network that errs does not spoil the result.
+"""
 
 from __future__ import annotations
 
 from kernels.arrays import Array
+from runtime.blind.estimate import estimate_blind
 from runtime.blur_kernel import estimate_kernel
 from runtime.bundle import Bundle
 from runtime.devices import Device
@@ -15,6 +20,9 @@ from runtime.progress import Progress, Stopwatch
 
 SUPPORT = 51
 """Side in pixels of the square in which a kernel is sought, "as is standard for the benchmark" (section 3)."""
+
+UNDECIDED = 0.5
+"""A photograph that is less likely blurred than this is left as it is."""
 
 
 class Chakrabarti:
@@ -62,7 +70,13 @@ class Chakrabarti:
         )[0]
         support = options.support or min(SUPPORT, (min(height, width) // 2 - 1) | 1)
         with stopwatch("kernel estimate"):
-            kernel = estimate_kernel(guide, initial, support=support, progress=progress).kernel
+            if options.refine:
+                blind = estimate_blind(guide, initial=initial, support=support, progress=progress)
+                kernel, confidence = blind.kernel, blind.confidence
+            else:
+                kernel, confidence = estimate_kernel(guide, initial, support=support, progress=progress).kernel, None
+        if confidence is not None and confidence < UNDECIDED:
+            return Estimate(observed, kernel=kernel, initial=initial, confidence=confidence)
         with stopwatch("non-blind"):
             latent = deconvolve(observed, kernel, method=options.nonblind, noise=options.noise, progress=progress)
-        return Estimate(latent, kernel=kernel, initial=initial)
+        return Estimate(latent, kernel=kernel, initial=initial, confidence=confidence)

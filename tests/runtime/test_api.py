@@ -26,6 +26,12 @@ def photograph():
     return np.ascontiguousarray(astronaut()[60:220, 130:330])
 
 
+@pytest.fixture(scope="module")
+def blurred(photograph):
+    line = np.full((9, 1), 1 / 9)
+    return np.stack([fftconvolve(photograph[..., c], line, "valid") for c in range(3)], axis=-1).astype(np.uint8)
+
+
 def test_what_comes_in_goes_out(bundle, photograph):
     sharp = runtime.deblur(photograph, model=bundle.path, device="cpu")
     assert isinstance(sharp, np.ndarray)
@@ -35,18 +41,25 @@ def test_what_comes_in_goes_out(bundle, photograph):
     np.testing.assert_array_equal(np.asarray(pil), sharp)
 
 
-def test_a_network_that_sees_no_blur_leaves_the_photograph_as_it_is(deblurrer, photograph):
+def test_a_sharp_photograph_comes_back_as_it_was(deblurrer, photograph):
     result = deblurrer.restore(photograph)
-    assert result.kernel.shape == (51, 51)
+    assert result.confidence < 0.5
+    assert result.kernel[25, 25] == 1
+    np.testing.assert_array_equal(result.image, photograph)
+
+
+def test_a_network_that_sees_no_blur_hardly_changes_the_photograph(deblurrer, photograph):
+    result = deblurrer.restore(photograph, refine=False)
+    assert result.confidence is None
     assert result.kernel[25, 25] > 0.8
     error = result.image.astype(float) - photograph
     assert 10 * np.log10(255**2 / np.mean(error**2)) > 38
 
 
-def test_a_restoration_says_what_was_found_on_the_way(deblurrer, photograph):
+def test_a_restoration_says_what_was_found_on_the_way(deblurrer, blurred):
     stages = []
-    result = deblurrer.restore(photograph, progress=lambda stage, fraction: stages.append(stage))
-    assert result.initial.shape == photograph.shape[:2]
+    result = deblurrer.restore(blurred, progress=lambda stage, fraction: stages.append(stage))
+    assert result.initial.shape == blurred.shape[:2]
     assert result.initial.dtype == np.float32
     assert result.kernel.dtype == np.float32
     assert abs(result.kernel.sum() - 1) < 1e-5
@@ -63,11 +76,14 @@ def test_the_networks_own_estimate_can_be_had(deblurrer, photograph):
     np.testing.assert_array_equal(result.image, photograph)
 
 
-def test_strength_blends_with_the_photograph(deblurrer, photograph):
-    image = 0.25 + photograph.astype(np.float32) / 510  # away from the ends, where results are clipped
+def test_strength_blends_with_the_photograph(deblurrer, blurred):
+    image = 0.25 + blurred.astype(np.float32) / 510  # away from the ends, where results are clipped
     whole = deblurrer.restore(image).image
+    assert np.abs(whole - image).max() > 0.01
     half = deblurrer.restore(image, strength=0.5).image
-    np.testing.assert_allclose(half, (image + whole) / 2, atol=1e-6)
+    kept = (whole > 0) & (whole < 1)  # what was not clipped
+    assert kept.mean() > 0.99
+    np.testing.assert_allclose(half[kept], ((image + whole) / 2)[kept], atol=1e-6)
     np.testing.assert_array_equal(deblurrer.restore(image, strength=0).image, image)
 
 

@@ -57,13 +57,17 @@ def error(image, latent):
     return min(float(np.mean((np.roll(image, shift, (-2, -1)) - latent)[inner] ** 2)) for shift in shifts)
 
 
-def test_a_network_that_knows_the_blur_leads_to_kernel_and_picture(method, observed, latent, kernel):
-    estimate = method.restore(observed, Options(), Stopwatch(), None)
+@pytest.mark.parametrize(("refine", "alike", "left"), [(False, 0.95, 0.25), (True, 0.75, 0.5)])
+def test_a_network_that_knows_the_blur_leads_to_kernel_and_picture(
+    method, observed, latent, kernel, refine, alike, left
+):
+    estimate = method.restore(observed, Options(refine=refine), Stopwatch(), None)
     assert estimate.kernel.shape == (51, 51)
     likeness = fftconvolve(estimate.kernel, kernel[::-1, ::-1]).max()
-    assert likeness / np.linalg.norm(estimate.kernel) / np.linalg.norm(kernel) > 0.95
+    assert likeness / np.linalg.norm(estimate.kernel) / np.linalg.norm(kernel) > alike
     assert error(estimate.initial, luminance(latent.astype(np.float32))) < 0.5 * error(observed, latent)
-    assert error(estimate.latent, latent) < 0.25 * error(observed, latent)
+    assert error(estimate.latent, latent) < left * error(observed, latent)
+    assert (estimate.confidence is None) == (not refine)
 
 
 def test_filters_and_kernel_from_the_luminance_serve_every_channel(method, observed):
@@ -75,8 +79,8 @@ def test_filters_and_kernel_from_the_luminance_serve_every_channel(method, obser
 
 def test_the_support_shrinks_on_a_small_image_unless_asked_for(method, observed):
     small = np.ascontiguousarray(observed[:1, :70, :90])
-    assert method.restore(small, Options(), Stopwatch(), None).kernel.shape == (35, 35)
-    assert method.restore(small, Options(support=21), Stopwatch(), None).kernel.shape == (21, 21)
+    assert method.restore(small, Options(refine=False), Stopwatch(), None).kernel.shape == (35, 35)
+    assert method.restore(small, Options(support=21, refine=False), Stopwatch(), None).kernel.shape == (21, 21)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 3, 5000), (3, 64, 64)])
