@@ -23,6 +23,11 @@ SUPPORT = 51
 
 UNDECIDED = 0.5
 """A photograph that is less likely blurred than this is left as it is."""
+KERNEL_ERROR = 0.005
+"""What the error of an estimated kernel adds to the noise.
+
+Measured on training photographs under synthetic blur: of 0, 0.005 and 0.01, this restores best (by 1.1 dB over 0).
+"""
 
 
 class Chakrabarti:
@@ -78,5 +83,12 @@ class Chakrabarti:
         if confidence is not None and confidence < UNDECIDED:
             return Estimate(observed, kernel=kernel, initial=initial, confidence=confidence)
         with stopwatch("non-blind"):
-            latent = deconvolve(observed, kernel, method=options.nonblind, noise=options.noise, progress=progress)
+            latent = deconvolve(
+                observed,
+                kernel,
+                method=options.nonblind,
+                noise=options.noise,
+                kernel_error=KERNEL_ERROR,
+                progress=progress,
+            )
         return Estimate(latent, kernel=kernel, initial=initial, confidence=confidence)

@@ -11,7 +11,7 @@ from runtime.errors import InvalidArgument, InvalidImage, UnsupportedType
 
 __all__ = ["METHODS", "deconvolve"]
 
-METHODS = ("hyper-laplacian", "wiener")
+METHODS = ("hyper-laplacian", "epll", "wiener")
 
 
 def deconvolve(
@@ -20,6 +20,7 @@ def deconvolve(
     *,
     method: str = "hyper-laplacian",
     noise: float | None = None,
+    kernel_error: float = 0.0,
     progress: Callable[[str, float], None] | None = None,
 ) -> Array:
     """Restore a photograph whose blur kernel is known.
@@ -38,6 +39,8 @@ def deconvolve(
         Prior on the latent image, "wiener" is linear and the quickest.
     noise : float, optional
         Standard deviation of the noise in units of the value range. Estimated from the photograph by default.
+    kernel_error : float, optional
+        What the kernel's own error adds to an estimated noise, in the same unit: 0 for a kernel that is known.
     progress : callable, optional
         Told ``("deconvolve", fraction)``.
 
@@ -65,7 +68,7 @@ def deconvolve(
     valid = unsaturated(planes.max(axis=0))
     restored = xp.empty_like(planes)
     for channel, plane in enumerate(planes):
-        deviation = estimate_noise(plane, kernel) if noise is None else max(noise, LEAST)
+        deviation = estimate_noise(plane, kernel) + kernel_error if noise is None else max(noise, LEAST)
         if method == "wiener":
             restored[channel] = wiener(plane, kernel, deviation, valid=valid)
         else:
