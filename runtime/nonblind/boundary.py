@@ -14,6 +14,8 @@ from kernels.arrays import Array, array_module, fft_module, is_cuda
 
 SATURATED = 0.98
 """Observed values from here on are taken for clipped."""
+SHORTEST = 16
+"""Least side of the periodic plane: twice a patch."""
 FLOOR = 1e-7
 """Weight, relative to the data term, that keeps frequencies regular which neither data nor prior see."""
 TOLERANCE = 1e-5
@@ -53,7 +55,8 @@ class BlurModel:
         height, width = kernel.shape
         self.image_shape = shape
         self.shape = tuple(
-            int(next_fast_len(n + 3 * (m - 1) // 2, real=True)) for n, m in zip(shape, kernel.shape, strict=True)
+            int(next_fast_len(max(n + 3 * (m - 1) // 2, SHORTEST), real=True))
+            for n, m in zip(shape, kernel.shape, strict=True)
         )
         canvas = xp.zeros(self.shape, dtype=xp.float32)
         canvas[:height, :width] = kernel

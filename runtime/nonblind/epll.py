@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import numpy as np
 
 from kernels.arrays import Array, array_module
 from runtime.nonblind.boundary import BlurModel, Observation
 from runtime.nonblind.hyper_laplacian import hyper_laplacian
 from runtime.nonblind.mixture import SIDE, PatchMixture, load_mixture, restore_patches
 
-DATA_WEIGHT = 1.0
+DATA_WEIGHT = 1.8
 """Weight of the squared data error is this, divided by the variance of the noise."""
-COUPLINGS = (0.02, 0.05, 0.1, 0.2, 0.4)
-"""Weights that tie the patches to the image, relative to that of the data, in the order of the iterations."""
-STRIDE = 3
+COUPLINGS = tuple(float(c) for c in np.geomspace(0.7, 30.0, 6))
+"""Weights that tie the patches to the image, in the order of the iterations: these, divided by the noise."""
+STRIDE = 4
 """Distance of the patches in pixels; their grid shifts from iteration to iteration."""
 FIRST_STEPS, STEPS = 10, 3
 """Conjugate gradient steps for the unknown pixels, to begin with and per iteration."""
@@ -26,7 +26,6 @@ def epll(
     *,
     valid: Array | None = None,
     mixture: PatchMixture | None = None,
-    progress: Callable[[float], None] | None = None,
 ) -> Array:
     """Restore one plane by half-quadratic splitting.
 
@@ -45,8 +44,6 @@ def epll(
         Pixels that take part in the data term.
     mixture : PatchMixture, optional
         The prior; the one that ships with the package by default.
-    progress : callable, optional
-        Told the fraction done.
 
     Returns
     -------
@@ -58,42 +55,43 @@ def epll(
     observation = Observation(image, model, valid)
     data = DATA_WEIGHT / noise**2
     estimate = xp.ascontiguousarray(model.extend(hyper_laplacian(image, kernel, noise, valid=valid)))
-    for step, relative in enumerate(COUPLINGS):
-        coupling = data * relative
+    for step, weight in enumerate(COUPLINGS):
+        coupling = weight / noise
         restored = restore_by_patches(estimate, mixture, 1 / coupling, shift=step)
         prior = xp.full(model.power.shape, coupling, dtype=xp.float32)
         latent = observation.solve(
             data, prior, coupling * model.spectrum(restored), steps=STEPS if step else FIRST_STEPS
         )
         estimate = model.plane(latent)
-        if progress is not None:
-            progress((step + 1) / len(COUPLINGS))
     return model.crop(estimate)
 
 
 def restore_by_patches(image: Array, mixture: PatchMixture, variance: float, shift: int) -> Array:
-    """Restore an image (H, W) patch by patch from white noise of that variance, and average the patches.
+    """Restore a periodic image (H, W) patch by patch from white noise of that variance, and average the patches.
 
-    The patches lie on a grid of `STRIDE` pixels whose origin depends on `shift`. Pixels that none of them covers
-    stay as they are.
+    The patches lie on a grid of `STRIDE` pixels whose origin depends on `shift`; each side of the image is at
+    least twice as long as a patch.
     """
     xp = array_module(image)
-    top, left = shift % STRIDE, (2 * shift + shift // STRIDE) % STRIDE
-    rows, cols = (image.shape[0] - SIDE - top) // STRIDE + 1, (image.shape[1] - SIDE - left) // STRIDE + 1
-    places = [
-        (
-            slice(top + i, top + i + STRIDE * (rows - 1) + 1, STRIDE),
-            slice(left + j, left + j + STRIDE * (cols - 1) + 1, STRIDE),
-        )
-        for i in range(SIDE)
-        for j in range(SIDE)
+    height, width = image.shape
+    origins = shift % STRIDE, (2 * shift + shift // STRIDE) % STRIDE
+    shape = tuple(-(-size // STRIDE) for size in image.shape)
+    reach = STRIDE + SIDE - 1
+    padded = xp.pad(image, ((0, reach), (0, reach)), mode="wrap")
+    spans = [
+        [slice(origin + offset, origin + offset + STRIDE * (count - 1) + 1, STRIDE) for offset in range(SIDE)]
+        for origin, count in zip(origins, shape, strict=True)
     ]
-    patches = xp.empty((rows, cols, SIDE * SIDE), dtype=xp.float32)
+    places = [(row, col) for row in spans[0] for col in spans[1]]
+
+    patches = xp.empty((*shape, SIDE * SIDE), dtype=xp.float32)
     for pixel, place in enumerate(places):
-        patches[:, :, pixel] = image[place]
+        patches[:, :, pixel] = padded[place]
     restored = restore_patches(patches.reshape(-1, SIDE * SIDE), mixture.tables(variance)).reshape(patches.shape)
-    total, count = xp.zeros_like(image), xp.zeros_like(image)
+    sums = xp.zeros((2, *padded.shape), dtype=xp.float32)
     for pixel, place in enumerate(places):
-        total[place] += restored[:, :, pixel]
-        count[place] += 1
-    return xp.where(count > 0, total / xp.maximum(count, 1), image)
+        sums[0][place] += restored[:, :, pixel]
+        sums[1][place] += 1
+    sums[:, :reach] += sums[:, height:]
+    sums[:, :, :reach] += sums[:, :, width:]
+    return sums[0, :height, :width] / sums[1, :height, :width]

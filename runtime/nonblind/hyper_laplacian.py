@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -12,8 +11,8 @@ from kernels.arrays import Array, array_module
 from runtime.nonblind.boundary import BlurModel, Observation
 
 EXPONENT = 2.0 / 3.0
-DATA_WEIGHT = 0.25
-"""Weight of the squared data error is this, divided by the variance of the noise."""
+DATA_WEIGHT, NOISE_EXPONENT = 2.1, -5.0 / 3.0
+"""The squared data error weighs ``DATA_WEIGHT * noise ** NOISE_EXPONENT``, which restored photographs best."""
 COUPLINGS = tuple(float(c) for c in np.geomspace(16, 1024, 5))
 """Weights that tie the auxiliary gradients to those of the image, in the order of the iterations."""
 FIRST_STEPS, STEPS = 30, 2
@@ -26,7 +25,6 @@ def hyper_laplacian(
     noise: float,
     *,
     valid: Array | None = None,
-    progress: Callable[[float], None] | None = None,
 ) -> Array:
     """Restore one plane by half-quadratic splitting in the Fourier domain.
 
@@ -43,8 +41,6 @@ def hyper_laplacian(
         Standard deviation of the noise, values in [0, 1].
     valid : (H, W) array of bool, optional
         Pixels that take part in the data term.
-    progress : callable, optional
-        Told the fraction done.
 
     Returns
     -------
@@ -52,14 +48,12 @@ def hyper_laplacian(
     """
     model = BlurModel(image.shape, kernel)
     observation = Observation(image, model, valid)
-    data = DATA_WEIGHT / noise**2
+    data = DATA_WEIGHT * noise**NOISE_EXPONENT
     gradient = model.gradient_power()
     latent = observation.solve(data, COUPLINGS[0] * gradient, steps=FIRST_STEPS)
-    for step, coupling in enumerate(COUPLINGS):
+    for coupling in COUPLINGS:
         pull = coupling * model.spectrum(_pull(model.plane(latent), coupling))
         latent = observation.solve(data, coupling * gradient, pull, steps=STEPS)
-        if progress is not None:
-            progress((step + 1) / len(COUPLINGS))
     return model.crop(model.plane(latent))
 
 

@@ -17,8 +17,8 @@ from runtime.errors import InvalidModel
 SIDE = 8
 """Side of a patch in pixels."""
 MODEL = "epll-mixture"
-FLAT = 0.5
-"""Variances below this share of the noise's count as one: telling them apart changes no choice."""
+FLAT = 2.0
+"""Variances below this many times the noise's count as one: telling them apart hardly changes a choice."""
 ROW_UNIT = 4
 """The directions of each component are padded with zeros to a multiple of this."""
 
@@ -87,13 +87,14 @@ class PatchMixture:
         directions = np.zeros((starts[-1], size), np.float32)
         for k, rank in enumerate(ranks):
             directions[starts[k] : starts[k] + rank] = gain[k, :rank, None] * self.vectors[k, :rank]
-        shrinkage = self.variances / noisy
+        shrinkage = np.sqrt(self.variances / noisy).astype(np.float32)
+        roots = shrinkage[:, :, None] * self.vectors.astype(np.float32)
         return Tables(
             directions,
             starts.astype(np.int64),
             (np.log(self.weights) - 0.5 * np.log(noisy).sum(1)).astype(np.float32),
             (0.5 / tail_noisy).astype(np.float32),
-            np.einsum("kjd,kj,kje->kde", self.vectors, shrinkage, self.vectors).astype(np.float32),
+            np.swapaxes(roots, 1, 2) @ roots,
         )
 
 
