@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numba
 import numpy as np
+import numpy.typing as npt
 
 from kernels.arrays import Array
 from kernels.cpu._matmul import aligned_zeros, multiply
@@ -13,6 +14,8 @@ from kernels.cpu._threads import run_in_slices
 
 if TYPE_CHECKING:
     from runtime.nonblind.mixture import Tables
+
+Vector: TypeAlias = npt.NDArray[np.float32]
 
 BLOCK = 48
 """Patches handled together: whole vectors, and their products with one component stay in the first cache."""
@@ -68,3 +71,48 @@ def _restore(first, last, patches, directions, starts, constants, tails, filters
                 for e in range(size):
                     row[e] += wiener[d, e] * value
             restored[begin + n] = row
+
+
+def shrunk_divergence(image: Array, table: Vector, reach: float, scale: float) -> Array:
+    """Shrink the gradients of a periodic image; see `runtime.nonblind.hyper_laplacian.shrunk_divergence`.
+
+    `table` holds the shrinkage of values from 0 to `reach`, for a scale of 1.
+    """
+    result = np.empty_like(image)
+    step = np.float32(reach / (len(table) - 1))
+    run_in_slices(_shrunk_divergence, len(image), image, table, step, np.float32(scale), result)
+    return result
+
+
+@numba.njit(nogil=True, cache=True)
+def _shrunk_divergence(first, last, image, table, step, scale, result):  # type: ignore[no-untyped-def]
+    """Compute the rows `first` to `last - 1`."""
+    height, width = image.shape
+    above, below, right = np.empty(width, np.float32), np.empty(width, np.float32), np.empty(width, np.float32)
+    _shrink(image[first] - image[first - 1], table, step, scale, above)
+    ahead = np.empty(width, np.float32)
+    for row in range(first, last):
+        _shrink(image[(row + 1) % height] - image[row], table, step, scale, below)
+        ahead[:-1] = image[row, 1:]
+        ahead[-1] = image[row, 0]
+        _shrink(ahead - image[row], table, step, scale, right)
+        result[row] = above - below - right
+        result[row, 1:] += right[:-1]
+        result[row, 0] += right[-1]
+        above[:] = below
+
+
+@numba.njit(nogil=True, cache=True)
+def _shrink(values, table, step, scale, shrunk):  # type: ignore[no-untyped-def]
+    """Look the values up in the table, and leave what lies beyond it to its asymptote."""
+    rate, last = 1 / (scale * step), np.float32(len(table) - 1)
+    for n in range(len(values)):
+        place = abs(values[n]) * rate
+        if place < last:
+            index = int(place)
+            rest = place - np.float32(index)
+            size = table[index] + rest * (table[index + 1] - table[index])
+        else:
+            size = place * step
+            size -= np.float32(2 / 3) / size ** np.float32(1 / 3)
+        shrunk[n] = np.copysign(size * scale, values[n])

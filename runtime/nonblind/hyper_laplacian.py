@@ -7,10 +7,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.arrays import Array, array_module
+from kernels.arrays import Array, array_module, is_cuda
 from runtime.nonblind.boundary import BlurModel, Observation
 
 EXPONENT = 2.0 / 3.0
+REACH = 16.0
+"""Largest value in the table of the shrinkage."""
 DATA_WEIGHT, NOISE_EXPONENT = 2.1, -5.0 / 3.0
 """The squared data error weighs ``DATA_WEIGHT * noise ** NOISE_EXPONENT``, which restored photographs best."""
 COUPLINGS = tuple(float(c) for c in np.geomspace(16, 1024, 5))
@@ -52,38 +54,51 @@ def hyper_laplacian(
     gradient = model.gradient_power()
     latent = observation.solve(data, COUPLINGS[0] * gradient, steps=FIRST_STEPS)
     for coupling in COUPLINGS:
-        pull = coupling * model.spectrum(_pull(model.plane(latent), coupling))
+        pull = coupling * model.spectrum(shrunk_divergence(model.plane(latent), coupling))
         latent = observation.solve(data, coupling * gradient, pull, steps=STEPS)
     return model.crop(model.plane(latent))
 
 
-def _pull(latent: Array, coupling: float) -> Array:
-    """Return ``D^T shrink(D x)``: the shrunk gradients of an image, carried back to it."""
-    xp = array_module(latent)
-    pull = xp.zeros_like(latent)
+def shrunk_divergence(image: Array, coupling: float) -> Array:
+    """Return ``D^T shrink(D x)`` of a periodic image (H, W): its gradients, shrunk, carried back to it."""
+    if is_cuda(image):
+        return shrunk_divergence_plainly(image, coupling)
+    from runtime.nonblind.cpu import shrunk_divergence as on_cpu
+
+    return on_cpu(image, _unit_shrinkage(), REACH, _scale(coupling))
+
+
+def shrunk_divergence_plainly(image: Array, coupling: float) -> Array:
+    """Do the work of `shrunk_divergence` by whole-array operations, on any device."""
+    xp = array_module(image)
+    divergence = xp.zeros_like(image)
     for axis in (0, 1):
-        shrunk = shrink(xp.roll(latent, -1, axis=axis) - latent, coupling)
-        pull += xp.roll(shrunk, 1, axis=axis) - shrunk
-    return pull
+        shrunk = shrink(xp.roll(image, -1, axis=axis) - image, coupling)
+        divergence += xp.roll(shrunk, 1, axis=axis) - shrunk
+    return divergence
 
 
 def shrink(values: Array, coupling: float) -> Array:
     """Minimise ``|v|^(2/3) + coupling / 2 (v - value)^2`` over `v`, value by value (float32, any shape)."""
     xp = array_module(values)
-    scale = coupling ** (-1 / (2 - EXPONENT))
-    size = xp.abs(values) / xp.float32(scale)
-    inputs, outputs = _unit_shrinkage()
+    size = xp.abs(values) / _scale(coupling)
+    table = xp.asarray(_unit_shrinkage())
+    near = xp.interp(size, xp.linspace(0, REACH, table.size), table)
     far = size - EXPONENT * xp.maximum(size, 1.0) ** (EXPONENT - 1)
-    shrunk = xp.where(size < inputs[-1], xp.interp(size, xp.asarray(inputs), xp.asarray(outputs)), far)
-    return (xp.sign(values) * shrunk * scale).astype(xp.float32)
+    return (xp.sign(values) * xp.where(size < REACH, near, far) * _scale(coupling)).astype(xp.float32)
+
+
+def _scale(coupling: float) -> float:
+    """Return the scale that turns the minimisation for `coupling` into that for 1."""
+    return float(coupling ** (-1 / (2 - EXPONENT)))
 
 
 @lru_cache(maxsize=1)
-def _unit_shrinkage() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Tabulate the minimiser of ``t^(2/3) + (t - u)^2 / 2``, `t` >= 0, for `u` in [0, 16]."""
-    inputs = np.linspace(0.0, 16.0, 4096)
-    outputs = inputs.copy()
+def _unit_shrinkage() -> NDArray[np.float32]:
+    """Tabulate the minimiser of ``t^(2/3) + (t - u)^2 / 2``, `t` >= 0, for `u` from 0 to `REACH`."""
+    values = np.linspace(0.0, REACH, 4097)
+    shrunk = values.copy()
     for _ in range(60):
-        outputs = np.maximum(inputs - EXPONENT * np.maximum(outputs, 1e-9) ** (EXPONENT - 1), 0.0)
-    cost = outputs**EXPONENT + 0.5 * np.square(outputs - inputs)
-    return inputs, np.where((outputs > 0) & (cost < 0.5 * np.square(inputs)), outputs, 0.0)
+        shrunk = np.maximum(values - EXPONENT * np.maximum(shrunk, 1e-9) ** (EXPONENT - 1), 0.0)
+    cost = shrunk**EXPONENT + 0.5 * np.square(shrunk - values)
+    return np.where((shrunk > 0) & (cost < 0.5 * np.square(values)), shrunk, 0.0).astype(np.float32)
