@@ -36,22 +36,22 @@ class Restoration:
         The network's own estimate of the sharp luminance: float32 NumPy array ``(H, W)``, or ``None``.
     motion
         The motion field: float32 NumPy array ``(H, W, 2)`` in pixels and degrees, or ``None``.
-    confidence
-        In [0, 1], that the photograph is blurred; under one half it comes back as it was. ``None`` where the blur
-        kernel was not refined.
     timings
         Seconds by stage.
     model
         Name of the model.
+    confidence
+        In [0, 1], that the photograph is blurred; under one half it comes back as it was. ``None`` where the blur
+        kernel was not refined.
     """
 
     image: Any
     kernel: npt.NDArray[np.float32] | None
     initial: npt.NDArray[np.float32] | None
     motion: npt.NDArray[np.float32] | None
-    confidence: float | None
     timings: dict[str, float]
     model: str
+    confidence: float | None = None
 
 
 class Deblurrer:
@@ -157,9 +157,9 @@ class Deblurrer:
                 kernel=_on_host(estimate.kernel),
                 initial=_on_host(estimate.initial),
                 motion=_on_host(estimate.motion),
-                confidence=estimate.confidence,
                 timings=stopwatch.seconds(),
                 model=self.bundle.name,
+                confidence=estimate.confidence,
             )
 
 

@@ -26,21 +26,23 @@ NOISE = 0.01
 UNSCORED = 15 + KERNEL_SIZE // 2
 """Pixels at each side that do not count in the score."""
 
+PICTURE = "before-after.png"
+"""The demo's own picture: replaced without asking, so that the demo can be run again."""
 INSET = 84
 CAPTION = 28
 
 
 @click.command("demo")
-@click.option("-o", "--output", default="before-after.png", show_default=True, help="Where the picture goes.")
+@click.option("-o", "--output", default=PICTURE, show_default=True, help="Where the picture goes.")
 @model_options
-@click.option("--overwrite", is_flag=True, help="Replace the picture if it is there.")
+@click.option("--overwrite", is_flag=True, help="Replace another picture than the demo's own.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def demo_command(output: str, overwrite: bool, as_json: bool, **options: Any) -> None:
     """Blur a photograph, restore it blind, print the gain and write a picture of both."""
     from runtime.images import format_of, read_file, write_file
 
     format_of(output)
-    check_target(output, overwrite)
+    check_target(output, overwrite or output == PICTURE)
     deblurrer, restoring = open_deblurrer(options)
     with resources.as_file(resources.files("runtime") / "samples" / "astronaut.jpg") as path:
         photograph, _ = read_file(path)

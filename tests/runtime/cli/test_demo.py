@@ -108,6 +108,13 @@ def test_a_picture_that_is_there_is_kept(deblur, knowing, tmp_path):
     assert (tmp_path / "picture.png").read_text() == "mine"
 
 
+def test_the_demos_own_picture_is_replaced(deblur, knowing, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / demo.PICTURE).write_bytes(b"an older picture")
+    assert deblur("demo").code == 0
+    assert read_file(tmp_path / demo.PICTURE)[0].ndim == 3
+
+
 def test_a_picture_of_no_format_is_refused_before_the_work(deblur, knowing, tmp_path):
     result = deblur("demo", "-o", tmp_path / "picture")
     assert result.code == 1
