@@ -35,6 +35,9 @@ _MODEL_OPTIONS = (
     ),
     click.option("--support", type=click.IntRange(min=3), metavar="PX", help="Side of the largest kernel sought."),
     click.option("--noise", type=click.FloatRange(0, 1), metavar="SD", help="Noise; by default estimated."),
+    click.option(
+        "--refine/--no-refine", default=True, show_default=True, help="Refine the kernel, or estimate it once."
+    ),
     click.option("--strength", type=click.FloatRange(0, 1), default=1.0, show_default=True, help="0 does nothing."),
 )
 

@@ -86,9 +86,9 @@ def test_options_reach_the_runtime(deblur, opened, photograph, tmp_path):
     loading = {"model": "mine", "device": "cpu", "precision": "fp16", "batch": 7}
     restoring = {"stride": 4, "nonblind": "epll", "support": 31, "noise": 0.02, "strength": 0.5}
     options = [part for name, value in (loading | restoring).items() for part in (f"--{name}", value)]
-    assert deblur("image", photograph, "-o", tmp_path / "out.png", *options).code == 0
+    assert deblur("image", photograph, "-o", tmp_path / "out.png", "--no-refine", *options).code == 0
     assert opened[0].loading == loading
-    assert opened[0].restored == [restoring]
+    assert opened[0].restored == [restoring | {"refine": False}]
 
 
 def test_nothing_is_replaced_unasked(deblur, opened, photograph):
