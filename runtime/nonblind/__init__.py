@@ -27,7 +27,8 @@ def deconvolve(
     """Restore a photograph whose blur kernel is known.
 
     Solves ``planes = kernel * x + noise`` for `x`, channel by channel. Pixels beyond the border, and saturated
-    ones (0.98 and more) with their neighbours, take no part in the data term.
+    ones (0.98 and more), take no part in the data term. Large photographs are restored in tiles that fade into
+    each other.
 
     Parameters
     ----------
@@ -60,7 +61,7 @@ def deconvolve(
     UnsupportedType
         If an array is not of float32.
     """
-    from runtime.nonblind.boundary import unsaturated
+    from runtime.nonblind.boundary import SATURATED
     from runtime.nonblind.epll import epll
     from runtime.nonblind.hyper_laplacian import hyper_laplacian
     from runtime.nonblind.noise import LEAST, estimate_noise
@@ -76,8 +77,8 @@ def deconvolve(
     restored = array_module(planes).zeros_like(planes)
     jobs = list(product(tiles((height, width), kernel.shape), range(len(planes))))
     for done, ((rows, cols), channel) in enumerate(jobs):
-        window = planes[:, rows.start : rows.stop, cols.start : cols.stop]
-        tile = restore(window[channel], kernel, deviations[channel], valid=unsaturated(window.max(axis=0)))
+        window = planes[channel, rows.start : rows.stop, cols.start : cols.stop]
+        tile = restore(window, kernel, deviations[channel], valid=window < SATURATED)
         tile *= rows.weights(height, tile)[:, None] * cols.weights(width, tile)
         restored[channel, rows.start : rows.stop, cols.start : cols.stop] += tile
         if progress is not None:
@@ -87,7 +88,13 @@ def deconvolve(
 
 def _check(planes: Array, kernel: Array, method: str, noise: float | None) -> None:
     """Refuse what cannot be deconvolved, naming the mend."""
-    xp = array_module(planes)
+    try:
+        xp = array_module(planes)
+        together = array_module(kernel) is xp
+    except TypeError as error:
+        raise UnsupportedType(f"planes and kernel must be NumPy or CuPy arrays; {error}") from error
+    if not together:
+        raise UnsupportedType("planes and kernel lie on different devices; move the kernel to where the planes are")
     if planes.dtype != np.float32 or kernel.dtype != np.float32:
         raise UnsupportedType(f"planes are {planes.dtype} and the kernel is {kernel.dtype}; convert both to float32")
     if planes.ndim != 3 or planes.size == 0:

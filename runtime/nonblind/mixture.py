@@ -31,12 +31,12 @@ class Tables(NamedTuple):
     ``filters[k] x``.
     """
 
-    directions: Array
+    directions: NDArray[np.float32]
     """(R, 64): those of component `k` are the rows ``starts[k]`` to ``starts[k + 1] - 1``."""
-    starts: Array
-    constants: Array
-    tails: Array
-    filters: Array
+    starts: NDArray[np.int64]
+    constants: NDArray[np.float32]
+    tails: NDArray[np.float32]
+    filters: NDArray[np.float32]
     """(K, 64, 64), symmetric."""
 
 
@@ -125,8 +125,7 @@ def load_mixture(folder: str | Path = MODEL) -> PatchMixture:
 def restore_patches(patches: Array, tables: Tables) -> Array:
     """Restore noisy patches (n, 64): each by the Wiener filter of the component that explains it best.
 
-    The mean of a patch is kept (Zoran and Weiss 2011, section 3.2). `tables` must lie where the patches do; the
-    noise level is theirs.
+    The mean of a patch is kept (Zoran and Weiss 2011, section 3.2). The noise level is that of the tables.
     """
     if is_cuda(patches):
         return restore_patches_plainly(patches, tables)
@@ -138,12 +137,13 @@ def restore_patches(patches: Array, tables: Tables) -> Array:
 def restore_patches_plainly(patches: Array, tables: Tables) -> Array:
     """Do the work of `restore_patches` by whole-array operations, on any device."""
     xp = array_module(patches)
+    starts = tables.starts.tolist()
+    tables = Tables(*(xp.asarray(table) for table in tables))
     means = patches.mean(axis=1, keepdims=True)
     centred = patches - means
     energy = xp.square(centred).sum(axis=1)
     best = xp.full(len(patches), -xp.inf, dtype=xp.float32)
     choice = xp.zeros(len(patches), dtype=xp.int64)
-    starts = tables.starts.tolist()
     for k in range(len(starts) - 1):
         score = xp.square(centred @ tables.directions[starts[k] : starts[k + 1]].T).sum(axis=1)
         score += tables.constants[k] - tables.tails[k] * energy
