@@ -210,7 +210,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("--components, --patches and --steps must be at least 1")
 
     started = time.monotonic()
-    training, validation = split(find_photographs(options.data))
+    try:
+        training, validation = split(find_photographs(options.data))
+    except (FileNotFoundError, ValueError) as error:
+        parser.error(str(error))
     samples = sample_patches(training, options.patches, options.seed).to(options.device)
     held_out = sample_patches(validation, max(1, options.patches // 20), options.seed + 1).to(options.device)
     trainer = Trainer(samples, seed=options.seed)

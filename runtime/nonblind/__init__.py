@@ -68,7 +68,10 @@ def deconvolve(
     from runtime.nonblind.tiles import tiles
     from runtime.nonblind.wiener import wiener
 
-    _check(planes, kernel, method, noise)
+    _check(planes, kernel, method)
+    for name, value in (("noise", noise), ("kernel_error", kernel_error)):
+        if value is not None and not (np.isfinite(value) and value >= 0):
+            raise InvalidArgument(f"{name} is {value}; give a standard deviation of 0 or more")
     restore = {"wiener": wiener, "hyper-laplacian": hyper_laplacian, "epll": epll}[method]
     height, width = planes.shape[1:]
     deviations = [
@@ -86,7 +89,7 @@ def deconvolve(
     return restored
 
 
-def _check(planes: Array, kernel: Array, method: str, noise: float | None) -> None:
+def _check(planes: Array, kernel: Array, method: str) -> None:
     """Refuse what cannot be deconvolved, naming the mend."""
     try:
         xp = array_module(planes)
@@ -113,5 +116,3 @@ def _check(planes: Array, kernel: Array, method: str, noise: float | None) -> No
         )
     if method not in METHODS:
         raise InvalidArgument(f"method {method!r} is unknown; choose one of {', '.join(METHODS)}")
-    if noise is not None and not (np.isfinite(noise) and noise >= 0):
-        raise InvalidArgument(f"noise is {noise}; give a standard deviation of 0 or more, or None")
