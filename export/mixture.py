@@ -166,10 +166,13 @@ def sample_patches(files: Sequence[Path], count: int, seed: int = 0) -> Tensor:
     return torch.from_numpy(patches - patches.mean(1, keepdims=True))
 
 
-def export_mixture(mixture: Mixture, folder: str | Path, training: dict[str, object]) -> Bundle:
+def export_mixture(
+    mixture: Mixture, folder: str | Path, *, training: dict[str, object], accuracy: dict[str, object]
+) -> Bundle:
     """Write a mixture as a bundle whose constants are ``weights`` (K,) and ``covariances`` (K, D (D + 1) / 2).
 
-    The covariances are float32, the upper triangle row by row. `training` is recorded as it is.
+    The covariances are float32, the upper triangle row by row. `training` and `accuracy` are
+    recorded as they are.
     """
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
@@ -191,6 +194,7 @@ def export_mixture(mixture: Mixture, folder: str | Path, training: dict[str, obj
             "constants": {"mixture": "mixture.npz"},
             "values": {"range": [0, 1], "colour": "luminance"},
             "training": training,
+            "accuracy": accuracy,
         },
     )
 
@@ -200,6 +204,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m export.mixture", description=main.__doc__)
     parser.add_argument("--data", required=True, type=Path, help="folder of sharp photographs")
     parser.add_argument("--out", required=True, type=Path, help="folder of the bundle")
+    parser.add_argument(
+        "--trained-on", action="append", default=[], help="name and licence of a set of photographs, for bundle.json"
+    )
     parser.add_argument("--components", type=int, default=200)
     parser.add_argument("--patches", type=int, default=1_000_000)
     parser.add_argument("--steps", type=int, default=600, help="mini-batches at the final number of components")
@@ -225,13 +232,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         bundle = export_mixture(
             trainer.mixture,
             options.out,
-            {
-                "patches": options.patches,
-                "photographs": len(training),
-                "steps": done,
-                "seed": options.seed,
-                "validation_nats_per_patch": round(unseen, 3),
+            training={
+                "data": options.trained_on,
+                "samples": options.patches,
+                "config": {"photographs": len(training), "steps": done, "seed": options.seed},
             },
+            accuracy={"validation_nats_per_patch": round(unseen, 3)},
         )
         print(
             f"step {done}/{options.steps}: {density:.3f} nats per patch, {unseen:.3f} per unseen patch, "

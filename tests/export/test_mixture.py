@@ -94,8 +94,9 @@ def test_patches_have_no_mean_and_come_from_the_photographs(photographs):
 def test_the_runtime_reads_what_is_written(tmp_path):
     factors = torch.randn(3, 64, 64, generator=torch.Generator().manual_seed(0)) * 0.1
     mixture = Mixture(torch.tensor([0.5, 0.3, 0.2]), factors @ factors.transpose(1, 2) + 1e-4 * torch.eye(64))
-    export_mixture(mixture, tmp_path / "m", {"patches": 7})
-    assert load_model(tmp_path / "m").training == {"patches": 7}
+    export_mixture(mixture, tmp_path / "m", training={"samples": 7}, accuracy={"score": 1.5})
+    assert load_model(tmp_path / "m").training == {"samples": 7}
+    assert load_model(tmp_path / "m").accuracy == {"score": 1.5}
     read = load_mixture(tmp_path / "m")
     rebuilt = np.einsum("kjd,kj,kje->kde", read.vectors, read.variances, read.vectors)
     np.testing.assert_allclose(rebuilt, mixture.covariances.numpy(), atol=1e-5)
@@ -109,7 +110,7 @@ def test_from_photographs_to_a_bundle(photographs, tmp_path, capsys):
     assert "per unseen patch" in capsys.readouterr().out
     bundle = load_model(folder)
     assert bundle.method == "epll"
-    assert bundle.training["photographs"] == 2
+    assert bundle.training["config"]["photographs"] == 2
     assert load_mixture(folder).weights.shape == (3,)
 
 
