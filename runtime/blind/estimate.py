@@ -18,12 +18,13 @@ from kernels.arrays import Array, array_module
 from runtime.blind.judge import SpectrumJudge
 from runtime.blind.kernel_shape import Kernel, align, centre, delta, extent, fit, prune, resize, similarity, spread
 from runtime.blind.kernel_step import solve_kernel
-from runtime.blind.latent import Canvas, gradients, sharp_edges
+from runtime.blind.latent import Canvas, edge_profile, gradients, sharp_edges
 from runtime.blind.normal_equations import from_periodic
 from runtime.blind.pyramid import RATIO, informative_window, scales, shrink
 from runtime.blur_kernel import check_planes, estimate_kernel
 from runtime.errors import InvalidArgument
 from runtime.nonblind.boundary import BlurModel, unsaturated
+from runtime.nonblind.noise import estimate_noise
 from runtime.progress import Progress
 
 STAGE = "blur kernel"
@@ -36,10 +37,10 @@ HYPOTHESES = 5
 """Extents tried: the bound, and each time the side divided by `RATIO`."""
 TURNS = 6
 """Latent and kernel steps at each scale."""
-FINE_TURNS = 4
+FINE_TURNS = 5
 """The same, once the hypotheses have met."""
 NEURAL_TURNS = 2
-TEMPERATURE = 0.01
+TEMPERATURE = 0.03
 """Nats per frequency by which a hypothesis must be worse for its weight to fall by a factor e."""
 CONSENSUS_SPECKS = 0.06
 SHARP_WIDTH = 1.4
@@ -74,17 +75,18 @@ class BlindEstimate:
 
 @dataclass(frozen=True)
 class Views:
-    """An observed image, where it is to be believed, and maybe an estimate of its latent image, at any scale."""
+    """An observed image, where to believe it, its noise, and maybe an estimate of its latent image, at any scale."""
 
     image: Array
     known: Array
     initial: Array | None
+    noise: float
 
     def at(self, factor: float) -> Views:
         """Return everything `factor` times smaller."""
         known = shrink(self.known.astype(np.float32), factor) > 0.99
         initial = None if self.initial is None else shrink(self.initial, factor)
-        return Views(shrink(self.image, factor), known, initial)
+        return Views(shrink(self.image, factor), known, initial, self.noise / factor)
 
 
 def estimate_blind(
@@ -124,7 +126,8 @@ def estimate_blind(
         point = array_module(observed).asarray(delta((support, support)).astype(np.float32))
         return BlindEstimate(point, confidence=0.0, agreement=0.0, neural_weight=0.0)
     window = informative_window(observed, max(WORKING_PIXELS, (4 * support) ** 2))
-    whole = Views(observed[window], unsaturated(observed[window]), None if initial is None else initial[window])
+    seen = observed[window]
+    whole = Views(seen, unsaturated(seen), None if initial is None else initial[window], estimate_noise(seen))
     octaves = max(0, int(np.ceil(np.log(whole.image.size / HYPOTHESIS_PIXELS) / np.log(RATIO**2))))
     factor = RATIO**octaves
     small = whole.at(factor)
@@ -191,7 +194,8 @@ def refine(views: Views, kernel: Kernel, turns: int) -> Kernel:
         if canvas is None:
             canvas = Canvas.around(views.image, views.known, model)
         edges = sharp_edges(canvas, model)
-        kernel = solve_kernel(from_periodic(edges, gradients(canvas.plane), kernel.shape[0]), kernel)
+        seen = gradients(canvas.plane)
+        kernel = solve_kernel(from_periodic(edges, seen, kernel.shape[0], edge_profile(model, views.noise)), kernel)
     return centre(kernel)
 
 

@@ -20,6 +20,8 @@ from kernels.arrays import Array
 from runtime.blind.kernel_shape import origin
 from runtime.nonblind.noise import estimate_noise
 
+LEAST_NOISE = 0.003
+"""Standard deviation that stands for all that the model does not know, in photographs almost free of noise."""
 LOWEST = 3
 """Periods in the image below which frequencies tell about the scene alone."""
 
@@ -34,7 +36,7 @@ class SpectrumJudge:
     """
 
     def __init__(self, image: Array) -> None:
-        self._noise = estimate_noise(image) ** 2
+        self._noise = max(estimate_noise(image), LEAST_NOISE) ** 2
         host: NDArray[np.float32] = image.get() if hasattr(image, "get") else image
         self._shape = host.shape
         window = np.outer(*(np.sin(np.pi * (np.arange(n) + 0.5) / n) ** 2 for n in host.shape))

@@ -18,6 +18,10 @@ SMOOTHNESS = 0.02
 """Weight of the squared gradient in the linear deconvolution."""
 PRESMOOTHING = 0.7
 """Standard deviation in pixels of the Gaussian that the shock filter starts from."""
+EDGE_WIDTH = 0.6
+"""Standard deviation in pixels of an edge in a sharp photograph; the shock filter makes steps."""
+EDGE_NOISE = 0.01
+"""Standard deviation of the noise at which predicted edges have half that width of their own."""
 SHOCKS = 4
 SHOCK_STEP = 0.4
 STRONGEST = 0.04
@@ -63,13 +67,18 @@ def sharp_edges(canvas: Canvas, model: BlurModel) -> Array:
     xp = array_module(canvas.plane)
     wiener = model.transfer.conj() / (model.power + SMOOTHNESS * model.gradient_power())
     spectrum = wiener * model.spectrum(canvas.plane)
-    smooth = model.plane(spectrum * _gaussian(model, PRESMOOTHING))
+    smooth = model.plane(spectrum * gaussian(model, PRESMOOTHING))
     canvas.refill(model.plane(model.transfer * spectrum), model)
     edges = gradients(shock_filter(smooth))
     magnitude = xp.hypot(edges[0], edges[1])
     # A sample of the pixels gives the threshold as well as all of them.
     step = max(1, magnitude.size // 2**16)
     return edges * (magnitude >= xp.quantile(magnitude.reshape(-1)[::step], 1 - STRONGEST))
+
+
+def edge_profile(model: BlurModel, noise: float) -> Array:
+    """Return the transfer function (layout of `model.transfer`) from predicted edges to those of a photograph."""
+    return gaussian(model, EDGE_WIDTH / (1 + (noise / EDGE_NOISE) ** 2))
 
 
 def gradients(plane: Array) -> Array:
@@ -102,8 +111,8 @@ def _lesser(ahead: Array, behind: Array) -> Array:
     return xp.where(ahead * behind > 0, xp.minimum(xp.abs(ahead), xp.abs(behind)), 0)
 
 
-def _gaussian(model: BlurModel, sigma: float) -> Array:
-    """Transfer function, float32, of a Gaussian of `sigma` pixels in the layout of `model.transfer`."""
+def gaussian(model: BlurModel, sigma: float) -> Array:
+    """Return the transfer function, float32, of a Gaussian of `sigma` pixels in the layout of `model.transfer`."""
     xp = array_module(model.transfer)
     rows, cols = (
         np.exp(-2 * np.square(np.pi * sigma * frequency))

@@ -106,10 +106,19 @@ def gather(
     return NormalEquations(_lags(auto, shape, reach), _lags(cross, shape, reach), energy, support)
 
 
-def from_periodic(latent: Array, observed: Array, support: int) -> NormalEquations:
-    """Build the form for planes (N, h, w) that are periodic, so that every pixel of theirs counts."""
+def from_periodic(latent: Array, observed: Array, support: int, profile: Array | float = 1.0) -> NormalEquations:
+    """Build the form for planes (N, h, w) that are periodic, so that every pixel of theirs counts.
+
+    Parameters
+    ----------
+    latent, observed : array (N, h, w) float32
+    support : int
+        Side of the kernel.
+    profile : array (h, w // 2 + 1), optional
+        Transfer function that `latent` goes through first.
+    """
     fft = fft_module(latent)
-    spectrum, target = fft.rfft2(latent), fft.rfft2(observed)
+    spectrum, target = fft.rfft2(latent) * profile, fft.rfft2(observed)
     auto = (spectrum.conj() * spectrum).sum(axis=0)
     cross = (spectrum.conj() * target).sum(axis=0)
     energy = float(array_module(observed).square(observed).sum(dtype=np.float64))
