@@ -43,9 +43,12 @@ NEURAL_TURNS = 2
 TEMPERATURE = 0.03
 """Nats per frequency by which a hypothesis must be worse for its weight to fall by a factor e."""
 CONSENSUS_SPECKS = 0.06
-SHARP_WIDTH = 1.4
+SHARP_WIDTH = 1.3
 """Standard deviation in pixels of a kernel that is as likely blur as it is the edges of a sharp photograph."""
 SHARP_WIDTH_TOLERANCE = 0.15
+LEAST_AGREEMENT = 0.75
+"""Similarity of hypotheses that is as likely right as wrong."""
+AGREEMENT_TOLERANCE = 0.05
 MARGIN = 4
 """Pixels of room around the extent that was found, at the scale where it was found."""
 
@@ -60,7 +63,7 @@ class BlindEstimate:
         Where the observed image lay; centre of mass at the origin, to half a pixel.
         A delta where `confidence` is below one half.
     confidence : float
-        In [0, 1], that the photograph is blurred: the kernel is wider than an edge of a sharp photograph.
+        In [0, 1]: the kernel is wider than an edge of a sharp photograph, and the hypotheses agree.
     agreement : float
         In [0, 1]: median similarity of the hypotheses to their mean.
     neural_weight : float
@@ -146,7 +149,7 @@ def estimate_blind(
         kernel = refine(whole.at(RATIO**step), fit(kernel, extent(kernel) + MARGIN), FINE_TURNS)
         report(STAGE, 0.5 + 0.5 / 2**step)
 
-    certainty = confidence(spread(kernel))
+    certainty = confidence(spread(kernel), agreement)
     if certainty < 0.5:
         kernel = delta((support, support))
     return BlindEstimate(
@@ -213,6 +216,12 @@ def consensus(found: list[Kernel], weights: NDArray[np.float64]) -> tuple[Kernel
     return centre(mean), float(np.median([similarity(kernel, mean) for kernel in aligned]))
 
 
-def confidence(width: float) -> float:
-    """Tell blur from the width in pixels of an edge in a sharp photograph, which the kernel takes up too."""
-    return float(1 / (1 + np.exp((SHARP_WIDTH - width) / SHARP_WIDTH_TOLERANCE)))
+def confidence(width: float, agreement: float) -> float:
+    """Return how sure it is that there is blur and that this is it, in [0, 1].
+
+    The edges of a sharp photograph have a width too, which the kernel takes up: `width`, in pixels, must exceed
+    it. And where the evidence is poor, hypotheses about the extent come to different kernels.
+    """
+    blurred = 1 / (1 + np.exp((SHARP_WIDTH - width) / SHARP_WIDTH_TOLERANCE))
+    agreed = 1 / (1 + np.exp((LEAST_AGREEMENT - agreement) / AGREEMENT_TOLERANCE))
+    return float(blurred * agreed)

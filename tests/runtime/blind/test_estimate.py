@@ -93,6 +93,13 @@ def test_consensus_weighs_and_aligns():
     assert agreement == pytest.approx(1)
 
 
+def test_confidence_needs_width_and_agreement():
+    assert module.confidence(3.0, 0.95) > 0.9
+    assert module.confidence(0.7, 0.95) < 0.1
+    assert module.confidence(3.0, 0.5) < 0.1
+    assert module.confidence(2.0, 0.9) > module.confidence(1.5, 0.9) > module.confidence(1.5, 0.8)
+
+
 def test_reports_progress(blurred):
     seen = []
     estimate_blind(blurred[:100, :120], support=9, progress=lambda stage, fraction: seen.append((stage, fraction)))

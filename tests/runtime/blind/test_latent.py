@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.blind.kernel_shape import delta
-from runtime.blind.latent import STRONGEST, Canvas, gradients, sharp_edges, shock_filter
+from runtime.blind.latent import STRONGEST, Canvas, edge_profile, gradients, sharp_edges, shock_filter
 from runtime.nonblind.boundary import BlurModel
 
 
@@ -73,3 +73,12 @@ def test_gradients_of_a_ramp():
     across, down = gradients(ramp)
     assert (across[:, :-1] == 2).all()
     assert (down[:-1] == 3).all()
+
+
+def test_noise_narrows_the_profile_of_an_edge():
+    model = BlurModel((40, 50), delta((5, 5)).astype(np.float32))
+    clean, noisy = edge_profile(model, 0.0), edge_profile(model, 0.02)
+    assert clean.shape == model.transfer.shape
+    assert clean[0, 0] == pytest.approx(1)
+    assert (clean <= noisy + 1e-6).all()
+    assert clean[20, 25] < 0.2
