@@ -41,7 +41,8 @@ def deconvolve(
         Prior on the latent image: sparse gradients; a mixture of Gaussians on patches, slower and better; or
         Gaussian gradients, linear in the image and the quickest.
     noise : float, optional
-        Standard deviation of the noise in units of the value range. Estimated from the photograph by default.
+        Standard deviation of the noise in units of the value range; never taken for less than that of rounding
+        to 8 bits. Estimated from the photograph by default.
     kernel_error : float, optional
         What the kernel's own error adds to an estimated noise, in the same unit: 0 for a kernel that is known.
     progress : callable, optional

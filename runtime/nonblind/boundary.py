@@ -154,7 +154,10 @@ class Observation:
                 break
             probe.reshape(-1)[self._unknown] = direction
             change = direction - predict(probe)
-            length = square / float(direction @ change)
+            curvature = float(direction @ change)
+            if curvature <= 0:  # of a positive system: rounding is all that is left of it
+                break
+            length = square / curvature
             known[self._unknown] += length * direction
             residual = residual - length * change
             square, last = float(residual @ residual), square

@@ -111,6 +111,19 @@ def test_channels_are_restored_alike_and_apart(scene):
     np.testing.assert_array_equal(restored[1], deconvolve(planes[1:2], scene.kernel, noise=0.01)[0])
 
 
+@pytest.mark.gpu
+@methods
+def test_a_gpu_restores_alike(method, scene):
+    import cupy
+
+    planes = np.stack([scene.observed, np.minimum(1.4 * scene.observed, 1)])
+    restored = deconvolve(cupy.asarray(planes), cupy.asarray(scene.kernel), method=method)
+    assert isinstance(restored, cupy.ndarray)
+    assert restored.dtype == cupy.float32
+    expected = deconvolve(planes, scene.kernel, method=method)
+    assert np.sqrt(np.mean(np.square(restored.get() - expected))) < 2e-3
+
+
 def test_the_arguments_stay_as_they_are(scene):
     planes, kernel = scene.observed[None].copy(), scene.kernel.copy()
     deconvolve(planes, kernel)
