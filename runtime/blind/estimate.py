@@ -16,19 +16,7 @@ from numpy.typing import NDArray
 
 from kernels.arrays import Array, array_module
 from runtime.blind.judge import SpectrumJudge
-from runtime.blind.kernel_shape import (
-    Kernel,
-    align,
-    breadth,
-    centre,
-    delta,
-    extent,
-    fit,
-    prune,
-    resize,
-    similarity,
-    spread,
-)
+from runtime.blind.kernel_shape import Kernel, align, centre, delta, extent, fit, prune, resize, similarity, spread
 from runtime.blind.kernel_step import solve_kernel
 from runtime.blind.latent import Canvas, edge_profile, gradients, sharp_edges
 from runtime.blind.normal_equations import from_periodic
@@ -54,10 +42,6 @@ FINE_TURNS = 5
 NEURAL_TURNS = 2
 TEMPERATURE = 0.03
 """Nats per frequency by which a hypothesis must be worse for its weight to fall by a factor e."""
-CUT_OFF = 0.06
-"""Nats per frequency that a kernel is charged for reaching from one side of its frame to the other."""
-RESEMBLANCE = 0.7
-"""Least similarity to the best hypothesis of those that count."""
 CONSENSUS_SPECKS = 0.06
 SHARP_WIDTH = 1.3
 """Standard deviation in pixels of a kernel that is as likely blur as it is the edges of a sharp photograph."""
@@ -153,7 +137,11 @@ def estimate_blind(
     side = max(int(np.ceil(support / factor)), 3) | 1
 
     found, neural = hypotheses(small, side, lambda fraction: report(STAGE, 0.5 * fraction))
-    kernel, weights, agreement = consensus(found, scores(found, small.image))
+    judge = SpectrumJudge(small.image)
+    scores = np.array([judge.score(kernel) for kernel in found])
+    weights = np.exp((scores.min() - scores) / TEMPERATURE)
+    weights /= weights.sum()
+    kernel, agreement = consensus(found, weights)
 
     for step in range(octaves, -1, -1):
         if step < octaves:
@@ -214,31 +202,18 @@ def refine(views: Views, kernel: Kernel, turns: int) -> Kernel:
     return centre(kernel)
 
 
-def scores(found: list[Kernel], image: Array) -> NDArray[np.float64]:
-    """Return how badly each kernel explains the spectrum of an image, with a penalty if it fills its frame.
+def consensus(found: list[Kernel], weights: NDArray[np.float64]) -> tuple[Kernel, float]:
+    """Return the weighted mean of kernels of any sizes, aligned with the heaviest, and how far they agree with it.
 
-    A path that the frame cut off is wrong, however well what is left of it explains the spectrum.
-    """
-    judge = SpectrumJudge(image)
-    return np.array([judge.score(k) + CUT_OFF * (breadth(k) >= k.shape[0] - 1) for k in found])
-
-
-def consensus(found: list[Kernel], badness: NDArray[np.float64]) -> tuple[Kernel, NDArray[np.float64], float]:
-    """Return the weighted mean of kernels of any sizes, the weights, and how far all agree with the mean.
-
-    The kernels are aligned with the best; those that do not resemble it have no weight: the mean of two different
-    paths is neither. The agreement is the median similarity to the mean, in [0, 1].
+    The agreement is the median of their similarities to the mean, in [0, 1].
     """
     # Room for a shift: what an alignment would move out of the frame is not lost.
     side = 2 * max(kernel.shape[0] for kernel in found) + 1
     padded = [fit(kernel, side) for kernel in found]
-    best = padded[int(np.argmin(badness))]
-    aligned = np.array([align(kernel, best) for kernel in padded])
-    kin = np.array([similarity(kernel, best) >= RESEMBLANCE for kernel in aligned])
-    weights = np.exp((badness.min() - badness) / TEMPERATURE) * kin
-    weights /= weights.sum()
+    reference = padded[int(np.argmax(weights))]
+    aligned = np.array([align(kernel, reference) for kernel in padded])
     mean = prune(np.tensordot(weights, aligned, axes=1), relative=CONSENSUS_SPECKS)
-    return centre(mean), weights, float(np.median([similarity(kernel, mean) for kernel in aligned]))
+    return centre(mean), float(np.median([similarity(kernel, mean) for kernel in aligned]))
 
 
 def confidence(width: float, agreement: float) -> float:

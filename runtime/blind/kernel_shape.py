@@ -104,11 +104,6 @@ def extent(kernel: NDArray[np.floating]) -> int:
     return 2 * max(reach) + 1
 
 
-def breadth(kernel: NDArray[np.floating]) -> int:
-    """Return the longer side of the bounding box of what is not zero in `kernel`."""
-    return max(int(np.ptp(np.flatnonzero(kernel.any(axis=axis)))) + 1 for axis in (0, 1))
-
-
 def resize(kernel: NDArray[np.floating], side: int, scale: float) -> Kernel:
     """Enlarge `kernel` by `scale` about its origin into a square of `side` pixels, by bilinear interpolation."""
     weights = []

@@ -10,7 +10,6 @@ from hypothesis.extra.numpy import arrays
 
 from runtime.blind.kernel_shape import (
     align,
-    breadth,
     centre,
     centre_offset,
     delta,
@@ -113,11 +112,3 @@ def test_align_finds_the_shift(rows, cols):
     kernel[9, 10] = 0.3
     np.testing.assert_array_equal(align(shift(kernel, rows, cols), kernel), kernel)
     assert similarity(align(shift(kernel, rows, cols), kernel), kernel) == pytest.approx(1)
-
-
-def test_breadth_is_the_longer_side_of_the_bounding_box():
-    kernel = np.zeros((12, 15))
-    kernel[3:5, 2:9] = 1
-    assert breadth(kernel) == 7
-    assert breadth(kernel.T) == 7
-    assert breadth(delta((5, 5))) == 1
