@@ -97,6 +97,7 @@ def estimate_blind(
     *,
     initial: Array | None = None,
     support: int = 51,
+    quality: str = "balanced",
     progress: Progress | None = None,
 ) -> BlindEstimate:
     """Estimate the blur kernel of a photograph from the photograph.
@@ -110,6 +111,8 @@ def estimate_blind(
         explains the photograph.
     support : int
         Largest side of the kernel in pixels. The extent itself is found.
+    quality : {"fast", "balanced", "best"}
+        How much work to put in.
     progress : callable ``(stage, fraction)``, optional
 
     Returns
