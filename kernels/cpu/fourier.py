@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from kernels.arrays import Array
 from kernels.cpu._compile import compiled
-from kernels.cpu._matmul import ROWS, aligned_zeros, multiply
-from kernels.cpu._threads import run_in_slices
 from kernels.cpu._vectors import LANES, load, load_backwards, store, store_backwards
+from kernels.cpu.matmul import ROWS, aligned_zeros, multiply
+from kernels.cpu.threads import run_in_slices
 
 Matrix: TypeAlias = npt.NDArray[np.float32]
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from kernels.arrays import Array
 from kernels.cpu._compile import compiled
-from kernels.cpu._threads import run_in_slices
 from kernels.cpu._vectors import LANES, load, splat, store
+from kernels.cpu.threads import run_in_slices
 
 if TYPE_CHECKING:
     from kernels.patches import PatchGrid

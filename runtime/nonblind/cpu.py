@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.arrays import Array
-from kernels.cpu._matmul import aligned_zeros, multiply
-from kernels.cpu._threads import run_in_slices
+from kernels.cpu.matmul import aligned_zeros, multiply
+from kernels.cpu.threads import run_in_slices
 
 if TYPE_CHECKING:
     from runtime.nonblind.mixture import Tables

@@ -6,15 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from kernels.cpu import _threads
-from kernels.cpu._threads import core_count, run_in_slices
+from kernels.cpu import threads
+from kernels.cpu.threads import core_count, run_in_slices
 from kernels.fourier import filter_patches
 
 
 @pytest.mark.parametrize("cores", [1, 2, 5])
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 100])
 def test_slices_make_up_the_range(monkeypatch, cores, count):
-    monkeypatch.setattr(_threads, "core_count", lambda: cores)
+    monkeypatch.setattr(threads, "core_count", lambda: cores)
     taken = []
     run_in_slices(lambda first, last, label: taken.append((first, last, label)), count, "x")
     numbers = [number for first, last, _ in sorted(taken) for number in range(first, last)]
@@ -23,7 +23,7 @@ def test_slices_make_up_the_range(monkeypatch, cores, count):
 
 
 def test_an_error_in_any_slice_is_raised(monkeypatch):
-    monkeypatch.setattr(_threads, "core_count", lambda: 3)
+    monkeypatch.setattr(threads, "core_count", lambda: 3)
 
     def fail_at_the_end(first, last):
         if last == 100:
@@ -35,9 +35,9 @@ def test_an_error_in_any_slice_is_raised(monkeypatch):
 
 
 def test_the_caller_does_not_wait_for_busy_threads(monkeypatch):
-    monkeypatch.setattr(_threads, "core_count", lambda: 2)
+    monkeypatch.setattr(threads, "core_count", lambda: 2)
     release, done = threading.Event(), []
-    occupied = [_threads._pool().submit(release.wait, 60) for _ in range(_threads._pool()._max_workers)]
+    occupied = [threads._pool().submit(release.wait, 60) for _ in range(threads._pool()._max_workers)]
     try:
         run_in_slices(lambda first, last: done.append(last - first), 10)
         assert sum(done) == 10
