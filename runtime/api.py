@@ -43,6 +43,8 @@ class Restoration:
     confidence
         In [0, 1], that the photograph is blurred; under one half it comes back as it was. ``None`` where the blur
         kernel was not refined.
+    reason
+        One sentence that says why the photograph came back as it was, or ``None`` where it was restored.
     """
 
     image: Any
@@ -52,6 +54,7 @@ class Restoration:
     timings: dict[str, float]
     model: str
     confidence: float | None = None
+    reason: str | None = None
 
 
 class Deblurrer:
@@ -99,11 +102,13 @@ class Deblurrer:
         self,
         image: Any,
         *,
+        quality: str = "balanced",
         stride: int | None = None,
-        nonblind: str = "hyper-laplacian",
+        nonblind: str | None = None,
         support: int | None = None,
         noise: float | None = None,
         refine: bool = True,
+        neural: bool = True,
         strength: float = 1.0,
         progress: Progress | None = None,
     ) -> Restoration:
@@ -114,19 +119,23 @@ class Deblurrer:
         image
             ``numpy.ndarray``, ``cupy.ndarray``, DLPack array (a torch tensor), ``PIL.Image`` or encoded ``bytes``;
             arrays are ``(H, W)`` or ``(H, W, 1 | 2 | 3 | 4)``, uint8, uint16 or floating point in [0, 1].
+        quality
+            ``"fast"``, ``"balanced"`` or ``"best"``: how much work to put into every part.
         stride
             Distance between patches in pixels: smaller is slower and slightly better. By default the model's.
         nonblind
-            ``"hyper-laplacian"`` (fast), ``"epll"`` (slower, better), ``"wiener"``, or ``"none"`` to stop at the
-            network's own estimate.
+            ``"hyper-laplacian"`` (quick), ``"epll"`` (slower, better), ``"wiener"``, or ``"none"`` to stop at the
+            network's own estimate; by default that of the quality level: hyper-Laplacian for ``"fast"``, else EPLL.
         support
-            Side in pixels of the square in which the blur kernel is sought; by default 51. Ask for more where the
-            blur is longer.
+            Side in pixels of the square in which the blur kernel is sought; by default 85 (51 without `refine`), or
+            what the photograph allows. Ask for more where the blur is longer.
         noise
             Standard deviation of the noise in [0, 1]; by default estimated from the photograph.
         refine
             Whether the blur kernel is refined from coarse to fine (better), or estimated once from the network's
             own estimate as in the paper (quicker).
+        neural
+            Whether the network takes part; if not, the kernel is found by refinement alone.
         strength
             0 gives the photograph back, 1 the whole restoration, between them a blend.
         progress
@@ -143,7 +152,15 @@ class Deblurrer:
         InvalidArgument
             If an option has a value that cannot be used.
         """
-        options = Options(stride=stride, nonblind=nonblind, support=support, noise=noise, refine=refine)
+        options = Options(
+            quality=quality,
+            stride=stride,
+            nonblind=nonblind,
+            support=support,
+            noise=noise,
+            refine=refine,
+            neural=neural,
+        )
         if not 0 <= strength <= 1:
             raise InvalidArgument(f"strength {strength!r}: give a number from 0 (nothing) to 1 (all)")
         planes, frame = open_image(image)
@@ -160,6 +177,7 @@ class Deblurrer:
                 timings=stopwatch.seconds(),
                 model=self.bundle.name,
                 confidence=estimate.confidence,
+                reason=estimate.reason,
             )
 
 
@@ -181,8 +199,8 @@ def deblur(
     model, device, precision, batch
         As in `Deblurrer`; what they load stays loaded for the next call.
     **options
-        ``stride``, ``nonblind``, ``support``, ``noise``, ``refine``, ``strength`` and ``progress``, as in
-        `Deblurrer.restore`.
+        ``quality``, ``stride``, ``nonblind``, ``support``, ``noise``, ``refine``, ``neural``, ``strength`` and
+        ``progress``, as in `Deblurrer.restore`.
 
     Returns
     -------
@@ -192,7 +210,7 @@ def deblur(
     --------
     >>> import runtime
     >>> sharp = runtime.deblur(photograph)                           # doctest: +SKIP
-    >>> sharp = runtime.deblur(photograph, device="cuda", stride=4, nonblind="epll")  # doctest: +SKIP
+    >>> sharp = runtime.deblur(photograph, device="cuda", quality="best", stride=4)  # doctest: +SKIP
     """
     deblurrer = _deblurrer(os.fspath(model), device, precision, batch, os.getpid())
     return deblurrer.restore(image, **options).image
@@ -202,7 +220,8 @@ def deconvolve(
     image: Any,
     kernel: npt.ArrayLike,
     *,
-    method: str = "hyper-laplacian",
+    method: str | None = None,
+    quality: str = "balanced",
     noise: float | None = None,
     device: str = "auto",
     progress: Progress | None = None,
@@ -217,7 +236,10 @@ def deconvolve(
         ``(h, w)``, non-negative, of sum 1: ``observed = latent * kernel``, a convolution whose origin is
         ``((h - 1) // 2, (w - 1) // 2)``. Flip a kernel that describes a correlation.
     method
-        ``"hyper-laplacian"``, ``"epll"`` or ``"wiener"``.
+        ``"hyper-laplacian"`` (quick), ``"epll"`` (slower, better) or ``"wiener"``; by default that of the quality
+        level: hyper-Laplacian for ``"fast"``, else EPLL.
+    quality
+        ``"fast"``, ``"balanced"`` or ``"best"``: how much work to put in.
     noise
         Standard deviation of the noise in [0, 1]; by default estimated from the photograph.
     device
@@ -239,7 +261,7 @@ def deconvolve(
     with on_device(place):
         observed = _upload(planes, place)
         blur = _upload(kernel if is_cuda(kernel) else np.ascontiguousarray(kernel, np.float32), place)
-        latent = _nonblind.deconvolve(observed, blur, method=method, noise=noise, progress=progress)
+        latent = _nonblind.deconvolve(observed, blur, method=method, quality=quality, noise=noise, progress=progress)
         return frame.close(latent if is_cuda(planes) else _download(latent))
 
 

@@ -61,10 +61,13 @@ def demo_command(output: str, overwrite: bool, as_json: bool, **options: Any) ->
     write_file(output, compose(panels))
     if as_json:
         scores = {"psnr_before": before, "psnr_after": after, "gain": after - before}
-        click.echo(json.dumps({**scores, "seconds": seconds, "model": result.model, "picture": output}))
+        found = {"confidence": result.confidence, "reason": result.reason}
+        click.echo(json.dumps({**scores, **found, "seconds": seconds, "model": result.model, "picture": output}))
         return
     height, width = truth.shape[:2]
     click.echo(f"{result.model}: {width}x{height} pixels, unknown {KERNEL_SIZE} px blur, 1 % noise, {seconds:.1f} s")
+    if result.reason:
+        click.echo(f"unchanged: {result.reason}")
     click.echo(f"PSNR {before:.2f} dB blurred, {after:.2f} dB restored: gain {after - before:+.2f} dB")
     click.echo(f"picture: {output}")
 

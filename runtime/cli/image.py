@@ -77,6 +77,8 @@ def image_command(
             report = {"input": job.source, "error": failures[-1]}
         if as_json:
             click.echo(json.dumps(report))
+        elif report.get("reason"):
+            click.echo(f"{job.source} is unchanged: {report['reason']}", err=True)
     for failure in failures:
         click.echo(f"deblur: {failure}", err=True)
     if failures and len(jobs) > 1:
@@ -167,6 +169,8 @@ def _restore(
         "model": result.model,
         "width": pixels.shape[1],
         "height": pixels.shape[0],
+        "confidence": result.confidence,
+        "reason": result.reason,
         "seconds": time.perf_counter() - began,
         "timings": result.timings,
     }

@@ -25,19 +25,19 @@ _MODEL_OPTIONS = (
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
     click.option("--precision", default="auto", show_default=True, help="auto, fp32 or fp16."),
     click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Patches per batch."),
+    click.option("--quality", default="balanced", show_default=True, metavar="LEVEL", help="fast, balanced or best."),
     click.option("--stride", type=click.IntRange(min=1), metavar="PX", help="Distance between patches."),
     click.option(
         "--nonblind",
-        default="hyper-laplacian",
-        show_default=True,
         metavar="METHOD",
-        help="hyper-laplacian, epll, wiener, or none to stop at the network's estimate.",
+        help="hyper-laplacian, epll, wiener, or none to stop at the network's estimate; by default as --quality says.",
     ),
     click.option("--support", type=click.IntRange(min=3), metavar="PX", help="Side of the largest kernel sought."),
     click.option("--noise", type=click.FloatRange(0, 1), metavar="SD", help="Noise; by default estimated."),
     click.option(
         "--refine/--no-refine", default=True, show_default=True, help="Refine the kernel, or estimate it once."
     ),
+    click.option("--neural/--no-neural", default=True, show_default=True, help="Let the network take part."),
     click.option("--strength", type=click.FloatRange(0, 1), default=1.0, show_default=True, help="0 does nothing."),
 )
 

@@ -10,6 +10,7 @@ from kernels.arrays import Array
 from runtime.bundle import Bundle
 from runtime.devices import Device
 from runtime.errors import InvalidArgument, InvalidModel
+from runtime.nonblind import METHOD_OF
 from runtime.nonblind import METHODS as NONBLIND
 from runtime.progress import Progress, Stopwatch
 
@@ -23,31 +24,49 @@ class Options:
 
     Attributes
     ----------
+    quality
+        ``"fast"``, ``"balanced"`` or ``"best"``: how much work to put into every part.
     stride
         Distance between patches in pixels; ``None`` for the model's own.
     nonblind
-        A method of `runtime.nonblind`, or ``"none"`` to stop at the network's estimate.
+        A method of `runtime.nonblind`, or ``"none"`` to stop at the network's estimate; ``None`` for that of the
+        quality level.
     support
-        Side in pixels of the square in which the blur kernel is sought; ``None`` for 51, or less on a small image.
+        Side in pixels of the square in which the blur kernel is sought; ``None`` for the method's own, or less on a
+        small image.
     noise
         Standard deviation of the noise, in the unit of the values; ``None`` to estimate it.
     refine
         Whether the kernel is refined from coarse to fine, or estimated once from the network's estimate.
+    neural
+        Whether the network takes part.
     """
 
+    quality: str = "balanced"
     stride: int | None = None
-    nonblind: str = "hyper-laplacian"
+    nonblind: str | None = None
     support: int | None = None
     noise: float | None = None
     refine: bool = True
+    neural: bool = True
 
     def __post_init__(self) -> None:
-        if self.nonblind not in (*NONBLIND, NEURAL):
+        if self.quality not in METHOD_OF:
+            raise InvalidArgument(f"quality {self.quality!r}: give one of {', '.join(METHOD_OF)}")
+        if self.nonblind not in (None, *NONBLIND, NEURAL):
             raise InvalidArgument(f"nonblind {self.nonblind!r}: give one of {', '.join((*NONBLIND, NEURAL))}")
         if self.support is not None and not (isinstance(self.support, int) and self.support >= 3):
             raise InvalidArgument(f"support {self.support!r}: give a whole number of pixels, 3 or more, or None")
         if self.noise is not None and not 0 <= self.noise < 1:
             raise InvalidArgument(f"noise {self.noise!r}: give a standard deviation in [0, 1), or None")
+        if not self.neural and self.nonblind == NEURAL:
+            raise InvalidArgument(
+                "neural=False leaves nothing of nonblind='none': give another nonblind, or the network"
+            )
+        if not self.neural and not self.refine:
+            raise InvalidArgument(
+                "neural=False needs refine=True: without the network there is no other first estimate"
+            )
 
 
 @dataclass(frozen=True)
@@ -66,6 +85,8 @@ class Estimate:
         Float32 ``(H, W, 2)`` motion field, or ``None``.
     confidence
         In [0, 1], that the photograph is blurred, or ``None`` where nobody asked.
+    reason
+        One sentence that says why the photograph was left as it is, or ``None`` where it was not.
     """
 
     latent: Array
@@ -73,14 +94,13 @@ class Estimate:
     initial: Array | None = None
     motion: Array | None = None
     confidence: float | None = None
+    reason: str | None = None
 
 
 class Method(Protocol):
     """A way to restore a photograph."""
 
-    def restore(
-        self, observed: Array, options: Options, stopwatch: Stopwatch, progress: Progress | None
-    ) -> Estimate:
+    def restore(self, observed: Array, options: Options, stopwatch: Stopwatch, progress: Progress | None) -> Estimate:
         """Restore ``(C, H, W)`` planes that lie on the method's device."""
 
 

@@ -18,11 +18,14 @@ from runtime.nonblind import deconvolve
 from runtime.patch_engine import NetworkPatchModel, PatchEngine
 from runtime.progress import Progress, Stopwatch
 
-SUPPORT = 51
-"""Side in pixels of the square in which a kernel is sought, "as is standard for the benchmark" (section 3)."""
+SUPPORT = 85
+"""Side in pixels of the square in which a kernel is sought, where the photograph allows it."""
+PAPER_SUPPORT = 51
+"""The same for the paper's single estimate, "as is standard for the benchmark" (section 3)."""
 
 UNDECIDED = 0.5
 """A photograph that is less likely blurred than this is left as it is."""
+NO_BLUR = "no one blur kernel, wider than the edges of a sharp photograph, explains this photograph"
 KERNEL_ERROR = 0.005
 """What the error of an estimated kernel adds to the noise.
 
@@ -44,9 +47,7 @@ class Chakrabarti:
     def __init__(self, bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> None:
         self._engine = PatchEngine(NetworkPatchModel(bundle, device=device, precision=precision), batch=batch)
 
-    def restore(
-        self, observed: Array, options: Options, stopwatch: Stopwatch, progress: Progress | None
-    ) -> Estimate:
+    def restore(self, observed: Array, options: Options, stopwatch: Stopwatch, progress: Progress | None) -> Estimate:
         """Restore ``(C, H, W)`` float32 planes.
 
         The network and the kernel estimate see the luminance; what they find is applied to every channel.
@@ -70,23 +71,29 @@ class Chakrabarti:
                     observed, guide=guide, stride=options.stride, stopwatch=stopwatch, progress=progress
                 )
             )
-        initial = self._engine.restore(
-            guide[None], stride=options.stride, stopwatch=stopwatch, progress=progress
-        )[0]
-        support = options.support or min(SUPPORT, (min(height, width) // 2 - 1) | 1)
+        initial = None
+        if options.neural:
+            initial = self._engine.restore(guide[None], stride=options.stride, stopwatch=stopwatch, progress=progress)[
+                0
+            ]
+        largest = SUPPORT if options.refine else PAPER_SUPPORT
+        support = options.support or min(largest, (min(height, width) // 2 - 1) | 1)
         with stopwatch("kernel estimate"):
             if options.refine:
-                blind = estimate_blind(guide, initial=initial, support=support, progress=progress)
+                blind = estimate_blind(
+                    guide, initial=initial, support=support, quality=options.quality, progress=progress
+                )
                 kernel, confidence = blind.kernel, blind.confidence
             else:
                 kernel, confidence = estimate_kernel(guide, initial, support=support, progress=progress).kernel, None
         if confidence is not None and confidence < UNDECIDED:
-            return Estimate(observed, kernel=kernel, initial=initial, confidence=confidence)
+            return Estimate(observed, kernel=kernel, initial=initial, confidence=confidence, reason=NO_BLUR)
         with stopwatch("non-blind"):
             latent = deconvolve(
                 observed,
                 kernel,
                 method=options.nonblind,
+                quality=options.quality,
                 noise=options.noise,
                 kernel_error=KERNEL_ERROR,
                 progress=progress,

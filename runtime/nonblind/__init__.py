@@ -10,16 +10,19 @@ import numpy as np
 from kernels.arrays import Array, array_module
 from runtime.errors import InvalidArgument, InvalidImage, UnsupportedType
 
-__all__ = ["METHODS", "deconvolve"]
+__all__ = ["METHODS", "METHOD_OF", "deconvolve"]
 
 METHODS = ("hyper-laplacian", "epll", "wiener")
+METHOD_OF = {"fast": "hyper-laplacian", "balanced": "epll", "best": "epll"}
+"""The method of each quality level."""
 
 
 def deconvolve(
     planes: Array,
     kernel: Array,
     *,
-    method: str = "hyper-laplacian",
+    method: str | None = None,
+    quality: str = "balanced",
     noise: float | None = None,
     kernel_error: float = 0.0,
     progress: Callable[[str, float], None] | None = None,
@@ -37,9 +40,11 @@ def deconvolve(
     kernel : (h, w) array of float32
         Blur kernel: a true convolution, non-negative, of sum 1, at most as large as the image, origin at
         ``((h - 1) // 2, (w - 1) // 2)``.
-    method : {"hyper-laplacian", "epll", "wiener"}
+    method : {"hyper-laplacian", "epll", "wiener"}, optional
         Prior on the latent image: sparse gradients; a mixture of Gaussians on patches, slower and better; or
-        Gaussian gradients, linear in the image and the quickest.
+        Gaussian gradients, linear in the image and the quickest. By default that of the quality level, see `METHOD_OF`.
+    quality : {"fast", "balanced", "best"}
+        How much work to put in.
     noise : float, optional
         Standard deviation of the noise in units of the value range; never taken for less than that of rounding
         to 8 bits. Estimated from the photograph by default.
@@ -69,6 +74,9 @@ def deconvolve(
     from runtime.nonblind.tiles import tiles
     from runtime.nonblind.wiener import wiener
 
+    if quality not in METHOD_OF:
+        raise InvalidArgument(f"quality {quality!r} is unknown; choose one of {', '.join(METHOD_OF)}")
+    method = METHOD_OF[quality] if method is None else method
     _check(planes, kernel, method)
     for name, value in (("noise", noise), ("kernel_error", kernel_error)):
         if value is not None and not (np.isfinite(value) and value >= 0):

@@ -11,6 +11,7 @@ from runtime.errors import InvalidImage
 from runtime.images import write_file
 
 KERNEL = np.float32([[0, 0.125, 0], [0, 0.5, 0.25], [0, 0, 0.125]])
+REASON = None
 
 
 class Negative:
@@ -29,7 +30,8 @@ class Negative:
             raise self.raises
         if len(image) == 1:
             raise InvalidImage("too small: give a larger crop")
-        return Restoration(np.iinfo(image.dtype).max - image, self.kernel, None, None, {"thinking": 0.25}, "negative")
+        negative, timings = np.iinfo(image.dtype).max - image, {"thinking": 0.25}
+        return Restoration(negative, self.kernel, None, None, timings, "negative", 0.75, REASON)
 
 
 @pytest.fixture

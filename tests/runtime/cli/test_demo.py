@@ -97,6 +97,7 @@ def test_the_demo_as_json(deblur, knowing, tmp_path):
     report = json.loads(deblur("demo", "-o", tmp_path / "picture.jpg", "--json").out)
     assert report["gain"] == report["psnr_after"] - report["psnr_before"]
     assert report["model"] == "knowing"
+    assert (report["confidence"], report["reason"]) == (None, None)
     assert (tmp_path / "picture.jpg").exists()
 
 

@@ -78,17 +78,28 @@ def test_json_says_one_object_per_photograph(deblur, opened, folder, tmp_path):
         "width": 4,
         "height": 5,
         "timings": {"thinking": 0.25},
+        "confidence": 0.75,
+        "reason": None,
     }
     assert reports[1] == {"input": f"{folder}/b.JPG", "error": f"{folder}/b.JPG: too small: give a larger crop"}
 
 
 def test_options_reach_the_runtime(deblur, opened, photograph, tmp_path):
     loading = {"model": "mine", "device": "cpu", "precision": "fp16", "batch": 7}
-    restoring = {"stride": 4, "nonblind": "epll", "support": 31, "noise": 0.02, "strength": 0.5}
+    restoring = {"quality": "best", "stride": 4, "nonblind": "epll", "support": 31, "noise": 0.02, "strength": 0.5}
     options = [part for name, value in (loading | restoring).items() for part in (f"--{name}", value)]
-    assert deblur("image", photograph, "-o", tmp_path / "out.png", "--no-refine", *options).code == 0
+    assert deblur("image", photograph, "-o", tmp_path / "out.png", "--no-refine", "--no-neural", *options).code == 0
     assert opened[0].loading == loading
-    assert opened[0].restored == [restoring | {"refine": False}]
+    assert opened[0].restored == [restoring | {"refine": False, "neural": False}]
+
+
+def test_a_photograph_that_is_left_as_it_is_has_a_reason(deblur, opened, photograph, tmp_path, monkeypatch):
+    monkeypatch.setattr("tests.runtime.cli.conftest.REASON", "there is no blur in it")
+    result = deblur("image", photograph, "-o", tmp_path / "out.png")
+    assert (result.code, result.err) == (0, f"{photograph} is unchanged: there is no blur in it\n")
+    result = deblur("image", photograph, "-o", tmp_path / "out.png", "--overwrite", "--json")
+    assert json.loads(result.out)["reason"] == "there is no blur in it"
+    assert result.err == ""
 
 
 def test_nothing_is_replaced_unasked(deblur, opened, photograph):

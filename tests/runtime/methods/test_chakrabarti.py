@@ -3,10 +3,11 @@ import pytest
 from scipy.signal import fftconvolve
 from skimage.data import astronaut
 
+from runtime.blind import BlindEstimate
 from runtime.devices import CPU
 from runtime.errors import InvalidImage, InvalidModel
 from runtime.images import luminance
-from runtime.methods import Options, create_method
+from runtime.methods import Options, chakrabarti, create_method
 from runtime.progress import Stopwatch
 from tests.runtime.models import write_patch_bundle
 
@@ -57,17 +58,45 @@ def error(image, latent):
     return min(float(np.mean((np.roll(image, shift, (-2, -1)) - latent)[inner] ** 2)) for shift in shifts)
 
 
-@pytest.mark.parametrize(("refine", "alike", "left"), [(False, 0.95, 0.25), (True, 0.75, 0.5)])
+@pytest.mark.parametrize(("refine", "support", "alike", "left"), [(False, 51, 0.95, 0.25), (True, 85, 0.75, 0.5)])
 def test_a_network_that_knows_the_blur_leads_to_kernel_and_picture(
-    method, observed, latent, kernel, refine, alike, left
+    method, observed, latent, kernel, refine, support, alike, left
 ):
-    estimate = method.restore(observed, Options(refine=refine), Stopwatch(), None)
-    assert estimate.kernel.shape == (51, 51)
+    estimate = method.restore(observed, Options(quality="fast", refine=refine), Stopwatch(), None)
+    assert estimate.kernel.shape == (support, support)
     likeness = fftconvolve(estimate.kernel, kernel[::-1, ::-1]).max()
     assert likeness / np.linalg.norm(estimate.kernel) / np.linalg.norm(kernel) > alike
     assert error(estimate.initial, luminance(latent.astype(np.float32))) < 0.5 * error(observed, latent)
     assert error(estimate.latent, latent) < left * error(observed, latent)
     assert (estimate.confidence is None) == (not refine)
+    assert estimate.reason is None
+
+
+def test_without_the_network_the_kernel_is_found_by_refinement_alone(method, observed, latent, monkeypatch):
+    monkeypatch.setattr(method._engine, "restore", None)
+    estimate = method.restore(observed, Options(quality="fast", neural=False), Stopwatch(), None)
+    assert estimate.initial is None
+    assert error(estimate.latent, latent) < 0.5 * error(observed, latent)
+
+
+@pytest.mark.parametrize(
+    ("quality", "nonblind", "asked"), [("fast", None, None), ("best", None, None), ("best", "wiener", "wiener")]
+)
+def test_the_quality_level_reaches_every_part(method, observed, monkeypatch, quality, nonblind, asked):
+    told = []
+
+    def estimate_blind(guide, *, quality, **options):
+        told.append(quality)
+        return BlindEstimate(np.ones((1, 1), np.float32), confidence=1.0, agreement=1.0, neural_weight=0.0)
+
+    def deconvolve(planes, kernel, *, method, quality, **options):
+        told.append((method, quality))
+        return planes
+
+    monkeypatch.setattr(chakrabarti, "estimate_blind", estimate_blind)
+    monkeypatch.setattr(chakrabarti, "deconvolve", deconvolve)
+    method.restore(observed, Options(quality=quality, nonblind=nonblind), Stopwatch(), None)
+    assert told == [quality, (asked, quality)]
 
 
 def test_filters_and_kernel_from_the_luminance_serve_every_channel(method, observed):

@@ -169,6 +169,7 @@ NAN = np.where(np.eye(3, dtype=bool), np.nan, BOX).astype(np.float32)
         (PLANES, 0 * BOX, {}, InvalidArgument, "divide it by its sum"),
         (PLANES[:, :2], BOX, {}, InvalidArgument, "crop the kernel"),
         (PLANES, BOX, {"method": "magic"}, InvalidArgument, "epll"),
+        (PLANES, BOX, {"quality": "magic"}, InvalidArgument, "balanced"),
         (PLANES, BOX, {"noise": -0.1}, InvalidArgument, "0 or more"),
         (PLANES, BOX, {"noise": float("nan")}, InvalidArgument, "0 or more"),
         (PLANES, BOX, {"noise": float("inf")}, InvalidArgument, "0 or more"),
