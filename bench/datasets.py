@@ -1,4 +1,4 @@
-"""Sets of blurred photographs with known truth, each a function from the data folder to cases."""
+"""Sets of photographs to restore, each a function from the data folder to cases."""
 
 from __future__ import annotations
 
@@ -13,45 +13,62 @@ import click
 import numpy as np
 import numpy.typing as npt
 
+from bench.drawings import DRAWINGS
+
 Plane = npt.NDArray[np.float32]
+Photograph = npt.NDArray[np.float32]
 T = TypeVar("T")
 
 NOISE = 0.01
-SUN_BORDER = 50
-LEVIN_BORDER = 15
-"""Pixels that do not count, besides half the blur kernel."""
+MAX_SHIFT = 10
 LEVIN_KERNELS = 8
+LEVIN_BORDER, SUN_BORDER, KOHLER_BORDER, LAI_BORDER, PAIR_BORDER = 15, 50, 60, 20, 20
+"""Pixels that do not count; on Levin and Lai half the blur kernel besides."""
+KOHLER_SHIFT = 40
+KOHLER_LARGE = (9, 10)
+"""Shots whose blur is so large that tables give them apart."""
+LAI_KINDS = {"natural": "natural, people", "people": "natural, people"}
+"""Scenes that are summed up together; the others each by themselves."""
+DEFAULT_CASES = {"sun": 24}
+"""Cases of a set that are measured unless another number is asked for; all of a set that is not named."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One blurred image and its truth.
+    """One photograph to restore and what is known of it.
 
     Attributes
     ----------
-    observed, sharp
-        Float32 luminance ``(H, W)`` of one shape, values in about [0, 1].
+    observed
+        Float32 luminance ``(H, W)`` or colours ``(H, W, 3)``, values in about [0, 1].
+    sharp
+        The truth, of the same shape; ``None`` where nobody knows it. A photograph that must come back as it was is its
+        own truth.
     kernel
-        The blur as a true convolution: float32 ``(h, w)``, sum 1.
+        The blur as a true convolution: float32 ``(h, w)``, sum 1; ``None`` where no one kernel describes it.
     border
         Pixels at each side that do not count in the score.
     max_shift
-        Largest translation in pixels between restored and sharp image that the score forgives.
+        Largest translation in pixels between restored and sharp image that the score forgives; 0 for none at all.
+    fit_brightness
+        Whether the score forgives a factor that all values share.
     """
 
-    observed: Plane
-    sharp: Plane
-    kernel: Plane
-    border: int
-    max_shift: int = 10
+    observed: Photograph
+    sharp: Photograph | None = None
+    kernel: Plane | None = None
+    border: int = 0
+    max_shift: int = MAX_SHIFT
+    fit_brightness: bool = False
 
 
 @dataclass(frozen=True)
 class Case:
-    """The name of a sample within its set, and how to load it."""
+    """The name of a sample within its set, how to load it, and of which kind it is where a set has several."""
 
     name: str
     load: Callable[[], Sample]
+    kind: str = ""
 
 
 def levin(data: Path) -> list[Case]:
@@ -75,7 +92,82 @@ def sun_style(data: Path) -> list[Case]:
     ]
 
 
-SETS: dict[str, Callable[[Path], list[Case]]] = {"levin": levin, "sun": sun_style}
+def kohler(data: Path, *, large: bool = False) -> list[Case]:
+    """Return shots of Köhler et al. 2012, a robot's replay of recorded camera shakes: not one kernel everywhere.
+
+    As in their protocol, the score forgives one translation and one factor of the values. Theirs takes the best of
+    about 200 sharp photographs along the path of the camera; here is one, as JPEG, so figures are lower than theirs.
+
+    Parameters
+    ----------
+    data
+        The data folder.
+    large
+        Whether to return the shots of `KOHLER_LARGE`, whose blur is large, instead of the others.
+    """
+    folder = data / "eval" / "kohler2012"
+    cases = []
+    for file in _files(folder, "Blurry*_*.png"):
+        scene, shot = file.stem.removeprefix("Blurry").split("_")
+        if (int(shot) in KOHLER_LARGE) == large:
+            load = partial(
+                _load_photograph, file, folder / f"GroundTruth{scene}_jpegQ50.jpg",
+                border=KOHLER_BORDER, max_shift=KOHLER_SHIFT, fit_brightness=True,
+            )  # fmt: skip
+            cases.append(Case(f"{scene}_{shot}", load))
+    return cases
+
+
+def lai(data: Path) -> list[Case]:
+    """Return the uniform cases of Lai et al. 2016, colour photographs of several kinds; kernels are correlations."""
+    folder = data / "eval" / "lai2016"
+    cases = []
+    for file in _files(folder / "uniform", "*_kernel_*.png"):
+        scene, number = file.stem.split("_kernel_")
+        kernel = folder / "kernels" / f"kernel_{number}.png"
+        load = partial(_load_photograph, file, folder / "sharp" / f"{scene}.png", kernel, border=LAI_BORDER)
+        kind = scene.split("_")[0]
+        cases.append(Case(file.stem, load, LAI_KINDS.get(kind, kind)))
+    return cases
+
+
+def lai_real(data: Path) -> list[Case]:
+    """Return really blurred photographs of Lai et al. 2016, whose truth nobody knows."""
+    files = _files(data / "eval" / "lai2016" / "real", "*.jpg")
+    return [Case(file.stem, partial(_load_photograph, file)) for file in files]
+
+
+def gopro(data: Path) -> list[Case]:
+    """Return averaged frames of a moving camera before moving objects (Nah et al. 2017)."""
+    cases = []
+    for sharp in _files(data / "eval" / "gopro", "*_gt.png"):
+        blurred = sharp.with_name(sharp.name.replace("_gt.png", ".png"))
+        cases.append(Case(blurred.stem, partial(_load_photograph, blurred, sharp, border=PAIR_BORDER)))
+    return cases
+
+
+def shake(data: Path) -> list[Case]:
+    """Return photographs blurred by rotations of the camera: not one kernel everywhere."""
+    folder = data / "eval" / "blur2seq_shake"
+    return [
+        Case(file.stem, partial(_load_photograph, file, folder / "sharp" / file.name, border=PAIR_BORDER))
+        for file in _files(folder / "blurry", "*.jpg")
+    ]
+
+
+def harmless(data: Path) -> list[Case]:
+    """Return photographs and drawings that are not blurred: each is its own truth, to be given back as it was."""
+    photographs = [
+        Case(file.stem, partial(_load_harmless, partial(_photograph, file)), "photograph")
+        for file in _files(data / "eval" / "sharp_cid22_val", "*.png")
+    ]
+    return photographs + [Case(name, partial(_load_harmless, draw), "drawing") for name, draw in DRAWINGS.items()]
+
+
+SETS: dict[str, Callable[[Path], list[Case]]] = {
+    "levin": levin, "sun": sun_style, "kohler": kohler, "kohler_large": partial(kohler, large=True), "lai": lai,
+    "lai_real": lai_real, "gopro": gopro, "shake": shake, "harmless": harmless,
+}  # fmt: skip
 """Every set that the accuracy benchmark knows, by name."""
 
 
@@ -99,6 +191,13 @@ def choose(cases: Sequence[T], count: int | None) -> list[T]:
     """Choose `count` of the cases, always the same, and always among those of a larger `count`; ``None`` for all."""
     order = np.random.default_rng(0).permutation(len(cases))
     return [cases[index] for index in sorted(order[:count])]
+
+
+def luma(image: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """Return the luminance ``(H, W)`` of colours ``(H, W, 3)``, and a plane ``(H, W)`` as it is."""
+    from runtime.images import luminance
+
+    return image if image.ndim == 2 else luminance(np.moveaxis(image, -1, 0))
 
 
 def blur_valid(sharp: Plane, kernel: Plane, noise: float, seed: Sequence[int]) -> tuple[Plane, Plane]:
@@ -137,8 +236,30 @@ def _load_levin(file: Path) -> Sample:
 
 def _load_sun_style(photograph: Path, measured: Case, seed: tuple[int, int]) -> Sample:
     kernel = measured.load().kernel
-    observed, sharp = blur_valid(_luminance(photograph), kernel, NOISE, seed)
+    assert kernel is not None
+    observed, sharp = blur_valid(_photograph(photograph, grey=True), kernel, NOISE, seed)
     return Sample(observed, sharp, kernel, SUN_BORDER)
+
+
+def _load_photograph(
+    observed: Path, sharp: Path | None = None, kernel: Path | None = None, *, border: int = 0,
+    max_shift: int = MAX_SHIFT, fit_brightness: bool = False,
+) -> Sample:  # fmt: skip
+    """Load a photograph, its truth, and the picture of a correlation kernel, half of which adds to the border."""
+    blur = None if kernel is None else _convolution(_photograph(kernel, grey=True))
+    return Sample(
+        _photograph(observed),
+        None if sharp is None else _photograph(sharp),
+        blur,
+        border + (0 if blur is None else max(blur.shape) // 2),
+        max_shift,
+        fit_brightness,
+    )
+
+
+def _load_harmless(make: Callable[[], Photograph]) -> Sample:
+    image = make()
+    return Sample(image, image, max_shift=0)
 
 
 def _convolution(correlation: Plane) -> Plane:
@@ -146,11 +267,13 @@ def _convolution(correlation: Plane) -> Plane:
     return np.ascontiguousarray(correlation[::-1, ::-1] / correlation.sum())
 
 
-def _luminance(file: Path) -> Plane:
+def _photograph(file: Path, *, grey: bool = False) -> Photograph:
+    """Read ``(H, W, 3)``, or the luminance ``(H, W)`` of a picture without colour or where `grey` asks for it."""
     from runtime.images import luminance, open_image, read_file
 
-    plane: Plane = luminance(open_image(read_file(file)[0])[0])
-    return plane
+    planes, _ = open_image(read_file(file)[0])
+    image: Photograph = luminance(planes) if grey or len(planes) == 1 else np.moveaxis(planes, 0, -1)
+    return np.ascontiguousarray(image)
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:

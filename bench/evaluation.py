@@ -3,81 +3,128 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from bench.datasets import Sample
 from bench.restoration import NEURAL_AVERAGE
-from bench.scoring import score
+from bench.scoring import EQUAL, score
 
 if TYPE_CHECKING:
     from runtime import Deblurrer
 
 Plane = npt.NDArray[np.float32]
 
-BLURRED, NEURAL, ONCE, WHOLE, TRUE_KERNEL = (
-    "blurred input", "neural average", "kernel estimated once", "whole method", "true kernel",
+BLURRED, NEURAL, ONCE, UNAIDED, WHOLE, TRUE_KERNEL = (
+    "blurred input", "neural average", "kernel estimated once", "refined without network", "whole method",
+    "true kernel",
 )  # fmt: skip
-METHODS = (BLURRED, NEURAL, ONCE, WHOLE, TRUE_KERNEL)
+METHODS = (BLURRED, NEURAL, ONCE, UNAIDED, WHOLE, TRUE_KERNEL)
+_RESTORE: dict[str, dict[str, Any]] = {ONCE: {"refine": False}, UNAIDED: {"neural": False}, WHOLE: {}}
+"""What sets the ways of restoring blindly apart, as options of `Deblurrer.restore`."""
 
 
 class Result(NamedTuple):
-    """What one method made of a sample: luminance, the kernel it used, and the seconds it took."""
+    """What one method made of a sample.
 
-    image: Plane
+    Attributes
+    ----------
+    image
+        Of the sample's shape, or its luminance ``(H, W)``.
+    kernel
+        The blur kernel it used.
+    seconds, stages
+        The time it took, and what of it each stage took.
+    confidence
+        In [0, 1], that the photograph is blurred.
+    unchanged
+        Whether it decided to give the photograph back as it was.
+    """
+
+    image: npt.NDArray[np.float32]
     kernel: Plane | None
     seconds: float
+    stages: Mapping[str, float] | None = None
+    confidence: float | None = None
+    unchanged: bool | None = None
 
 
-def restore_sample(deblurrer: Deblurrer, sample: Sample, *, stride: int | None, nonblind: str) -> dict[str, Result]:
-    """Restore a sample in every way of `METHODS` that the model has; the input itself comes first.
+def restore_sample(
+    deblurrer: Deblurrer, sample: Sample, methods: Collection[str] = METHODS, **options: Any
+) -> dict[str, Result]:
+    """Restore a sample in several ways; the input itself comes first.
 
     Parameters
     ----------
     deblurrer
         With a model that estimates one blur kernel.
     sample
-        What to restore; the true kernel is used for `TRUE_KERNEL` alone.
-    stride, nonblind
-        As in `Deblurrer.restore`; the true kernel meets the same non-blind method.
+        What to restore; the true kernel, where there is one, is used for `TRUE_KERNEL` alone.
+    methods
+        Some of `METHODS`. `NEURAL` takes another one, on the way of which it lies.
+    **options
+        ``quality``, ``stride`` and ``nonblind``, as in `Deblurrer.restore`; the true kernel meets the same non-blind
+        method.
+
+    Returns
+    -------
+    dict
+        Results by method, in the order of `METHODS`.
     """
     from runtime import deconvolve
 
-    once = deblurrer.restore(sample.observed, stride=stride, nonblind=nonblind, refine=False)
-    restored = deblurrer.restore(sample.observed, stride=stride, nonblind=nonblind)
-    began = time.perf_counter()
-    ideal = deconvolve(sample.observed, sample.kernel, method=nonblind, device=str(deblurrer.device))
-    ideal_seconds = time.perf_counter() - began
     results = {BLURRED: Result(sample.observed, None, 0.0)}
-    if restored.initial is not None:
-        neural_seconds = sum(restored.timings[stage] for stage in NEURAL_AVERAGE)
-        results[NEURAL] = Result(restored.initial, None, neural_seconds)
-    results[ONCE] = Result(once.image, once.kernel, sum(once.timings.values()))
-    results[WHOLE] = Result(restored.image, restored.kernel, sum(restored.timings.values()))
-    results[TRUE_KERNEL] = Result(ideal, sample.kernel, ideal_seconds)
-    return results
+    for method, how in _RESTORE.items():
+        if method in methods:
+            restored = deblurrer.restore(sample.observed, **how, **options)
+            if restored.initial is not None and NEURAL in methods and NEURAL not in results:
+                results[NEURAL] = Result(restored.initial, None, sum(restored.timings[s] for s in NEURAL_AVERAGE))
+            results[method] = Result(
+                restored.image,
+                restored.kernel,
+                sum(restored.timings.values()),
+                restored.timings,
+                restored.confidence,
+                restored.reason is not None,
+            )
+    if sample.kernel is not None and TRUE_KERNEL in methods:
+        began = time.perf_counter()
+        ideal = deconvolve(
+            sample.observed,
+            sample.kernel,
+            method=options.get("nonblind"),
+            quality=options.get("quality", "balanced"),
+            device=str(deblurrer.device),
+        )
+        results[TRUE_KERNEL] = Result(ideal, sample.kernel, time.perf_counter() - began)
+    return {method: results[method] for method in METHODS if method in results}
 
 
-def score_results(results: Mapping[str, Result], sample: Sample) -> dict[str, dict[str, float]]:
+def score_results(results: Mapping[str, Result], sample: Sample) -> dict[str, dict[str, Any]]:
     """Score every result against the truth.
 
     Returns
     -------
     dict
-        By method: ``psnr`` in dB, its ``gain`` over the blurred input's, ``ssim``, error ``ratio`` to the restoration
-        with the true kernel, and ``seconds``.
+        By method: ``seconds`` and, of a blind restoration, ``stages``, ``confidence`` and ``unchanged``. Where the
+        truth is known ``psnr`` in dB and ``ssim``; where the input is not the truth itself the ``gain`` in dB over the
+        blurred input; where there is a restoration with the true kernel the error ``ratio`` to it.
     """
+    rows: dict[str, dict[str, Any]] = {}
+    for method, result in results.items():
+        facts = {"stages": result.stages, "confidence": result.confidence, "unchanged": result.unchanged}
+        rows[method] = {"seconds": result.seconds, **{key: fact for key, fact in facts.items() if fact is not None}}
+    if sample.sharp is None:
+        return rows
     scores = {method: score(result.image, sample) for method, result in results.items()}
-    return {
-        method: {
-            "psnr": scored.psnr,
-            "gain": scored.psnr - scores[BLURRED].psnr,
-            "ssim": scored.ssim,
-            "ratio": scored.ssd / scores[TRUE_KERNEL].ssd,
-            "seconds": results[method].seconds,
-        }
-        for method, scored in scores.items()
-    }
+    blurred, ideal = scores[BLURRED], scores.get(TRUE_KERNEL)
+    for method, scored in scores.items():
+        rows[method] |= {"psnr": scored.psnr, "ssim": scored.ssim}
+        if blurred.psnr < EQUAL:
+            rows[method]["gain"] = scored.psnr - blurred.psnr
+        if ideal is not None:
+            rows[method]["ratio"] = scored.ssd / ideal.ssd
+    return rows

@@ -47,6 +47,19 @@ def output_file(ctx: click.Context, param: click.Parameter, value: str | None) -
     return file
 
 
+def output_folder(ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
+    """Make sure before the work begins that there is a folder for its results."""
+    if value is None:
+        return None
+    folder = Path(value)
+    if not folder.parent.is_dir():
+        raise click.BadParameter(f"{folder}: there is no folder {folder.parent}; make it first", ctx, param)
+    if folder.exists() and not folder.is_dir():
+        raise click.BadParameter(f"{folder} is a file; name a folder", ctx, param)
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 def plot_file(ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
     """Check before the work begins that its figures can be drawn."""
     file = output_file(ctx, param, value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +53,8 @@ class Column:
         value = self.value(row)
         if value is None:
             return "-"
+        if isinstance(value, bool):
+            return "yes" if value else "no"
         if isinstance(value, Mapping):
             return f"{self._number(value['median'])} ({self._number(value['min'])}-{self._number(value['max'])})"
         return value if isinstance(value, str) else self._number(value)
@@ -136,7 +139,10 @@ class Report:
         return "\n".join(head) + "\n\n" + "\n\n".join(table.text() for table in self.tables.values()) + "\n"
 
     def write_json(self, file: Path) -> None:
-        """Write all of it as JSON; a figure that is not finite becomes ``null``."""
+        """Write all of it as JSON; a figure that is not finite becomes ``null``.
+
+        The file is there whole or, as an earlier one, as it was: a report may be written again and again as it grows.
+        """
         content = {
             "benchmark": self.benchmark,
             "date": self.date,
@@ -144,7 +150,9 @@ class Report:
             "settings": self.settings,
             "tables": {key: table.rows for key, table in self.tables.items() if table.in_json},
         }
-        file.write_text(json.dumps(_finite(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        unfinished = file.with_name(f".{file.name}.{os.getpid()}")
+        unfinished.write_text(json.dumps(_finite(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        unfinished.replace(file)
 
 
 def write_plot(file: Path, draw: Callable[[Figure], None], size: tuple[float, float] = (9, 5)) -> None:

@@ -50,8 +50,14 @@ def scene():
 
 
 @pytest.fixture(scope="session")
-def data_set(tmp_path_factory, scene):
-    """A data folder in the form of the real one, with two kernels and one photograph."""
+def colour_scene(scene):
+    """The scene in colours that differ from each other everywhere: ``(H, W, 3)``."""
+    return np.stack([scene, 0.8 * scene + 0.1, 0.5 * scene], axis=-1)
+
+
+@pytest.fixture(scope="session")
+def data_set(tmp_path_factory, scene, colour_scene):
+    """A data folder in the form of the real one, each set with one or two cases."""
     folder = tmp_path_factory.mktemp("data")
     levin, sharp = folder / "eval" / "levin2009", folder / "eval" / "sharp_cid22_val"
     levin.mkdir(parents=True)
@@ -62,5 +68,36 @@ def data_set(tmp_path_factory, scene):
         blurred = fftconvolve(scene, correlation[::-1, ::-1], "same").astype(np.float32)
         np.savez(levin / f"im01_ker0{number}.npz", x=scene, y=blurred, f=correlation)
     np.savez(levin / "levin09_kernels.npz", k1=correlation)
-    Image.fromarray(np.rint(255 * scene).astype(np.uint8)).save(sharp / "1234.png")
+    write_picture(sharp / "1234.png", scene)
+    write_colour_sets(folder / "eval", colour_scene)
     return folder
+
+
+def write_picture(file, image):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    options = {"quality": 95, "subsampling": 0} if file.suffix == ".jpg" else {}
+    Image.fromarray(np.rint(255 * image.clip(0, 1)).astype(np.uint8)).save(file, **options)
+
+
+def write_colour_sets(folder, sharp):
+    """Write Köhler's, Lai's, GoPro's and the shake set, blurred by a correlation with an uneven kernel."""
+    correlation = np.zeros((9, 9))
+    correlation[4, 2:8] = (1, 0.8, 0.6, 0.4, 0.2, 0.1)
+    true = correlation[::-1, ::-1] / correlation.sum()
+    blurred = np.stack([fftconvolve(sharp[..., channel], true, "same") for channel in range(3)], axis=-1)
+
+    for shot in (1, 9, 10):
+        # A robot's camera is not where it was, nor is the light.
+        write_picture(folder / "kohler2012" / f"Blurry1_{shot}.png", np.roll(0.9 * blurred, (6, -5), (0, 1)))
+    write_picture(folder / "kohler2012" / "GroundTruth1_jpegQ50.jpg", sharp)
+
+    for scene in ("natural_01", "text_01"):
+        write_picture(folder / "lai2016" / "uniform" / f"{scene}_kernel_03.png", blurred)
+        write_picture(folder / "lai2016" / "sharp" / f"{scene}.png", sharp)
+    write_picture(folder / "lai2016" / "kernels" / "kernel_03.png", np.stack([correlation] * 3, axis=-1))
+    write_picture(folder / "lai2016" / "real" / "leaf.jpg", blurred)
+
+    write_picture(folder / "gopro" / "GOPR_avg-8.png", blurred)
+    write_picture(folder / "gopro" / "GOPR_avg-8_gt.png", sharp)
+    write_picture(folder / "blur2seq_shake" / "blurry" / "0009_0.jpg", blurred)
+    write_picture(folder / "blur2seq_shake" / "sharp" / "0009_0.jpg", sharp)

@@ -15,7 +15,7 @@ def sample(scene):
 
 @pytest.fixture(scope="module")
 def results(bundle, sample):
-    return restore_sample(Deblurrer(model=bundle, device="cpu"), sample, stride=4, nonblind="hyper-laplacian")
+    return restore_sample(Deblurrer(model=bundle, device="cpu"), sample, stride=4, quality="fast")
 
 
 def test_a_sample_is_restored_in_every_way(results, sample):
