@@ -22,16 +22,30 @@ def main() -> None:
 @main.command()
 @click.argument("config")
 @click.option("--data", required=True, type=click.Path(exists=True, file_okay=False), help="Folder of photographs.")
+@click.option("--motion", type=click.Path(exists=True, dir_okay=False), help="JSON file of recorded camera shake.")
 @click.option("--runs", default="runs", type=click.Path(file_okay=False), help="Where runs are kept.")
 @click.option("--minutes", type=float, help="Time budget; the schedule ends within it, whatever the steps.")
 @click.option("--resume", is_flag=True, help="Go on from the run's checkpoint.")
+@click.option(
+    "--start", type=click.Path(exists=True, dir_okay=False), help="Checkpoint to take the first weights from."
+)
 @click.option("--device", default="auto", help="cpu, cuda, or auto: cuda where there is one.")
-def train(config: str, data: str, runs: str, minutes: float | None, resume: bool, device: str) -> None:
+def train(
+    config: str,
+    data: str,
+    motion: str | None,
+    runs: str,
+    minutes: float | None,
+    resume: bool,
+    start: str | None,
+    device: str,
+) -> None:
     """Train CONFIG, a TOML file or the name of a shipped one."""
     import torch
 
     from export.config import read_config
     from export.photographs import Photographs, find_photographs, split
+    from export.shake import Shake
     from export.train import Trainer
 
     settings = read_config(config)
@@ -47,6 +61,8 @@ def train(config: str, data: str, runs: str, minutes: float | None, resume: bool
         device,
         minutes,
         resume,
+        Shake.read(motion, device) if motion else None,
+        start,
     )
     gains = trainer.run()
     rate = trainer.step * settings.train.batch / max(trainer.seconds, 1e-9)

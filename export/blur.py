@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from export.shake import Shake
+
 _SAMPLES = 192
 _KNOTS = 32
 
@@ -28,24 +30,30 @@ class BlurConfig:
         Share of trajectories from Gaussian processes; the others are splines.
     small
         Share of kernels whose grid is drawn from 1 to 6 px instead, down to hardly any blur.
+    none
+        Share of kernels that are a point: no blur at all.
+    recorded
+        Share of trajectories cut from recorded camera shake.
     """
 
     size: int = 31
     grids: tuple[int, ...] = (8, 16, 24)
     gaussian_process: float = 0.3
     small: float = 0.1
+    none: float = 0.0
+    recorded: float = 0.0
 
     def __post_init__(self) -> None:
         if self.size < 3 or self.size % 2 == 0:
             raise ValueError(f"size must be odd and at least 3, got {self.size}")
         if not self.grids or min(self.grids) < 1:
             raise ValueError(f"grids must be a non-empty list of sides of at least 1 px, got {self.grids}")
-        for name in ("gaussian_process", "small"):
+        for name in ("gaussian_process", "small", "none", "recorded"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be a share from 0 to 1, got {getattr(self, name)}")
 
 
-def sample_kernels(count: int, config: BlurConfig, generator: torch.Generator) -> Tensor:
+def sample_kernels(count: int, config: BlurConfig, generator: torch.Generator, shake: Shake | None = None) -> Tensor:
     """Draw blur kernels as described by `config`.
 
     Parameters
@@ -56,12 +64,21 @@ def sample_kernels(count: int, config: BlurConfig, generator: torch.Generator) -
         Their sizes and kinds.
     generator
         Source of randomness; the kernels are made on its device.
+    shake
+        Recorded camera shake, for the share ``config.recorded``.
 
     Returns
     -------
     Tensor (count, size, size) float32
         Non-negative, of sum 1, with the centre of mass at the central pixel.
+
+    Raises
+    ------
+    ValueError
+        If there is a share of recorded shake but no recording.
     """
+    if config.recorded and shake is None:
+        raise ValueError(f"blur.recorded is {config.recorded} but there is no recording; give --motion, or set it to 0")
     device = generator.device
 
     def uniform() -> Tensor:
@@ -71,14 +88,22 @@ def sample_kernels(count: int, config: BlurConfig, generator: torch.Generator) -
     choice = (uniform() * len(config.grids)).long().clamp_(max=len(config.grids) - 1)
     grid = torch.where(uniform() < config.small, 1 + 5 * uniform(), grids[choice])
     by_process = uniform() < config.gaussian_process
+    if config.none:
+        grid = torch.where(uniform() < config.none, 1.0, grid)
 
     splines = spline_paths(count, generator)
     processes = gaussian_process_paths(count, generator)
-    paths = torch.where(by_process[:, None, None], processes, splines) * (grid - 1)[:, None, None]
+    paths = torch.where(by_process[:, None, None], processes, splines)
     exposure = _exposure(count, generator)
-    # A spline gives the path alone, so its exposure goes by length; a process is a motion in time.
+    timed = by_process
+    if config.recorded and shake is not None:
+        by_record = uniform() < config.recorded
+        paths = torch.where(by_record[:, None, None], shake.paths(count, _SAMPLES, generator), paths)
+        timed = by_process | by_record
+    paths = paths * (grid - 1)[:, None, None]
+    # A spline gives the path alone, so its exposure goes by length; the others are motions in time.
     steps = torch.diff(paths, dim=1, append=paths[:, -1:]).norm(dim=2) + 1e-6
-    return rasterise(paths, torch.where(by_process[:, None], exposure, exposure * steps), config.size)
+    return rasterise(paths, torch.where(timed[:, None], exposure, exposure * steps), config.size)
 
 
 def spline_paths(count: int, generator: torch.Generator) -> Tensor:

@@ -269,7 +269,7 @@ def _manifest(
         "values": {"range": [0, 1], "colour": "luminance"},
         "training": {
             "data": list(trained_on),
-            "samples": checkpoint["step"] * config.train.batch,
+            "samples": checkpoint["samples"],
             "config": config.to_dict(),
         },
         "accuracy": {"validation_patch_gain_db": gains, "validation_noise": 0.01},

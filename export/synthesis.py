@@ -8,7 +8,12 @@ import torch
 from torch import Tensor
 
 from export.blur import BlurConfig, sample_kernels
+from export.camera import CameraConfig, blur_as_light, develop, overexpose
 from export.photographs import Photographs
+from export.shake import Shake
+
+_CACHED = 32
+"""How many images a CPU convolves at once: their spectra then stay in its cache, which more than doubles the speed."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,8 @@ class SynthesisConfig:
         How many patches of a batch have the same kernel.
     blur
         The blur kernels.
+    camera
+        What else befalls the patches.
     """
 
     patch: int = 65
@@ -32,6 +39,7 @@ class SynthesisConfig:
     noise: tuple[float, float] = (0.003, 0.03)
     share: int = 4
     blur: BlurConfig = field(default_factory=BlurConfig)
+    camera: CameraConfig = field(default_factory=CameraConfig)
 
     def __post_init__(self) -> None:
         if not 1 <= self.core <= self.patch or self.patch % 2 == 0 or self.core % 2 == 0:
@@ -70,8 +78,9 @@ def synthesise(
     count: int,
     generator: torch.Generator,
     noise: float | None = None,
+    shake: Shake | None = None,
 ) -> Batch:
-    """Make `count` pairs of patches: sharp crops, convolved with random kernels, plus Gaussian noise.
+    """Make `count` pairs of patches: sharp crops, convolved with random kernels, plus noise, as a camera gives them.
 
     Parameters
     ----------
@@ -85,6 +94,8 @@ def synthesise(
         Source of randomness, on the device of `photographs`.
     noise
         One standard deviation for all instead of a random one for each.
+    shake
+        Recorded camera shake, for the share ``config.blur.recorded``.
 
     Returns
     -------
@@ -93,16 +104,19 @@ def synthesise(
     if count % config.share:
         raise ValueError(f"count must be a multiple of share = {config.share}, got {count}")
     device = generator.device
-    kernels = sample_kernels(count // config.share, config.blur, generator)
+    kernels = sample_kernels(count // config.share, config.blur, generator, shake)
     sharp = photographs.crops(count, config.patch + config.blur.size - 1, generator)
     if noise is None:
         low, high = (torch.tensor(level).log() for level in config.noise)
         sigma = torch.exp(low + (high - low) * torch.rand(count, generator=generator, device=device))
     else:
         sigma = torch.full((count,), noise, device=device)
-    observed = convolve_valid(sharp, kernels)
+    sharp = overexpose(sharp, config.camera, generator)
+    observed = blur_as_light(sharp, lambda light: convolve_valid(light, kernels), config.camera, generator)
     grain = torch.randn(observed.shape, generator=generator, device=device)
-    observed = torch.addcmul(observed, grain, sigma[:, None, None])
+    observed = develop(torch.addcmul(observed, grain, sigma[:, None, None]), config.camera, generator)
+    if config.camera.clip:
+        sharp = sharp.clamp_(max=1)
     margin = (sharp.shape[1] - config.core) // 2
     latent = sharp[:, margin : margin + config.core, margin : margin + config.core].contiguous()
     return Batch(observed, latent, kernels, sigma)
@@ -126,8 +140,13 @@ def convolve_valid(images: Tensor, kernels: Tensor) -> Tensor:
     groups, size, _ = kernels.shape
     if count % groups:
         raise ValueError(f"{groups} kernels do not divide among {count} images")
+    share = count // groups
     fast = side + (-side) % 8
-    spectrum = torch.fft.rfft2(images, s=(fast, fast)).view(groups, count // groups, fast, -1)
-    spectrum = spectrum * torch.fft.rfft2(kernels, s=(fast, fast))[:, None]
-    full = torch.fft.irfft2(spectrum, s=(fast, fast)).view(count, fast, fast)
-    return full[:, size - 1 : side, size - 1 : side]
+    together = max(1, _CACHED // share) if images.device.type == "cpu" else groups
+    parts = []
+    for some, theirs in zip(images.split(together * share), kernels.split(together), strict=True):
+        spectrum = torch.fft.rfft2(some, s=(fast, fast)).view(len(theirs), share, fast, -1)
+        spectrum = spectrum * torch.fft.rfft2(theirs, s=(fast, fast))[:, None]
+        full = torch.fft.irfft2(spectrum, s=(fast, fast)).view(len(some), fast, fast)
+        parts.append(full[:, size - 1 : side, size - 1 : side])
+    return torch.cat(parts)

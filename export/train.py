@@ -17,6 +17,7 @@ from export.blur import BlurConfig
 from export.config import RunConfig
 from export.networks.chakrabarti import Chakrabarti, central
 from export.photographs import Photographs
+from export.shake import Shake
 from export.synthesis import Batch, SynthesisConfig, synthesise
 
 VALIDATION_GRIDS = (8, 16, 24)
@@ -46,6 +47,10 @@ class Trainer:
         Time budget: the learning rate then falls with time instead of steps, and reaches zero when it is spent.
     resume
         Go on from the checkpoint in `folder`.
+    shake
+        Recorded camera shake, on the same device, if the data have a share of it.
+    start
+        Checkpoint of another run of the same network, whose weights this one begins with.
     """
 
     def __init__(
@@ -57,10 +62,14 @@ class Trainer:
         device: torch.device | str = "cpu",
         minutes: float | None = None,
         resume: bool = False,
+        shake: Shake | None = None,
+        start: str | Path | None = None,
     ) -> None:
+        if resume and start is not None:
+            raise ValueError("a run either resumes or starts from another's checkpoint; give one of the two")
         self.config, self.folder, self.minutes = config, Path(folder), minutes
         self.device = torch.device(device)
-        self._photographs = training
+        self._photographs, self._shake = training, shake
         self._validation = validation_sets(validation, config, self.device)
         torch.manual_seed(config.train.seed)
         self.network = Chakrabarti(config.network).to(self.device)
@@ -71,13 +80,16 @@ class Trainer:
             betas=config.train.betas,
             fused=True,
         )
-        self.step, self.seconds = 0, 0.0
+        self.step, self.samples, self.seconds = 0, 0, 0.0
         self.gains: dict[str, float] = {}
         self.folder.mkdir(parents=True, exist_ok=True)
         if resume:
             self._restore(load_checkpoint(self.folder / CHECKPOINT, self.device))
         else:
-            self._fit()
+            if start is None:
+                self._fit()
+            else:
+                self.samples = self._load_weights(start, load_checkpoint(start, self.device))
             (self.folder / LOG).unlink(missing_ok=True)
 
     def run(self, until: int | None = None, progress: bool = True) -> dict[str, float]:
@@ -94,6 +106,7 @@ class Trainer:
             while self.progress < 1 and (until is None or self.step < until):
                 losses.append(self._train_step())
                 self.step += 1
+                self.samples += self.config.train.batch
                 self.seconds = time.perf_counter() - begun
                 last = self.progress >= 1 or self.step == until
                 if last or self.step % self.config.train.validate_every == 0:
@@ -125,6 +138,7 @@ class Trainer:
             "optimiser": self._optimiser.state_dict(),
             "generator": self._generator.get_state(),
             "step": self.step,
+            "samples": self.samples,
             "seconds": self.seconds,
             "gains": self.gains,
         }
@@ -140,7 +154,7 @@ class Trainer:
         rate = train.learning_rate * (min(1.0, done / train.warmup) if train.warmup else 1.0) * (1 - done)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        batch = synthesise(self._photographs, self.config.data, train.batch, self._generator)
+        batch = self._batch()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=train.precision == "bf16"):
             restored = self.network.restore(batch.observed)
         loss = relative_error(restored, batch)
@@ -151,23 +165,30 @@ class Trainer:
         return float(loss.detach())
 
     def _fit(self) -> None:
-        count = self.config.train.batch
-        drawn = (synthesise(self._photographs, self.config.data, count, self._generator) for _ in range(_FIT_BATCHES))
-        self.network.fit(torch.cat([batch.observed for batch in drawn]))
+        self.network.fit(torch.cat([self._batch().observed for _ in range(_FIT_BATCHES)]))
+
+    def _batch(self) -> Batch:
+        config = self.config
+        return synthesise(self._photographs, config.data, config.train.batch, self._generator, shake=self._shake)
 
     def _restore(self, checkpoint: dict[str, Any]) -> None:
-        if checkpoint["config"]["network"] != self.config.to_dict()["network"]:
-            raise ValueError(f"{self.folder / CHECKPOINT}: is of another network; train into another folder")
-        self.network.load_state_dict(checkpoint["network"])
+        self.samples = self._load_weights(self.folder / CHECKPOINT, checkpoint)
         self._optimiser.load_state_dict(checkpoint["optimiser"])
         self._generator.set_state(checkpoint["generator"].cpu())
         self.step, self.seconds = checkpoint["step"], checkpoint["seconds"]
         self.gains = checkpoint["gains"]
 
+    def _load_weights(self, path: str | Path, checkpoint: dict[str, Any]) -> int:
+        """Take over the weights and return how many patches they have seen."""
+        if checkpoint["config"]["network"] != self.config.to_dict()["network"]:
+            raise ValueError(f"{path}: is of another network; train into another folder")
+        self.network.load_state_dict(checkpoint["network"])
+        return int(checkpoint["samples"])
+
     def _log(self, loss: float) -> None:
         entry = {
             "step": self.step,
-            "samples": self.step * self.config.train.batch,
+            "samples": self.samples,
             "seconds": round(self.seconds, 1),
             "loss": loss,
             "gain": self.gains,

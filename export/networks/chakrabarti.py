@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -167,12 +167,34 @@ class Chakrabarti(nn.Module):
         -------
         Tensor (N, 33, 33) float32
         """
-        taps, size = self.taps(patches), (PATCH, PATCH)
-        product = torch.fft.rfft2(patches) * self.weight * torch.fft.rfft2(taps, s=size)
-        deviation = torch.fft.irfft2(product, s=size)
-        # The taps' origin lay in their corner, not at their centre, so the deviation is shifted by as much.
-        shift = self.config.support // 2
-        return central(patches) + central(deviation.roll((-shift, -shift), (1, 2)))
+        filtered: Tensor = _Filtering.apply(torch.fft.rfft2(patches) * self.weight, self.taps(patches))
+        return central(patches) + filtered
+
+
+class _Filtering(torch.autograd.Function):
+    """Filter spectra ``(N, 65, 33)`` of patches with taps ``(N, support, support)`` and keep the centre.
+
+    Written out because the gradient that autograd derives for real transforms goes through complex ones, at twice the
+    cost.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, spectra: Tensor, taps: Tensor) -> Tensor:
+        ctx.save_for_backward(spectra)
+        ctx.support = taps.shape[1]
+        filtered = torch.fft.irfft2(spectra * torch.fft.rfft2(taps, s=(PATCH, PATCH)), s=(PATCH, PATCH))
+        # The taps' origin lay in their corner, not at their centre, so the result is shifted by as much.
+        shift = taps.shape[1] // 2
+        return central(filtered.roll((-shift, -shift), (1, 2)))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor]:
+        (spectra,) = ctx.saved_tensors
+        error = torch.fft.rfft2(gradient, s=(PATCH, PATCH))
+        correlation = torch.fft.irfft2(error * spectra.conj(), s=(PATCH, PATCH))
+        # The core begins `margin` pixels into the patch and the origin of the taps is `support // 2` into them.
+        margin = (PATCH - CORE) // 2 + ctx.support // 2
+        return None, correlation.roll((margin, margin), (1, 2))[:, : ctx.support, : ctx.support]
 
 
 class Analysis(nn.Module):

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export.blur import BlurConfig, gaussian_process_paths, rasterise, sample_kernels, spline_paths
+from export.shake import Shake
 
 
 def _generator(seed: int = 0) -> torch.Generator:
@@ -52,6 +53,27 @@ def test_grids_are_used_in_equal_shares():
     assert abs(float(points) - 0.5) < 0.05
 
 
+def test_a_share_of_kernels_is_no_blur():
+    kernels = sample_kernels(2000, BlurConfig(31, (24,), small=0, none=0.25), _generator())
+    points = (kernels[:, 15, 15] > 0.999).float().mean()
+    assert abs(float(points) - 0.25) < 0.05
+
+
+def test_a_share_of_paths_is_recorded():
+    straight = Shake([np.arange(60)[:, None] * np.ones((1, 2))])
+    kernels = sample_kernels(400, BlurConfig(31, (24,), 0.0, 0.0, recorded=0.5), _generator(), straight)
+    place = torch.arange(31.0) - 15
+    row, col = (kernels.sum(2) * place**2).sum(1), (kernels.sum(1) * place**2).sum(1)
+    mixed = (kernels * place[:, None] * place).sum((1, 2))
+    lines = (row * col - mixed**2) / (row + col) ** 2 < 0.01
+    assert abs(float(lines.float().mean()) - 0.5) < 0.08
+
+
+def test_recorded_paths_need_a_recording():
+    with pytest.raises(ValueError, match="give --motion"):
+        sample_kernels(4, BlurConfig(recorded=0.5), _generator())
+
+
 def test_the_same_seed_gives_the_same_kernels():
     first, again = (sample_kernels(5, BlurConfig(), _generator(3)) for _ in range(2))
     assert torch.equal(first, again)
@@ -94,6 +116,8 @@ def test_a_path_too_long_for_the_window_shrinks_to_fit():
         ({"grids": (0,)}, "grids must be"),
         ({"small": 1.5}, "small must be a share"),
         ({"gaussian_process": -0.1}, "gaussian_process must be a share"),
+        ({"none": 1.1}, "none must be a share"),
+        ({"recorded": -1.0}, "recorded must be a share"),
     ],
 )
 def test_bad_configuration_is_refused(options, message):

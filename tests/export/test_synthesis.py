@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.signal import convolve2d
 
 from export.blur import BlurConfig
+from export.camera import CameraConfig
 from export.synthesis import SynthesisConfig, convolve_valid, synthesise
 
 
@@ -58,6 +59,18 @@ def test_observed_is_the_latent_convolved(photographs):
 def test_the_same_seed_gives_the_same_batch(photographs):
     first, again = (synthesise(photographs, SynthesisConfig(), 16, torch.Generator().manual_seed(1)) for _ in range(2))
     assert torch.equal(first.observed, again.observed)
+
+
+def test_a_camera_changes_only_its_shares(photographs):
+    plain = synthesise(photographs, SynthesisConfig(), 64, torch.Generator().manual_seed(1))
+    assert plain.observed.max() > 1
+    camera = CameraConfig(clip=True)
+    clipped = synthesise(photographs, SynthesisConfig(camera=camera), 64, torch.Generator().manual_seed(1))
+    assert torch.equal(clipped.observed, plain.observed.clamp(0, 1))
+    camera = CameraConfig(linear=0.5, bright=0.25, jpeg=0.25, clip=True)
+    batch = synthesise(photographs, SynthesisConfig(camera=camera), 64, torch.Generator().manual_seed(1))
+    assert batch.latent.max() <= 1
+    assert (batch.observed - plain.observed).abs().max() > 0.05
 
 
 def test_count_must_be_a_multiple_of_share(photographs):

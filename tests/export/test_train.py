@@ -61,6 +61,17 @@ def test_bfloat16_trains_too(tiny, photographs, tmp_path):
     assert Trainer(mixed, tmp_path, photographs, photographs).run(progress=False)["all"] > 0.05
 
 
+def test_a_run_starts_from_the_weights_of_another(tiny, trained, photographs, tmp_path):
+    first, gains = trained
+    short = dataclasses.replace(tiny, train=dataclasses.replace(tiny.train, steps=2, learning_rate=1e-9))
+    begun = Trainer(short, tmp_path, photographs, photographs, start=first.folder / CHECKPOINT)
+    assert begun.step == 0
+    assert begun.run(progress=False) == pytest.approx(gains, abs=1e-3)
+    assert load_network(tmp_path / CHECKPOINT)[1]["samples"] == 62 * 64
+    with pytest.raises(ValueError, match="give one of the two"):
+        Trainer(short, tmp_path, photographs, photographs, resume=True, start=first.folder / CHECKPOINT)
+
+
 def test_resume_needs_a_checkpoint_of_the_same_network(tiny, trained, photographs, tmp_path):
     with pytest.raises(FileNotFoundError, match="no checkpoint there"):
         Trainer(tiny, tmp_path, photographs, photographs, resume=True)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export.networks.chakrabarti import (
+    CORE,
     LIMIT,
     PATCH,
     Chakrabarti,
@@ -58,6 +59,19 @@ def test_restoring_is_applying_the_filters(networks, observed, style):
     restored = network.restore(observed[:40])
     torch.testing.assert_close(restored, apply_filters(observed[:40], network(observed[:40])), atol=2e-5, rtol=0)
     assert (restored - central(observed[:40])).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_restoring_has_the_gradient_of_filtering(networks, observed, style):
+    network, patches = networks[style], observed[:6]
+    error = torch.randn(6, CORE, CORE, generator=torch.Generator().manual_seed(0))
+    gradients = []
+    for restore in (network.restore, lambda patches: apply_filters(patches, network(patches))):
+        network.head.bias.requires_grad_()
+        (gradient,) = torch.autograd.grad(restore(patches), network.head.bias, error)
+        network.head.bias.requires_grad_(False)
+        gradients.append(gradient)
+    torch.testing.assert_close(*gradients, atol=1e-5, rtol=1e-3)
 
 
 @pytest.mark.parametrize("style", STYLES)
