@@ -8,6 +8,7 @@ import click
 
 from bench.accuracy import accuracy
 from bench.kernels import kernels
+from bench.quality import quality
 from bench.throughput import throughput
 from runtime.errors import DeblurError
 
@@ -22,7 +23,7 @@ class _Group(click.Group):
             raise click.ClickException(str(error)) from error
 
 
-@click.group(cls=_Group, commands=[kernels, throughput, accuracy])
+@click.group(cls=_Group, commands=[kernels, throughput, accuracy, quality])
 def main() -> None:
     """Measure the runtime. Every command prints tables and, on request, writes JSON and a plot."""
 

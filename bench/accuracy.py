@@ -10,10 +10,10 @@ import numpy as np
 
 from bench.cases import Setup, Task, measure_cases
 from bench.comparison import compare, read_cases
-from bench.datasets import DEFAULT_CASES, SETS, choose, data_folder
+from bench.datasets import SETS, choose_cases
 from bench.evaluation import BLURRED, NEURAL, ONCE, TRUE_KERNEL, UNAIDED, WHOLE
 from bench.models import describe_model, open_model
-from bench.options import model_options, output_folder, publish, report_options
+from bench.options import case_options, model_options, output_folder, publish, report_options, restoration_options
 from bench.report import Report
 from bench.sheet import shown, write_sheet
 from bench.summary import make_tables
@@ -28,15 +28,11 @@ ROWS = {"once": ONCE, "unaided": UNAIDED, "whole": WHOLE, "true": TRUE_KERNEL}
 
 @click.command()
 @model_options
-@click.option("--data", help="Folder of the evaluation data.  [default: $DEBLUR_DATA]")
-@click.option("--set", "sets", multiple=True, type=click.Choice(list(SETS)), help="Only this set; repeatable.")
-@click.option("--cases", type=click.IntRange(min=1), help="Cases of each set, a fixed choice.  [default: all, sun 24]")
+@case_options(sets=list(SETS), cases="all, but 24 of sun")
+@restoration_options
 @click.option("--quick", is_flag=True, help=f"The same as --cases {QUICK_CASES}.")
 @click.option("--only", multiple=True, type=click.Choice(list(ROWS)), help="Only this row of the tables; repeatable.")
-@click.option("--quality", default="balanced", show_default=True, help="fast, balanced or best.")
 @click.option("--stride", type=click.IntRange(min=1), help="Distance of patches in pixels.  [default: the model's]")
-@click.option("--nonblind", help="Deconvolution, for all kernels.  [default: that of the quality]")
-@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Cases at a time; slows each.")
 @click.option("--compare", "old", type=click.Path(exists=True, dir_okay=False), help="An earlier --json: what changed?")
 @click.option("--sheet", callback=output_folder, help="Folder for a contact sheet of every set.")
 @report_options()
@@ -65,10 +61,8 @@ def accuracy(
     the network's estimate (whole); and the same deconvolution with the true kernel (true). Luminance, after the
     translation that fits best. The JSON grows case by case: a run cut short leaves what it has measured.
     """
-    folder = data_folder(data)
+    chosen = choose_cases(data, sets, QUICK_CASES if quick else cases)
     before = read_cases(Path(old)) if old else None
-    count = QUICK_CASES if quick else cases
-    chosen = {name: choose(SETS[name](folder), count or DEFAULT_CASES.get(name)) for name in sets or SETS}
     tasks = [
         Task(name, case, sheet is not None and number in shown(len(some)))
         for name, some in chosen.items()

@@ -187,6 +187,20 @@ def data_folder(given: str | None) -> Path:
     return Path(name)
 
 
+def choose_cases(data: str | None, sets: Sequence[str], count: int | None) -> dict[str, list[Case]]:
+    """Return cases by set: `count` of each, or as many as `DEFAULT_CASES` says; see `data_folder` and `choose`.
+
+    Raises
+    ------
+    click.UsageError
+        If there is no such set, or its data are not there.
+    """
+    folder = data_folder(data)
+    if unknown := set(sets) - set(SETS):
+        raise click.UsageError(f"no set {', '.join(sorted(unknown))}; give some of {', '.join(SETS)}")
+    return {name: choose(SETS[name](folder), count or DEFAULT_CASES.get(name)) for name in sets}
+
+
 def choose(cases: Sequence[T], count: int | None) -> list[T]:
     """Choose `count` of the cases, always the same, and always among those of a larger `count`; ``None`` for all."""
     order = np.random.default_rng(0).permutation(len(cases))

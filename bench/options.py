@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from bench.datasets import SETS
 from bench.report import Report, check_plotting, write_plot
+from runtime.nonblind import METHOD_OF
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -93,6 +95,43 @@ def model_options(command: Command) -> Command:
         "--model", default="chakrabarti", show_default=True,
         help="Bundle, by name or path; or a configuration of export, such as paper, with random weights.",
     )(command)  # fmt: skip
+
+
+def restoration_options(command: Command) -> Command:
+    """Add ``--quality`` and ``--nonblind``."""
+    command = click.option("--nonblind", help="As in Deblurrer.restore.  [default: that of the quality]")(command)
+    return click.option(
+        "--quality", type=click.Choice(list(METHOD_OF)), default="balanced", show_default=True,
+        help="How much work to put into every part.",
+    )(command)  # fmt: skip
+
+
+def case_options(*, sets: Sequence[str], cases: str) -> Callable[[Command], Command]:
+    """Add ``--data``, ``--set``, ``--cases`` and ``--jobs``.
+
+    Parameters
+    ----------
+    sets
+        Those that are measured by default.
+    cases
+        What to say of the default number of cases.
+    """
+
+    def add(command: Command) -> Command:
+        command = click.option(
+            "--jobs", type=click.IntRange(min=1), default=1, show_default=True,
+            help="Cases at a time, each in a process of its own: sooner done, but each takes longer.",
+        )(command)  # fmt: skip
+        command = click.option(
+            "--cases", type=click.IntRange(min=1), help=f"Cases of each set, a fixed choice.  [default: {cases}]",
+        )(command)  # fmt: skip
+        command = click.option(
+            "--set", "sets", multiple=True, type=click.Choice(list(SETS)), default=list(sets),
+            help=f"Only this set; repeatable.  [default: {', '.join(sets)}]",
+        )(command)  # fmt: skip
+        return click.option("--data", help="Folder of the evaluation data.  [default: $DEBLUR_DATA]")(command)
+
+    return add
 
 
 def publish(

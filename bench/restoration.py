@@ -26,7 +26,8 @@ def measure_restoration(
     batch: int | None = None,
     device: str = "auto",
     precision: str = "auto",
-    nonblind: str = "hyper-laplacian",
+    quality: str = "balanced",
+    nonblind: str | None = None,
     grey: bool = False,
 ) -> dict[str, Any]:
     """Restore a photograph `repeats` times, after a small one to warm up.
@@ -39,7 +40,7 @@ def measure_restoration(
         The photograph; see `blurred_photograph`.
     repeats
         Measurements.
-    stride, batch, device, precision, nonblind
+    stride, batch, device, precision, quality, nonblind
         As in `runtime.Deblurrer` and its `restore`.
 
     Returns
@@ -57,12 +58,13 @@ def measure_restoration(
     deblurrer = Deblurrer(model=model, device=device, precision=precision, batch=batch)
     geometry = patch_geometry(deblurrer.bundle)
     photograph = blurred_photograph(megapixels, grey=grey)
-    deblurrer.restore(blurred_photograph(WARM_UP_MEGAPIXELS, grey=grey), stride=stride, nonblind=nonblind)
+    options: dict[str, Any] = {"quality": quality, "stride": stride, "nonblind": nonblind}
+    deblurrer.restore(blurred_photograph(WARM_UP_MEGAPIXELS, grey=grey), **options)
     runs: list[dict[str, float]] = []
     for repeat in range(repeats):
         print(f"{megapixels:g} megapixels: {repeat + 1} of {repeats}", file=sys.stderr)
         began = time.perf_counter()
-        timings = deblurrer.restore(photograph, stride=stride, nonblind=nonblind).timings
+        timings = deblurrer.restore(photograph, **options).timings
         whole = time.perf_counter() - began
         neural = sum(timings[stage] for stage in NEURAL_AVERAGE)
         other = whole - sum(timings.values())

@@ -69,29 +69,17 @@ def make_tables(rows: list[Row]) -> dict[str, Table]:
     return tables
 
 
-def _case_table(rows: list[Row]) -> Table:
-    whole = f"methods.{WHOLE}"
-    columns = (
-        Column("set", "set"),
-        Column("case", "case"),
-        *(Column(f"{method} dB", f"methods.{method}.psnr", ".2f") for method in METHODS),
-        Column("gain dB", f"{whole}.gain", "+.2f"),
-        Column("error ratio", f"{whole}.ratio", ".2f"),
-        Column("confidence", f"{whole}.confidence", ".2f"),
-        Column("unchanged", f"{whole}.unchanged"),
-        Column("seconds", f"{whole}.seconds", ".1f"),
-    )
-    return Table("Cases", _filled(columns, rows), rows)
+def summarise(scores: list[Row]) -> Row:
+    """Sum up the scores of one method, as `score_results` gives them, over cases.
 
-
-def _summaries(cases: list[Row]) -> list[Row]:
-    methods = [method for method in METHODS if any(method in case["methods"] for case in cases)]
-    return [{"method": method, **_summary([c["methods"][method] for c in cases if method in c["methods"]])}
-            for method in methods]  # fmt: skip
-
-
-def _summary(scores: list[Row]) -> Row:
-    """Sum up what the scores of one method have: not every set has a truth, a gain over the input, a true kernel."""
+    Returns
+    -------
+    dict
+        Number of ``cases``; means; ``worst_gain`` and ``harmed``, the number of cases under `HARM`; where every input
+        is its own truth ``worst_psnr`` and ``kept``, the share from `KEPT`; and the error ratios'
+        `error_ratio_summary`. ``None`` or left out is what the scores do not have: not every set has a truth, or a
+        true kernel.
+    """
 
     def over(key: str, reduce: Callable[[Sequence[float]], float]) -> float | None:
         values = [score[key] for score in scores if key in score]
@@ -109,6 +97,27 @@ def _summary(scores: list[Row]) -> Row:
         row["kept"] = over("psnr", lambda values: mean([value >= KEPT for value in values]))
     ratios = [score["ratio"] for score in scores if "ratio" in score]
     return row | (error_ratio_summary(ratios) if ratios else {})
+
+
+def _case_table(rows: list[Row]) -> Table:
+    whole = f"methods.{WHOLE}"
+    columns = (
+        Column("set", "set"),
+        Column("case", "case"),
+        *(Column(f"{method} dB", f"methods.{method}.psnr", ".2f") for method in METHODS),
+        Column("gain dB", f"{whole}.gain", "+.2f"),
+        Column("error ratio", f"{whole}.ratio", ".2f"),
+        Column("confidence", f"{whole}.confidence", ".2f"),
+        Column("unchanged", f"{whole}.unchanged"),
+        Column("seconds", f"{whole}.seconds", ".1f"),
+    )
+    return Table("Cases", _filled(columns, rows), rows)
+
+
+def _summaries(cases: list[Row]) -> list[Row]:
+    methods = [method for method in METHODS if any(method in case["methods"] for case in cases)]
+    return [{"method": method, **summarise([c["methods"][method] for c in cases if method in c["methods"]])}
+            for method in methods]  # fmt: skip
 
 
 def _table(title: str, first: tuple[Column, ...], rows: list[Row]) -> Table:

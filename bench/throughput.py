@@ -11,7 +11,7 @@ import click
 
 from bench.isolated import run_isolated
 from bench.models import describe_model, open_model
-from bench.options import Numbers, model_options, publish, report_options
+from bench.options import Numbers, model_options, publish, report_options, restoration_options
 from bench.report import Column, Report, Table
 from bench.restoration import STAGES
 from runtime.bundle import Bundle
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option("--megapixels", type=Numbers(float), default="0.25,1,4,16", show_default=True, help="Sizes.")
 @click.option("--stride", type=Numbers(int), help="Distances of patches in pixels.  [default: the model's]")
 @click.option("--batch", type=Numbers(int), help="Patches per batch.  [default: what suits the device]")
-@click.option("--nonblind", default="hyper-laplacian", show_default=True, help="As in Deblurrer.restore.")
+@restoration_options
 @click.option("--grey", is_flag=True, help="Photographs of one channel instead of three.")
 @click.option("--torch/--no-torch", default=None, help="Compare with PyTorch.  [default: if installed, on the CPU]")
 @report_options(repeats=5)
@@ -41,7 +41,8 @@ def throughput(
     megapixels: list[float],
     stride: list[int] | None,
     batch: list[int] | None,
-    nonblind: str,
+    quality: str,
+    nonblind: str | None,
     grey: bool,
     torch: bool | None,
     repeats: int,
@@ -61,12 +62,12 @@ def throughput(
     with open_model(model) as bundle:
         report = Report(
             "throughput",
-            {"model": describe_model(bundle), "device": str(place), "precision": precision, "nonblind": nonblind,
-             "channels": 1 if grey else 3, "repeats": repeats},
+            {"model": describe_model(bundle), "device": str(place), "precision": precision, "quality": quality,
+             "nonblind": nonblind or "that of the quality", "channels": 1 if grey else 3, "repeats": repeats},
         )  # fmt: skip
         rows = []
         same = {"model": str(bundle.path), "repeats": repeats, "device": str(place), "precision": precision,
-                "nonblind": nonblind, "grey": grey}  # fmt: skip
+                "quality": quality, "nonblind": nonblind, "grey": grey}  # fmt: skip
         for size, step, count in product(megapixels, *(choice or (None,) for choice in (stride, batch))):
             row, peak = run_isolated(
                 "bench.restoration:measure_restoration", {**same, "megapixels": size, "stride": step, "batch": count}
