@@ -42,7 +42,7 @@ def read_cases(file: Path) -> list[dict[str, Any]]:
 
 
 def compare(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> dict[str, Table]:
-    """Compare the PSNR of every case and method that both reports have.
+    """Compare the PSNR of every case and method that both reports have; without a truth there is none.
 
     Returns
     -------
@@ -94,4 +94,5 @@ def _psnr_by_case(rows: list[dict[str, Any]]) -> dict[_Case, float]:
         _Case(row["set"], row["case"], method): scores["psnr"]
         for row in rows
         for method, scores in row["methods"].items()
+        if "psnr" in scores
     }

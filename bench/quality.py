@@ -126,5 +126,7 @@ def _draw(report: Report, figure: Figure) -> None:
     if rows:
         axes.set_xlabel(f"seconds for a colour photograph of {rows[0]['megapixels']:.2f} megapixels")
         axes.legend()
+    for ticks in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        ticks("{x:g}")
     axes.margins(0.15)
     axes.grid(alpha=0.3)

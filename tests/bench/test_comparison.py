@@ -27,6 +27,12 @@ def test_what_got_better_and_worse_is_said_case_by_case():
     assert "new" not in text
 
 
+def test_cases_without_a_truth_are_left_out():
+    untold = {"set": "real", "case": "a", "methods": {"whole": {"seconds": 1.0}}}
+    tables = compare([*BEFORE, untold], [*AFTER, untold])
+    assert {row["set"] for row in tables["changes"].rows} == {"levin"}
+
+
 def test_reports_with_nothing_in_common_have_no_changes():
     assert compare(BEFORE[:1], AFTER[1:])["changes"].rows == []
 

@@ -2,13 +2,23 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from bench.options import Numbers, model_options, report_options
+from bench.options import (
+    Numbers,
+    case_options,
+    model_options,
+    output_folder,
+    report_options,
+    restoration_options,
+)
 
 
 @click.command()
 @click.option("--sizes", type=Numbers(float), default="1,2")
 @click.option("--counts", type=Numbers(int))
+@click.option("--folder", callback=output_folder)
 @model_options
+@restoration_options
+@case_options(sets=("levin", "lai"), cases="all of them")
 @report_options(repeats=3)
 def command(**options):
     click.echo(repr(options))
@@ -36,6 +46,27 @@ def test_what_cannot_be_written_is_refused_before_the_work(tmp_path):
             result = run(option, str(file))
             assert result.exit_code == 2
             assert why in " ".join(result.output.split())
+
+
+def test_a_folder_is_made_before_the_work_and_a_file_refused(tmp_path):
+    assert run("--folder", str(tmp_path / "sheets")).exit_code == 0
+    assert (tmp_path / "sheets").is_dir()
+    assert run("--folder", str(tmp_path / "sheets")).exit_code == 0
+    (tmp_path / "file").touch()
+    for folder, why in ((tmp_path / "none" / "sheets", "there is no folder"), (tmp_path / "file", "is a file")):
+        result = run("--folder", str(folder))
+        assert result.exit_code == 2
+        assert why in " ".join(result.output.split())
+
+
+def test_cases_and_quality_are_chosen_from_what_there_is():
+    assert "'sets': ('levin', 'lai')" in run().output
+    assert "'sets': ('sun',)" in run("--set", "sun").output
+    assert "'cases': None, 'jobs': 1" in run().output
+    assert "'quality': 'balanced', 'nonblind': None" in run().output
+    assert "all of them" in run("--help").output
+    for wrong in (("--set", "moon"), ("--cases", "0"), ("--jobs", "0"), ("--quality", "magic")):
+        assert run(*wrong).exit_code == 2
 
 
 def test_a_plot_needs_matplotlib_before_the_work(tmp_path, monkeypatch):

@@ -56,6 +56,21 @@ def test_json_holds_what_the_table_shows_and_what_it_leaves_out(tmp_path):
     assert content["tables"] == {"one": table().rows}
 
 
+def test_a_report_may_be_written_again_as_it_grows(tmp_path):
+    growing, file = report(), tmp_path / "r.json"
+    growing.write_json(file)
+    assert json.loads(file.read_text())["tables"] == {}
+    growing.tables["one"] = table()
+    growing.write_json(file)
+    assert set(json.loads(file.read_text())["tables"]) == {"one"}
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_yes_and_no_are_words():
+    rows = [{"a": True}, {"a": False}, {"a": None}]
+    assert Table("", (Column("a", "a"),), rows).text().splitlines()[-3:] == ["yes", " no", "  -"]
+
+
 def test_figures_that_are_not_finite_become_null(tmp_path):
     rows = [{"a": math.nan, "b": [math.inf, 1.0]}]
     report(one=Table("", (Column("a", "a"),), rows)).write_json(tmp_path / "r.json")

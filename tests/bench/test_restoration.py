@@ -7,7 +7,9 @@ from runtime.patch_engine import CPU_BATCH
 
 @pytest.fixture(scope="module")
 def row(bundle):
-    return measure_restoration(str(bundle.path), 0.02, repeats=3, stride=3, batch=50, device="cpu", grey=True)
+    return measure_restoration(
+        str(bundle.path), 0.02, repeats=3, stride=3, batch=50, device="cpu", grey=True, quality="fast"
+    )
 
 
 def test_sizes_and_counts_are_those_of_the_photograph(row):

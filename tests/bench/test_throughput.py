@@ -18,7 +18,7 @@ def importable(monkeypatch):
 def test_every_combination_is_measured_in_a_process_of_its_own(bundle, tmp_path):
     arguments = (
         "--model", str(bundle.path), "--device", "cpu", "--megapixels", "0.01", "--batch", "64", "--repeats", "2",
-        "--no-torch", "--json", f"{tmp_path}/t.json", "--plot", f"{tmp_path}/t.png",
+        "--quality", "fast", "--no-torch", "--json", f"{tmp_path}/t.json", "--plot", f"{tmp_path}/t.png",
     )  # fmt: skip
     result = CliRunner().invoke(throughput, arguments)
     assert result.exit_code == 0, result.output
