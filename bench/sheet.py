@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from bench.datasets import Sample
 from bench.evaluation import BLURRED, TRUE_KERNEL, UNAIDED, WHOLE, Result
+from bench.scoring import EQUAL
 
 CASES = 8
 """Cases on one sheet at most."""
@@ -153,7 +154,7 @@ def _centred(kernel: Kernel, side: int) -> Kernel:
 
 
 def _decibels(scores: Mapping[str, Any]) -> str:
-    return f" {scores['psnr']:.2f} dB" if "psnr" in scores else ""
+    return f" {scores['psnr']:.2f} dB" if scores.get("psnr", EQUAL) < EQUAL else ""
 
 
 def _result_caption(method: str, scores: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from PIL import Image, ImageFilter
 
 from bench.datasets import Sample
 from bench.evaluation import BLURRED, NEURAL, TRUE_KERNEL, WHOLE, Result
+from bench.scoring import EQUAL
 from bench.sheet import CAPTION, CASES, GAP, HEIGHT, INSET, MAX_BYTES, WIDTH, draw_case, shown, write_sheet
 
 SHAPE = (60, 80)
@@ -79,6 +80,9 @@ def test_captions_tell_what_became_of_the_case():
     )
     for one, other in ((plain, scored), (scored, unsure), (unsure, unchanged)):
         assert np.any(one != other)
+    # Equal images have no decibels worth telling.
+    equal = case(grey(1.0), grey(1.0), grey(1.0), POINT, {method: {"psnr": EQUAL} for method in scores})
+    np.testing.assert_array_equal(np.asarray(equal)[:CAPTION, :WIDTH], plain[:, :WIDTH])
 
 
 @given(st.integers(1, 99))
