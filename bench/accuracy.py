@@ -11,7 +11,7 @@ import numpy as np
 from bench.cases import Setup, Task, measure_cases
 from bench.comparison import compare, read_cases
 from bench.datasets import SETS, choose_cases
-from bench.evaluation import BLURRED, NEURAL, ONCE, TRUE_KERNEL, UNAIDED, WHOLE
+from bench.evaluation import BLURRED, NEURAL, ONCE, TRUE_KERNEL, UNAIDED, WHOLE, foremost
 from bench.models import describe_model, open_model
 from bench.options import case_options, model_options, output_folder, publish, report_options, restoration_options
 from bench.report import Report
@@ -95,8 +95,7 @@ def accuracy(
 
 def _outcome(row: dict[str, Any]) -> str:
     """Say in a few words what became of a case."""
-    method = next(method for method in (WHOLE, UNAIDED, ONCE, TRUE_KERNEL, BLURRED) if method in row["methods"])
-    scores = row["methods"][method]
+    scores = row["methods"][foremost(row["methods"])]
     parts = [f"{scores['psnr']:.2f} dB"] if "psnr" in scores else []
     parts += [f"{scores['gain']:+.2f}"] if "gain" in scores else []
     parts += ["unchanged"] if scores.get("unchanged") else []

@@ -84,11 +84,11 @@ def levin(data: Path) -> list[Case]:
 def sun_style(data: Path) -> list[Case]:
     """Return sharp photographs blurred by Levin's kernels, with 1 % Gaussian noise: the recipe of Sun et al. 2013."""
     photographs = _files(data / "eval" / "sharp_cid22_val", "*.png")
-    measured = levin(data)[:LEVIN_KERNELS]
+    measured = _files(data / "eval" / "levin2009", "im*_ker*.npz")[:LEVIN_KERNELS]
     return [
-        Case(f"{photograph.stem}_{case.name.split('_')[1]}", partial(_load_sun_style, photograph, case, (row, column)))
+        Case(f"{photograph.stem}_{file.stem.split('_')[1]}", partial(_load_sun_style, photograph, file, (row, column)))
         for row, photograph in enumerate(photographs)
-        for column, case in enumerate(measured)
+        for column, file in enumerate(measured)
     ]
 
 
@@ -243,14 +243,19 @@ def blur_valid(sharp: Plane, kernel: Plane, noise: float, seed: Sequence[int]) -
 
 
 def _load_levin(file: Path) -> Sample:
+    observed, sharp, kernel = _read_levin(file)
+    return Sample(observed, sharp, kernel, LEVIN_BORDER + max(kernel.shape) // 2)
+
+
+def _read_levin(file: Path) -> tuple[Plane, Plane, Plane]:
+    """Return observed image, truth and kernel."""
     with np.load(file, allow_pickle=False) as stored:
         observed, sharp, kernel = (stored[key].astype(np.float32) for key in ("y", "x", "f"))
-    return Sample(observed, sharp, _convolution(kernel), LEVIN_BORDER + max(kernel.shape) // 2)
+    return observed, sharp, _convolution(kernel)
 
 
-def _load_sun_style(photograph: Path, measured: Case, seed: tuple[int, int]) -> Sample:
-    kernel = measured.load().kernel
-    assert kernel is not None
+def _load_sun_style(photograph: Path, measured: Path, seed: tuple[int, int]) -> Sample:
+    _, _, kernel = _read_levin(measured)
     observed, sharp = blur_valid(_photograph(photograph, grey=True), kernel, NOISE, seed)
     return Sample(observed, sharp, kernel, SUN_BORDER)
 

@@ -52,6 +52,11 @@ class Result(NamedTuple):
     unchanged: bool | None = None
 
 
+def foremost(methods: Collection[str]) -> str:
+    """Return which of some methods, among them `BLURRED`, stands for a case where only one can be shown."""
+    return next(method for method in (WHOLE, UNAIDED, ONCE, TRUE_KERNEL, BLURRED) if method in methods)
+
+
 def restore_sample(
     deblurrer: Deblurrer, sample: Sample, methods: Collection[str] = METHODS, **options: Any
 ) -> dict[str, Result]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from bench.datasets import Sample
-from bench.evaluation import BLURRED, TRUE_KERNEL, UNAIDED, WHOLE, Result
+from bench.evaluation import BLURRED, TRUE_KERNEL, UNAIDED, WHOLE, Result, foremost
 from bench.scoring import EQUAL
 
 CASES = 8
@@ -48,15 +48,14 @@ def draw_case(
     name
         Caption of the input.
     sample, results, scores
-        The case, and what became of it, by method. The result shown is that of the whole method, or of the last one
-        there is that is blind.
+        The case, and what became of it, by method; the result shown is that of the `foremost` one.
 
     Returns
     -------
     Image
         RGB, ``HEIGHT + CAPTION`` high.
     """
-    method = WHOLE if WHOLE in results else [method for method in results if method != TRUE_KERNEL][-1]
+    method = foremost(results)
     kernels = [kernel for kernel in (results[method].kernel, sample.kernel) if kernel is not None]
     side = max((_extent(kernel) for kernel in kernels), default=0)
     pictures = [

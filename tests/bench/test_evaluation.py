@@ -13,6 +13,7 @@ from bench.evaluation import (
     UNAIDED,
     WHOLE,
     Result,
+    foremost,
     restore_sample,
     score_results,
 )
@@ -95,6 +96,13 @@ def test_the_rows_differ_in_what_they_ask_of_the_runtime(colour_scene):
 )
 def test_only_chosen_rows_are_made_and_always_in_order(chosen, found, colour_scene):
     assert tuple(restore_sample(Recorder(), Sample(colour_scene), chosen)) == found
+
+
+def test_the_whole_method_stands_for_a_case_or_else_what_comes_next():
+    assert foremost(METHODS) == WHOLE
+    assert foremost((BLURRED, NEURAL, ONCE, UNAIDED, TRUE_KERNEL)) == UNAIDED
+    assert foremost((BLURRED, TRUE_KERNEL)) == TRUE_KERNEL
+    assert foremost((BLURRED, NEURAL)) == BLURRED
 
 
 def test_an_option_that_the_runtime_refuses_is_not_hidden(deblurrer, sample):
