@@ -11,11 +11,10 @@ from bench.cases import Setup, Task, measure_cases
 from bench.datasets import choose_cases
 from bench.evaluation import BLURRED, WHOLE
 from bench.models import describe_model, open_model
-from bench.options import case_options, model_options, publish, report_options
+from bench.options import QUALITIES, case_options, model_options, publish, report_options
 from bench.report import Column, Report, Table
 from bench.restoration import measure_restoration
 from bench.summary import summarise
-from runtime.nonblind import METHOD_OF
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,7 +58,7 @@ def quality(
         )  # fmt: skip
         levels: list[dict[str, Any]] = []
         every: list[dict[str, Any]] = []
-        for level in METHOD_OF:
+        for level in QUALITIES:
             setup = Setup(str(bundle.path), device, precision, (BLURRED, WHOLE), level)
             timed = measure_restoration(
                 setup.model, megapixels, repeats=repeats, device=device, precision=precision, quality=level

@@ -3,6 +3,7 @@ import pytest
 from click.testing import CliRunner
 
 from bench.options import (
+    QUALITIES,
     Numbers,
     case_options,
     model_options,
@@ -10,6 +11,8 @@ from bench.options import (
     report_options,
     restoration_options,
 )
+from runtime.errors import InvalidArgument
+from runtime.methods import Options
 
 
 @click.command()
@@ -67,6 +70,13 @@ def test_cases_and_quality_are_chosen_from_what_there_is():
     assert "all of them" in run("--help").output
     for wrong in (("--set", "moon"), ("--cases", "0"), ("--jobs", "0"), ("--quality", "magic")):
         assert run(*wrong).exit_code == 2
+
+
+def test_the_quality_levels_are_those_of_the_runtime():
+    assert [Options(quality=level).quality for level in QUALITIES] == list(QUALITIES)
+    with pytest.raises(InvalidArgument) as refused:
+        Options(quality="magic")
+    assert str(refused.value).endswith(", ".join(QUALITIES))
 
 
 def test_a_plot_needs_matplotlib_before_the_work(tmp_path, monkeypatch):

@@ -6,7 +6,6 @@ from click.testing import CliRunner
 from bench import quality as quality_module
 from bench.evaluation import BLURRED, WHOLE
 from bench.quality import quality
-from runtime.nonblind import METHOD_OF
 
 GAINS = {"fast": 4.0, "balanced": 5.0, "best": 5.5}
 
@@ -41,7 +40,6 @@ def test_every_level_is_measured_on_the_same_cases(measured, bundle, data_set, t
                  "--json", tmp_path / "q.json", "--plot", tmp_path / "q.svg")  # fmt: skip
     assert result.exit_code == 0, result.output
     assert measured == [(level, (BLURRED, WHOLE), 2) for level in ("fast", "balanced", "best")]
-    assert list(METHOD_OF) == ["fast", "balanced", "best"]
     content = json.loads((tmp_path / "q.json").read_text())
     places = content["tables"]["quality"]
     assert [(row["quality"], row["set"]) for row in places] == [
@@ -82,7 +80,7 @@ def test_a_run_cut_short_leaves_the_levels_it_has_measured(measured, bundle, dat
 
 
 def test_one_small_run_for_real(bundle, data_set, tmp_path, monkeypatch):
-    monkeypatch.setattr(quality_module, "METHOD_OF", ["fast"])
+    monkeypatch.setattr(quality_module, "QUALITIES", ("fast",))
     result = run("--model", bundle.path, "--device", "cpu", "--data", data_set, "--set", "levin", "--cases", 1,
                  "--megapixels", 0.01, "--repeats", 1, "--json", tmp_path / "q.json")  # fmt: skip
     assert result.exit_code == 0, result.output
