@@ -10,7 +10,7 @@ from kernels.arrays import Array
 from runtime.bundle import Bundle
 from runtime.devices import Device
 from runtime.errors import InvalidArgument, InvalidModel
-from runtime.nonblind import METHOD_OF
+from runtime.nonblind import LEVELS
 from runtime.nonblind import METHODS as NONBLIND
 from runtime.progress import Progress, Stopwatch
 
@@ -51,8 +51,8 @@ class Options:
     neural: bool = True
 
     def __post_init__(self) -> None:
-        if self.quality not in METHOD_OF:
-            raise InvalidArgument(f"quality {self.quality!r}: give one of {', '.join(METHOD_OF)}")
+        if self.quality not in LEVELS:
+            raise InvalidArgument(f"quality {self.quality!r}: give one of {', '.join(LEVELS)}")
         if self.nonblind not in (None, *NONBLIND, NEURAL):
             raise InvalidArgument(f"nonblind {self.nonblind!r}: give one of {', '.join((*NONBLIND, NEURAL))}")
         if self.support is not None and not (isinstance(self.support, int) and self.support >= 3):

@@ -4,17 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from kernels.arrays import Array, array_module
 from runtime.errors import InvalidArgument, InvalidImage, UnsupportedType
 
-__all__ = ["METHODS", "METHOD_OF", "deconvolve"]
+if TYPE_CHECKING:
+    from runtime.nonblind.boundary import Observation
+
+__all__ = ["LEVELS", "METHODS", "Level", "deconvolve"]
+
+
+class Level(NamedTuple):
+    """How much work goes into a restoration.
+
+    Attributes
+    ----------
+    method : str
+        The method, unless another is asked for.
+    steps : int
+        Conjugate gradient steps for what lies beyond the border and in saturated areas.
+    stride : int
+        Distance in pixels of the patches of EPLL.
+    """
+
+    method: str
+    steps: int
+    stride: int
+
 
 METHODS = ("hyper-laplacian", "epll", "wiener")
-METHOD_OF = {"fast": "hyper-laplacian", "balanced": "epll", "best": "epll"}
-"""The method of each quality level."""
+LEVELS = {"fast": Level("hyper-laplacian", 8, 6), "balanced": Level("epll", 16, 4), "best": Level("epll", 60, 2)}
+"""The quality levels by name."""
+CHROMA = 2.0
+"""Noise that the differences of the colours are restored for, in units of theirs: their detail is that much weaker."""
+PARTLY_CLIPPED = 0.02
+"""Share of pixels saturated in some colours only from which on each colour is restored by itself."""
+BROKEN = 2.0
+"""Observed values are cut to this magnitude: what exceeds it is no light."""
 
 
 def deconvolve(
@@ -29,8 +58,9 @@ def deconvolve(
 ) -> Array:
     """Restore a photograph whose blur kernel is known.
 
-    Solves ``planes = kernel * x + noise`` for `x`, channel by channel. Pixels beyond the border, and saturated
-    ones (0.98 and more), take no part in the data term. Large photographs are restored in tiles that fade into
+    Solves ``planes = kernel * x + noise`` for `x`: plane by plane, or where there are three for their mean, by the
+    method, and their differences, by a cheaper one. Pixels beyond the border, and saturated ones (0.98 and more),
+    take no part in the data term. Large photographs are restored in tiles that fade into
     each other.
 
     Parameters
@@ -42,14 +72,14 @@ def deconvolve(
         ``((h - 1) // 2, (w - 1) // 2)``.
     method : {"hyper-laplacian", "epll", "wiener"}, optional
         Prior on the latent image: sparse gradients; a mixture of Gaussians on patches, slower and better; or
-        Gaussian gradients, linear in the image and the quickest. By default that of the quality level, see `METHOD_OF`.
+        Gaussian gradients, linear in the image and the quickest. By default that of the quality level, see `LEVELS`.
     quality : {"fast", "balanced", "best"}
         How much work to put in.
     noise : float, optional
         Standard deviation of the noise in units of the value range; never taken for less than that of rounding
         to 8 bits. Estimated from the photograph by default.
     kernel_error : float, optional
-        What the kernel's own error adds to an estimated noise, in the same unit: 0 for a kernel that is known.
+        Euclidean norm of the error that the kernel may have, relative to its own: 0 for a kernel that is known.
     progress : callable, optional
         Told ``("deconvolve", fraction)``.
 
@@ -67,38 +97,58 @@ def deconvolve(
     UnsupportedType
         If an array is not of float32.
     """
-    from runtime.nonblind.boundary import SATURATED
-    from runtime.nonblind.epll import epll
-    from runtime.nonblind.hyper_laplacian import hyper_laplacian
+    from runtime.nonblind.boundary import SATURATED, Observation
+    from runtime.nonblind.colour import NOISE, from_opponent, to_opponent
     from runtime.nonblind.noise import LEAST, estimate_noise
     from runtime.nonblind.tiles import tiles
-    from runtime.nonblind.wiener import wiener
 
-    if quality not in METHOD_OF:
-        raise InvalidArgument(f"quality {quality!r} is unknown; choose one of {', '.join(METHOD_OF)}")
-    method = METHOD_OF[quality] if method is None else method
-    _check(planes, kernel, method)
+    _check(planes, kernel, method, quality)
     for name, value in (("noise", noise), ("kernel_error", kernel_error)):
         if value is not None and not (np.isfinite(value) and value >= 0):
-            raise InvalidArgument(f"{name} is {value}; give a standard deviation of 0 or more")
-    restore = {"wiener": wiener, "hyper-laplacian": hyper_laplacian, "epll": epll}[method]
-    height, width = planes.shape[1:]
+            raise InvalidArgument(f"{name} is {value}; give a number of 0 or more")
+    xp = array_module(planes)
+    level = LEVELS[quality]
+    method = method or level.method
+    methods, scales, caution = [method] * len(planes), [1.0] * len(planes), [1.0] * len(planes)
+    valid = xp.abs(planes) < SATURATED
+    planes = xp.clip(planes, -BROKEN, BROKEN)
+    opponent = len(planes) == 3 and float((valid.any(axis=0) & ~valid.all(axis=0)).mean()) < PARTLY_CLIPPED
+    if opponent:
+        planes, valid = to_opponent(planes), xp.broadcast_to(valid.all(axis=0), valid.shape)
+        methods[1:] = ["hyper-laplacian" if method == "epll" else method] * 2
+        scales, caution = NOISE.tolist(), [1.0, CHROMA, CHROMA]
     deviations = [
-        estimate_noise(plane, kernel) + kernel_error if noise is None else max(noise, LEAST) for plane in planes
+        care * (estimate_noise(plane, kernel) if noise is None else max(noise, LEAST) * scale)
+        for plane, care, scale in zip(planes, caution, scales, strict=True)
     ]
-    restored = array_module(planes).zeros_like(planes)
+    height, width = planes.shape[1:]
+    restored = xp.zeros_like(planes)
     jobs = list(product(tiles((height, width), kernel.shape), range(len(planes))))
-    for done, ((rows, cols), channel) in enumerate(jobs):
-        window = planes[channel, rows.start : rows.stop, cols.start : cols.stop]
-        tile = restore(window, kernel, deviations[channel], valid=window < SATURATED)
+    for done, ((rows, cols), index) in enumerate(jobs):
+        window = (index, slice(rows.start, rows.stop), slice(cols.start, cols.stop))
+        observation = Observation(
+            planes[window], kernel, deviations[index], kernel_error=kernel_error, valid=valid[window]
+        )
+        tile = observation.model.crop(_restore(observation, methods[index], level))
         tile *= rows.weights(height, tile)[:, None] * cols.weights(width, tile)
-        restored[channel, rows.start : rows.stop, cols.start : cols.stop] += tile
+        restored[window] += tile
         if progress is not None:
             progress("deconvolve", (done + 1) / len(jobs))
-    return restored
+    return from_opponent(restored) if opponent else restored
 
 
-def _check(planes: Array, kernel: Array, method: str) -> None:
+def _restore(observation: Observation, method: str, level: Level) -> Array:
+    """Restore one plane by one method."""
+    from runtime.nonblind.epll import epll
+    from runtime.nonblind.hyper_laplacian import hyper_laplacian
+    from runtime.nonblind.wiener import wiener
+
+    if method == "epll":
+        return epll(observation, steps=level.steps, stride=level.stride)
+    return {"hyper-laplacian": hyper_laplacian, "wiener": wiener}[method](observation, steps=level.steps)
+
+
+def _check(planes: Array, kernel: Array, method: str | None, quality: str) -> None:
     """Refuse what cannot be deconvolved, naming the mend."""
     try:
         xp = array_module(planes)
@@ -123,5 +173,7 @@ def _check(planes: Array, kernel: Array, method: str) -> None:
         raise InvalidArgument(
             f"kernel {kernel.shape} is larger than the image {planes.shape[1:]}; crop the kernel or give more image"
         )
-    if method not in METHODS:
+    if method not in (None, *METHODS):
         raise InvalidArgument(f"method {method!r} is unknown; choose one of {', '.join(METHODS)}")
+    if quality not in LEVELS:
+        raise InvalidArgument(f"quality {quality!r} is unknown; choose one of {', '.join(LEVELS)}")

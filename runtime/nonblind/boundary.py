@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
+
 from kernels.arrays import Array, array_module, fft_module, is_cuda
 
 SATURATED = 0.98
@@ -20,6 +22,8 @@ FLOOR = 1e-7
 """Weight, relative to the data term, that keeps frequencies regular which neither data nor prior see."""
 TOLERANCE = 1e-5
 """Mean error of the unknown pixels, in units of the value range, at which to stop."""
+EASE = 1e-2
+"""Share of a frequency that the latent image leaves unexplained, at least, as far as the preconditioner goes."""
 
 
 def worker_count() -> int:
@@ -94,34 +98,66 @@ class BlurModel:
 
 
 class Observation:
-    """The observed pixels on the periodic plane, those that are unknown, and the latent image they speak for.
+    """A blurred image, the kernel that blurred it, and which of its pixels tell of the latent image.
+
+    Every method of this package restores one `Observation`, and leaves the unknown pixels as it predicts them for
+    the next.
 
     Parameters
     ----------
     image : (H, W) array of float32
-        Observed image.
-    model : BlurModel
-        The blur, for images of this size.
+        Observed plane.
+    kernel : (h, w) array of float32
+        Blur kernel, sum 1.
+    noise : float
+        Standard deviation of the noise, in units of the value range.
+    kernel_error : float
+        Euclidean norm of the error that the kernel may have, relative to the norm of the kernel.
     valid : (H, W) array of bool, optional
-        Pixels that take part; all of them by default.
+        Pixels that take part in the data term; all of them by default.
+
+    Attributes
+    ----------
+    model : BlurModel
+        The blur on the periodic plane, with room for this image.
+    noise : float
     """
 
-    def __init__(self, image: Array, model: BlurModel, valid: Array | None = None) -> None:
+    def __init__(
+        self, image: Array, kernel: Array, noise: float, *, kernel_error: float = 0.0, valid: Array | None = None
+    ) -> None:
         xp = array_module(image)
-        self._model = model
+        model = self.model = BlurModel(image.shape, kernel)
+        self.noise = noise
         self._canvas: Array = xp.ascontiguousarray(model.extend(image))
+        error = kernel_error**2 * float(xp.square(kernel).sum()) * self._detail_power(_width(kernel))
+        self._trust: Array = noise**2 / (noise**2 + error)
         unknown = xp.ones(model.shape, dtype=bool)
         model.crop(unknown)[...] = False if valid is None else ~valid
         self._unknown: Array = xp.flatnonzero(unknown)
+
+    def _detail_power(self, width: float) -> Array:
+        """Return the power spectrum expected of the latent image, per pixel, without what is coarser than `width`.
+
+        That of photographs falls with the square of the frequency; what remains is its scale, here a fit to the
+        frequencies that the kernel passes.
+        """
+        xp = array_module(self._canvas)
+        model, gradient = self.model, self.model.gradient_power()
+        seen = xp.square(xp.abs(model.spectrum(self._canvas))) / self._canvas.size - self.noise**2
+        scale = float((model.power * gradient * seen).sum() / xp.square(model.power).sum())
+        return (max(scale, 0.0) / (gradient + 1 / width**2)).astype(xp.float32)
 
     def solve(self, data: float, prior: Array, pull: Array | None = None, *, steps: int = 2) -> Array:
         """Return the half spectrum, complex64, of the latent image that minimises a quadratic energy.
 
         Minimises ``data / 2 sum_known (kernel * x - image)^2 + sum |prior^(1/2) X|^2 / 2 - Re sum conj(pull) X``
-        over `x`, where `X` is its spectrum and the first sum leaves out the unknown pixels. With these given
-        the rest of the energy is diagonal in the Fourier domain; they are in turn what the solution predicts
-        for them, a symmetric and positive linear system solved by conjugate gradients. It starts where the
-        last call ended, so that a sequence of similar energies needs few steps for each.
+        over `x`, where `X` is its spectrum and the first sum leaves out the unknown pixels and trusts each frequency
+        as far as the kernel's error allows. With the unknown pixels given the rest of the energy is diagonal in the
+        Fourier domain; they are in turn what the solution predicts for them, a symmetric and positive linear
+        system, ill-conditioned where the noise is low. Its inverse on the whole plane, diagonal again, cut to the
+        unknown pixels, preconditions its conjugate gradients. They start where the last call ended, so that a
+        sequence of similar energies needs few steps for each.
 
         Parameters
         ----------
@@ -132,39 +168,55 @@ class Observation:
         pull : array of complex64, optional
             Linear term, in the same layout; 0 by default.
         steps : int
-            Conjugate gradient steps.
+            Conjugate gradient steps, of four transforms each.
         """
         xp = array_module(prior)
-        model, known = self._model, self._canvas.reshape(-1)
-        inverse = 1 / (data * model.power + prior + FLOOR * data)
-        gain = data * model.power * inverse
+        model, known = self.model, self._canvas.reshape(-1)
+        weight = data * self._trust
+        inverse = 1 / (weight * model.power + prior + FLOOR * data)
+        unexplained = self._trust * (1 - weight * model.power * inverse)
 
-        def predict(observed: Array) -> Array:
-            """Return ``kernel * x`` at the unknown pixels, for a plane of observed pixels and no pull."""
-            return model.plane(gain * model.spectrum(observed)).reshape(-1)[self._unknown]
-
-        residual = predict(self._canvas) - known[self._unknown]
-        if pull is not None:
-            residual += model.plane(model.transfer * pull * inverse).reshape(-1)[self._unknown]
-        direction, square = residual, float(residual @ residual)
+        easing = 1 / (unexplained + EASE * self._trust)
         probe = xp.zeros_like(self._canvas)
+
+        def filtered(response: Array, pixels: Array) -> Array:
+            """Filter a plane that holds `pixels` where it is unknown and 0 elsewhere; return those places of it."""
+            probe.reshape(-1)[self._unknown] = pixels
+            return model.plane(response * model.spectrum(probe)).reshape(-1)[self._unknown]
+
+        misfit = unexplained * model.spectrum(self._canvas)
+        if pull is not None:
+            misfit -= self._trust * model.transfer * pull * inverse
+        residual = -model.plane(misfit).reshape(-1)[self._unknown]
+        eased = filtered(easing, residual)
+        direction, square = eased, float(residual @ eased)
         tolerance = TOLERANCE**2 * residual.size
         for _ in range(steps):
-            if square <= tolerance:
+            if float(residual @ residual) <= tolerance:
                 break
-            probe.reshape(-1)[self._unknown] = direction
-            change = direction - predict(probe)
+            change = filtered(unexplained, direction)
             curvature = float(direction @ change)
             if curvature <= 0:  # of a positive system: rounding is all that is left of it
                 break
             length = square / curvature
             known[self._unknown] += length * direction
             residual = residual - length * change
-            square, last = float(residual @ residual), square
-            direction = residual + (square / last) * direction
+            eased = filtered(easing, residual)
+            square, last = float(residual @ eased), square
+            direction = eased + (square / last) * direction
 
-        numerator = data * model.transfer.conj() * model.spectrum(self._canvas)
+        numerator = weight * model.transfer.conj() * model.spectrum(self._canvas)
         return (numerator if pull is None else numerator + pull) * inverse
+
+
+def _width(kernel: Array) -> float:
+    """Return the standard deviation of a kernel along its longer axis in pixels, at least one half."""
+    xp = array_module(kernel)
+    found = 0.25
+    for axis in (0, 1):
+        places, mass = xp.arange(kernel.shape[axis]), kernel.sum(axis=1 - axis)
+        found = max(found, float((mass * xp.square(places)).sum() - xp.square((mass * places).sum())))
+    return float(np.sqrt(found))
 
 
 def unsaturated(image: Array) -> Array:

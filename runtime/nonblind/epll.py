@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kernels.arrays import Array, array_module
-from runtime.nonblind.boundary import BlurModel, Observation
+from runtime.nonblind.boundary import Observation
 from runtime.nonblind.hyper_laplacian import hyper_laplacian
 from runtime.nonblind.mixture import SIDE, PatchMixture, load_mixture, restore_patches
 
@@ -13,20 +13,9 @@ DATA_WEIGHT = 1.8
 """Weight of the squared data error is this, divided by the variance of the noise."""
 COUPLINGS = tuple(float(c) for c in np.geomspace(0.7, 30.0, 6))
 """Weights that tie the patches to the image, in the order of the iterations: these, divided by the noise."""
-STRIDE = 4
-"""Distance of the patches in pixels; their grid shifts from iteration to iteration."""
-FIRST_STEPS, STEPS = 10, 3
-"""Conjugate gradient steps for the unknown pixels, to begin with and per iteration."""
 
 
-def epll(
-    image: Array,
-    kernel: Array,
-    noise: float,
-    *,
-    valid: Array | None = None,
-    mixture: PatchMixture | None = None,
-) -> Array:
+def epll(observation: Observation, *, steps: int = 16, stride: int = 4, mixture: PatchMixture | None = None) -> Array:
     """Restore one plane by half-quadratic splitting.
 
     Minimises ``w / 2 |kernel * x - image|^2 - mean log p(patch of x)`` over `x`, with a Gaussian mixture for the
@@ -34,52 +23,49 @@ def epll(
 
     Parameters
     ----------
-    image : (H, W) array of float32
-        Observed plane.
-    kernel : (h, w) array of float32
-        Blur kernel, sum 1.
-    noise : float
-        Standard deviation of the noise, values in [0, 1].
-    valid : (H, W) array of bool, optional
-        Pixels that take part in the data term.
+    observation : Observation
+        The blurred plane.
+    steps : int
+        Conjugate gradient steps of the first solve, see `hyper_laplacian`.
+    stride : int
+        Distance of the patches in pixels, 1 to 8; their grid shifts from iteration to iteration.
     mixture : PatchMixture, optional
         The prior; the one that ships with the package by default.
 
     Returns
     -------
-    (H, W) array of float32
+    array of float32
+        Latent image on the periodic plane of `observation`.
     """
-    xp = array_module(image)
     mixture = load_mixture() if mixture is None else mixture
-    model = BlurModel(image.shape, kernel)
-    observation = Observation(image, model, valid)
+    model = observation.model
+    xp = array_module(model.power)
+    noise = observation.noise
     data = DATA_WEIGHT / noise**2
-    estimate = xp.ascontiguousarray(model.extend(hyper_laplacian(image, kernel, noise, valid=valid)))
+    estimate = hyper_laplacian(observation, steps=steps)
     for step, weight in enumerate(COUPLINGS):
         coupling = weight / noise
-        restored = restore_by_patches(estimate, mixture, 1 / coupling, shift=step)
+        restored = restore_by_patches(estimate, mixture, 1 / coupling, stride, shift=step)
         prior = xp.full(model.power.shape, coupling, dtype=xp.float32)
-        latent = observation.solve(
-            data, prior, coupling * model.spectrum(restored), steps=STEPS if step else FIRST_STEPS
-        )
+        latent = observation.solve(data, prior, coupling * model.spectrum(restored), steps=1)
         estimate = model.plane(latent)
-    return model.crop(estimate)
+    return estimate
 
 
-def restore_by_patches(image: Array, mixture: PatchMixture, variance: float, shift: int) -> Array:
+def restore_by_patches(image: Array, mixture: PatchMixture, variance: float, stride: int, shift: int) -> Array:
     """Restore a periodic image (H, W) patch by patch from white noise of that variance, and average the patches.
 
-    The patches lie on a grid of `STRIDE` pixels whose origin depends on `shift`; each side of the image is at
+    The patches lie on a grid of `stride` pixels whose origin depends on `shift`; each side of the image is at
     least twice as long as a patch.
     """
     xp = array_module(image)
     height, width = image.shape
-    origins = shift % STRIDE, (2 * shift + shift // STRIDE) % STRIDE
-    shape = tuple(-(-size // STRIDE) for size in image.shape)
-    reach = STRIDE + SIDE - 1
+    origins = shift % stride, (2 * shift + shift // stride) % stride
+    shape = tuple(-(-size // stride) for size in image.shape)
+    reach = stride + SIDE - 1
     padded = xp.pad(image, ((0, reach), (0, reach)), mode="wrap")
     spans = [
-        [slice(origin + offset, origin + offset + STRIDE * (count - 1) + 1, STRIDE) for offset in range(SIDE)]
+        [slice(origin + offset, origin + offset + stride * (count - 1) + 1, stride) for offset in range(SIDE)]
         for origin, count in zip(origins, shape, strict=True)
     ]
     places = [(row, col) for row in spans[0] for col in spans[1]]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.arrays import Array, array_module, is_cuda
-from runtime.nonblind.boundary import BlurModel, Observation
+from runtime.nonblind.boundary import Observation
 
 EXPONENT = 2.0 / 3.0
 REACH = 16.0
@@ -17,17 +17,9 @@ DATA_WEIGHT, NOISE_EXPONENT = 2.1, -5.0 / 3.0
 """The squared data error weighs ``DATA_WEIGHT * noise ** NOISE_EXPONENT``, which restored photographs best."""
 COUPLINGS = tuple(float(c) for c in np.geomspace(16, 1024, 5))
 """Weights that tie the auxiliary gradients to those of the image, in the order of the iterations."""
-FIRST_STEPS, STEPS = 30, 2
-"""Conjugate gradient steps for the unknown pixels, to begin with and per iteration."""
 
 
-def hyper_laplacian(
-    image: Array,
-    kernel: Array,
-    noise: float,
-    *,
-    valid: Array | None = None,
-) -> Array:
+def hyper_laplacian(observation: Observation, *, steps: int = 16) -> Array:
     """Restore one plane by half-quadratic splitting in the Fourier domain.
 
     Minimises ``w / 2 |kernel * x - image|^2 + sum |grad x|^(2/3)`` over `x`, where `w` falls with the noise
@@ -35,28 +27,25 @@ def hyper_laplacian(
 
     Parameters
     ----------
-    image : (H, W) array of float32
-        Observed plane.
-    kernel : (h, w) array of float32
-        Blur kernel, sum 1.
-    noise : float
-        Standard deviation of the noise, values in [0, 1].
-    valid : (H, W) array of bool, optional
-        Pixels that take part in the data term.
+    observation : Observation
+        The blurred plane.
+    steps : int
+        Conjugate gradient steps for the unknown pixels to begin with, see `Observation.solve`; one per iteration
+        follows.
 
     Returns
     -------
-    (H, W) array of float32
+    array of float32
+        Latent image on the periodic plane of `observation`.
     """
-    model = BlurModel(image.shape, kernel)
-    observation = Observation(image, model, valid)
-    data = DATA_WEIGHT * noise**NOISE_EXPONENT
+    model = observation.model
+    data = DATA_WEIGHT * observation.noise**NOISE_EXPONENT
     gradient = model.gradient_power()
-    latent = observation.solve(data, COUPLINGS[0] * gradient, steps=FIRST_STEPS)
+    latent = observation.solve(data, COUPLINGS[0] * gradient, steps=steps)
     for coupling in COUPLINGS:
         pull = coupling * model.spectrum(shrunk_divergence(model.plane(latent), coupling))
-        latent = observation.solve(data, coupling * gradient, pull, steps=STEPS)
-    return model.crop(model.plane(latent))
+        latent = observation.solve(data, coupling * gradient, pull, steps=1)
+    return model.plane(latent)
 
 
 def shrunk_divergence(image: Array, coupling: float) -> Array:

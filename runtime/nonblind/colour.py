@@ -1,0 +1,32 @@
+"""Colour planes as one plane of light and two of colour.
+
+The eye, and the score, see mostly the light; in photographs nearly all detail is in it, and noise that differs from
+channel to channel is least in their mean. So the best prior goes to the mean, and a cheaper one to the differences.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kernels.arrays import Array, array_module
+
+OPPONENT = np.array([[1 / 3, 1 / 3, 1 / 3], [1 / 2, -1 / 2, 0], [1 / 4, 1 / 4, -1 / 2]], dtype=np.float32)
+"""Rows: the mean, red less green, yellow less blue. They are orthogonal, so that white noise stays white."""
+NOISE = np.linalg.norm(OPPONENT, axis=1)
+"""Standard deviation of the noise of each plane, in units of that of a channel."""
+INVERSE = np.linalg.inv(OPPONENT).astype(np.float32)
+
+
+def to_opponent(channels: Array) -> Array:
+    """Turn red, green and blue (3, H, W) into mean and differences (3, H, W), float32."""
+    return _mix(OPPONENT, channels)
+
+
+def from_opponent(planes: Array) -> Array:
+    """Turn mean and differences (3, H, W) into red, green and blue (3, H, W), float32."""
+    return _mix(INVERSE, planes)
+
+
+def _mix(matrix: Array, planes: Array) -> Array:
+    xp = array_module(planes)
+    return xp.tensordot(xp.asarray(matrix), planes, axes=1)
