@@ -1,13 +1,15 @@
-"""Coarse to fine: latent edges and blur kernel in turns, from a small image to the photograph itself.
+"""A blur kernel from a photograph: several hypotheses from coarse to fine, weighed, and their mean refined.
 
 Several hypotheses about the kernel's extent (and, where there is one, the estimate of a network) go from the
-coarsest scale to a scale of at most `HYPOTHESIS_PIXELS`, where a criterion without reference weighs them
-(`runtime.blind.judge`). Their mean starts the remaining scales. Errors of single runs differ, so their mean is
-better than nearly all of them; a hypothesis that fails to explain the photograph has no weight in it.
+coarsest scale to a scale of at most `HYPOTHESIS_PIXELS`. There they are weighed by the error that the learned prior
+expects of them (`runtime.blind.prior`) or, without it, by a criterion that needs no learning (`runtime.blind.judge`).
+Their mean starts the remaining scales. Errors of single runs differ, so their mean is better than nearly all of
+them; a hypothesis that fails to explain the photograph has no weight in it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,13 +19,12 @@ from numpy.typing import NDArray
 from kernels.arrays import Array, array_module
 from runtime.blind.judge import SpectrumJudge
 from runtime.blind.kernel_shape import Kernel, align, centre, delta, extent, fit, prune, resize, similarity, spread
-from runtime.blind.kernel_step import solve_kernel
-from runtime.blind.latent import Canvas, edge_profile, gradients, sharp_edges
-from runtime.blind.normal_equations import from_periodic
-from runtime.blind.pyramid import RATIO, informative_window, scales, shrink
+from runtime.blind.prior import load_prior
+from runtime.blind.pyramid import RATIO, informative_window
+from runtime.blind.refine import Candidate, KernelPrior, Views, coarse_to_fine, refine
 from runtime.blur_kernel import check_planes, estimate_kernel
 from runtime.errors import InvalidArgument
-from runtime.nonblind.boundary import BlurModel, unsaturated
+from runtime.nonblind.boundary import unsaturated
 from runtime.nonblind.noise import estimate_noise
 from runtime.progress import Progress
 
@@ -35,13 +36,13 @@ FLAT = 1e-5
 """Range of values, relative to the largest, that is rounding and no picture."""
 HYPOTHESES = 5
 """Extents tried: the bound, and each time the side divided by `RATIO`."""
-TURNS = 6
-"""Latent and kernel steps at each scale."""
-FINE_TURNS = 5
-"""The same, once the hypotheses have met."""
-NEURAL_TURNS = 2
+FINE_TURNS = 6
+"""Latent and kernel steps at each scale, once the hypotheses have met."""
+NEURAL_TURNS = 3
 TEMPERATURE = 0.03
 """Nats per frequency by which a hypothesis must be worse for its weight to fall by a factor e."""
+ERROR_TEMPERATURE = 0.2
+"""The same, in the logarithm of the expected error."""
 CONSENSUS_SPECKS = 0.06
 SHARP_WIDTH = 1.3
 """Standard deviation in pixels of a kernel that is as likely blur as it is the edges of a sharp photograph."""
@@ -68,28 +69,15 @@ class BlindEstimate:
         In [0, 1]: median similarity of the hypotheses to their mean.
     neural_weight : float
         Share of the initial estimate in the start of the finest scales, in [0, 1]; 0 where none was given.
+    log_error : float
+        Logarithm of the error that the learned prior expects of the kernel; NaN where it took no part.
     """
 
     kernel: Array
     confidence: float
     agreement: float
     neural_weight: float
-
-
-@dataclass(frozen=True)
-class Views:
-    """An observed image, where to believe it, its noise, and maybe an estimate of its latent image, at any scale."""
-
-    image: Array
-    known: Array
-    initial: Array | None
-    noise: float
-
-    def at(self, factor: float) -> Views:
-        """Return everything `factor` times smaller."""
-        known = shrink(self.known.astype(np.float32), factor) > 0.99
-        initial = None if self.initial is None else shrink(self.initial, factor)
-        return Views(shrink(self.image, factor), known, initial, self.noise / factor)
+    log_error: float = math.nan
 
 
 def estimate_blind(
@@ -98,6 +86,7 @@ def estimate_blind(
     initial: Array | None = None,
     support: int = 51,
     quality: str = "balanced",
+    learned: bool = True,
     progress: Progress | None = None,
 ) -> BlindEstimate:
     """Estimate the blur kernel of a photograph from the photograph.
@@ -113,6 +102,8 @@ def estimate_blind(
         Largest side of the kernel in pixels. The extent itself is found.
     quality : {"fast", "balanced", "best"}
         How much work to put in.
+    learned : bool
+        Whether the learned prior on kernels takes part.
     progress : callable ``(stage, fraction)``, optional
 
     Returns
@@ -131,27 +122,27 @@ def estimate_blind(
     if float(observed.max()) - float(observed.min()) <= FLAT * float(abs(observed).max()):
         point = array_module(observed).asarray(delta((support, support)).astype(np.float32))
         return BlindEstimate(point, confidence=0.0, agreement=0.0, neural_weight=0.0)
+    prior = load_prior() if learned else None
     window = informative_window(observed, max(WORKING_PIXELS, (4 * support) ** 2))
     seen = observed[window]
     whole = Views(seen, unsaturated(seen), None if initial is None else initial[window], estimate_noise(seen))
     octaves = max(0, int(np.ceil(np.log(whole.image.size / HYPOTHESIS_PIXELS) / np.log(RATIO**2))))
-    factor = RATIO**octaves
-    small = whole.at(factor)
-    side = max(int(np.ceil(support / factor)), 3) | 1
+    small = whole.at(RATIO**octaves)
+    side = max(int(np.ceil(support / RATIO**octaves)), 3) | 1
 
-    found, neural = hypotheses(small, side, lambda fraction: report(STAGE, 0.5 * fraction))
-    judge = SpectrumJudge(small.image)
-    scores = np.array([judge.score(kernel) for kernel in found])
-    weights = np.exp((scores.min() - scores) / TEMPERATURE)
-    weights /= weights.sum()
-    kernel, agreement = consensus(found, weights)
-
+    found = hypotheses(small, side, prior, lambda fraction: report(STAGE, 0.5 * fraction))
+    neural = None if small.initial is None else from_initial(small, side, prior)
+    weights = weigh([*found, neural] if neural else found, small.image)
+    mean, agreement = consensus([each.kernel for each in ([*found, neural] if neural else found)], weights)
+    best = Candidate(mean, math.nan)
     for step in range(octaves, -1, -1):
+        kernel = best.kernel
         if step < octaves:
             kernel = resize(kernel, extent(kernel) * 3 // 2 | 1, RATIO)
-        kernel = refine(whole.at(RATIO**step), fit(kernel, extent(kernel) + MARGIN), FINE_TURNS)
+        best = refine(whole.at(RATIO**step), fit(kernel, extent(kernel) + MARGIN), FINE_TURNS, prior)
         report(STAGE, 0.5 + 0.5 / 2**step)
 
+    kernel = best.kernel
     certainty = confidence(spread(kernel), agreement)
     if certainty < 0.5:
         kernel = delta((support, support))
@@ -160,49 +151,38 @@ def estimate_blind(
         confidence=certainty,
         agreement=agreement,
         neural_weight=float(weights[-1]) if neural else 0.0,
+        log_error=best.log_error,
     )
 
 
-def hypotheses(views: Views, side: int, report: Callable[[float], None]) -> tuple[list[Kernel], bool]:
-    """Estimate a kernel for each extent, and one from the initial estimate, which comes last if there is one."""
+def hypotheses(
+    views: Views, side: int, prior: KernelPrior | None, report: Callable[[float], None]
+) -> list[Candidate]:
+    """Estimate a kernel for each extent."""
     sides = sorted({max(int(side / RATIO**i), 3) | 1 for i in range(HYPOTHESES)})
     found = []
     for done, extent_tried in enumerate(sides):
-        found.append(coarse_to_fine(views, extent_tried))
+        found.append(coarse_to_fine(views, extent_tried, prior))
         report((done + 1) / len(sides))
-    if views.initial is None:
-        return found, False
+    return found
+
+
+def from_initial(views: Views, side: int, prior: KernelPrior | None) -> Candidate:
+    """Estimate a kernel from the initial estimate of the latent image."""
     allowed = min(side, min(views.image.shape) // 2)
     start = estimate_kernel(views.image, views.initial, support=allowed).kernel
     host: Kernel = start.get() if hasattr(start, "get") else start
-    found.append(refine(views, fit(host, side), NEURAL_TURNS))
-    return found, True
+    return refine(views, fit(host, side), NEURAL_TURNS, prior)
 
 
-def coarse_to_fine(views: Views, side: int) -> Kernel:
-    """Estimate a kernel of `side` pixels from nothing: the coarsest scale starts from a blur of two pixels."""
-    levels = scales(side)
-    kernel = np.zeros((levels[0].support,) * 2)
-    kernel[levels[0].support // 2, levels[0].support // 2 :][:2] = 0.5
-    previous = levels[0].factor
-    for level in levels:
-        kernel = refine(views.at(level.factor), resize(kernel, level.support, previous / level.factor), TURNS)
-        previous = level.factor
-    return kernel
-
-
-def refine(views: Views, kernel: Kernel, turns: int) -> Kernel:
-    """Alternate latent and kernel step at one scale, and centre the kernel."""
-    xp = array_module(views.image)
-    canvas = None
-    for _ in range(turns):
-        model = BlurModel(views.image.shape, xp.asarray(kernel.astype(np.float32)))
-        if canvas is None:
-            canvas = Canvas.around(views.image, views.known, model)
-        edges = sharp_edges(canvas, model)
-        seen = gradients(canvas.plane)
-        kernel = solve_kernel(from_periodic(edges, seen, kernel.shape[0], edge_profile(model, views.noise)), kernel)
-    return centre(kernel)
+def weigh(found: list[Candidate], image: Array) -> NDArray[np.float64]:
+    """Return weights of sum 1 for candidates: by their expected errors or, where these are unknown, by a criterion."""
+    scores = np.array([each.log_error for each in found]) / ERROR_TEMPERATURE
+    if not np.isfinite(scores).all():
+        judge = SpectrumJudge(image)
+        scores = np.array([judge.score(each.kernel) for each in found]) / TEMPERATURE
+    weights: NDArray[np.float64] = np.exp(scores.min() - scores)
+    return weights / weights.sum()
 
 
 def consensus(found: list[Kernel], weights: NDArray[np.float64]) -> tuple[Kernel, float]:

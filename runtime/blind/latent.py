@@ -24,8 +24,6 @@ EDGE_NOISE = 0.01
 """Standard deviation of the noise at which predicted edges have half that width of their own."""
 SHOCKS = 4
 SHOCK_STEP = 0.4
-STRONGEST = 0.04
-"""Fraction of pixels whose gradients take part in the kernel step."""
 
 
 @dataclass
@@ -59,21 +57,25 @@ class Canvas:
         inside[...] = xp.where(self.known, self.image, inside)
 
 
-def sharp_edges(canvas: Canvas, model: BlurModel) -> Array:
-    """Predict the strong gradients (2, h, w) of the latent image, zero elsewhere, and refill the canvas.
+def sharp_gradients(canvas: Canvas, model: BlurModel) -> Array:
+    """Predict the gradients (2, h, w) of the latent image, sharpened to steps, and refill the canvas.
 
     The linear deconvolution minimises ``||k * x - y||^2 + SMOOTHNESS ||grad x||^2``.
     """
-    xp = array_module(canvas.plane)
     wiener = model.transfer.conj() / (model.power + SMOOTHNESS * model.gradient_power())
     spectrum = wiener * model.spectrum(canvas.plane)
     smooth = model.plane(spectrum * gaussian(model, PRESMOOTHING))
     canvas.refill(model.plane(model.transfer * spectrum), model)
-    edges = gradients(shock_filter(smooth))
+    return gradients(shock_filter(smooth))
+
+
+def strongest(edges: Array, share: float) -> Array:
+    """Return gradients (2, h, w) with all but a share of the pixels, those of the largest magnitude, set to zero."""
+    xp = array_module(edges)
     magnitude = xp.hypot(edges[0], edges[1])
     # A sample of the pixels gives the threshold as well as all of them.
     step = max(1, magnitude.size // 2**16)
-    return edges * (magnitude >= xp.quantile(magnitude.reshape(-1)[::step], 1 - STRONGEST))
+    return edges * (magnitude >= xp.quantile(magnitude.reshape(-1)[::step], 1 - share))
 
 
 def edge_profile(model: BlurModel, noise: float) -> Array:
