@@ -86,7 +86,7 @@ def estimate_blind(
     initial: Array | None = None,
     support: int = 51,
     quality: str = "balanced",
-    learned: bool = True,
+    learned: bool = False,
     progress: Progress | None = None,
 ) -> BlindEstimate:
     """Estimate the blur kernel of a photograph from the photograph.
@@ -181,8 +181,8 @@ def weigh(found: list[Candidate], image: Array) -> NDArray[np.float64]:
     if not np.isfinite(scores).all():
         judge = SpectrumJudge(image)
         scores = np.array([judge.score(each.kernel) for each in found]) / TEMPERATURE
-    weights: NDArray[np.float64] = np.exp(scores.min() - scores)
-    return weights / weights.sum()
+    weights = np.exp(scores.min() - scores)
+    return np.asarray(weights / weights.sum())
 
 
 def consensus(found: list[Kernel], weights: NDArray[np.float64]) -> tuple[Kernel, float]:

@@ -18,6 +18,7 @@ LEVEL = 3.0
 RIDGES = (0.01, 0.1)
 WIDE_RIDGE = 0.03
 LEAST_RATIO = 1e-4
+TINY = 1e-30
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,9 @@ class Scene:
         cut = xp.roll(lags, (top, left), axis=(0, 1))[:support, :support]
         host = (cut.get() if hasattr(cut, "get") else cut).astype(np.float64)
         correlation = np.zeros((support, support))
-        correlation[: host.shape[0], : host.shape[1]] = host / max(float(host[top, left]), np.finfo(float).tiny)
+        correlation[: host.shape[0], : host.shape[1]] = host / max(float(host[top, left]), TINY)
         gradient = float(0.5 * (xp.diff(image, axis=0).std() + xp.diff(image, axis=1).std()))
-        return cls(correlation, noise / max(gradient, np.finfo(np.float32).tiny))
+        return cls(correlation, noise / max(gradient, TINY))
 
 
 def lay_out(
@@ -79,9 +80,9 @@ def lay_out(
         energy that the estimate explains, the logarithm of the noise ratio, and 1, to tell the frame from padding.
         The first five are in units in which the estimate has the norm `LEVEL`.
     """
-    norm = max(float(np.linalg.norm(kernel)), np.finfo(np.float32).tiny)
+    norm = max(float(np.linalg.norm(kernel)), TINY)
     unit = LEVEL / norm
-    explained = 1 - strong.cost(kernel) / max(strong.energy, np.finfo(np.float32).tiny)
+    explained = 1 - strong.cost(kernel) / max(strong.energy, TINY)
     planes = [
         kernel * unit,
         *(least_squares(strong, ridge) * unit for ridge in RIDGES),
@@ -97,5 +98,5 @@ def lay_out(
 def least_squares(equations: NormalEquations, ridge: float) -> Kernel:
     """Return the kernel, of any sign, that solves the equations frequency by frequency with a relative ridge."""
     spectrum = np.maximum(np.fft.rfft2(equations.auto).real, 0.0)
-    level = max(float(equations.auto[0, 0]) * ridge, np.finfo(np.float32).tiny)
+    level = max(float(equations.auto[0, 0]) * ridge, TINY)
     return equations.extract(np.fft.irfft2(np.fft.rfft2(equations.cross) / (spectrum + level), s=equations.auto.shape))
