@@ -93,6 +93,18 @@ def check(bundle: str, checkpoint: str, data: str | None) -> None:
     click.echo(f"{bundle}: {_describe(check_bundle(bundle, checkpoint, data))}")
 
 
+@main.command("prior-onnx")
+@click.argument("checkpoint", type=click.Path(exists=True, dir_okay=False))
+@click.argument("bundle", type=click.Path(file_okay=False))
+@click.option("--trained-on", multiple=True, help="What the photographs are and their licence, for the record.")
+def prior_onnx(checkpoint: str, bundle: str, trained_on: tuple[str, ...]) -> None:
+    """Export CHECKPOINT, of a prior on blur kernels, to the folder BUNDLE."""
+    from export.prior.onnx import export_prior
+
+    written = export_prior(checkpoint, bundle, trained_on)
+    click.echo(f"{written.path}: {written.bytes / 1e6:.2f} MB, {_describe(written.part('prior').parity)}")
+
+
 def _describe(parity: Mapping[str, Mapping[str, Any]]) -> str:
     return ", ".join(f"{name} within {found['max_abs']:.1e}" for name, found in parity.items())
 

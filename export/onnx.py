@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -52,19 +53,26 @@ def export_checkpoint(
     """
     network, content = load_network(checkpoint)
     round_weights(network)
+    with replacing(folder) as draft:
+        graphs = write_graphs(network, draft)
+        patches = parity_patches(data)
+        parity = {precision: compare(network, draft / file, patches) for precision, file in graphs.items()}
+        write_bundle(draft, _manifest(content, graphs, parity, trained_on))
+    return load_model(folder)
+
+
+@contextmanager
+def replacing(folder: str | Path) -> Iterator[Path]:
+    """Give an empty folder that takes the place of `folder` at the end, or nothing's place after an error."""
     target = Path(folder)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".bundle-") as name:
         draft = Path(name) / "new"
         draft.mkdir()
-        graphs = write_graphs(network, draft)
-        patches = parity_patches(data)
-        parity = {precision: compare(network, draft / file, patches) for precision, file in graphs.items()}
-        write_bundle(draft, _manifest(content, graphs, parity, trained_on))
+        yield draft
         if target.exists():
             target.rename(Path(name) / "old")
         draft.rename(target)
-    return load_model(target)
 
 
 def write_graphs(network: Chakrabarti, folder: Path) -> dict[str, str]:
