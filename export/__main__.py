@@ -1,4 +1,4 @@
-"""Command line: ``python -m export train|onnx|check``."""
+"""Command line: ``python -m export train|onnx|check|prior|prior-onnx``."""
 
 from __future__ import annotations
 
@@ -91,6 +91,24 @@ def check(bundle: str, checkpoint: str, data: str | None) -> None:
     from export.check import check_bundle
 
     click.echo(f"{bundle}: {_describe(check_bundle(bundle, checkpoint, data))}")
+
+
+@main.command()
+@click.option("--data", required=True, type=click.Path(exists=True, file_okay=False), help="Folder of photographs.")
+@click.option("--out", default="runs/kernel-prior", type=click.Path(file_okay=False), help="Where the run is kept.")
+@click.option("--minutes", type=float, default=120, help="Time for collecting and training together.")
+@click.option("--rounds", type=int, default=2, help="Rounds, each with states that the last prior leads to.")
+@click.option("--processes", type=int, default=1, help="How many collect at once.")
+@click.option("--resume", is_flag=True, help="Go on from what is there.")
+def prior(data: str, out: str, minutes: float, rounds: int, processes: int, resume: bool) -> None:
+    """Train a prior on blur kernels: simulate, record the blind estimation, learn, and again."""
+    from export.photographs import find_photographs
+    from export.prior.rounds import run_rounds
+
+    checkpoint = run_rounds(
+        find_photographs(data), out, minutes, rounds=rounds, processes=processes, resume=resume, report=click.echo
+    )
+    click.echo(f"{checkpoint}: export it with python -m export prior-onnx")
 
 
 @main.command("prior-onnx")

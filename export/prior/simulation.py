@@ -1,0 +1,141 @@
+"""Blurred photographs whose blur kernel is known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.camera import GAMMA
+from export.prior.kernels import random_kernel
+from runtime.blind.kernel_shape import Kernel
+from runtime.blind.pyramid import shrink
+
+FLAT = 0.03
+"""Standard deviation under which a crop shows too little."""
+_ATTEMPTS = 200
+
+
+@dataclass(frozen=True)
+class SimulationConfig:
+    """What photographs a training set contains.
+
+    Attributes
+    ----------
+    sizes
+        Smallest and largest span of a kernel in pixels; its logarithm is uniform in between.
+    sides, large_sides
+        Smallest and largest side of an observed image in pixels, of most and of the share `large`.
+    large
+        Share of large images.
+    shrinking
+        Factors, each equally likely, by which photographs are made smaller first: at 1 they are as soft as they are.
+    noise
+        Smallest and largest standard deviation of the noise; its logarithm is uniform in between.
+    linear
+        Share of images blurred in linear light.
+    rounded
+        Share of images clipped and rounded to 8 bits.
+    room
+        Smallest and largest ratio of the side of the kernel that is allowed for to the side that it has.
+    longest
+        Largest side in pixels that is allowed for.
+    """
+
+    sizes: tuple[int, int] = (4, 43)
+    sides: tuple[int, int] = (140, 300)
+    large_sides: tuple[int, int] = (300, 520)
+    large: float = 0.15
+    shrinking: tuple[float, ...] = (1, 1, 1.4, 2, 2.8)
+    noise: tuple[float, float] = (0.001, 0.02)
+    linear: float = 0.1
+    rounded: float = 0.4
+    room: tuple[float, float] = (0.8, 2.6)
+    longest: int = 75
+
+    def __post_init__(self) -> None:
+        for name, least in (("sizes", 3), ("sides", 32), ("large_sides", 32), ("noise", 1e-6), ("room", 0.1)):
+            low, high = getattr(self, name)
+            if not least <= low <= high:
+                raise ValueError(f"{name} must be a range (low, high) from {least} up, got {(low, high)}")
+        for name in ("large", "linear", "rounded"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be a share from 0 to 1, got {getattr(self, name)}")
+        if not self.shrinking or min(self.shrinking) < 1:
+            raise ValueError(f"shrinking must be factors of at least 1, got {self.shrinking}")
+        if self.longest < 7:
+            raise ValueError(f"longest must be at least 7 px, got {self.longest}")
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A blurred image and its kernel.
+
+    Attributes
+    ----------
+    image : array (n, n) float32
+        Values about [0, 1], noise included.
+    kernel : array (s, s) float64, s odd
+        Of sum 1.
+    """
+
+    image: NDArray[np.float32]
+    kernel: Kernel
+
+
+def observe(planes: Sequence[NDArray[np.uint8]], config: SimulationConfig, rng: np.random.Generator) -> Observation:
+    """Blur a random crop of a random photograph by a random kernel, and add noise.
+
+    Parameters
+    ----------
+    planes
+        Sharp photographs, (H, W) each.
+    config
+        Sizes, noise and so on.
+    rng
+        Source of randomness.
+
+    Raises
+    ------
+    ValueError
+        If no crop large enough shows anything.
+    """
+    from scipy.signal import fftconvolve
+
+    kernel = random_kernel(round(log_uniform(rng, config.sizes)), rng)
+    low, high = config.large_sides if rng.random() < config.large else config.sides
+    side = int(rng.integers(low, high + 1))
+    sharp = sharp_crop(planes, max(side, 5 * kernel.shape[0]) + kernel.shape[0] - 1, config, rng)
+    if rng.random() < config.linear:
+        image = np.maximum(fftconvolve(sharp**GAMMA, kernel, "valid"), 0) ** (1 / GAMMA)
+    else:
+        image = fftconvolve(sharp, kernel, "valid")
+    image = image + log_uniform(rng, config.noise) * rng.standard_normal(image.shape)
+    if rng.random() < config.rounded:
+        image = np.rint(255 * np.clip(image, 0, 1)) / 255
+    return Observation(image.astype(np.float32), kernel)
+
+
+def sharp_crop(
+    planes: Sequence[NDArray[np.uint8]], side: int, config: SimulationConfig, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Cut a square (side, side) that is not flat, values in [0, 1], out of a photograph made smaller at random."""
+    for _ in range(_ATTEMPTS):
+        plane = planes[rng.integers(len(planes))]
+        factor = min(float(rng.choice(config.shrinking)), min(plane.shape) / side)
+        if factor < 1:
+            continue
+        need = round(side * factor)
+        top, left = (int(rng.integers(length - need + 1)) for length in plane.shape)
+        crop = shrink(plane[top : top + need, left : left + need].astype(np.float32) / 255, factor)
+        if crop.std() > FLAT:
+            return crop
+    raise ValueError(f"no photograph shows anything on {side} x {side} px; give larger ones, or smaller sides")
+
+
+def log_uniform(rng: np.random.Generator, bounds: tuple[float, float]) -> float:
+    """Draw a number whose logarithm is uniform between the bounds."""
+    return math.exp(rng.uniform(math.log(bounds[0]), math.log(bounds[1])))
