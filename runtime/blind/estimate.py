@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from runtime.blind.judge import SpectrumJudge
 from runtime.blind.kernel_shape import Kernel, align, centre, delta, extent, fit, prune, resize, similarity, spread
 from runtime.blind.prior import load_prior
 from runtime.blind.pyramid import RATIO, informative_window
-from runtime.blind.refine import Candidate, KernelPrior, Views, coarse_to_fine, refine
+from runtime.blind.refine import Candidate, KernelPrior, Views, coarse_to_fine, polish, refine
 from runtime.blur_kernel import check_planes, estimate_kernel
 from runtime.errors import InvalidArgument
 from runtime.nonblind.boundary import unsaturated
@@ -29,13 +30,9 @@ from runtime.nonblind.noise import estimate_noise
 from runtime.progress import Progress
 
 STAGE = "blur kernel"
-WORKING_PIXELS = 640_000
-"""Most pixels that take part, those of the window with the strongest edges; more add time, but little evidence."""
 HYPOTHESIS_PIXELS = 100_000
 FLAT = 1e-5
 """Range of values, relative to the largest, that is rounding and no picture."""
-HYPOTHESES = 5
-"""Extents tried: the bound, and each time the side divided by `RATIO`."""
 FINE_TURNS = 6
 """Latent and kernel steps at each scale, once the hypotheses have met."""
 NEURAL_TURNS = 3
@@ -50,8 +47,36 @@ SHARP_WIDTH_TOLERANCE = 0.15
 LEAST_AGREEMENT = 0.75
 """Similarity of hypotheses that is as likely right as wrong."""
 AGREEMENT_TOLERANCE = 0.05
+LARGEST_LOG_ERROR, LOG_ERROR_TOLERANCE = -0.85, 0.1
+"""Expected error at which a kernel is as likely right as wrong, and where it is e times likelier."""
 MARGIN = 4
 """Pixels of room around the extent that was found, at the scale where it was found."""
+
+
+class Effort(NamedTuple):
+    """How much work goes into an estimate.
+
+    Attributes
+    ----------
+    pixels : int
+        Most pixels that take part, those of the window with the strongest edges; more add time, but little evidence.
+    hypotheses : int
+        Extents tried: the bound, and each time the side divided by `RATIO`.
+    polishing : int
+        Turns at the end, at the scale of the photograph.
+    """
+
+    pixels: int
+    hypotheses: int
+    polishing: int
+
+
+EFFORTS = {
+    "fast": Effort(160_000, 3, 3),
+    "balanced": Effort(640_000, 6, 6),
+    "best": Effort(1_280_000, 9, 9),
+}
+"""The quality levels by name."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +111,7 @@ def estimate_blind(
     initial: Array | None = None,
     support: int = 51,
     quality: str = "balanced",
-    learned: bool = False,
+    learned: bool = True,
     progress: Progress | None = None,
 ) -> BlindEstimate:
     """Estimate the blur kernel of a photograph from the photograph.
@@ -118,19 +143,22 @@ def estimate_blind(
     check_planes(observed, observed if initial is None else initial, support)
     if support < 3:
         raise InvalidArgument(f"support is {support}: give 3 px or more, there is no blur in less")
+    if quality not in EFFORTS:
+        raise InvalidArgument(f"quality {quality!r}: give one of {', '.join(EFFORTS)}")
+    effort = EFFORTS[quality]
     report = progress or (lambda stage, fraction: None)
     if float(observed.max()) - float(observed.min()) <= FLAT * float(abs(observed).max()):
         point = array_module(observed).asarray(delta((support, support)).astype(np.float32))
         return BlindEstimate(point, confidence=0.0, agreement=0.0, neural_weight=0.0)
     prior = load_prior() if learned else None
-    window = informative_window(observed, max(WORKING_PIXELS, (4 * support) ** 2))
+    window = informative_window(observed, max(effort.pixels, (4 * support) ** 2))
     seen = observed[window]
     whole = Views(seen, unsaturated(seen), None if initial is None else initial[window], estimate_noise(seen))
     octaves = max(0, int(np.ceil(np.log(whole.image.size / HYPOTHESIS_PIXELS) / np.log(RATIO**2))))
     small = whole.at(RATIO**octaves)
     side = max(int(np.ceil(support / RATIO**octaves)), 3) | 1
 
-    found = hypotheses(small, side, prior, lambda fraction: report(STAGE, 0.5 * fraction))
+    found = hypotheses(small, side, effort.hypotheses, prior, lambda fraction: report(STAGE, 0.5 * fraction))
     neural = None if small.initial is None else from_initial(small, side, prior)
     weights = weigh([*found, neural] if neural else found, small.image)
     mean, agreement = consensus([each.kernel for each in ([*found, neural] if neural else found)], weights)
@@ -142,8 +170,8 @@ def estimate_blind(
         best = refine(whole.at(RATIO**step), fit(kernel, extent(kernel) + MARGIN), FINE_TURNS, prior)
         report(STAGE, 0.5 + 0.5 / 2**step)
 
-    kernel = best.kernel
-    certainty = confidence(spread(kernel), agreement)
+    kernel = polish(whole, best.kernel, effort.polishing) if prior else best.kernel
+    certainty = confidence(spread(kernel), agreement, best.log_error)
     if certainty < 0.5:
         kernel = delta((support, support))
     return BlindEstimate(
@@ -156,10 +184,10 @@ def estimate_blind(
 
 
 def hypotheses(
-    views: Views, side: int, prior: KernelPrior | None, report: Callable[[float], None]
+    views: Views, side: int, count: int, prior: KernelPrior | None, report: Callable[[float], None]
 ) -> list[Candidate]:
     """Estimate a kernel for each extent."""
-    sides = sorted({max(int(side / RATIO**i), 3) | 1 for i in range(HYPOTHESES)})
+    sides = sorted({max(int(side / RATIO**i), 3) | 1 for i in range(count)})
     found = []
     for done, extent_tried in enumerate(sides):
         found.append(coarse_to_fine(views, extent_tried, prior))
@@ -199,12 +227,19 @@ def consensus(found: list[Kernel], weights: NDArray[np.float64]) -> tuple[Kernel
     return centre(mean), float(np.median([similarity(kernel, mean) for kernel in aligned]))
 
 
-def confidence(width: float, agreement: float) -> float:
+def confidence(width: float, agreement: float, log_error: float) -> float:
     """Return how sure it is that there is blur and that this is it, in [0, 1].
 
     The edges of a sharp photograph have a width too, which the kernel takes up: `width`, in pixels, must exceed
-    it. And where the evidence is poor, hypotheses about the extent come to different kernels.
+    it. And where the evidence is poor, the prior expects a large error or, where it took no part, hypotheses about the
+    extent come to different kernels.
     """
-    blurred = 1 / (1 + np.exp((SHARP_WIDTH - width) / SHARP_WIDTH_TOLERANCE))
-    agreed = 1 / (1 + np.exp((LEAST_AGREEMENT - agreement) / AGREEMENT_TOLERANCE))
-    return float(blurred * agreed)
+    blurred = sigmoid((width - SHARP_WIDTH) / SHARP_WIDTH_TOLERANCE)
+    if math.isnan(log_error):
+        return blurred * sigmoid((agreement - LEAST_AGREEMENT) / AGREEMENT_TOLERANCE)
+    return blurred * sigmoid((LARGEST_LOG_ERROR - log_error) / LOG_ERROR_TOLERANCE)
+
+
+def sigmoid(value: float) -> float:
+    """Return the logistic function of `value`."""
+    return 1 / (1 + math.exp(-value))

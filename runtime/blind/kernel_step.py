@@ -16,8 +16,15 @@ SPECKS = 0.08
 """Kernel values under this fraction of the largest are noise."""
 
 
-def solve_kernel(equations: NormalEquations, start: Kernel) -> Kernel:
-    """Minimise ``k'Ak - 2b'k + RIDGE auto[0] ||k||^2`` over non-negative kernels; then prune.
+def solve_kernel(
+    equations: NormalEquations,
+    start: Kernel,
+    *,
+    anchor: Kernel | None = None,
+    ridge: float = RIDGE,
+    specks: float = SPECKS,
+) -> Kernel:
+    """Minimise ``k'Ak - 2b'k + ridge auto[0] ||k - anchor||^2`` over non-negative kernels; then prune.
 
     Accelerated projected gradients with restarts (Beck and Teboulle 2009; O'Donoghue and Candes 2015), each a pair
     of transforms of a grid not much larger than the kernel.
@@ -28,6 +35,12 @@ def solve_kernel(equations: NormalEquations, start: Kernel) -> Kernel:
         Of kernels of the shape of `start`.
     start : array (support, support)
         Where to begin.
+    anchor : array (support, support), optional
+        Kernel to stay near to; zero by default.
+    ridge : float
+        How near, relative to the energy of the predicted edges.
+    specks : float
+        Values under this fraction of the largest are set to zero.
 
     Returns
     -------
@@ -38,10 +51,12 @@ def solve_kernel(equations: NormalEquations, start: Kernel) -> Kernel:
     energy = float(equations.auto[0, 0])
     if energy <= 0:
         return normalise(start)
-    ridge = RIDGE * energy
+    weight = ridge * energy
     # Correlations cut to finitely many lags may have a slightly negative spectrum.
-    spectrum = np.maximum(fft.rfft2(equations.auto).real, 0.0) + ridge
+    spectrum = np.maximum(fft.rfft2(equations.auto).real, 0.0) + weight
     target = equations.extract(equations.cross)
+    if anchor is not None:
+        target = target + weight * anchor
     rate = 1.0 / float(spectrum.max())
     kernel = ahead = start
     momentum = 1.0
@@ -55,4 +70,4 @@ def solve_kernel(equations: NormalEquations, start: Kernel) -> Kernel:
         change, kernel, momentum = float(np.abs(new - kernel).max()), new, following
         if change <= TOLERANCE * float(kernel.max()):
             break
-    return prune(kernel, relative=SPECKS)
+    return prune(kernel, relative=specks)

@@ -14,16 +14,30 @@ from runtime.blind.evidence import Scene, lay_out
 from runtime.blind.kernel_shape import Kernel, centre, resize
 from runtime.blind.kernel_step import solve_kernel
 from runtime.blind.latent import Canvas, edge_profile, gradients, sharp_gradients, strongest
-from runtime.blind.normal_equations import from_periodic
+from runtime.blind.normal_equations import NormalEquations, from_periodic
 from runtime.blind.pyramid import scales, shrink
-from runtime.nonblind.boundary import BlurModel
+from runtime.nonblind.boundary import BlurModel, Observation
+from runtime.nonblind.hyper_laplacian import hyper_laplacian
 
 TURNS = 6
 """Latent and kernel steps at each scale."""
 STRONGEST, WIDER = 0.04, 0.15
 """Shares of the pixels whose gradients take part in the kernel step, and in the evidence for the prior."""
-GUIDED_TURN = 3
-"""The learned prior has its say after so many turns."""
+SPARSE_STRONGEST = 0.05
+"""The share that takes part where the image is restored under a prior of sparse gradients."""
+SPARSE_NOISE = 0.01
+"""Standard deviation that stands for the error of the kernel there."""
+SPARSE_STEPS = 8
+"""Conjugate gradient steps for what lies beyond the border there."""
+SPARSE_RIDGE = 0.3
+"""Weight that keeps the kernel near to the prior's there."""
+SPARSE_SPECKS = 0.02
+"""Kernel values under this fraction of the largest are noise there."""
+LEAST_ERROR, ERROR_PER_NOISE = 0.004, 0.6
+"""The like for the last turns, which depends on the noise of the photograph."""
+RIDGE_NOISE = 0.007
+"""Standard deviation of the noise at which the prior's kernel weighs as much as the photograph's, in the last turns."""
+LARGEST_RIDGE = 3.0
 SMALLEST_GUIDED = 7
 """Least side in pixels of a kernel that the prior knows anything about."""
 
@@ -70,20 +84,85 @@ def coarse_to_fine(views: Views, side: int, prior: KernelPrior | None = None) ->
 
 
 def refine(views: Views, kernel: Kernel, turns: int, prior: KernelPrior | None = None) -> Candidate:
-    """Alternate latent and kernel step at one scale, and centre the kernel."""
+    """Alternate latent and kernel step at one scale, and centre the kernel.
+
+    Without a prior all `turns` predict sharp edges. With it the first half does; then the prior has its say, and the
+    others restore the image under a prior of sparse gradients, which is more exact where the kernel is nearly right,
+    and before the prior has its say again they keep the kernel near to its first.
+    """
+    if prior is None or kernel.shape[0] < SMALLEST_GUIDED:
+        return Candidate(centre(sharp_turns(views, kernel, turns)[0]), math.nan)
+    scene = Scene.of(views.image, views.noise, kernel.shape[0])
+    kernel, edges = sharp_turns(views, kernel, turns // 2)
+    kernel, log_error = prior(lay_out(kernel, edges.equations(STRONGEST), edges.equations(WIDER), scene), kernel)
+    kernel, edges = sparse_turns(views, kernel, turns - turns // 2, SPARSE_NOISE, SPARSE_RIDGE)
+    kernel, log_error = prior(lay_out(kernel, edges.equations(STRONGEST), edges.equations(WIDER), scene), kernel)
+    return Candidate(centre(kernel), log_error)
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Predicted gradients of the latent image, and those that were observed.
+
+    Attributes
+    ----------
+    latent, seen : array (2, h, w) float32
+        Periodic planes.
+    profile : array (h, w // 2 + 1), or 1
+        Transfer function from predicted gradients to those of a photograph.
+    support : int
+        Side of the kernel between them.
+    """
+
+    latent: Array
+    seen: Array
+    profile: Array | float
+    support: int
+
+    def equations(self, share: float) -> NormalEquations:
+        """Return the least-squares problem of the strongest gradients, those of a share of the pixels."""
+        return from_periodic(strongest(self.latent, share), self.seen, self.support, self.profile)
+
+
+def sharp_turns(views: Views, kernel: Kernel, turns: int) -> tuple[Kernel, Edges]:
+    """Predict edges by a shock filter and solve for the kernel, in turns; return it and the last prediction."""
     xp = array_module(views.image)
-    side = kernel.shape[0]
-    guided = prior is not None and side >= SMALLEST_GUIDED
-    scene = Scene.of(views.image, views.noise, side) if guided else None
-    canvas, error = None, math.nan
-    for turn in range(1, turns + 1):
+    canvas = None
+    for _ in range(turns):
         model = BlurModel(views.image.shape, xp.asarray(kernel.astype(np.float32)))
         if canvas is None:
             canvas = Canvas.around(views.image, views.known, model)
-        edges, seen, profile = sharp_gradients(canvas, model), gradients(canvas.plane), edge_profile(model, views.noise)
-        strong = from_periodic(strongest(edges, STRONGEST), seen, side, profile)
-        kernel = solve_kernel(strong, kernel)
-        if prior is not None and scene is not None and turn % GUIDED_TURN == 0:
-            wide = from_periodic(strongest(edges, WIDER), seen, side, profile)
-            kernel, error = prior(lay_out(kernel, strong, wide, scene), kernel)
-    return Candidate(centre(kernel), error)
+        latent = sharp_gradients(canvas, model)
+        edges = Edges(latent, gradients(canvas.plane), edge_profile(model, views.noise), kernel.shape[0])
+        kernel = solve_kernel(edges.equations(STRONGEST), kernel)
+    return kernel, edges
+
+
+def sparse_turns(views: Views, kernel: Kernel, turns: int, error: float, ridge: float) -> tuple[Kernel, Edges]:
+    """Restore the image under sparse gradients and solve for a kernel near the first, in turns.
+
+    `error` is the standard deviation that stands for what the kernel has wrong, and `ridge` says how near.
+    """
+    xp = array_module(views.image)
+    anchor = kernel
+    for _ in range(turns):
+        blur = xp.asarray(kernel.astype(np.float32))
+        observation = Observation(views.image, blur, views.noise + error, valid=views.known)
+        model = observation.model
+        plane = hyper_laplacian(observation, steps=SPARSE_STEPS)
+        canvas = Canvas(views.image, views.known, plane)
+        canvas.refill(model.plane(model.transfer * model.spectrum(plane)), model)
+        edges = Edges(gradients(plane), gradients(canvas.plane), 1.0, kernel.shape[0])
+        equations = edges.equations(SPARSE_STRONGEST)
+        kernel = solve_kernel(equations, kernel, anchor=anchor, ridge=ridge, specks=SPARSE_SPECKS)
+    return kernel, edges
+
+
+def polish(views: Views, kernel: Kernel, turns: int) -> Kernel:
+    """Bring a kernel that is nearly right, at the scale of the photograph, to where the photograph itself wants it.
+
+    The less noise there is, the more the photograph knows better than the prior.
+    """
+    error = LEAST_ERROR + ERROR_PER_NOISE * views.noise
+    ridge = min((views.noise / RIDGE_NOISE) ** 2, LARGEST_RIDGE)
+    return centre(sparse_turns(views, kernel, turns, error, ridge)[0])

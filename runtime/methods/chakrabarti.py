@@ -82,7 +82,12 @@ class Chakrabarti:
         with stopwatch("kernel estimate"):
             if options.refine:
                 blind = estimate_blind(
-                    guide, initial=initial, support=support, quality=options.quality, progress=progress
+                    guide,
+                    initial=initial,
+                    support=support,
+                    quality=options.quality,
+                    learned=options.neural,
+                    progress=progress,
                 )
                 kernel, confidence = blind.kernel, blind.confidence
             else:
