@@ -153,7 +153,7 @@ def probe_evidence(count: int, side: int, seed: int = 0) -> np.ndarray:
     random = np.random.default_rng(seed)
     place = np.arange(side) - side // 2
     centre = random.uniform(-side / 4, side / 4, (count, 2, 1))
-    width = random.uniform(0.5, side / 6, (count, 2, 1))
+    width = 0.5 + random.uniform(0, side / 6, (count, 2, 1))
     profile = np.exp(-0.5 * np.square((place - centre) / width))
     clean = profile[:, 0, :, None] * profile[:, 1, None, :]
     clean *= LEVEL / np.sqrt(np.square(clean).sum((1, 2), keepdims=True))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from export.photographs import read_luminance, split
 from export.prior.simulation import SimulationConfig
@@ -117,7 +118,7 @@ def collect(
     ValueError
         If there was nothing to record.
     """
-    jobs = [(files, config, [*seed, index], seconds, checkpoint) for index in range(processes)]
+    jobs = [(files, config, [*seed, index], seconds, checkpoint, index == 0) for index in range(processes)]
     if processes == 1:
         found = [collect_alone(*jobs[0])]
     else:
@@ -136,14 +137,18 @@ def collect_alone(
     seed: Sequence[int],
     seconds: float,
     checkpoint: Path | None = None,
+    progress: bool = False,
 ) -> list[State]:
     """Record states in this process, one observation after the other until the time is up."""
     torch.set_num_threads(1)
-    end = time.monotonic() + seconds
+    begun = time.monotonic()
     rng = np.random.default_rng(list(seed))
     planes = [read_luminance(file) for file in files]
     prior = None if checkpoint is None else NetworkPrior(load_prior(checkpoint)[0])
     states = record_random(planes, config, rng, prior)
-    while time.monotonic() < end:
-        states += record_random(planes, config, rng, prior)
+    with tqdm(total=round(seconds), disable=not progress, unit="s", desc="collect") as bar:
+        while (elapsed := time.monotonic() - begun) < seconds:
+            states += record_random(planes, config, rng, prior)
+            bar.update(round(elapsed) - bar.n)
+            bar.set_postfix_str(f"{len(states)} states")
     return states

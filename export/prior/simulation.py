@@ -16,7 +16,12 @@ from runtime.blind.pyramid import shrink
 
 FLAT = 0.03
 """Standard deviation under which a crop shows too little."""
+LEAST_SIDE = 32
+"""Side in pixels under which an observed image tells nothing."""
 _ATTEMPTS = 200
+
+
+_LEAST = {"sizes": 3, "sides": LEAST_SIDE, "large_sides": LEAST_SIDE, "noise": 1e-6, "room": 0.1}
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class SimulationConfig:
     longest: int = 75
 
     def __post_init__(self) -> None:
-        for name, least in (("sizes", 3), ("sides", 32), ("large_sides", 32), ("noise", 1e-6), ("room", 0.1)):
+        for name, least in _LEAST.items():
             low, high = getattr(self, name)
             if not least <= low <= high:
                 raise ValueError(f"{name} must be a range (low, high) from {least} up, got {(low, high)}")
@@ -101,14 +106,18 @@ def observe(planes: Sequence[NDArray[np.uint8]], config: SimulationConfig, rng: 
     Raises
     ------
     ValueError
-        If no crop large enough shows anything.
+        If the photographs are too small for the kernel, or flat.
     """
     from scipy.signal import fftconvolve
 
     kernel = random_kernel(round(log_uniform(rng, config.sizes)), rng)
+    margin = kernel.shape[0] - 1
     low, high = config.large_sides if rng.random() < config.large else config.sides
-    side = int(rng.integers(low, high + 1))
-    sharp = sharp_crop(planes, max(side, 5 * kernel.shape[0]) + kernel.shape[0] - 1, config, rng)
+    allowed = max(min(plane.shape) for plane in planes) - margin
+    if allowed < max(LEAST_SIDE, 2 * margin):
+        raise ValueError(f"no photograph is large enough for a kernel of {margin + 1} px; give larger ones")
+    side = min(max(int(rng.integers(low, high + 1)), 5 * kernel.shape[0]), allowed)
+    sharp = sharp_crop(planes, side + margin, config, rng)
     if rng.random() < config.linear:
         image = np.maximum(fftconvolve(sharp**GAMMA, kernel, "valid"), 0) ** (1 / GAMMA)
     else:

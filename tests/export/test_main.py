@@ -49,6 +49,16 @@ def test_train_export_check(folder):
     assert "fp16 within" in _run("check", folder / "bundle", checkpoint, "--data", photographs)
 
 
+def test_prior_and_its_export(folder):
+    arguments = ["--data", folder / "photographs", "--out", folder / "prior", "--minutes", "0.01", "--rounds", "1"]
+    output = _run("prior", *arguments)
+    assert "states for training" in output
+    assert "export it with python -m export prior-onnx" in output
+    checkpoint = folder / "prior" / "round-0" / "checkpoint.pt"
+    assert "fp32 within" in _run("prior-onnx", checkpoint, folder / "bundle", "--trained-on", "pictures")
+    assert "states for" not in _run("prior", *arguments, "--resume")
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
@@ -58,6 +68,9 @@ def test_train_export_check(folder):
         (["onnx", "tiny.toml", "bundle"], 1, "is no checkpoint"),
         (["check", "runs", "tiny.toml"], 1, "is no checkpoint"),
         (["export"], 2, "No such command"),
+        (["prior", "--data", "runs"], 1, "no photographs there"),
+        (["prior", "--data", "photographs", "--rounds", "0"], 1, "rounds and processes must be positive"),
+        (["prior-onnx", "tiny.toml", "bundle"], 1, "is no checkpoint"),
     ],
 )
 def test_mistakes_are_one_line_and_fail(folder, monkeypatch, capsys, arguments, status, message):
