@@ -63,5 +63,5 @@ def test_a_prior_leads_to_other_states(run, files):
 
 def test_processes_collect_different_states(files):
     found = collect(files, SMALL, [0], 0, processes=2)
-    kernels = [kernel.tobytes() for some in found.kernels.values() for kernel in some]
-    assert len(set(kernels)) == len(found) >= 4
+    evidence = [each.tobytes() for some in found.evidence.values() for each in some]
+    assert len(set(evidence)) == len(found) >= 4
