@@ -51,6 +51,20 @@ def test_the_graph_computes_what_the_network_computes(network, tmp_path, batch, 
     assert kernels.min() >= 0
 
 
+def test_the_shipped_prior_mends_kernels_of_photographs_it_never_saw(states):
+    prior = RuntimePrior(load_model("kernel-prior"))
+    before, after, expected = [], [], []
+    for side in states.kernels:
+        for evidence, truth in zip(*states.take(side, slice(None)), strict=True):
+            estimate = evidence[0].double().numpy()
+            kernel, log_error = prior(evidence.numpy(), estimate)
+            for errors, found in ((before, estimate / estimate.sum()), (after, kernel)):
+                errors.append(np.square(found - truth.numpy()).sum() / np.square(truth.numpy()).sum())
+            expected.append(log_error)
+    assert np.mean(after) < 0.8 * np.mean(before)
+    assert np.corrcoef(expected, np.log(after))[0, 1] > 0.3
+
+
 def test_comparison_sees_a_difference(network, tmp_path):
     graph = tmp_path / write_graph(network, tmp_path)
     found = compare(network, graph)
