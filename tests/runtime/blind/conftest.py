@@ -31,8 +31,17 @@ def sharp():
 
 
 @pytest.fixture(scope="session")
-def blurred(kernel):
-    """The same part of the picture, blurred, with 1 % noise."""
-    picture = pictures.camera() / 255
-    whole = fftconvolve(picture, kernel, mode="same")[70:300, 100:340]
-    return (whole + np.random.default_rng(0).normal(0, 0.01, whole.shape)).astype(np.float32)
+def blur(kernel):
+    """The same part of the picture, blurred, with noise of a standard deviation."""
+    whole = fftconvolve(pictures.camera() / 255, kernel, mode="same")[70:300, 100:340]
+
+    def blur(noise):
+        return (whole + np.random.default_rng(0).normal(0, noise, whole.shape)).astype(np.float32)
+
+    return blur
+
+
+@pytest.fixture(scope="session")
+def blurred(blur):
+    """With 1 % noise."""
+    return blur(0.01)
