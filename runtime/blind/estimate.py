@@ -1,10 +1,9 @@
-"""A blur kernel from a photograph: several hypotheses from coarse to fine, weighed, and their mean refined.
+"""A blur kernel from a photograph: several hypotheses from coarse to fine, judged, and the best refined.
 
 Several hypotheses about the kernel's extent (and, where there is one, the estimate of a network) go from the
-coarsest scale to a scale of at most `HYPOTHESIS_PIXELS`. There they are weighed by the error that the learned prior
-expects of them (`runtime.blind.prior`) or, without it, by a criterion that needs no learning (`runtime.blind.judge`).
-Their mean starts the remaining scales. Errors of single runs differ, so their mean is better than nearly all of
-them; a hypothesis that fails to explain the photograph has no weight in it.
+coarsest scale to one of fewer pixels than the photograph has. Their mean, weighed by the error that the learned prior
+expects of each (`runtime.blind.prior`), is one more, since the errors of single runs differ. There the photograph
+itself decides (`runtime.blind.judge`), and the winner is refined at the remaining scales.
 """
 
 from __future__ import annotations
@@ -15,14 +14,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kernels.arrays import Array, array_module
-from runtime.blind.judge import SpectrumJudge
+from runtime.blind.judge import judge
 from runtime.blind.kernel_shape import Kernel, align, centre, delta, extent, fit, prune, resize, similarity, spread
 from runtime.blind.prior import load_prior
 from runtime.blind.pyramid import RATIO, informative_window
-from runtime.blind.refine import Candidate, KernelPrior, Views, coarse_to_fine, polish, refine
+from runtime.blind.refine import TURNS, Candidate, KernelPrior, Views, coarse_to_fine, polish, refine
 from runtime.blur_kernel import check_planes, estimate_kernel
 from runtime.errors import InvalidArgument
 from runtime.nonblind.boundary import unsaturated
@@ -30,17 +28,13 @@ from runtime.nonblind.noise import estimate_noise
 from runtime.progress import Progress
 
 STAGE = "blur kernel"
-HYPOTHESIS_PIXELS = 100_000
 FLAT = 1e-5
 """Range of values, relative to the largest, that is rounding and no picture."""
-FINE_TURNS = 6
-"""Latent and kernel steps at each scale, once the hypotheses have met."""
-NEURAL_TURNS = 3
-TEMPERATURE = 0.03
-"""Nats per frequency by which a hypothesis must be worse for its weight to fall by a factor e."""
 ERROR_TEMPERATURE = 0.2
-"""The same, in the logarithm of the expected error."""
+"""Difference of the logarithms of expected errors by which a hypothesis' weight in the mean falls by a factor e."""
 CONSENSUS_SPECKS = 0.06
+DECIDED = 0.5
+"""Confidence from which the kernel is given."""
 SHARP_WIDTH = 1.3
 """Standard deviation in pixels of a kernel that is as likely blur as it is the edges of a sharp photograph."""
 SHARP_WIDTH_TOLERANCE = 0.15
@@ -60,21 +54,27 @@ class Effort(NamedTuple):
     ----------
     pixels : int
         Most pixels that take part, those of the window with the strongest edges; more add time, but little evidence.
+    small : int
+        Most pixels of the scale at which the hypotheses are judged.
     hypotheses : int
         Extents tried: the bound, and each time the side divided by `RATIO`.
     polishing : int
-        Turns at the end, at the scale of the photograph.
+        Turns that polish a kernel.
+    rounds : int
+        Times that the best kernel is refined once more in the end.
     """
 
     pixels: int
+    small: int
     hypotheses: int
     polishing: int
+    rounds: int
 
 
 EFFORTS = {
-    "fast": Effort(160_000, 3, 3),
-    "balanced": Effort(640_000, 6, 6),
-    "best": Effort(1_280_000, 9, 9),
+    "fast": Effort(160_000, 80_000, 2, 3, 0),
+    "balanced": Effort(640_000, 170_000, 6, 6, 1),
+    "best": Effort(1_280_000, 340_000, 8, 8, 2),
 }
 """The quality levels by name."""
 
@@ -92,8 +92,8 @@ class BlindEstimate:
         In [0, 1]: the kernel is wider than an edge of a sharp photograph, and the hypotheses agree.
     agreement : float
         In [0, 1]: median similarity of the hypotheses to their mean.
-    neural_weight : float
-        Share of the initial estimate in the start of the finest scales, in [0, 1]; 0 where none was given.
+    neural : bool
+        Whether the kernel comes from the initial estimate.
     log_error : float
         Logarithm of the error that the learned prior expects of the kernel; NaN where it took no part.
     """
@@ -101,7 +101,7 @@ class BlindEstimate:
     kernel: Array
     confidence: float
     agreement: float
-    neural_weight: float
+    neural: bool = False
     log_error: float = math.nan
 
 
@@ -149,36 +149,39 @@ def estimate_blind(
     report = progress or (lambda stage, fraction: None)
     if float(observed.max()) - float(observed.min()) <= FLAT * float(abs(observed).max()):
         point = array_module(observed).asarray(delta((support, support)).astype(np.float32))
-        return BlindEstimate(point, confidence=0.0, agreement=0.0, neural_weight=0.0)
+        return BlindEstimate(point, confidence=0.0, agreement=0.0)
     prior = load_prior() if learned else None
     window = informative_window(observed, max(effort.pixels, (4 * support) ** 2))
     seen = observed[window]
     whole = Views(seen, unsaturated(seen), None if initial is None else initial[window], estimate_noise(seen))
-    octaves = max(0, int(np.ceil(np.log(whole.image.size / HYPOTHESIS_PIXELS) / np.log(RATIO**2))))
+    octaves = max(0, int(np.ceil(np.log(whole.image.size / effort.small) / np.log(RATIO**2))))
     small = whole.at(RATIO**octaves)
     side = max(int(np.ceil(support / RATIO**octaves)), 3) | 1
 
-    found = hypotheses(small, side, effort.hypotheses, prior, lambda fraction: report(STAGE, 0.5 * fraction))
-    neural = None if small.initial is None else from_initial(small, side, prior)
-    weights = weigh([*found, neural] if neural else found, small.image)
-    mean, agreement = consensus([each.kernel for each in ([*found, neural] if neural else found)], weights)
-    best = Candidate(mean, math.nan)
-    for step in range(octaves, -1, -1):
-        kernel = best.kernel
-        if step < octaves:
-            kernel = resize(kernel, extent(kernel) * 3 // 2 | 1, RATIO)
-        best = refine(whole.at(RATIO**step), fit(kernel, extent(kernel) + MARGIN), FINE_TURNS, prior)
-        report(STAGE, 0.5 + 0.5 / 2**step)
+    found = hypotheses(small, side, effort.hypotheses, prior, lambda fraction: report(STAGE, 0.4 * fraction))
+    if small.initial is not None:
+        found.append(from_initial(small, side, prior))
+    mean, agreement = consensus(found)
+    polishing = effort.polishing if prior else 0
+    found = [Candidate(polish(small, each.kernel, polishing), each.log_error) for each in found]
+    found.append(refine_and_polish(small, mean, prior, polishing))
+    chosen = int(np.argmin([judge(small, each.kernel) for each in found]))
+    best = found[chosen]
+    report(STAGE, 0.5)
+    for step in range(octaves - 1, -1, -1):
+        views = whole.at(RATIO**step)
+        kernel = resize(best.kernel, extent(best.kernel) * 3 // 2 | 1, RATIO)
+        best = refine_and_polish(views, kernel, prior, polishing if step == 0 else 0)
+        report(STAGE, 0.5 + 0.4 / 2**step)
+    best = settle(whole, best, prior, effort)
 
-    kernel = polish(whole, best.kernel, effort.polishing) if prior else best.kernel
-    certainty = confidence(spread(kernel), agreement, best.log_error)
-    if certainty < 0.5:
-        kernel = delta((support, support))
+    certainty = confidence(spread(best.kernel), agreement, best.log_error)
+    kernel = best.kernel if certainty >= DECIDED else delta((support, support))
     return BlindEstimate(
         kernel=array_module(observed).asarray(centre(fit(kernel, support)).astype(np.float32)),
         confidence=certainty,
         agreement=agreement,
-        neural_weight=float(weights[-1]) if neural else 0.0,
+        neural=initial is not None and chosen == len(found) - 2,
         log_error=best.log_error,
     )
 
@@ -195,32 +198,41 @@ def hypotheses(
     return found
 
 
+def refine_and_polish(views: Views, kernel: Kernel, prior: KernelPrior | None, polishing: int) -> Candidate:
+    """Refine a kernel in a frame with some room around it, then polish it."""
+    refined = refine(views, fit(kernel, extent(kernel) + MARGIN), TURNS, prior)
+    return Candidate(polish(views, refined.kernel, polishing), refined.log_error)
+
+
+def settle(views: Views, best: Candidate, prior: KernelPrior | None, effort: Effort) -> Candidate:
+    """Refine at the scale of the photograph again and again; return the kernel that explains it best."""
+    if prior is None:
+        return best
+    found = [best]
+    for _ in range(effort.rounds):
+        found.append(refine_and_polish(views, found[-1].kernel, prior, effort.polishing))
+    return min(found, key=lambda each: judge(views, each.kernel)) if effort.rounds else best
+
+
 def from_initial(views: Views, side: int, prior: KernelPrior | None) -> Candidate:
     """Estimate a kernel from the initial estimate of the latent image."""
     allowed = min(side, min(views.image.shape) // 2)
     start = estimate_kernel(views.image, views.initial, support=allowed).kernel
     host: Kernel = start.get() if hasattr(start, "get") else start
-    return refine(views, fit(host, side), NEURAL_TURNS, prior)
+    return refine(views, fit(host, side), TURNS, prior)
 
 
-def weigh(found: list[Candidate], image: Array) -> NDArray[np.float64]:
-    """Return weights of sum 1 for candidates: by their expected errors or, where these are unknown, by a criterion."""
-    scores = np.array([each.log_error for each in found]) / ERROR_TEMPERATURE
-    if not np.isfinite(scores).all():
-        judge = SpectrumJudge(image)
-        scores = np.array([judge.score(each.kernel) for each in found]) / TEMPERATURE
-    weights = np.exp(scores.min() - scores)
-    return np.asarray(weights / weights.sum())
+def consensus(found: list[Candidate]) -> tuple[Kernel, float]:
+    """Return the weighted mean of candidates of any sizes, aligned with the heaviest, and how far they agree with it.
 
-
-def consensus(found: list[Kernel], weights: NDArray[np.float64]) -> tuple[Kernel, float]:
-    """Return the weighted mean of kernels of any sizes, aligned with the heaviest, and how far they agree with it.
-
-    The agreement is the median of their similarities to the mean, in [0, 1].
+    The weights fall with the expected errors, and are equal where these are unknown. The agreement is the median of
+    the similarities to the mean, in [0, 1].
     """
+    errors = np.nan_to_num(np.array([each.log_error for each in found]))
+    weights = np.exp((errors.min() - errors) / ERROR_TEMPERATURE)
     # Room for a shift: what an alignment would move out of the frame is not lost.
-    side = 2 * max(kernel.shape[0] for kernel in found) + 1
-    padded = [fit(kernel, side) for kernel in found]
+    side = 2 * max(each.kernel.shape[0] for each in found) + 1
+    padded = [fit(each.kernel, side) for each in found]
     reference = padded[int(np.argmax(weights))]
     aligned = np.array([align(kernel, reference) for kernel in padded])
     mean = prune(np.tensordot(weights, aligned, axes=1), relative=CONSENSUS_SPECKS)

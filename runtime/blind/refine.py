@@ -163,6 +163,8 @@ def polish(views: Views, kernel: Kernel, turns: int) -> Kernel:
 
     The less noise there is, the more the photograph knows better than the prior.
     """
+    if turns == 0:
+        return kernel
     error = LEAST_ERROR + ERROR_PER_NOISE * views.noise
     ridge = min((views.noise / RIDGE_NOISE) ** 2, LARGEST_RIDGE)
     return centre(sparse_turns(views, kernel, turns, error, ridge)[0])
