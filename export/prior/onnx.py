@@ -143,7 +143,9 @@ def compare(network: KernelPrior, graph: str | Path) -> dict[str, Any]:
 
 
 def probe_evidence(count: int, side: int, seed: int = 0) -> np.ndarray:
-    """Make evidence as if for random blobs: estimates with noisy least-squares kernels, padded to a multiple of `UNIT`.
+    """Make evidence as if for random blobs: noisy estimates and least-squares kernels, padded to a multiple of `UNIT`.
+
+    The noise is a quarter as strong as the blob, whatever the side.
 
     Returns
     -------
@@ -158,7 +160,7 @@ def probe_evidence(count: int, side: int, seed: int = 0) -> np.ndarray:
     clean = profile[:, 0, :, None] * profile[:, 1, None, :]
     clean *= LEVEL / np.sqrt(np.square(clean).sum((1, 2), keepdims=True))
     evidence = np.zeros((count, CHANNELS, side, side))
-    evidence[:, :5] = clean[:, None] + 0.1 * random.standard_normal((count, 5, side, side))
+    evidence[:, :5] = clean[:, None] + LEVEL / 4 / side * random.standard_normal((count, 5, side, side))
     evidence[:, ESTIMATE] = np.maximum(evidence[:, ESTIMATE], 0)
     evidence[:, 5] = random.uniform(0, 1, (count, 1, 1))
     evidence[:, 6] = random.uniform(-3, 0, (count, 1, 1))
