@@ -22,6 +22,11 @@ def test_the_compact_network_fits_a_bundle_of_12_megabytes():
     assert 2 * learnt + 4 * fixed < 11.9e6
 
 
+def test_the_second_stage_trains_the_network_of_the_first():
+    first, second = read_config("compact"), read_config("compact-second")
+    assert (second.name, second.network) == (first.name, first.network)
+
+
 def test_the_paper_network_is_the_papers():
     network = read_config("paper").network
     assert (network.first, network.second, network.full, network.layers) == (1024, 2048, 4096, 5)
@@ -29,7 +34,7 @@ def test_the_paper_network_is_the_papers():
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(FileNotFoundError, match="compact, paper"):
+    with pytest.raises(FileNotFoundError, match="compact, compact-second, paper"):
         read_config("nothing")
 
 
