@@ -13,10 +13,13 @@ from skimage import data as pictures
 
 from runtime.blind import estimate as module
 from runtime.blind import estimate_blind
-from runtime.blind.estimate import EFFORTS, confidence, consensus
-from runtime.blind.kernel_shape import align, centre_offset, delta, fit, shift, similarity
-from runtime.blind.refine import Candidate
+from runtime.blind.estimate import EFFORTS, confidence, consensus, settle
+from runtime.blind.judge import judge
+from runtime.blind.kernel_shape import align, centre, centre_offset, delta, fit, shift, similarity
+from runtime.blind.refine import Candidate, Views
 from runtime.errors import InvalidArgument, InvalidImage, UnsupportedType
+from runtime.nonblind.boundary import unsaturated
+from runtime.nonblind.noise import estimate_noise
 
 SUPPORT = 25
 PART = np.s_[:160, :160]
@@ -112,6 +115,29 @@ def test_more_quality_is_no_less_work():
     assert list(EFFORTS) == ["fast", "balanced", "best"]
     for dial in zip(*EFFORTS.values(), strict=True):
         assert list(dial) == sorted(dial)
+
+
+def echo(evidence, kernel):
+    """A prior that changes nothing."""
+    return kernel, -1.0
+
+
+class TestSettle:
+    @pytest.fixture
+    def views(self, observed):
+        return Views(observed, unsaturated(observed), None, estimate_noise(observed))
+
+    @pytest.mark.parametrize("rounds", [1, 2])
+    def test_never_ends_with_a_kernel_that_explains_less(self, views, kernel, rounds):
+        effort = EFFORTS["fast"]._replace(rounds=rounds, polishing=1)
+        for start in (centre(kernel), centre(kernel).T):
+            settled = settle(views, Candidate(start, -1.0), echo, effort)
+            assert judge(views, settled.kernel) <= judge(views, start)
+
+    def test_without_a_prior_or_rounds_nothing_changes(self, views, kernel):
+        best = Candidate(kernel, -1.0)
+        assert settle(views, best, None, EFFORTS["best"]) is best
+        assert settle(views, best, echo, EFFORTS["best"]._replace(rounds=0)) is best
 
 
 class TestPrior:
