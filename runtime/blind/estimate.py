@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels.arrays import Array, array_module
-from runtime.blind.judge import judge
+from runtime.blind.judge import Verdict, judge
 from runtime.blind.kernel_shape import Kernel, align, centre, delta, extent, fit, prune, resize, similarity, spread
 from runtime.blind.prior import load_prior
 from runtime.blind.pyramid import RATIO, informative_window
@@ -43,6 +43,14 @@ LEAST_AGREEMENT = 0.75
 AGREEMENT_TOLERANCE = 0.05
 LARGEST_LOG_ERROR, LOG_ERROR_TOLERANCE = -0.85, 0.1
 """Expected error at which a kernel is as likely right as wrong, and where it is e times likelier."""
+LARGEST_UNEVENNESS, UNEVENNESS_TOLERANCE = 1.6, 0.1
+LARGEST_SPARSITY_GAIN, SPARSITY_GAIN_TOLERANCE = 0.85, 0.01
+"""The same for what `runtime.blind.judge.Verdict` says; photographs restored well stay under 1.3 and 0.75."""
+FLAT_IMAGE = "it shows nothing but one value"
+NOT_BLURRED = "its edges are as narrow as those of a sharp photograph"
+NOT_SURE = "it does not show clearly enough by what it is blurred"
+NOT_UNIFORM = "no single blur kernel explains all of it"
+NOT_SPARSER = "no blur kernel that was found makes it clearer"
 MARGIN = 4
 """Pixels of room around the extent that was found, at the scale where it was found."""
 
@@ -89,11 +97,14 @@ class BlindEstimate:
         Where the observed image lay; centre of mass at the origin, to half a pixel.
         A delta where `confidence` is below one half.
     confidence : float
-        In [0, 1]: the kernel is wider than an edge of a sharp photograph, and the hypotheses agree.
+        In [0, 1]: the kernel is wider than an edge of a sharp photograph, expected to be right, and explains the
+        whole photograph by a sharper one.
     agreement : float
         In [0, 1]: median similarity of the hypotheses to their mean.
     neural : bool
         Whether the kernel comes from the initial estimate.
+    reason : str, optional
+        What speaks most against the kernel, where `confidence` is below one half.
     log_error : float
         Logarithm of the error that the learned prior expects of the kernel; NaN where it took no part.
     """
@@ -102,6 +113,7 @@ class BlindEstimate:
     confidence: float
     agreement: float
     neural: bool = False
+    reason: str | None = None
     log_error: float = math.nan
 
 
@@ -149,7 +161,7 @@ def estimate_blind(
     report = progress or (lambda stage, fraction: None)
     if float(observed.max()) - float(observed.min()) <= FLAT * float(abs(observed).max()):
         point = array_module(observed).asarray(delta((support, support)).astype(np.float32))
-        return BlindEstimate(point, confidence=0.0, agreement=0.0)
+        return BlindEstimate(point, confidence=0.0, agreement=0.0, reason=FLAT_IMAGE)
     prior = load_prior() if learned else None
     window = informative_window(observed, max(effort.pixels, (4 * support) ** 2))
     seen = observed[window]
@@ -165,7 +177,7 @@ def estimate_blind(
     polishing = effort.polishing if prior else 0
     found = [Candidate(polish(small, each.kernel, polishing), each.log_error) for each in found]
     found.append(refine_and_polish(small, mean, prior, polishing))
-    chosen = int(np.argmin([judge(small, each.kernel) for each in found]))
+    chosen = int(np.argmin([judge(small, each.kernel).cost for each in found]))
     best = found[chosen]
     report(STAGE, 0.5)
     for step in range(octaves - 1, -1, -1):
@@ -175,11 +187,13 @@ def estimate_blind(
         report(STAGE, 0.5 + 0.4 / 2**step)
     best = settle(whole, best, prior, effort)
 
-    certainty = confidence(spread(best.kernel), agreement, best.log_error)
+    doubts = find_doubts(spread(best.kernel), agreement, best.log_error, judge(whole, best.kernel))
+    certainty = math.prod(doubts.values())
     kernel = best.kernel if certainty >= DECIDED else delta((support, support))
     return BlindEstimate(
         kernel=array_module(observed).asarray(centre(fit(kernel, support)).astype(np.float32)),
         confidence=certainty,
+        reason=None if certainty >= DECIDED else min(doubts, key=doubts.__getitem__),
         agreement=agreement,
         neural=initial is not None and chosen == len(found) - 2,
         log_error=best.log_error,
@@ -211,7 +225,7 @@ def settle(views: Views, best: Candidate, prior: KernelPrior | None, effort: Eff
     found = [best]
     for _ in range(effort.rounds):
         found.append(refine_and_polish(views, found[-1].kernel, prior, effort.polishing))
-    return min(found, key=lambda each: judge(views, each.kernel)) if effort.rounds else best
+    return min(found, key=lambda each: judge(views, each.kernel).cost) if effort.rounds else best
 
 
 def from_initial(views: Views, side: int, prior: KernelPrior | None) -> Candidate:
@@ -239,19 +253,26 @@ def consensus(found: list[Candidate]) -> tuple[Kernel, float]:
     return centre(mean), float(np.median([similarity(kernel, mean) for kernel in aligned]))
 
 
-def confidence(width: float, agreement: float, log_error: float) -> float:
-    """Return how sure it is that there is blur and that this is it, in [0, 1].
+def find_doubts(width: float, agreement: float, log_error: float, verdict: Verdict) -> dict[str, float]:
+    """Return, for every reason not to believe a kernel, the probability that it does not hold, in [0, 1].
 
-    The edges of a sharp photograph have a width too, which the kernel takes up: `width`, in pixels, must exceed
-    it. And where the evidence is poor, the prior expects a large error or, where it took no part, hypotheses about the
-    extent come to different kernels.
+    Their product is the confidence. The edges of a sharp photograph have a width too, which the kernel takes up:
+    `width`, in pixels, must exceed it. Where the evidence is poor, the prior expects a large error or, where it took
+    no part, hypotheses about the extent come to different kernels. And a photograph that is not explained by one
+    kernel, or is no sparser once restored, is better left alone.
     """
-    blurred = sigmoid((width - SHARP_WIDTH) / SHARP_WIDTH_TOLERANCE)
     if math.isnan(log_error):
-        return blurred * sigmoid((agreement - LEAST_AGREEMENT) / AGREEMENT_TOLERANCE)
-    return blurred * sigmoid((LARGEST_LOG_ERROR - log_error) / LOG_ERROR_TOLERANCE)
+        sure = sigmoid((agreement - LEAST_AGREEMENT) / AGREEMENT_TOLERANCE)
+    else:
+        sure = sigmoid((LARGEST_LOG_ERROR - log_error) / LOG_ERROR_TOLERANCE)
+    return {
+        NOT_BLURRED: sigmoid((width - SHARP_WIDTH) / SHARP_WIDTH_TOLERANCE),
+        NOT_SURE: sure,
+        NOT_UNIFORM: sigmoid((LARGEST_UNEVENNESS - verdict.unevenness) / UNEVENNESS_TOLERANCE),
+        NOT_SPARSER: sigmoid((LARGEST_SPARSITY_GAIN - verdict.sparsity_gain) / SPARSITY_GAIN_TOLERANCE),
+    }
 
 
 def sigmoid(value: float) -> float:
     """Return the logistic function of `value`."""
-    return 1 / (1 + math.exp(-value))
+    return 0.5 + 0.5 * math.tanh(0.5 * value)

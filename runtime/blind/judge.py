@@ -9,10 +9,11 @@ norms ``|g|_1 / |g|_2`` (Krishnan et al. 2011), so that a blurred image is not t
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
-from kernels.arrays import array_module
+from kernels.arrays import Array, array_module
 from runtime.blind.kernel_shape import Kernel, extent, fit
 from runtime.blind.latent import gradients
 from runtime.blind.refine import Views
@@ -24,26 +25,72 @@ KERNEL_ERROR = 0.005
 STEPS = 8
 """Conjugate gradient steps for what lies beyond the border."""
 SPARSITY = 0.5
-"""Weight of the sparsity's logarithm beside that of the residual."""
+"""Weight of the sparsity's logarithm beside that of the misfit."""
+PARTS = 3
+"""Rows and columns of parts of the photograph whose misfits are compared."""
 TINY = 1e-12
 
 
-def judge(views: Views, kernel: Kernel) -> float:
-    """Return ``log |k * x - y| + SPARSITY log(|grad x|_1 / |grad x|_2)`` for the image `x` restored with a kernel.
+@dataclass(frozen=True)
+class Verdict:
+    """How a kernel suits a photograph.
 
-    Lower is better; only differences for one image mean anything.
+    Attributes
+    ----------
+    misfit : float
+        Root mean square of ``k * x - y`` for the image `x` restored with the kernel.
+    unevenness : float
+        The largest of the misfits of parts of the photograph, over their median: large where one kernel does not
+        explain all of it.
+    sparsity : float
+        ``|g|_1 / |g|_2`` of the gradients of `x`.
+    sparsity_gain : float
+        The same over that of the photograph: under 1 where restoring makes gradients sparser.
     """
+
+    misfit: float
+    unevenness: float
+    sparsity: float
+    sparsity_gain: float
+
+    @property
+    def cost(self) -> float:
+        """``log misfit + SPARSITY log sparsity``: lower is better, for kernels of one photograph."""
+        return math.log(max(self.misfit, TINY)) + SPARSITY * math.log(max(self.sparsity, TINY))
+
+
+def judge(views: Views, kernel: Kernel) -> Verdict:
+    """Restore an image with a kernel under a prior of sparse gradients, and see how that went."""
     xp = array_module(views.image)
     blur = xp.asarray(fit(kernel, extent(kernel)).astype(np.float32))
     observation = Observation(views.image, blur, views.noise + KERNEL_ERROR, valid=views.known)
     model = observation.model
     plane = hyper_laplacian(observation, steps=STEPS)
     # Near the border the restored image may be whatever explains the photograph.
-    rows, cols = (min(max(blur.shape) // 2, side // 4) for side in views.image.shape)
+    rows, cols = (min(max(blur.shape) // 2 + 1, side // 4) for side in views.image.shape)
     inside = slice(rows, views.image.shape[0] - rows), slice(cols, views.image.shape[1] - cols)
-    residual = (model.crop(model.plane(model.transfer * model.spectrum(plane))) - views.image)[inside]
-    residual = residual[views.known[inside]]
-    edges = model.crop(xp.moveaxis(gradients(plane), 0, -1))[inside]
-    sparsity = float(xp.abs(edges).mean()) / max(float(xp.square(edges).mean()) ** 0.5, TINY)
-    misfit = float(xp.square(residual).mean()) ** 0.5 if residual.size else 0.0
-    return math.log(max(misfit, TINY)) + SPARSITY * math.log(max(sparsity, TINY))
+    error = xp.where(views.known, model.crop(model.plane(model.transfer * model.spectrum(plane))) - views.image, 0)
+    misfits = [_root_mean_square(part) for band in _split(error[inside], 0) for part in _split(band, 1)]
+    sparsity, before = (
+        _sparsity(xp.moveaxis(gradients(each), 0, -1)[inside]) for each in (model.crop(plane), views.image)
+    )
+    return Verdict(
+        misfit=_root_mean_square(error[inside]),
+        unevenness=max(misfits) / max(float(np.median(misfits)), TINY),
+        sparsity=sparsity,
+        sparsity_gain=sparsity / max(before, TINY),
+    )
+
+
+def _split(array: Array, axis: int) -> list[Array]:
+    """Cut an array into `PARTS` along an axis, or leave it whole where it is too short."""
+    return list(array_module(array).array_split(array, min(PARTS, max(array.shape[axis], 1)), axis=axis))
+
+
+def _root_mean_square(array: Array) -> float:
+    return float(array_module(array).square(array).mean()) ** 0.5 if array.size else 0.0
+
+
+def _sparsity(edges: Array) -> float:
+    """Return ``|g|_1 / |g|_2``, each a mean over the pixels."""
+    return float(abs(edges).mean()) / max(_root_mean_square(edges), TINY) if edges.size else 0.0

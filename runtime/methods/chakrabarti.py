@@ -23,9 +23,6 @@ SUPPORT = 85
 PAPER_SUPPORT = 51
 """The same for the paper's single estimate, "as is standard for the benchmark" (section 3)."""
 
-UNDECIDED = 0.5
-"""A photograph that is less likely blurred than this is left as it is."""
-NO_BLUR = "no one blur kernel, wider than the edges of a sharp photograph, explains this photograph"
 KERNEL_ERROR = 0.2
 """Euclidean norm of the error of an estimated kernel, relative to its own.
 
@@ -89,11 +86,12 @@ class Chakrabarti:
                     learned=options.neural,
                     progress=progress,
                 )
-                kernel, confidence = blind.kernel, blind.confidence
+                kernel, confidence, reason = blind.kernel, blind.confidence, blind.reason
             else:
-                kernel, confidence = estimate_kernel(guide, initial, support=support, progress=progress).kernel, None
-        if confidence is not None and confidence < UNDECIDED:
-            return Estimate(observed, kernel=kernel, initial=initial, confidence=confidence, reason=NO_BLUR)
+                kernel = estimate_kernel(guide, initial, support=support, progress=progress).kernel
+                confidence, reason = None, None
+        if reason is not None:
+            return Estimate(observed, kernel=kernel, initial=initial, confidence=confidence, reason=reason)
         with stopwatch("non-blind"):
             latent = deconvolve(
                 observed,
