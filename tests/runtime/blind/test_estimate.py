@@ -13,8 +13,8 @@ from skimage import data as pictures
 
 from runtime.blind import estimate as module
 from runtime.blind import estimate_blind
-from runtime.blind.estimate import EFFORTS, confidence, consensus, settle
-from runtime.blind.judge import judge
+from runtime.blind.estimate import EFFORTS, consensus, find_doubts, settle
+from runtime.blind.judge import Verdict, judge
 from runtime.blind.kernel_shape import align, centre, centre_offset, delta, fit, shift, similarity
 from runtime.blind.refine import Candidate, Views
 from runtime.errors import InvalidArgument, InvalidImage, UnsupportedType
@@ -72,6 +72,7 @@ def test_finds_the_blur_without_its_size(plain, kernel):
     assert likeness(plain.kernel, kernel) > 0.8
     assert likeness(plain.kernel, kernel) > likeness(plain.kernel, kernel[::-1]) + 0.05
     assert plain.confidence > 0.9
+    assert plain.reason is None
     assert 0.8 < plain.agreement <= 1
 
 
@@ -132,7 +133,7 @@ class TestSettle:
         effort = EFFORTS["fast"]._replace(rounds=rounds, polishing=1)
         for start in (centre(kernel), centre(kernel).T):
             settled = settle(views, Candidate(start, -1.0), echo, effort)
-            assert judge(views, settled.kernel) <= judge(views, start)
+            assert judge(views, settled.kernel).cost <= judge(views, start).cost
 
     def test_without_a_prior_or_rounds_nothing_changes(self, views, kernel):
         best = Candidate(kernel, -1.0)
@@ -174,6 +175,7 @@ class TestNoBlur:
         noise = np.random.default_rng(1).normal(0, 0.01, sharp[PART].shape)
         estimate = estimated((sharp[PART] + noise).astype(np.float32), learned=learned)
         assert estimate.confidence < 0.5
+        assert estimate.reason == module.NOT_BLURRED
         np.testing.assert_array_equal(estimate.kernel, delta((SUPPORT, SUPPORT)).astype(np.float32))
 
     @pytest.mark.parametrize("level", [0.0, 0.4, 1.0])
@@ -181,6 +183,7 @@ class TestNoBlur:
         estimate = estimated(np.full((60, 70), level, np.float32))
         np.testing.assert_array_equal(estimate.kernel, delta((SUPPORT, SUPPORT)).astype(np.float32))
         assert estimate.confidence == 0
+        assert estimate.reason == module.FLAT_IMAGE
 
     def test_an_image_that_is_saturated_all_over_is_left_alone(self, observed):
         assert estimated(1 + observed[:60, :70], support=15).confidence < 0.5
@@ -233,31 +236,52 @@ class TestConsensus:
 WIDTHS = st.floats(0, 20)
 SHARES = st.floats(0, 1)
 ERRORS = st.floats(-5, 2)
+RATIOS = st.floats(0, 5)
+
+
+def confidence(width=3.0, agreement=0.95, log_error=-2.0, unevenness=1.1, sparsity_gain=0.6):
+    verdict = Verdict(misfit=0.01, unevenness=unevenness, sparsity=1.0, sparsity_gain=sparsity_gain)
+    return math.prod(find_doubts(width, agreement, log_error, verdict).values())
+
+
+def pairs(values):
+    return st.tuples(values, values).map(sorted)
 
 
 class TestConfidence:
-    @given(st.tuples(WIDTHS, WIDTHS).map(sorted), SHARES, ERRORS | st.just(math.nan))
+    @given(pairs(WIDTHS), SHARES, ERRORS | st.just(math.nan))
     def test_rises_with_the_width(self, widths, agreement, log_error):
         low, high = (confidence(width, agreement, log_error) for width in widths)
         assert 0 <= low <= high <= 1
 
-    @given(WIDTHS, st.tuples(SHARES, SHARES).map(sorted))
+    @given(WIDTHS, pairs(SHARES))
     def test_rises_with_the_agreement_where_there_is_no_prior(self, width, agreements):
         low, high = (confidence(width, agreement, math.nan) for agreement in agreements)
         assert low <= high
 
-    @given(WIDTHS, SHARES, st.tuples(ERRORS, ERRORS).map(sorted))
-    def test_falls_with_the_expected_error(self, width, agreement, errors):
-        high, low = (confidence(width, agreement, error) for error in errors)
+    @given(pairs(ERRORS))
+    def test_falls_with_the_expected_error(self, errors):
+        high, low = (confidence(log_error=error) for error in errors)
+        assert low <= high
+
+    @given(pairs(RATIOS))
+    def test_falls_with_the_unevenness(self, ratios):
+        high, low = (confidence(unevenness=ratio) for ratio in ratios)
+        assert low <= high
+
+    @given(pairs(RATIOS))
+    def test_falls_where_restoring_makes_nothing_sparser(self, ratios):
+        high, low = (confidence(sparsity_gain=ratio) for ratio in ratios)
         assert low <= high
 
     def test_needs_every_reason(self):
-        assert confidence(3.0, 0.95, math.nan) > 0.9
-        assert confidence(3.0, 0.95, -2.0) > 0.9
-        assert confidence(0.7, 0.95, math.nan) < 0.1
-        assert confidence(0.7, 0.95, -2.0) < 0.1
-        assert confidence(3.0, 0.5, math.nan) < 0.1
-        assert confidence(3.0, 0.95, 0.0) < 0.1
+        assert confidence() > 0.9
+        assert confidence(log_error=math.nan) > 0.9
+        assert confidence(width=0.7) < 0.1
+        assert confidence(log_error=math.nan, agreement=0.5) < 0.1
+        assert confidence(log_error=0.0) < 0.1
+        assert confidence(unevenness=2.5) < 0.1
+        assert confidence(sparsity_gain=1.0) < 0.1
 
 
 PLANE = np.random.default_rng(0).random((60, 70), np.float32)

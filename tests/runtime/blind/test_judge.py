@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from runtime.blind.judge import judge
+from runtime.blind import judge as module
 from runtime.blind.kernel_shape import centre, delta, fit, normalise
 from runtime.blind.refine import Views
 from runtime.nonblind.boundary import unsaturated
@@ -16,6 +16,10 @@ from runtime.nonblind.noise import estimate_noise
 
 def views_of(image):
     return Views(image, unsaturated(image), None, estimate_noise(image))
+
+
+def judge(views, kernel):
+    return module.judge(views, kernel).cost
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +68,20 @@ def test_leaving_saturated_pixels_out_keeps_the_score_nearer_to_what_it_was(view
 def test_scores_of_images_without_content_are_finite(level):
     views = views_of(np.full((40, 50), level, np.float32))
     assert np.isfinite(judge(views, delta((3, 3))))
+
+
+class TestVerdict:
+    def test_the_true_blur_explains_all_parts_alike_and_sharpens(self, views, truth):
+        verdict = module.judge(views, truth)
+        assert verdict.misfit < 2 * views.noise
+        assert 1 <= verdict.unevenness < 1.3
+        assert verdict.sparsity_gain < 0.85
+
+    def test_one_kernel_does_not_explain_a_blur_of_a_part(self, views, truth, sharp):
+        image = views.image.copy()
+        image[:80, :90] = sharp[:80, :90]
+        partly = module.judge(replace(views, image=image), truth)
+        assert partly.unevenness > module.judge(views, truth).unevenness + 0.3
+
+    def test_a_point_makes_nothing_sparser(self, views, truth):
+        assert module.judge(views, delta((3, 3))).sparsity_gain > module.judge(views, truth).sparsity_gain + 0.05
