@@ -32,6 +32,8 @@ FLAT = 1e-5
 """Range of values, relative to the largest, that is rounding and no picture."""
 ERROR_TEMPERATURE = 0.2
 """Difference of the logarithms of expected errors by which a hypothesis' weight in the mean falls by a factor e."""
+TRUST = 0.03
+"""Weight of the expected error's logarithm where the photograph decides between hypotheses: it settles ties."""
 CONSENSUS_SPECKS = 0.06
 DECIDED = 0.5
 """Confidence from which the kernel is given."""
@@ -101,8 +103,6 @@ class BlindEstimate:
         whole photograph by a sharper one.
     agreement : float
         In [0, 1]: median similarity of the hypotheses to their mean.
-    neural : bool
-        Whether the kernel comes from the initial estimate.
     reason : str, optional
         What speaks most against the kernel, where `confidence` is below one half.
     log_error : float
@@ -112,7 +112,6 @@ class BlindEstimate:
     kernel: Array
     confidence: float
     agreement: float
-    neural: bool = False
     reason: str | None = None
     log_error: float = math.nan
 
@@ -175,10 +174,11 @@ def estimate_blind(
         found.append(from_initial(small, side, prior))
     mean, agreement = consensus(found)
     polishing = effort.polishing if prior else 0
-    found = [Candidate(polish(small, each.kernel, polishing), each.log_error) for each in found]
-    found.append(refine_and_polish(small, mean, prior, polishing))
-    chosen = int(np.argmin([judge(small, each.kernel).cost for each in found]))
-    best = found[chosen]
+    finalists = [
+        refine_and_polish(small, mean, prior, polishing),
+        *(Candidate(polish(small, each.kernel, polishing), each.log_error) for each in found),
+    ]
+    best = min(finalists, key=lambda each: cost(small, each))
     report(STAGE, 0.5)
     for step in range(octaves - 1, -1, -1):
         views = whole.at(RATIO**step)
@@ -186,16 +186,17 @@ def estimate_blind(
         best = refine_and_polish(views, kernel, prior, polishing if step == 0 else 0)
         report(STAGE, 0.5 + 0.4 / 2**step)
     best = settle(whole, best, prior, effort)
+    best = Candidate(centre(fit(best.kernel, support)), best.log_error)
+    report(STAGE, 1.0)
 
     doubts = find_doubts(spread(best.kernel), agreement, best.log_error, judge(whole, best.kernel))
     certainty = math.prod(doubts.values())
     kernel = best.kernel if certainty >= DECIDED else delta((support, support))
     return BlindEstimate(
-        kernel=array_module(observed).asarray(centre(fit(kernel, support)).astype(np.float32)),
+        kernel=array_module(observed).asarray(kernel.astype(np.float32)),
         confidence=certainty,
         reason=None if certainty >= DECIDED else min(doubts, key=doubts.__getitem__),
         agreement=agreement,
-        neural=initial is not None and chosen == len(found) - 2,
         log_error=best.log_error,
     )
 
@@ -225,7 +226,12 @@ def settle(views: Views, best: Candidate, prior: KernelPrior | None, effort: Eff
     found = [best]
     for _ in range(effort.rounds):
         found.append(refine_and_polish(views, found[-1].kernel, prior, effort.polishing))
-    return min(found, key=lambda each: judge(views, each.kernel).cost) if effort.rounds else best
+    return min(found, key=lambda each: cost(views, each)) if effort.rounds else best
+
+
+def cost(views: Views, candidate: Candidate) -> float:
+    """Return how badly a kernel suits the photograph, with the expected error, where it is known, to settle ties."""
+    return judge(views, candidate.kernel).cost + TRUST * float(np.nan_to_num(candidate.log_error))
 
 
 def from_initial(views: Views, side: int, prior: KernelPrior | None) -> Candidate:
