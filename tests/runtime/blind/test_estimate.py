@@ -157,16 +157,11 @@ class TestInitialEstimate:
     def test_a_right_one_does_no_harm(self, learned, observed, sharp, kernel):
         helped = estimated(observed, initial=sharp[PART])
         assert likeness(helped.kernel, kernel) > likeness(learned.kernel, kernel) - 0.01
-        assert helped.neural
 
     def test_a_wrong_one_does_not_spoil(self, learned, observed, kernel):
         wrong = np.random.default_rng(3).random(observed.shape).astype(np.float32)
         spoiled = estimated(observed, initial=wrong)
         assert likeness(spoiled.kernel, kernel) > likeness(learned.kernel, kernel) - 0.05
-        assert not spoiled.neural
-
-    def test_without_one_there_is_nothing_neural(self, plain):
-        assert not plain.neural
 
 
 class TestNoBlur:

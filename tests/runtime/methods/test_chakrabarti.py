@@ -87,7 +87,7 @@ def test_the_quality_level_reaches_every_part(method, observed, monkeypatch, qua
 
     def estimate_blind(guide, *, quality, **options):
         told.append(quality)
-        return BlindEstimate(np.ones((1, 1), np.float32), confidence=1.0, agreement=1.0, neural_weight=0.0)
+        return BlindEstimate(np.ones((1, 1), np.float32), confidence=1.0, agreement=1.0)
 
     def deconvolve(planes, kernel, *, method, quality, **options):
         told.append((method, quality))
