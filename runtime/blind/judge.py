@@ -24,8 +24,6 @@ KERNEL_ERROR = 0.005
 """Standard deviation that stands for the error of the kernel."""
 STEPS = 8
 """Conjugate gradient steps for what lies beyond the border."""
-SPARSITY = 0.5
-"""Weight of the sparsity's logarithm beside that of the misfit."""
 PARTS = 3
 """Rows and columns of parts of the photograph whose misfits are compared."""
 TINY = 1e-12
@@ -37,6 +35,8 @@ class Verdict:
 
     Attributes
     ----------
+    noise : float
+        Standard deviation of the noise in the photograph.
     misfit : float
         Root mean square of ``k * x - y`` for the image `x` restored with the kernel.
     unevenness : float
@@ -48,6 +48,7 @@ class Verdict:
         The same over that of the photograph: under 1 where restoring makes gradients sparser.
     """
 
+    noise: float
     misfit: float
     unevenness: float
     sparsity: float
@@ -55,8 +56,11 @@ class Verdict:
 
     @property
     def cost(self) -> float:
-        """``log misfit + SPARSITY log sparsity``: lower is better, for kernels of one photograph."""
-        return math.log(max(self.misfit, TINY)) + SPARSITY * math.log(max(self.sparsity, TINY))
+        """Logarithm of misfit times sparsity: lower is better, for kernels of one photograph.
+
+        Below the noise a smaller misfit means nothing, so the two are added as variances.
+        """
+        return math.log(max(math.hypot(self.misfit, self.noise), TINY)) + math.log(max(self.sparsity, TINY))
 
 
 def judge(views: Views, kernel: Kernel) -> Verdict:
@@ -75,6 +79,7 @@ def judge(views: Views, kernel: Kernel) -> Verdict:
         _sparsity(xp.moveaxis(gradients(each), 0, -1)[inside]) for each in (model.crop(plane), views.image)
     )
     return Verdict(
+        noise=views.noise,
         misfit=_root_mean_square(error[inside]),
         unevenness=max(misfits) / max(float(np.median(misfits)), TINY),
         sparsity=sparsity,

@@ -235,7 +235,7 @@ RATIOS = st.floats(0, 5)
 
 
 def confidence(width=3.0, agreement=0.95, log_error=-2.0, unevenness=1.1, sparsity_gain=0.6):
-    verdict = Verdict(misfit=0.01, unevenness=unevenness, sparsity=1.0, sparsity_gain=sparsity_gain)
+    verdict = Verdict(noise=0.01, misfit=0.01, unevenness=unevenness, sparsity=1.0, sparsity_gain=sparsity_gain)
     return math.prod(find_doubts(width, agreement, log_error, verdict).values())
 
 
