@@ -24,9 +24,13 @@ KERNEL_ERROR = 0.005
 """Standard deviation that stands for the error of the kernel."""
 STEPS = 8
 """Conjugate gradient steps for what lies beyond the border."""
+SPARSITY = 1.4
+"""Weight of the sparsity's logarithm beside that of the misfit."""
+KNOWN_NOISE = 0.5
+"""Share of the noise's variance that a misfit may fall short of for nothing."""
 PARTS = 3
 """Rows and columns of parts of the photograph whose misfits are compared."""
-TINY = 1e-12
+TINY = 1e-20
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,12 @@ class Verdict:
 
     @property
     def cost(self) -> float:
-        """Logarithm of misfit times sparsity: lower is better, for kernels of one photograph.
+        """Logarithms of misfit and sparsity, weighed: lower is better, for kernels of one photograph.
 
-        Below the noise a smaller misfit means nothing, so the two are added as variances.
+        Below the noise a smaller misfit means little, so a share of the noise is added to it as a variance.
         """
-        return math.log(max(math.hypot(self.misfit, self.noise), TINY)) + math.log(max(self.sparsity, TINY))
+        variance = self.misfit**2 + KNOWN_NOISE * self.noise**2
+        return 0.5 * math.log(max(variance, TINY)) + SPARSITY * math.log(max(self.sparsity, TINY))
 
 
 def judge(views: Views, kernel: Kernel) -> Verdict:
