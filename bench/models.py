@@ -79,7 +79,8 @@ def _untrained(name: str, folder: Path, not_found: ModelNotFound) -> Bundle:
     # The head starts at zero, which would make the filters all alike.
     torch.nn.init.normal_(network.head.weight, std=0.01)
     checkpoint = folder / "checkpoint.pt"
-    torch.save({"config": config.to_dict(), "network": network.state_dict(), "gains": {}, "step": 0, "samples": 0}, checkpoint)
+    untrained = {"gains": {}, "step": 0, "samples": 0}
+    torch.save({"config": config.to_dict(), "network": network.state_dict(), **untrained}, checkpoint)
     bundle = export_checkpoint(checkpoint, folder / "bundle", ["nothing: random weights"])
     checkpoint.unlink()
     return bundle

@@ -62,7 +62,8 @@ def test_the_summary_is_the_mean_of_the_cases(report):
 
 def test_tables_plot_and_sheets_are_there(report):
     result, files = report
-    for part in ("lai: means of 1 cases", "worst gain", "<= 2", "2 of 2: lai_real", "kernel estimate (s)", "confidence"):
+    parts = ("lai: means of 1 cases", "worst gain", "<= 2", "2 of 2: lai_real", "kernel estimate (s)", "confidence")
+    for part in parts:
         assert part in result.output
     assert "<svg" in files["plot"].read_text()
     widths = {file.stem: Image.open(file).width // WIDTH for file in files["sheet"].iterdir()}
