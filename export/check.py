@@ -63,6 +63,15 @@ def round_weights(network: nn.Module) -> None:
             parameter.copy_(parameter.half())
 
 
+def open_graph(graph: str | Path) -> Any:
+    """Load an ONNX graph for inference on the CPU, warnings left out."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+
+
 def compare(network: Chakrabarti, graph: str | Path, patches: np.ndarray) -> dict[str, Any]:
     """Run a graph and the network on the same patches.
 
@@ -85,11 +94,7 @@ def compare(network: Chakrabarti, graph: str | Path, patches: np.ndarray) -> dic
     ValueError
         If the graph gives another shape, or a value that is not finite.
     """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    session = open_graph(graph)
     with torch.no_grad():
         expected = network(torch.from_numpy(patches)).numpy()
     worst, start = 0.0, 0

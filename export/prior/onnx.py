@@ -11,7 +11,7 @@ import onnx
 import torch
 from torch import nn
 
-from export.check import round_weights
+from export.check import open_graph, round_weights
 from export.graph import OPSET, Graph, Weights
 from export.networks.kernel_prior import ESTIMATE, FRAME, LEAST_TOTAL, UNIT, KernelPrior, Residual
 from export.onnx import replacing
@@ -121,11 +121,7 @@ def compare(network: KernelPrior, graph: str | Path) -> dict[str, Any]:
     ValueError
         If the graph gives another shape, or a value that is not finite.
     """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    session = open_graph(graph)
     worst = 0.0
     for side in SIDES:
         for batch in BATCHES:

@@ -125,7 +125,7 @@ class Edges:
 
 
 def sharp_turns(views: Views, kernel: Kernel, turns: int) -> tuple[Kernel, Edges]:
-    """Predict edges by a shock filter and solve for the kernel, in turns; return it and the last prediction."""
+    """Predict edges by a shock filter and solve for the kernel, in one turn or more; return it and the last edges."""
     xp = array_module(views.image)
     canvas = None
     for _ in range(turns):
@@ -139,7 +139,7 @@ def sharp_turns(views: Views, kernel: Kernel, turns: int) -> tuple[Kernel, Edges
 
 
 def sparse_turns(views: Views, kernel: Kernel, turns: int, error: float, ridge: float) -> tuple[Kernel, Edges]:
-    """Restore the image under sparse gradients and solve for a kernel near the first, in turns.
+    """Restore the image under sparse gradients and solve for a kernel near the first, in one turn or more.
 
     `error` is the standard deviation that stands for what the kernel has wrong, and `ridge` says how near.
     """
