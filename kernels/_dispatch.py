@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from kernels.arrays import Array, array_module, is_cuda
 
@@ -47,19 +48,19 @@ def implementation(family: str, *arrays: Array) -> Any:
     return import_module(f"kernels.cuda.{family}")
 
 
-def check_array(name: str, array: Array, shape: tuple[int | None, ...]) -> None:
-    """Raise unless `array` is C-contiguous float32 of `shape`, in which ``None`` fits any length.
+def check_array(name: str, array: Array, shape: tuple[int | None, ...], dtype: npt.DTypeLike = np.float32) -> None:
+    """Raise unless `array` is C-contiguous, of `dtype` and of `shape`, in which ``None`` fits any length.
 
     Raises
     ------
     TypeError
-        If `array` is no NumPy or CuPy array, or not float32.
+        If `array` is no NumPy or CuPy array, or of another dtype.
     ValueError
         If its shape is another, or its memory layout is not C-contiguous.
     """
     array_module(array)
-    if array.dtype != np.float32:
-        raise TypeError(f"{name} must be float32, got {array.dtype}: convert it with astype")
+    if array.dtype != dtype:
+        raise TypeError(f"{name} must be {np.dtype(dtype)}, got {array.dtype}: convert it with astype")
     fits = array.ndim == len(shape) and all(
         want is None or have == want for have, want in zip(array.shape, shape, strict=True)
     )
@@ -70,9 +71,9 @@ def check_array(name: str, array: Array, shape: tuple[int | None, ...]) -> None:
         raise ValueError(f"{name} must be C-contiguous: use ascontiguousarray")
 
 
-def check_output(name: str, array: Array, shape: tuple[int | None, ...]) -> None:
+def check_output(name: str, array: Array, shape: tuple[int | None, ...], dtype: npt.DTypeLike = np.float32) -> None:
     """Raise as `check_array` does, and a ValueError for a read-only array."""
-    check_array(name, array, shape)
+    check_array(name, array, shape, dtype)
     if not is_cuda(array) and not array.flags.writeable:
         raise ValueError(f"{name} is read-only: pass an array that can be written, such as a copy")
 

@@ -18,6 +18,8 @@ THREADS = 256
 SHARED_BYTES = 48 * 1024
 """Shared memory that a block may use on every device without asking for more."""
 
+_SCALARS: dict[type, Callable[[Any], Any]] = {int: np.int32, float: np.float32}
+
 
 def launch(
     family: str, name: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: Any, shared_bytes: int = 0
@@ -31,12 +33,12 @@ def launch(
     grid, block
         Numbers of blocks, and of threads in a block; without a block nothing is launched.
     *arguments
-        Arrays, and Python integers for parameters of type ``int``.
+        Arrays, Python integers for parameters of type ``int``, and Python floats for those of type ``float``.
     shared_bytes
         Size of the dynamic shared memory of a block, at most `SHARED_BYTES`.
     """
     if 0 not in grid:
-        typed = tuple(np.int32(argument) if isinstance(argument, int) else argument for argument in arguments)
+        typed = tuple(_SCALARS.get(type(argument), lambda array: array)(argument) for argument in arguments)
         _module(family).get_function(name)(grid, block, typed, shared_mem=shared_bytes)
 
 

@@ -64,6 +64,10 @@ class _Guarded:
             assert type(argument) is np.int32, parameter
             self._array, self.value = None, ctypes.c_int(argument)
             return
+        if parameter.startswith("float "):
+            assert type(argument) is np.float32, parameter
+            self._array, self.value = None, ctypes.c_float(argument)
+            return
         dtype = {"float": np.float32, "int": np.int32, "float2": np.complex64}[
             re.fullmatch(r"(?:const )?(\w+)\* .*", parameter)[1]
         ]

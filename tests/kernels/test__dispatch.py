@@ -44,6 +44,7 @@ def test_arrays_on_another_device_than_the_current_are_refused(fake_cupy):
 
 def test_check_array_accepts_what_fits(fake_cupy):
     check_array("x", np.zeros((2, 3), "f4"), (None, 3))
+    check_array("x", np.zeros((2, 3), "c8"), (2, 3), np.complex64)
     check_array("x", FakeCudaArray(), (2, None))
     check_output("x", FakeCudaArray(), (2, 3))
 
@@ -61,6 +62,11 @@ def test_check_array_accepts_what_fits(fake_cupy):
 def test_check_array_refuses_what_does_not_fit(array, error, message):
     with pytest.raises(error, match=message):
         check_array("x", array, (None, 3))
+
+
+def test_check_array_names_the_dtype_that_it_wants():
+    with pytest.raises(TypeError, match="x must be complex64, got float32"):
+        check_array("x", np.zeros(3, "f4"), (3,), np.complex64)
 
 
 def test_check_size():

@@ -20,14 +20,14 @@ def recorder(monkeypatch):
     return recorder
 
 
-def test_launch_passes_integers_as_c_int(recorder):
+def test_launch_passes_numbers_as_those_of_c(recorder):
     array = np.zeros(3, np.float32)
-    launch("patches", "extract_patches", (4,), (256,), array, 7, shared_bytes=64)
-    ((name, grid, block, (passed, seven), options),) = recorder.launches
+    launch("patches", "extract_patches", (4,), (256,), array, 7, 0.5, shared_bytes=64)
+    ((name, grid, block, (passed, seven, half), options),) = recorder.launches
     assert (name, grid, block, options) == ("extract_patches", (4,), (256,), {"shared_mem": 64})
     assert passed is array
-    assert type(seven) is np.int32
-    assert seven == 7
+    assert (type(seven), seven) == (np.int32, 7)
+    assert (type(half), half) == (np.float32, 0.5)
 
 
 def test_nothing_is_launched_without_blocks(recorder):
