@@ -1,0 +1,345 @@
+"""Fourier burst accumulation: of many blurred frames of one scene, at each frequency what is blurred least.
+
+A blur never strengthens a frequency, and the blurs of hand-held frames differ: the frame in which a frequency is
+strongest shows it best (Delbracio and Sapiro 2015; Wieschollek 2016, Eq. 4 to 6)::
+
+    u = IDFT(sum_i w_i F_i),    w_i = A_i^p / sum_j A_j^p
+
+with the spectra ``F_i`` of the registered frames and their magnitudes ``A_i``: averaged over the colour channels and
+smoothed by a Gaussian over the frequencies, periodically. ``p = 0`` is the mean of the frames and ``p = inf`` the
+frame that is strongest, frequency by frequency. Powers are taken of the magnitude relative to the largest so far,
+so that none overflows and not all underflow, whatever `p`.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import NamedTuple
+
+import numpy as np
+
+from kernels._dispatch import check_array, check_integer, check_output, check_size, implementation
+from kernels._smoothing import transfer
+from kernels.arrays import Array, array_module, fft_module, is_cuda
+
+POWER = 11.0
+"""The power that both papers use."""
+
+SMOOTHING = 1 / 50
+"""Standard deviation of the Gaussian, in frequency samples per sample of the shorter side (Delbracio and Sapiro)."""
+
+
+class BurstState(NamedTuple):
+    """What is kept of the frames seen so far, frequency by frequency.
+
+    All weights are relative to that of the frame that is strongest at the frequency.
+
+    Attributes
+    ----------
+    sums
+        complex64 ``(C, H, M)``: the weighted sum of the spectra.
+    totals
+        float32 ``(H, M)``: the sum of the weights.
+    maxima
+        float32 ``(H, M)``: the largest magnitude.
+    leaders
+        int32 ``(H, M)``: number of the frame that has it; of equals the first.
+    """
+
+    sums: Array
+    totals: Array
+    maxima: Array
+    leaders: Array
+
+
+class BurstAccumulator:
+    """Fuses whole frames one after the other; what it keeps does not grow with their number.
+
+    Parameters
+    ----------
+    channels, height, width
+        Shape of every frame.
+    p
+        Power of the magnitudes, from 0 (mean) to infinity (maximum).
+    sigma
+        Standard deviation of the Gaussian that smooths the magnitudes, in frequency samples; 0 does not smooth. By
+        default ``min(height, width) / 50``.
+
+    Raises
+    ------
+    TypeError
+        If a parameter is no number.
+    ValueError
+        If a size is below 1, `p` negative or NaN, or `sigma` negative or not finite.
+
+    Examples
+    --------
+    >>> accumulator = BurstAccumulator(3, 480, 640)
+    >>> for frame in frames:                                         # doctest: +SKIP
+    ...     accumulator.add(frame)
+    >>> fused = accumulator.result()                                 # doctest: +SKIP
+    """
+
+    def __init__(
+        self, channels: int, height: int, width: int, *, p: float = POWER, sigma: float | None = None
+    ) -> None:
+        self.shape = check_size("channels", channels), check_size("height", height), check_size("width", width)
+        self.p = _check_power(p)
+        self.sigma = _check_sigma(sigma, self.shape[1], self.shape[2])
+        self.count = 0
+        self._state: BurstState | None = None
+
+    def add(self, frame: Array) -> None:
+        """Add a frame.
+
+        Parameters
+        ----------
+        frame
+            float32 ``(channels, height, width)``, C-contiguous, NumPy or CuPy as the frames before; aligned with them.
+
+        Raises
+        ------
+        TypeError
+            If it is not float32, or lies elsewhere than the frames before.
+        ValueError
+            If its shape is another, or it is not contiguous.
+        """
+        check_array("frame", frame, self.shape)
+        if self._state is None:
+            self._state = self._begin(frame)
+        spectra = fft_module(frame).rfft2(frame, axes=(1, 2), **_workers(frame))
+        magnitudes = self._smooth(mean_magnitudes(spectra))
+        accumulate(spectra, magnitudes, self.count, self.p, self._state)
+        self.count += 1
+
+    def result(self) -> Array:
+        """Return the frames added so far as one: float32 ``(channels, height, width)``, where they lay.
+
+        Raises
+        ------
+        ValueError
+            If there are none.
+        """
+        state = self._ready()
+        fused = state.sums / state.totals
+        return fft_module(fused).irfft2(fused, s=self.shape[1:], axes=(1, 2), overwrite_x=True, **_workers(fused))
+
+    @property
+    def leaders(self) -> Array:
+        """Number of the frame with the largest weight at each frequency: int32 ``(height, width // 2 + 1)``.
+
+        Frequencies are in the layout of ``numpy.fft.rfft2``; frames are numbered as they were added.
+        """
+        return self._ready().leaders.copy()
+
+    @property
+    def shares(self) -> Array:
+        """That frame's weight, of a sum of 1: float32 ``(height, width // 2 + 1)``."""
+        return 1 / self._ready().totals
+
+    def _ready(self) -> BurstState:
+        if self._state is None:
+            raise ValueError("there is nothing to fuse: add a frame first")
+        return self._state
+
+    def _begin(self, frame: Array) -> BurstState:
+        xp, (channels, height, width) = array_module(frame), self.shape
+        frequencies = height, width // 2 + 1
+        return BurstState(
+            xp.zeros((channels, *frequencies), np.complex64),
+            xp.zeros(frequencies, np.float32),
+            xp.zeros(frequencies, np.float32),
+            xp.zeros(frequencies, np.int32),
+        )
+
+    def _smooth(self, magnitudes: Array) -> Array:
+        """Convolve over all frequencies as a product on the other side of the Fourier transform."""
+        if self.sigma == 0:
+            return magnitudes
+        xp, fft, workers = array_module(magnitudes), fft_module(magnitudes), _workers(magnitudes)
+        (height, width), sigma = self.shape[1:], self.sigma
+        lags = fft.irfft2(magnitudes, s=(height, width), overwrite_x=True, **workers)
+        lags *= xp.asarray(transfer(height, sigma)[0])[:, None]
+        lags *= xp.asarray(transfer(width, sigma)[0])
+        smoothed = xp.ascontiguousarray(fft.rfft2(lags, overwrite_x=True, **workers).real)
+        return xp.maximum(smoothed, 0, out=smoothed)  # rounding may leave less than nothing
+
+
+def mean_magnitudes(spectra: Array, out: Array | None = None) -> Array:
+    """Average the magnitudes of the spectra of one frame's channels.
+
+    Parameters
+    ----------
+    spectra
+        complex64 ``(C, H, M)``, C-contiguous, NumPy or CuPy.
+    out
+        float32 ``(H, M)`` to write to, where `spectra` lie; allocated if ``None``.
+
+    Returns
+    -------
+    magnitudes
+        float32 ``(H, M)``; `out` if it was given.
+
+    Raises
+    ------
+    TypeError
+        If an array is of another dtype, or the arrays are not all NumPy or all CuPy.
+    ValueError
+        If a shape does not fit, there is no channel, or an array is not contiguous.
+    """
+    check_array("spectra", spectra, (None, None, None), np.complex64)
+    check_size("the number of channels", spectra.shape[0])
+    if out is not None:
+        check_output("out", out, spectra.shape[1:])
+    return implementation("burst", spectra, out).mean_magnitudes(spectra, out)
+
+
+def accumulate(spectra: Array, magnitudes: Array, number: int, p: float, state: BurstState) -> None:
+    """Add one frame to a state, in which all is zero before the first one.
+
+    With the largest magnitude ``m`` before and ``n = max(m, A)`` after, at each frequency::
+
+        sums   <- (m / n)^p sums   + (A / n)^p F
+        totals <- (m / n)^p totals + (A / n)^p
+
+    One of the two factors is 1. Where no frame had a magnitude above zero yet, both are.
+
+    Parameters
+    ----------
+    spectra
+        complex64 ``(C, H, M)``: the frame's channels in the Fourier domain, C-contiguous, NumPy or CuPy.
+    magnitudes
+        float32 ``(H, M)``, non-negative, where `spectra` lie.
+    number
+        The frame's number, from 0.
+    p
+        Power of the magnitudes, from 0 to infinity.
+    state
+        Changed in place.
+
+    Raises
+    ------
+    TypeError
+        If an array is of another dtype, the arrays are not all NumPy or all CuPy, or a number is none.
+    ValueError
+        If a shape does not fit, an array is not contiguous, `number` is negative, or `p` is negative or NaN.
+    """
+    check_array("spectra", spectra, (None, None, None), np.complex64)
+    check_array("magnitudes", magnitudes, spectra.shape[1:])
+    check_output("state.sums", state.sums, spectra.shape, np.complex64)
+    check_output("state.totals", state.totals, magnitudes.shape)
+    check_output("state.maxima", state.maxima, magnitudes.shape)
+    check_output("state.leaders", state.leaders, magnitudes.shape, np.int32)
+    if check_integer("number", number) < 0:
+        raise ValueError(f"number must be 0 or more, got {number}")
+    implementation("burst", spectra, magnitudes, *state).accumulate(
+        spectra, magnitudes, int(number), _check_power(p), state
+    )
+
+
+def fuse_patches(patches: Array, p: float = POWER, sigma: float | None = None, out: Array | None = None) -> Array:
+    """Fuse bursts of patches, each burst on its own (Wieschollek 2016, Eq. 4 and 5).
+
+    Parameters
+    ----------
+    patches
+        float32 ``(N, F, P, P)``: N bursts of F frames, C-contiguous, NumPy or CuPy.
+    p
+        Power of the magnitudes, from 0 (mean) to infinity (maximum).
+    sigma
+        Standard deviation of the Gaussian that smooths the magnitudes, in frequency samples; by default ``P / 50``.
+    out
+        float32 ``(N, P, P)`` to write to, where `patches` lie; allocated if ``None``.
+
+    Returns
+    -------
+    fused
+        float32 ``(N, P, P)``; `out` if it was given.
+
+    Raises
+    ------
+    TypeError
+        If an array is not float32, the arrays are not all NumPy or all CuPy, or a number is none.
+    ValueError
+        If a shape does not fit, there is no frame, an array is not contiguous, or a number is out of its range.
+    """
+    size = _check_patches(patches, out)
+    p, sigma = _check_power(p), _check_sigma(sigma, size, size)
+    return implementation("burst", patches, out).fuse_patches(patches, p, sigma, out)
+
+
+def fuse_weighted(patches: Array, weights: Array, sigma: float | None = None, out: Array | None = None) -> Array:
+    """Fuse bursts of patches under given weights, such as those that a network predicts (Wieschollek 2016, Eq. 6).
+
+    The weights are smoothed by a Gaussian over the frequencies (section 3.2) and then divided by their sum over the
+    frames; where that is zero, all frames count alike.
+
+    Parameters
+    ----------
+    patches
+        float32 ``(N, F, P, P)``: N bursts of F frames, C-contiguous, NumPy or CuPy.
+    weights
+        float32 ``(N, F, P, P // 2 + 1)``, non-negative, in the layout of ``numpy.fft.rfft2``, where `patches` lie.
+        Frequencies that are each other's negative are given the mean of both weights where they are both there.
+    sigma
+        Standard deviation of the Gaussian, in frequency samples; 0 does not smooth. By default ``P / 50``.
+    out
+        float32 ``(N, P, P)`` to write to, where `patches` lie; allocated if ``None``.
+
+    Returns
+    -------
+    fused
+        float32 ``(N, P, P)``; `out` if it was given.
+
+    Raises
+    ------
+    TypeError
+        If an array is not float32, the arrays are not all NumPy or all CuPy, or `sigma` is no number.
+    ValueError
+        If a shape does not fit, there is no frame, an array is not contiguous, or `sigma` is out of its range.
+    """
+    size = _check_patches(patches, out)
+    check_array("weights", weights, (*patches.shape[:2], size, size // 2 + 1))
+    sigma = _check_sigma(sigma, size, size)
+    return implementation("burst", patches, weights, out).fuse_weighted(patches, weights, sigma, out)
+
+
+def _check_patches(patches: Array, out: Array | None) -> int:
+    """Return the side of the patches."""
+    check_array("patches", patches, (None, None, None, None))
+    count, frames, size, width = patches.shape
+    if size != width or size < 1:
+        raise ValueError(f"patches must be square, got {size} x {width}: crop or pad them")
+    if frames < 1:
+        raise ValueError("patches of no frame: give a burst of at least one")
+    if out is not None:
+        check_output("out", out, (count, size, size))
+    return int(size)
+
+
+def _check_power(p: float) -> float:
+    if isinstance(p, bool) or not isinstance(p, numbers.Real):
+        raise TypeError(f"p must be a number, got {type(p).__name__}")
+    if not p >= 0:
+        raise ValueError(f"p must be from 0 (mean) to infinity (maximum), got {p}")
+    return float(p)
+
+
+def _check_sigma(sigma: float | None, height: int, width: int) -> float:
+    if sigma is None:
+        return SMOOTHING * min(height, width)
+    if isinstance(sigma, bool) or not isinstance(sigma, numbers.Real):
+        raise TypeError(f"sigma must be a number or None, got {type(sigma).__name__}")
+    if not 0 <= sigma < math.inf:
+        raise ValueError(f"sigma must be finite and 0 or more, got {sigma}: 0 does not smooth")
+    return float(sigma)
+
+
+def _workers(array: Array) -> dict[str, int]:
+    """Let SciPy transform on all cores; CuPy has no such option."""
+    if is_cuda(array):
+        return {}
+    from kernels.cpu.threads import core_count
+
+    return {"workers": core_count()}
