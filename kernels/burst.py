@@ -20,8 +20,9 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels._dispatch import check_array, check_integer, check_output, check_size, implementation
-from kernels._smoothing import transfer
+from kernels._smoothing import transfers
 from kernels.arrays import Array, array_module, fft_module, is_cuda
+from kernels.cuda._module import constants
 
 POWER = 11.0
 """The power that both papers use."""
@@ -81,9 +82,7 @@ class BurstAccumulator:
     >>> fused = accumulator.result()                                 # doctest: +SKIP
     """
 
-    def __init__(
-        self, channels: int, height: int, width: int, *, p: float = POWER, sigma: float | None = None
-    ) -> None:
+    def __init__(self, channels: int, height: int, width: int, *, p: float = POWER, sigma: float | None = None) -> None:
         self.shape = check_size("channels", channels), check_size("height", height), check_size("width", width)
         self.p = _check_power(p)
         self.sigma = _check_sigma(sigma, self.shape[1], self.shape[2])
@@ -158,10 +157,9 @@ class BurstAccumulator:
         if self.sigma == 0:
             return magnitudes
         xp, fft, workers = array_module(magnitudes), fft_module(magnitudes), _workers(magnitudes)
-        (height, width), sigma = self.shape[1:], self.sigma
-        lags = fft.irfft2(magnitudes, s=(height, width), overwrite_x=True, **workers)
-        lags *= xp.asarray(transfer(height, sigma)[0])[:, None]
-        lags *= xp.asarray(transfer(width, sigma)[0])
+        lags = fft.irfft2(magnitudes, s=self.shape[1:], **workers)
+        for transfer in constants(magnitudes, transfers, *self.shape[1:], self.sigma):
+            lags *= transfer
         smoothed = xp.ascontiguousarray(fft.rfft2(lags, overwrite_x=True, **workers).real)
         return xp.maximum(smoothed, 0, out=smoothed)  # rounding may leave less than nothing
 
