@@ -13,7 +13,7 @@ import numpy.typing as npt
 from kernels.arrays import Array, is_cuda
 from runtime import nonblind as _nonblind
 from runtime.bundle import Bundle, load_model
-from runtime.devices import Device, device_of, on_device, resolve_device
+from runtime.devices import download, on_device, resolve_device, upload
 from runtime.errors import InvalidArgument
 from runtime.images import open_image
 from runtime.methods import Options, create_method
@@ -166,11 +166,11 @@ class Deblurrer:
         planes, frame = open_image(image)
         with on_device(self.device):
             stopwatch = Stopwatch(self.device)
-            observed = _upload(planes, self.device)
+            observed = upload(planes, self.device)
             estimate = self._method.restore(observed, options, stopwatch, progress)
             latent = observed + strength * (estimate.latent - observed) if strength < 1 else estimate.latent
             return Restoration(
-                image=frame.close(latent if is_cuda(planes) else _download(latent)),
+                image=frame.close(latent if is_cuda(planes) else download(latent)),
                 kernel=_on_host(estimate.kernel),
                 initial=_on_host(estimate.initial),
                 motion=_on_host(estimate.motion),
@@ -259,10 +259,10 @@ def deconvolve(
     planes, frame = open_image(image)
     place = resolve_device(device)
     with on_device(place):
-        observed = _upload(planes, place)
-        blur = _upload(kernel if is_cuda(kernel) else np.ascontiguousarray(kernel, np.float32), place)
+        observed = upload(planes, place)
+        blur = upload(kernel if is_cuda(kernel) else np.ascontiguousarray(kernel, np.float32), place)
         latent = _nonblind.deconvolve(observed, blur, method=method, quality=quality, noise=noise, progress=progress)
-        return frame.close(latent if is_cuda(planes) else _download(latent))
+        return frame.close(latent if is_cuda(planes) else download(latent))
 
 
 @lru_cache(maxsize=8)
@@ -271,26 +271,5 @@ def _deblurrer(model: str, device: str, precision: str, batch: int | None, proce
     return Deblurrer(model=model, device=device, precision=precision, batch=batch)
 
 
-def _upload(array: Array, device: Device) -> Array:
-    """Bring an array to `device`: from the host, never from a GPU to anywhere else."""
-    lies_on = device_of(array)
-    if lies_on == device:
-        return array
-    if lies_on.is_cuda:
-        raise InvalidArgument(f"the image lies on {lies_on} but the work is on {device}: give device='{lies_on}'")
-    import cupy
-
-    return cupy.asarray(array)
-
-
-def _download(array: Array) -> Array:
-    """Bring an array to the host."""
-    if not is_cuda(array):
-        return array
-    import cupy
-
-    return cupy.asnumpy(array)
-
-
 def _on_host(array: Array | None) -> npt.NDArray[np.float32] | None:
-    return None if array is None else np.asarray(_download(array), dtype=np.float32)
+    return None if array is None else np.asarray(download(array), dtype=np.float32)
