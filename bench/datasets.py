@@ -158,7 +158,7 @@ def shake(data: Path) -> list[Case]:
 def harmless(data: Path) -> list[Case]:
     """Return photographs and drawings that are not blurred: each is its own truth, to be given back as it was."""
     photographs = [
-        Case(file.stem, partial(_load_harmless, partial(_photograph, file)), "photograph")
+        Case(file.stem, partial(_load_harmless, partial(read_photograph, file)), "photograph")
         for file in _files(data / "eval" / "sharp_cid22_val", "*.png")
     ]
     return photographs + [Case(name, partial(_load_harmless, draw), "drawing") for name, draw in DRAWINGS.items()]
@@ -256,7 +256,7 @@ def _read_levin(file: Path) -> tuple[Plane, Plane, Plane]:
 
 def _load_sun_style(photograph: Path, measured: Path, seed: tuple[int, int]) -> Sample:
     _, _, kernel = _read_levin(measured)
-    observed, sharp = blur_valid(_photograph(photograph, grey=True), kernel, NOISE, seed)
+    observed, sharp = blur_valid(read_photograph(photograph, grey=True), kernel, NOISE, seed)
     return Sample(observed, sharp, kernel, SUN_BORDER)
 
 
@@ -265,10 +265,10 @@ def _load_photograph(
     max_shift: int = MAX_SHIFT, fit_brightness: bool = False,
 ) -> Sample:  # fmt: skip
     """Load a photograph, its truth, and the picture of a correlation kernel, half of which adds to the border."""
-    blur = None if kernel is None else _convolution(_photograph(kernel, grey=True))
+    blur = None if kernel is None else _convolution(read_photograph(kernel, grey=True))
     return Sample(
-        _photograph(observed),
-        None if sharp is None else _photograph(sharp),
+        read_photograph(observed),
+        None if sharp is None else read_photograph(sharp),
         blur,
         border + (0 if blur is None else max(blur.shape) // 2),
         max_shift,
@@ -286,7 +286,7 @@ def _convolution(correlation: Plane) -> Plane:
     return np.ascontiguousarray(correlation[::-1, ::-1] / correlation.sum())
 
 
-def _photograph(file: Path, *, grey: bool = False) -> Photograph:
+def read_photograph(file: Path, *, grey: bool = False) -> Photograph:
     """Read ``(H, W, 3)``, or the luminance ``(H, W)`` of a picture without colour or where `grey` asks for it."""
     from runtime.images import luminance, open_image, read_file
 

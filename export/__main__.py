@@ -43,7 +43,8 @@ def train(
     """Train CONFIG, a TOML file or the name of a shipped one."""
     import torch
 
-    from export.config import read_config
+    from export.burst_train import BurstTrainer
+    from export.config import BurstRunConfig, read_config
     from export.photographs import Photographs, find_photographs, split
     from export.shake import Shake
     from export.train import Trainer
@@ -53,7 +54,7 @@ def train(
         device = "cuda" if torch.cuda.is_available() else "cpu"
     training, validation = split(find_photographs(data))
     click.echo(f"{len(training)} photographs to train on, {len(validation)} to validate on, {device}")
-    trainer = Trainer(
+    trainer = (BurstTrainer if isinstance(settings, BurstRunConfig) else Trainer)(
         settings,
         Path(runs) / settings.name,
         Photographs.read(training, device),
@@ -66,7 +67,7 @@ def train(
     )
     gains = trainer.run()
     rate = trainer.step * settings.train.batch / max(trainer.seconds, 1e-9)
-    click.echo(f"{trainer.step} steps, {rate:.0f} patches/s, gain {gains.get('all', float('nan')):.3f} dB")
+    click.echo(f"{trainer.step} steps, {rate:.0f} samples/s, gain {gains.get('all', float('nan')):.3f} dB")
 
 
 @main.command()
@@ -76,10 +77,16 @@ def train(
 @click.option("--data", type=click.Path(exists=True, file_okay=False), help="Photographs to check parity on as well.")
 def onnx(checkpoint: str, bundle: str, trained_on: tuple[str, ...], data: str | None) -> None:
     """Export CHECKPOINT to the folder BUNDLE."""
+    from export.burst_onnx import export_burst_checkpoint
+    from export.config import BurstRunConfig
     from export.onnx import export_checkpoint
+    from export.train import checkpoint_config
 
-    written = export_checkpoint(checkpoint, bundle, list(trained_on), data)
-    click.echo(f"{written.path}: {written.bytes / 1e6:.2f} MB, {_describe(written.part('network').parity)}")
+    of_bursts = isinstance(checkpoint_config(checkpoint), BurstRunConfig)
+    export = export_burst_checkpoint if of_bursts else export_checkpoint
+    written = export(checkpoint, bundle, list(trained_on), data)
+    parities = (f"{name} {_describe(part.parity)}" for name, part in written.parts.items())
+    click.echo(f"{written.path}: {written.bytes / 1e6:.2f} MB, {'; '.join(parities)}")
 
 
 @main.command()
@@ -88,9 +95,18 @@ def onnx(checkpoint: str, bundle: str, trained_on: tuple[str, ...], data: str | 
 @click.option("--data", type=click.Path(exists=True, file_okay=False), help="Photographs to check parity on as well.")
 def check(bundle: str, checkpoint: str, data: str | None) -> None:
     """Check that BUNDLE computes what the network of CHECKPOINT computes."""
+    from export.burst_onnx import check_burst_bundle
     from export.check import check_bundle
+    from export.config import BurstRunConfig
+    from export.train import checkpoint_config
 
-    click.echo(f"{bundle}: {_describe(check_bundle(bundle, checkpoint, data))}")
+    of_bursts = isinstance(checkpoint_config(checkpoint), BurstRunConfig)
+    found = (
+        check_burst_bundle(bundle, checkpoint, data)
+        if of_bursts
+        else {"network": check_bundle(bundle, checkpoint, data)}
+    )
+    click.echo(f"{bundle}: {'; '.join(f'{name} {_describe(parity)}' for name, parity in found.items())}")
 
 
 @main.command()

@@ -14,7 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from export.blur import BlurConfig
-from export.config import RunConfig
+from export.config import BurstRunConfig, RunConfig, parse_config
 from export.networks.chakrabarti import Chakrabarti, central
 from export.photographs import Photographs
 from export.shake import Shake
@@ -70,9 +70,9 @@ class Trainer:
         self.config, self.folder, self.minutes = config, Path(folder), minutes
         self.device = torch.device(device)
         self._photographs, self._shake = training, shake
-        self._validation = validation_sets(validation, config, self.device)
+        self._validation = self._make_validation(validation)
         torch.manual_seed(config.train.seed)
-        self.network = Chakrabarti(config.network).to(self.device)
+        self.network = self._create_network().to(self.device)
         self._generator = torch.Generator(self.device).manual_seed(config.train.seed)
         self._optimiser = torch.optim.AdamW(
             _groups(self.network, config.train.weight_decay),
@@ -154,15 +154,27 @@ class Trainer:
         rate = train.learning_rate * (min(1.0, done / train.warmup) if train.warmup else 1.0) * (1 - done)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        batch = self._batch()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=train.precision == "bf16"):
-            restored = self.network.restore(batch.observed)
-        loss = relative_error(restored, batch)
+        loss = self._loss()
         self._optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), train.clip)
         self._optimiser.step()
         return float(loss.detach())
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.train.precision == "bf16")
+
+    def _create_network(self) -> Any:
+        return Chakrabarti(self.config.network)
+
+    def _make_validation(self, photographs: Photographs) -> dict[Any, Any]:
+        return validation_sets(photographs, self.config, self.device)
+
+    def _loss(self) -> Tensor:
+        batch = self._batch()
+        with self._autocast():
+            restored = self.network.restore(batch.observed)
+        return relative_error(restored, batch)
 
     def _fit(self) -> None:
         self.network.fit(torch.cat([self._batch().observed for _ in range(_FIT_BATCHES)]))
@@ -248,6 +260,11 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dic
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise ValueError(f"{path}: is no checkpoint; give the {CHECKPOINT} of a run") from error
     return checkpoint
+
+
+def checkpoint_config(path: str | Path) -> RunConfig | BurstRunConfig:
+    """Read what a checkpoint was trained as; errors as in `load_checkpoint`."""
+    return parse_config(load_checkpoint(path)["config"])
 
 
 def load_network(path: str | Path) -> tuple[Chakrabarti, dict[str, Any]]:

@@ -108,7 +108,7 @@ class Chakrabarti(nn.Module):
         self.head = nn.Linear(config.full, config.support**2)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
-        cosines, sines = _transform(config.support)
+        cosines, sines = transform(config.support)
         self.register_buffer("cosines", torch.from_numpy(cosines).float(), persistent=False)
         self.register_buffer("sines", torch.from_numpy(sines).float(), persistent=False)
         self.register_buffer("weight", torch.from_numpy(frequency_weight()).float(), persistent=False)
@@ -344,8 +344,8 @@ def frequency_weight() -> np.ndarray:
     return radius / np.hypot(radius, _KNEE)
 
 
-def _transform(support: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cosines and sines ``(65, support)`` of the 65-point DFT of centred taps, frequencies in FFT order."""
+def transform(support: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return cosines and sines ``(65, support)`` of the 65-point DFT of centred taps, frequencies in FFT order."""
     cosines, sines = half_basis(PATCH, PATCH // 2, PATCH)
     inner = slice((PATCH - support) // 2, (PATCH + support) // 2)
     scale = math.sqrt(PATCH)

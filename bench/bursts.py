@@ -1,0 +1,147 @@
+"""Sets of bursts to fuse, each a function from the data folder to cases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import click
+import numpy as np
+import numpy.typing as npt
+
+from bench.datasets import NOISE, Photograph, Plane, luma, read_photograph
+
+FRAMES = 14
+EXTENTS = (7, 14, 17)
+"""Sides in pixels of the squares that hold the kernels of the synthetic sets (Wieschollek et al. 2016, 3.2 and 4.3)."""
+BORDER = 24
+"""Pixels at each side that do not count."""
+_SAMPLES = 192
+_KNOTS = 32
+_LENGTH_SCALE = 0.3
+
+
+@dataclass(frozen=True)
+class Burst:
+    """Registered frames of one scene, and the truth.
+
+    Attributes
+    ----------
+    frames
+        Float32 luminance ``(H, W)`` or colours ``(H, W, 3)`` each, values in about [0, 1].
+    sharp
+        The truth, of the same shape.
+    """
+
+    frames: list[Photograph]
+    sharp: Photograph
+
+
+@dataclass(frozen=True)
+class BurstCase:
+    """The name of a burst within its set, and how to load it."""
+
+    name: str
+    load: Callable[[], Burst]
+
+
+def fba_psf(data: Path) -> list[BurstCase]:
+    """Return the burst of Delbracio and Sapiro 2015 whose scene was also taken from a tripod: hand-held, registered."""
+    return [BurstCase("fba_psf", partial(_load_fba_psf, data / "eval" / "fba_psf"))]
+
+
+def synthetic(data: Path, extent: int) -> list[BurstCase]:
+    """Return bursts of sharp photographs without a sharp frame: every kernel spans `extent` pixels, noise 1 %."""
+    folder = data / "eval" / "sharp_cid22_val"
+    files = sorted(folder.glob("*.png"))
+    if not files:
+        raise click.UsageError(f"{folder}: no files *.png there; give the folder of the data with --data")
+    return [
+        BurstCase(file.stem, partial(_load_synthetic, file, extent, (extent, number)))
+        for number, file in enumerate(files)
+    ]
+
+
+BURST_SETS: dict[str, Callable[[Path], list[BurstCase]]] = {
+    "fba_psf": fba_psf,
+    **{f"synthetic_{extent}": partial(synthetic, extent=extent) for extent in EXTENTS},
+}
+"""Every set of bursts that the accuracy benchmark knows, by name."""
+
+
+def shake_kernels(count: int, extent: int, random: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Draw blur kernels along Gaussian processes with the Matern covariance of smoothness 3/2 (Schuler et al. 2014).
+
+    Parameters
+    ----------
+    count
+        How many.
+    extent
+        Side in pixels of the square that each path just fits in.
+    random
+        Source of randomness.
+
+    Returns
+    -------
+    ndarray (count, size, size)
+        Float32, non-negative, of sum 1, with the centre of mass in the central pixel; `size` is odd, about twice
+        `extent`.
+    """
+    time = np.linspace(0, 1, _SAMPLES)
+    distance = np.sqrt(3) * np.abs(time[:, None] - time) / _LENGTH_SCALE
+    factor = np.linalg.cholesky((1 + distance) * np.exp(-distance) + 1e-8 * np.eye(_SAMPLES))
+    paths = factor @ random.standard_normal((count, _SAMPLES, 2))
+    paths *= (extent - 1) / np.ptp(paths, axis=1).max(1)[:, None, None]
+    knots = 1 + 0.5 * random.standard_normal((count, _KNOTS))
+    exposure = np.stack([np.interp(time, np.linspace(0, 1, _KNOTS), row) for row in knots]).clip(1e-6)
+    return np.stack(
+        [_draw(path, weights / weights.sum(), extent) for path, weights in zip(paths, exposure, strict=True)]
+    )
+
+
+def _draw(path: npt.NDArray[np.float64], weights: npt.NDArray[np.float64], half: int) -> npt.NDArray[np.float32]:
+    """Share the weight of every point bilinearly among its four pixels."""
+    kernel = np.zeros((2 * half + 1, 2 * half + 1))
+    place = path - weights @ path + half
+    low = np.floor(place).astype(int)
+    share = place - low
+    for down, right in np.ndindex(2, 2):
+        part = np.abs(1 - down - share[:, 0]) * np.abs(1 - right - share[:, 1])
+        np.add.at(kernel, (low[:, 0] + down, low[:, 1] + right), weights * part)
+    return kernel.astype(np.float32)
+
+
+def _load_fba_psf(folder: Path) -> Burst:
+    files = sorted(folder.glob("REG_*.jpg"))
+    if not files:
+        raise click.UsageError(f"{folder}: no files REG_*.jpg there; give the folder of the data with --data")
+    return Burst([read_photograph(file) for file in files], read_photograph(folder / "sharp_000.jpg"))
+
+
+def _load_synthetic(file: Path, extent: int, seed: tuple[int, int]) -> Burst:
+    from scipy.signal import fftconvolve
+
+    random = np.random.default_rng(seed)
+    sharp = read_photograph(file)
+    frames = []
+    for kernel in shake_kernels(FRAMES, extent, random):
+        blurred = fftconvolve(sharp, kernel[..., None] if sharp.ndim == 3 else kernel, "valid", axes=(0, 1))
+        noisy = blurred + NOISE * random.standard_normal(blurred.shape)
+        frames.append(np.clip(noisy, 0, 1).astype(np.float32))
+    margin = extent
+    height, width = frames[0].shape[:2]
+    return Burst(frames, np.ascontiguousarray(sharp[margin : margin + height, margin : margin + width]))
+
+
+def affine_fit(image: Plane, truth: Plane, border: int) -> Plane:
+    """Return the affine map of the values of `image` that comes closest to `truth` inside the border."""
+    inside = slice(border, -border), slice(border, -border)
+    gain, offset = np.polyfit(image[inside].ravel().astype(np.float64), truth[inside].ravel(), 1)
+    return (gain * image + offset).astype(np.float32)
+
+
+def burst_luma(burst: Burst) -> list[Plane]:
+    """Return the luminance of every frame."""
+    return [luma(frame).astype(np.float32) for frame in burst.frames]
