@@ -5,7 +5,6 @@ from __future__ import annotations
 import numbers
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Protocol
 
 from kernels.arrays import Array
@@ -160,13 +159,10 @@ def create_burst_method(bundle: Bundle, *, device: Device, precision: str, batch
     InvalidModel
         If this version has no such method.
     """
-    classes = {"wieschollek": "Wieschollek"}
-    if bundle.method not in classes:
-        known = ", ".join(classes)
-        raise InvalidModel(
-            f"{bundle.path}: method {bundle.method!r} cannot deblur a burst; use 'fba' or one of: {known}"
-        )
-    method: Callable[..., BurstMethod] = getattr(
-        import_module(f"runtime.methods.{bundle.method}"), classes[bundle.method]
-    )
-    return method(bundle, device=device, precision=precision, batch=batch)
+    from runtime.methods.wieschollek import Wieschollek
+
+    methods: dict[str, Callable[..., BurstMethod]] = {"wieschollek": Wieschollek}
+    if bundle.method not in methods:
+        known = ", ".join(methods)
+        raise InvalidModel(f"{bundle.path}: method {bundle.method!r} cannot deblur a burst; use 'fba' or one of: {known}")
+    return methods[bundle.method](bundle, device=device, precision=precision, batch=batch)
