@@ -164,5 +164,7 @@ def create_burst_method(bundle: Bundle, *, device: Device, precision: str, batch
     methods: dict[str, Callable[..., BurstMethod]] = {"wieschollek": Wieschollek}
     if bundle.method not in methods:
         known = ", ".join(methods)
-        raise InvalidModel(f"{bundle.path}: method {bundle.method!r} cannot deblur a burst; use 'fba' or one of: {known}")
+        raise InvalidModel(
+            f"{bundle.path}: method {bundle.method!r} cannot deblur a burst; use 'fba' or one of: {known}"
+        )
     return methods[bundle.method](bundle, device=device, precision=precision, batch=batch)
