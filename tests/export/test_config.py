@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from export.config import CONFIGS, RunConfig, parse_config, read_config
+from export.config import CONFIGS, parse_config, read_config
 from export.networks.chakrabarti import Chakrabarti
 
 
