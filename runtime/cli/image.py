@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtime.cli.options import StageLine, check_target, model_options, open_deblurrer
+from runtime.cli.options import STREAM, StageLine, check_target, list_photographs, model_options, open_deblurrer
 from runtime.errors import DeblurError, ImageFileError, InvalidArgument
 
 if TYPE_CHECKING:
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from runtime.api import Deblurrer
-
-STREAM = "-"
-"""Stands for stdin and stdout."""
 
 KERNEL_VIEW = 256
 """A saved kernel is enlarged, by a whole number, to about this many pixels a side."""
@@ -95,7 +92,7 @@ def plan_jobs(inputs: tuple[str, ...], output: str) -> list[Job]:
     click.UsageError
         If the inputs and the output do not go together.
     """
-    sources = [source for given in inputs for source in _sources(given)]
+    sources = [source for given in inputs for source in list_photographs(given)]
     if not _goes_into_folder(inputs, output):
         if output == STREAM and sys.stdout.isatty():
             raise click.UsageError("stdout is a terminal: redirect it, or name an output file.")
@@ -122,19 +119,6 @@ def _make_folder(path: str) -> None:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
         raise ImageFileError(f"{path}: cannot be created ({error.strerror}): give another output folder") from error
-
-
-def _sources(given: str) -> list[str]:
-    """List the photographs of a folder by name, or the one file that is given."""
-    from runtime.images import SUFFIXES
-
-    if given == STREAM or not os.path.isdir(given):
-        return [given]
-    names = (name for name in sorted(os.listdir(given)) if Path(name).suffix.lower() in SUFFIXES)
-    paths = [path for name in names if os.path.isfile(path := os.path.join(given, name))]
-    if not paths:
-        raise click.UsageError(f"{given} holds no photographs: files named {', '.join(SUFFIXES)}.")
-    return paths
 
 
 def _restore(
