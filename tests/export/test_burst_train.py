@@ -17,7 +17,9 @@ BURST = {
     "method": "wieschollek",
     "network": {
         "fusion": {"bands": 8, "kernels": 16, "spectra": 12, "full": 24, "support": 15},
-        "restoration": {"first": 24, "second": 32, "full": 48, "layers": 1, "style": "residual", "spectra": True, "support": 33},
+        "restoration": {
+            "first": 24, "second": 32, "full": 48, "layers": 1, "style": "residual", "spectra": True, "support": 33,
+        },
     },
     "data": {"frames": [4], "share": 2, "extent": [3.0, 9.0]},
     "train": {

@@ -83,12 +83,8 @@ def test_bursts_show_their_truth_blurred_by_their_kernels(photographs):
     assert bursts.observed.shape == (6, 3, 65, 65)
     assert bursts.latent.shape == (6, 33, 33)
     assert bursts.kernels.shape == (3, 3, 31, 31)
-    points = torch.zeros(1, 3, 31, 31)
-    points[..., 15, 15] = 1
     sharp = synthesise_bursts(photographs, dataclasses.replace(PLAIN, extent=(1, 1)), 6, generator())
-    torch.testing.assert_close(
-        sharp.observed[:, :, 16:-16, 16:-16], sharp.latent[:, None].expand(-1, 3, -1, -1), atol=1e-4, rtol=0
-    )
+    assert (sharp.observed[:, :, 16:-16, 16:-16] - sharp.latent[:, None]).abs().max() < 1e-4
     assert (bursts.observed[:, 0] - bursts.observed[:, 1]).abs().max() > 0.01
 
 
