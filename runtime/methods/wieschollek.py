@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kernels.arrays import Array, array_module
+from kernels.arrays import Array
 from runtime.bundle import Bundle
 from runtime.burst_engine import BurstEngine, NetworkBurstModel
-from runtime.devices import Device
-from runtime.images import luminance
+from runtime.devices import Device, download
 from runtime.methods import BurstOptions
 from runtime.progress import Progress, Stopwatch
+from runtime.registration import sharpness
 
 FRAMES = 14
 """Most frames that are used, as many as the network was trained on; of more the sharpest."""
@@ -46,19 +46,7 @@ class Wieschollek:
 
 
 def sharpest(frames: Sequence[Array], count: int) -> list[Array]:
-    """Return the `count` frames whose luminance has the strongest gradients, in the order given."""
-    strength = [_gradient(luminance(frame)) for frame in frames]
-    best = sorted(range(len(frames)), key=strength.__getitem__)[-count:]
+    """Return the `count` sharpest frames, in the order given."""
+    measured = [sharpness(download(frame)) for frame in frames]
+    best = sorted(range(len(frames)), key=measured.__getitem__)[-count:]
     return [frames[index] for index in sorted(best)]
-
-
-def _gradient(plane: Array) -> float:
-    """Return the mean square of the differences over two pixels, which noise sways less than those over one."""
-    xp = array_module(plane)
-    return sum(float(xp.square(plane[part] - plane[back]).mean()) for part, back in _DIFFERENCES)
-
-
-_DIFFERENCES = (
-    ((slice(2, None), slice(None)), (slice(None, -2), slice(None))),
-    ((slice(None), slice(2, None)), (slice(None), slice(None, -2))),
-)
