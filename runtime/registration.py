@@ -1,8 +1,8 @@
 """Registration: the frames of a burst aligned with one of them.
 
 Matched features give a first homography, which RANSAC keeps from following wrong matches; the enhanced correlation
-coefficient (Evangelidis and Psarakis 2008) refines it on the whole picture. Both work on a reduced luminance of which
-the finest detail is smoothed away, so that frames of different blur look alike.
+coefficient (Evangelidis and Psarakis 2008) refines it on the whole picture, smoothed so that frames of different blur
+look alike. What is found must make the detail of both frames agree.
 """
 
 from __future__ import annotations
@@ -30,14 +30,13 @@ RANSAC_PIXELS = 3.0
 MIN_INLIERS = 12
 
 FINE, COARSE = 2.0, 16.0
-"""Standard deviations, in pixels, between which detail counts for the refinement."""
+"""Standard deviations in pixels: finer detail than the first is smoothed away; what is coarser than the second is no
+detail, but light and shade."""
 ITERATIONS, PRECISION = 50, 1e-5
 MIN_CORRELATION = 0.5
-"""Least correlation of such detail between two frames of one scene.
-
-Frames of one scene under motion blurs of up to 30 pixels correlate by 0.8 and more, other scenes by less than 0.1.
-"""
-
+"""Least correlation of the detail of two frames of one scene."""
+MIN_OVERLAP = 0.25
+"""Least share of the reference that a frame shows."""
 MAX_SCALE = 2.0
 """Frames whose scale differs by more are not of one burst."""
 ALIGNED = 0.25
@@ -58,8 +57,7 @@ class Registration:
     def __init__(self, reference: Array) -> None:
         self._reference = reference
         plane, self._to_working = _reduced(luminance(reference))
-        self._features = _features(plane)
-        self._detail = _detail(plane)
+        self._features, self._smooth = _features(plane), _smooth(plane, FINE)
 
     def align(self, frame: Array) -> Array | None:
         """Resample a frame on the pixels of the reference.
@@ -111,9 +109,9 @@ class Registration:
         if np.array_equal(frame, self._reference):
             return np.eye(3)
         plane, _ = _reduced(luminance(frame))
-        start = _match(self._features, _features(plane))
-        found = _refine(self._detail, _detail(plane), np.eye(3) if start is None else start)
-        if found is None or not _plausible(found, *plane.shape):
+        start, smooth = _match(self._features, _features(plane)), _smooth(plane, FINE)
+        found = _refine(self._smooth, smooth, np.eye(3) if start is None else start)
+        if found is None or not _plausible(found, *plane.shape) or not _agree(self._smooth, smooth, found):
             return None
         return np.linalg.inv(self._to_working) @ found @ self._to_working
 
@@ -154,9 +152,8 @@ def warp(frame: Array, homography: Homography, *, outside: Array) -> Array:
     """
     import cv2
 
-    height, width = frame.shape[1:]
-    shown = _resampled(np.ones((height, width), np.float32), homography, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT)
-    share = np.minimum(cv2.distanceTransform((shown > 0).astype(np.uint8), cv2.DIST_L2, 3) / SEAM, 1)
+    shown = _shown(homography, *frame.shape[1:])
+    share = np.minimum(cv2.distanceTransform(shown.astype(np.uint8), cv2.DIST_L2, 3) / SEAM, 1)
     planes = np.empty_like(frame)
     for plane, beyond, target in zip(frame, outside, planes, strict=True):
         resampled = _resampled(plane, homography, cv2.INTER_LANCZOS4, cv2.BORDER_REFLECT)
@@ -174,8 +171,15 @@ def largest_shift(homography: Homography, height: int, width: int) -> float:
 def _resampled(plane: Plane, homography: Homography, interpolation: int, border: int) -> Plane:
     import cv2
 
-    flags = interpolation | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpPerspective(plane, homography, plane.shape[::-1], flags=flags, borderMode=border))
+    size, flags = plane.shape[::-1], interpolation | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpPerspective(plane, homography.astype(np.float64), size, flags=flags, borderMode=border))
+
+
+def _shown(homography: Homography, height: int, width: int) -> npt.NDArray[np.bool_]:
+    """Mark the pixels of the reference that a frame shows."""
+    import cv2
+
+    return _resampled(np.ones((height, width), np.float32), homography, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT) > 0
 
 
 def _reduced(plane: Plane) -> tuple[Plane, Homography]:
@@ -192,11 +196,10 @@ def _reduced(plane: Plane) -> tuple[Plane, Homography]:
     return plane, np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
 
 
-def _detail(plane: Plane) -> Plane:
-    """Keep what is coarser than motion blur mostly reaches, and finer than light and shade."""
+def _smooth(plane: Plane, sigma: float) -> Plane:
     import cv2
 
-    return np.asarray(cv2.GaussianBlur(plane, (0, 0), FINE) - cv2.GaussianBlur(plane, (0, 0), COARSE))
+    return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma))
 
 
 def _features(plane: Plane) -> tuple[Any, Any]:
@@ -226,16 +229,29 @@ def _match(reference: tuple[Any, Any], frame: tuple[Any, Any]) -> Homography | N
 
 
 def _refine(reference: Plane, frame: Plane, start: Homography) -> Homography | None:
-    """Return the homography that correlates two planes best, or ``None`` where they correlate too little."""
+    """Return the homography that correlates two smooth planes best, or ``None`` where it is not found."""
     import cv2
 
     criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, ITERATIONS, PRECISION)
     start = (start / start[2, 2]).astype(np.float32)
     try:
-        correlation, found = cv2.findTransformECC(reference, frame, start, cv2.MOTION_HOMOGRAPHY, criteria, None, 1)
+        _, found = cv2.findTransformECC(reference, frame, start, cv2.MOTION_HOMOGRAPHY, criteria, None, 1)
     except cv2.error:  # raised where it does not converge
         return None
-    return found.astype(np.float64) if correlation >= MIN_CORRELATION else None
+    return np.asarray(found, np.float64)
+
+
+def _agree(reference: Plane, frame: Plane, homography: Homography) -> bool:
+    """Tell whether the detail of two smooth planes correlates where both are seen."""
+    import cv2
+
+    shown = _shown(homography, *reference.shape)
+    if shown.mean() < MIN_OVERLAP:
+        return False
+    aligned = _resampled(frame, homography, cv2.INTER_LINEAR, cv2.BORDER_REFLECT)
+    mine, other = ((plane - _smooth(plane, COARSE))[shown] for plane in (reference, aligned))
+    mine, other = mine - mine.mean(), other - other.mean()
+    return bool(mine @ other > MIN_CORRELATION * np.sqrt((mine @ mine) * (other @ other)))
 
 
 def _plausible(homography: Homography, height: int, width: int) -> bool:
