@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import click
 import numpy as np
 import numpy.typing as npt
 
-from bench.datasets import NOISE, Photograph, Plane, luma, read_photograph
+from bench.datasets import NOISE, Photograph, find_files, read_photograph
 
 FRAMES = 14
 EXTENTS = (7, 14, 17)
@@ -33,10 +32,13 @@ class Burst:
         Float32 luminance ``(H, W)`` or colours ``(H, W, 3)`` each, values in about [0, 1].
     sharp
         The truth, of the same shape.
+    fit_values
+        Whether the score forgives an affine map of the values: the truth was exposed otherwise.
     """
 
     frames: list[Photograph]
     sharp: Photograph
+    fit_values: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,15 +51,14 @@ class BurstCase:
 
 def fba_psf(data: Path) -> list[BurstCase]:
     """Return the burst of Delbracio and Sapiro 2015 whose scene was also taken from a tripod: hand-held, registered."""
-    return [BurstCase("fba_psf", partial(_load_fba_psf, data / "eval" / "fba_psf"))]
+    folder = data / "eval" / "fba_psf"
+    files = find_files(folder, "REG_*.jpg")
+    return [BurstCase("fba_psf", partial(_load_fba_psf, files, folder / "sharp_000.jpg"))]
 
 
 def synthetic(data: Path, extent: int) -> list[BurstCase]:
     """Return bursts of sharp photographs without a sharp frame: every kernel spans `extent` pixels, noise 1 %."""
-    folder = data / "eval" / "sharp_cid22_val"
-    files = sorted(folder.glob("*.png"))
-    if not files:
-        raise click.UsageError(f"{folder}: no files *.png there; give the folder of the data with --data")
+    files = find_files(data / "eval" / "sharp_cid22_val", "*.png")
     return [
         BurstCase(file.stem, partial(_load_synthetic, file, extent, (extent, number)))
         for number, file in enumerate(files)
@@ -113,11 +114,8 @@ def _draw(path: npt.NDArray[np.float64], weights: npt.NDArray[np.float64], half:
     return kernel.astype(np.float32)
 
 
-def _load_fba_psf(folder: Path) -> Burst:
-    files = sorted(folder.glob("REG_*.jpg"))
-    if not files:
-        raise click.UsageError(f"{folder}: no files REG_*.jpg there; give the folder of the data with --data")
-    return Burst([read_photograph(file) for file in files], read_photograph(folder / "sharp_000.jpg"))
+def _load_fba_psf(files: list[Path], sharp: Path) -> Burst:
+    return Burst([read_photograph(file) for file in files], read_photograph(sharp), fit_values=True)
 
 
 def _load_synthetic(file: Path, extent: int, seed: tuple[int, int]) -> Burst:
@@ -130,18 +128,5 @@ def _load_synthetic(file: Path, extent: int, seed: tuple[int, int]) -> Burst:
         blurred = fftconvolve(sharp, kernel[..., None] if sharp.ndim == 3 else kernel, "valid", axes=(0, 1))
         noisy = blurred + NOISE * random.standard_normal(blurred.shape)
         frames.append(np.clip(noisy, 0, 1).astype(np.float32))
-    margin = extent
     height, width = frames[0].shape[:2]
-    return Burst(frames, np.ascontiguousarray(sharp[margin : margin + height, margin : margin + width]))
-
-
-def affine_fit(image: Plane, truth: Plane, border: int) -> Plane:
-    """Return the affine map of the values of `image` that comes closest to `truth` inside the border."""
-    inside = slice(border, -border), slice(border, -border)
-    gain, offset = np.polyfit(image[inside].ravel().astype(np.float64), truth[inside].ravel(), 1)
-    return (gain * image + offset).astype(np.float32)
-
-
-def burst_luma(burst: Burst) -> list[Plane]:
-    """Return the luminance of every frame."""
-    return [luma(frame).astype(np.float32) for frame in burst.frames]
+    return Burst(frames, np.ascontiguousarray(sharp[extent : extent + height, extent : extent + width]))
