@@ -287,7 +287,7 @@ def _convolution(correlation: Plane) -> Plane:
 
 
 def read_photograph(file: Path, *, grey: bool = False) -> Photograph:
-    """Read colours ``(H, W, 3)``, or the luminance ``(H, W)`` of a picture without colour or where `grey` asks for it."""
+    """Read ``(H, W, 3)``, or the luminance ``(H, W)`` of a picture without colour or where `grey` asks for it."""
     from runtime.images import luminance, open_image, read_file
 
     planes, _ = open_image(read_file(file)[0])
