@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -14,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.arrays import Array, is_cuda
+from kernels.cpu.threads import core_count
 from runtime.bundle import Bundle, load_model
 from runtime.devices import Device, device_of, download, on_device, resolve_device, upload
 from runtime.errors import FrameLeftOut, InvalidArgument
@@ -24,6 +27,9 @@ from runtime.registration import Registration, sharpness
 
 FBA = "fba"
 """The model that needs no bundle: plain Fourier burst accumulation."""
+
+LOOK_AHEAD = 4
+"""Frames that are aligned at the same time, and in memory."""
 
 
 @dataclass(frozen=True)
@@ -117,8 +123,8 @@ class BurstDeblurrer:
         ----------
         frames
             Images as `runtime.Deblurrer.restore` takes them, or paths of image files; all of one size and dtype.
-            ``"fba"`` reads them one at a time, each once or, where they are aligned, up to three times: of any
-            number of files one is in memory. Of an iterator that must be read again all frames are kept.
+            ``"fba"`` holds one of any number of files in memory, or a few while they are aligned, for which each is
+            read up to three times. Of an iterator that must be read again all frames are kept.
         register
             Whether the frames are aligned first. On the host, also for a GPU.
         reference
@@ -260,10 +266,11 @@ class _Intake:
     def _aligned(self) -> Iterator[Array]:
         number = self._sharpest() if self._wanted is None else self._wanted
         self.reference = self._burst[number]
-        registration = Registration(download(self.reference.planes))
-        for opened in self._opened("frames"):
+        with self._stopwatch("register"):
+            registration = Registration(download(self.reference.planes))
+        for opened, aligning in self._ahead(registration.align):
             with self._stopwatch("register"):
-                planes = registration.align(download(opened.planes))
+                planes = aligning.result()
             if planes is None:
                 warnings.warn(
                     f"{opened.name} is left out: it cannot be aligned with {self.reference.name}; it shows another "
@@ -274,6 +281,16 @@ class _Intake:
                 continue
             self.used.append(opened.number)
             yield planes
+
+    def _ahead(self, align: Callable[[Array], Array | None]) -> Iterator[tuple[OpenFrame, Future[Array | None]]]:
+        """Give each frame while some that follow are already being aligned."""
+        with ThreadPoolExecutor(min(core_count(), LOOK_AHEAD)) as pool:
+            waiting: deque[tuple[OpenFrame, Future[Array | None]]] = deque()
+            for opened in self._opened("frames"):
+                waiting.append((opened, pool.submit(align, download(opened.planes))))
+                if len(waiting) == LOOK_AHEAD:
+                    yield waiting.popleft()
+            yield from waiting
 
     def _sharpest(self) -> int:
         if self._burst.count == 1:

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 import kernels.reference.burst as reference
 from kernels.burst import BurstAccumulator, BurstState, accumulate, fuse_patches, fuse_weighted, mean_magnitudes
+from kernels.patches import PatchGrid
 
 # Rounding of a magnitude, some 1e-6 of it, is raised to the power p; the average itself is float32.
 TOLERANCE = 1e-5
@@ -208,6 +209,15 @@ def test_blurs_in_different_directions_leave_less_blur_than_each():
     best = min(error(frame) for frame in frames)
     assert error(fused(frames, p=0)) > 0.9 * best
     assert error(fused(frames)) < 0.85 * best
+
+
+def test_equal_frames_come_back_patch_by_patch(face):
+    image = np.random.default_rng(10).random((50, 70), np.float32)
+    grid = PatchGrid(50, 70, patch=33, core=33, stride=16)
+    patches = face.patches.extract_patches(face.put(image), grid, 0, len(grid))
+    bursts = face.put(np.repeat(face.get(patches)[:, None], 3, axis=1))
+    back = face.patches.overlap_add(face.burst.fuse_patches(bursts), grid, 0, face.put(np.zeros_like(image)))
+    np.testing.assert_allclose(face.get(back), image, atol=TOLERANCE)
 
 
 def test_output_given_is_filled_and_returned(face):
