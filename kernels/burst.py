@@ -236,7 +236,13 @@ def accumulate(spectra: Array, magnitudes: Array, number: int, p: float, state: 
     )
 
 
-def fuse_patches(patches: Array, p: float = POWER, sigma: float | None = None, out: Array | None = None) -> Array:
+def fuse_patches(
+    patches: Array,
+    p: float = POWER,
+    sigma: float | None = None,
+    guide: Array | None = None,
+    out: Array | None = None,
+) -> Array:
     """Fuse bursts of patches, each burst on its own (Wieschollek 2016, Eq. 4 and 5).
 
     Parameters
@@ -247,6 +253,9 @@ def fuse_patches(patches: Array, p: float = POWER, sigma: float | None = None, o
         Power of the magnitudes, from 0 (mean) to infinity (maximum).
     sigma
         Standard deviation of the Gaussian that smooths the magnitudes, in frequency samples; by default ``P / 50``.
+    guide
+        float32 ``(N, F, P, P)`` whose magnitudes count in place of those of `patches`, such as the luminance where
+        `patches` are one colour: all colours then have the same weights.
     out
         float32 ``(N, P, P)`` to write to, where `patches` lie; allocated if ``None``.
 
@@ -263,8 +272,10 @@ def fuse_patches(patches: Array, p: float = POWER, sigma: float | None = None, o
         If a shape does not fit, there is no frame, an array is not contiguous, or a number is out of its range.
     """
     size = _check_patches(patches, out)
+    if guide is not None:
+        check_array("guide", guide, patches.shape)
     p, sigma = _check_power(p), _check_sigma(sigma, size, size)
-    return implementation("burst", patches, out).fuse_patches(patches, p, sigma, out)
+    return implementation("burst", patches, guide, out).fuse_patches(patches, p, sigma, guide, out)
 
 
 def fuse_weighted(patches: Array, weights: Array, sigma: float | None = None, out: Array | None = None) -> Array:

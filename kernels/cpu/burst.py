@@ -31,10 +31,17 @@ def accumulate(spectra: Array, magnitudes: Array, number: int, p: float, state: 
     run_in_slices(_accumulate, len(magnitudes), spectra, magnitudes, np.int32(number), np.float32(p), *state)
 
 
-def fuse_patches(patches: Array, p: float = POWER, sigma: float | None = None, out: Array | None = None) -> Array:
+def fuse_patches(
+    patches: Array,
+    p: float = POWER,
+    sigma: float | None = None,
+    guide: Array | None = None,
+    out: Array | None = None,
+) -> Array:
     """Transform all patches, then fuse burst after burst within the cache of one core."""
     spectra = _rfft2(patches)
-    magnitudes = mean_magnitudes(spectra.reshape(1, -1, spectra.shape[-1])).reshape(spectra.shape)
+    guides = spectra if guide is None else _rfft2(guide)
+    magnitudes = mean_magnitudes(guides.reshape(1, -1, guides.shape[-1])).reshape(guides.shape)
     return _fuse(spectra, magnitudes, p, sigma, out)
 
 

@@ -35,13 +35,20 @@ def accumulate(spectra: Array, magnitudes: Array, number: int, p: float, state: 
     )  # fmt: skip
 
 
-def fuse_patches(patches: Array, p: float = POWER, sigma: float | None = None, out: Array | None = None) -> Array:
+def fuse_patches(
+    patches: Array,
+    p: float = POWER,
+    sigma: float | None = None,
+    guide: Array | None = None,
+    out: Array | None = None,
+) -> Array:
     """Transform all patches in cuFFT, smooth in cuBLAS, and fuse all frames of a frequency in one thread.
 
     Beside the transforms, per frequency and frame: 12 bytes for the magnitudes, 32 to smooth them, 12 to fuse.
     """
     spectra = fft_module(patches).rfft2(patches)
-    magnitudes = mean_magnitudes(spectra.reshape(1, -1, spectra.shape[-1])).reshape(spectra.shape)
+    guides = spectra if guide is None else fft_module(guide).rfft2(guide)
+    magnitudes = mean_magnitudes(guides.reshape(1, -1, guides.shape[-1])).reshape(guides.shape)
     return _fuse(spectra, magnitudes, p, sigma, out)
 
 

@@ -93,6 +93,13 @@ def test_fused_patches_equal_reference(face, count, frames, size, p, sigma, seed
     np.testing.assert_allclose(found, reference.fuse_patches(patches, p, sigma), atol=tolerance(p))
 
 
+@given(st.integers(0, 3), st.integers(1, 5), st.integers(1, 17), POWERS, SIGMAS, SEEDS)
+def test_patches_fused_by_a_guide_equal_reference(face, count, frames, size, p, sigma, seed):
+    patches, guide = np.random.default_rng(seed).random((2, count, frames, size, size), np.float32)
+    found = face.get(face.burst.fuse_patches(face.put(patches), p, sigma, face.put(guide)))
+    np.testing.assert_allclose(found, reference.fuse_patches(patches, p, sigma, guide), atol=tolerance(p))
+
+
 @given(st.integers(0, 3), st.integers(1, 5), st.integers(1, 17), SIGMAS, SEEDS)
 def test_patches_fused_under_weights_equal_reference(face, count, frames, size, sigma, seed):
     rng = np.random.default_rng(seed)
@@ -223,7 +230,7 @@ def test_equal_frames_come_back_patch_by_patch(face):
 def test_output_given_is_filled_and_returned(face):
     rng = np.random.default_rng(8)
     patches, out = face.put(rng.random((2, 3, 8, 8), np.float32)), face.put(np.zeros((2, 8, 8), np.float32))
-    assert face.burst.fuse_patches(patches, 11.0, 0.5, out) is out
+    assert face.burst.fuse_patches(patches, 11.0, 0.5, out=out) is out
     np.testing.assert_array_equal(face.get(out), face.get(face.burst.fuse_patches(patches, 11.0, 0.5)))
     weights = face.put(rng.random((2, 3, 8, 5), np.float32))
     assert face.burst.fuse_weighted(patches, weights, 0.5, out) is out
@@ -259,6 +266,7 @@ STATE = fresh_state(3, 4, 5)
         (lambda: fuse_patches(PATCHES, sigma=-1), ValueError, "sigma must be finite and 0 or more"),
         (lambda: fuse_patches(PATCHES, sigma=np.inf), ValueError, "sigma must be finite"),
         (lambda: fuse_patches(PATCHES, sigma="2"), TypeError, "sigma must be a number or None"),
+        (lambda: fuse_patches(PATCHES, guide=PATCHES[1:]), ValueError, r"guide must have shape \(2, 3, 9, 9\)"),
         (lambda: fuse_patches(PATCHES, out=PATCHES[0]), ValueError, r"out must have shape \(2, 9, 9\)"),
         (lambda: fuse_weighted(PATCHES, WEIGHTS[:, 1:]), ValueError, r"weights must have shape \(2, 3, 9, 5\)"),
         (lambda: mean_magnitudes(SPECTRA.real), TypeError, "spectra must be complex64, got float32"),
