@@ -45,9 +45,9 @@ class BurstRestoration:
     frames
         Numbers of the frames that took part.
     leaders
-        With ``"fba"``, for each frequency the number of the frame with the largest weight: int32 NumPy array
-        ``(H', W' // 2 + 1)`` in the layout of ``numpy.fft.rfft2``, ``H'`` and ``W'`` being the frame's sides or a
-        little more, as the Fourier transform likes it. Else ``None``.
+        With ``"fba"`` of whole frames, for each frequency the number of the frame with the largest weight: int32 NumPy
+        array ``(H', W' // 2 + 1)`` in the layout of ``numpy.fft.rfft2``, ``H'`` and ``W'`` being the frame's sides or
+        a little more, as the Fourier transform likes it. Else ``None``.
     shares
         That weight, of a sum of 1: float32 NumPy array of that shape, or ``None``.
     timings
@@ -114,6 +114,7 @@ class BurstDeblurrer:
         register: bool = True,
         reference: int | None = None,
         p: float = 11.0,
+        patch: int | None = None,
         stride: int | None = None,
         progress: Progress | None = None,
     ) -> BurstRestoration:
@@ -133,8 +134,12 @@ class BurstDeblurrer:
         p
             Power of the magnitudes: 0 is the mean of the frames; the larger it is, the sharper the result and the
             fewer frames share in it, and in averaging its noise.
+        patch
+            With ``"fba"``, side in pixels of patches that are fused each on its own, for a blur that differs across
+            the frame; much larger than the blur, such as 128. Then all frames are in memory. By default they are
+            fused whole.
         stride
-            Distance between the patches of a network in pixels; by default the model's.
+            Distance between patches in pixels; by default the model's, or with ``"fba"`` half the patch.
         progress
             Called as ``progress(stage, fraction)``.
 
@@ -154,16 +159,22 @@ class BurstDeblurrer:
         FrameLeftOut
             Of each frame that cannot be aligned with the reference.
         """
-        options, stopwatch = BurstOptions(p=p, stride=stride), Stopwatch(self.device)
+        if patch is not None and self._method is not None:
+            raise InvalidArgument(
+                f"patch {patch!r}: {self.name} has patches of its own; give it with model='{FBA}' only"
+            )
+        options, stopwatch = BurstOptions(p=p, patch=patch, stride=stride), Stopwatch(self.device)
         with on_device(self.device):
             intake = _Intake(Burst(frames), self.device, register, reference, stopwatch, progress)
             leaders = shares = None
-            if self._method is None:
+            if self._method is not None:
+                latent = self._method.restore_burst(list(intake.planes()), options, stopwatch, progress)
+            elif patch is not None:
+                latent = fba.fuse_by_patches(list(intake.planes()), patch, options, stopwatch, progress)
+            else:
                 fused = fba.fuse(intake.planes(), options, stopwatch)
                 latent, shares = fused.latent, download(fused.shares)
                 leaders = np.array(intake.used, np.int32)[download(fused.leaders)]
-            else:
-                latent = self._method.restore_burst(list(intake.planes()), options, stopwatch, progress)
             return BurstRestoration(
                 image=intake.close(latent),
                 reference=intake.reference.number,
@@ -193,7 +204,7 @@ def deblur_burst(
     model, device, precision, batch
         As in `BurstDeblurrer`; what they load stays loaded for the next call.
     **options
-        ``register``, ``reference``, ``p``, ``stride`` and ``progress``, as in `BurstDeblurrer.restore`.
+        ``register``, ``reference``, ``p``, ``patch``, ``stride`` and ``progress``, as in `BurstDeblurrer.restore`.
 
     Returns
     -------

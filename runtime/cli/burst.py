@@ -50,7 +50,7 @@ def burst_command(
     All frames are of one size. A frame that cannot be aligned is left out and named; one that cannot be read ends the
     job. Colour profile and EXIF are those of the reference frame.
     """
-    frames = _plan(inputs, output, save_weights, options["model"], as_json)
+    frames = _plan(inputs, output, save_weights, options["model"] == FBA and options["patch"] is None, as_json)
     for target in (output, save_weights):
         if target is not None and target != STREAM:
             _check_picture(target, overwrite)
@@ -82,14 +82,16 @@ def burst_command(
         click.echo(json.dumps(report))
 
 
-def _plan(inputs: tuple[str, ...], output: str, save_weights: str | None, model: str, as_json: bool) -> list[str]:
+def _plan(inputs: tuple[str, ...], output: str, save_weights: str | None, weighs: bool, as_json: bool) -> list[str]:
     """List the frames, once it is clear that what is asked for goes together."""
     if STREAM in inputs:
         raise click.UsageError("a burst is no stream: name its frames, or their folder.")
     if output == STREAM and (as_json or sys.stdout.isatty()):
         raise click.UsageError("stdout takes the photograph alone, and no terminal: name an output file.")
-    if save_weights is not None and model != FBA:
-        raise click.UsageError(f"--save-weights goes with --model {FBA}: a network does not weigh whole frames.")
+    if save_weights is not None and not weighs:
+        raise click.UsageError(
+            f"--save-weights goes with --model {FBA} and without --patch, which weighs whole frames."
+        )
     if save_weights in (output, STREAM):
         raise click.UsageError("--save-weights needs a file of its own.")
     return [frame for given in inputs for frame in list_photographs(given)]

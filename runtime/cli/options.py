@@ -57,6 +57,7 @@ _BURST_OPTIONS = (
     click.option(
         "--reference", type=click.IntRange(min=0), metavar="N", help="Frame to align with; by default the sharpest."
     ),
+    click.option("--patch", type=click.IntRange(min=1), metavar="PX", help="Fuse patches rather than whole frames."),
     click.option(
         "--p", type=click.FloatRange(min=0), default=11.0, show_default=True, help="0 is the mean; larger is sharper."
     ),

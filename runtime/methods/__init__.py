@@ -106,14 +106,20 @@ class BurstOptions:
     ----------
     p
         Power of the magnitudes in Fourier burst accumulation, from 0 (mean) to infinity (maximum).
+    patch
+        Side in pixels of the patches that Fourier burst accumulation fuses each on its own; ``None`` for whole frames.
     stride
         Distance between patches in pixels; ``None`` for the model's own.
     """
 
     p: float = 11.0
+    patch: int | None = None
     stride: int | None = None
 
     def __post_init__(self) -> None:
+        for name, size in (("patch", self.patch), ("stride", self.stride)):
+            if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+                raise InvalidArgument(f"{name} {size!r}: give a whole number of pixels, 1 or more, or None")
         if isinstance(self.p, bool) or not isinstance(self.p, numbers.Real) or not self.p >= 0:
             raise InvalidArgument(f"p {self.p!r}: give a number from 0 (mean) to infinity (maximum)")
 

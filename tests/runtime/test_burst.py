@@ -105,6 +105,14 @@ def test_order_does_not_matter(deblurrer, frames):
     assert np.abs(ways[0].image.astype(int) - ways[1].image).max() <= 1
 
 
+def test_frames_can_be_fused_patch_by_patch(deblurrer, latent, frames):
+    result = deblurrer.restore(frames, patch=64)
+    assert (result.leaders, result.shares) == (None, None)
+    assert result.frames == (0, 1, 2, 3, 4)
+    best = max(psnr(planes_of(frame), latent) for frame in frames)
+    assert psnr(planes_of(result.image), latent, border=4) > 2 + best
+
+
 def test_power_zero_is_the_mean(deblurrer, frames):
     mean = np.mean([frame.astype(float) for frame in frames], axis=0)
     assert np.abs(deblurrer.restore(frames, register=False, p=0).image - mean).max() < 0.51
@@ -225,6 +233,8 @@ def test_a_burst_network_is_given_aligned_frames(frames, tmp_path, monkeypatch):
     assert (result.model, result.leaders, result.shares) == ("stub", None, None)
     assert stages[-1] == ("network", 1.0)
     assert "network" in result.timings
+    with pytest.raises(InvalidArgument, match="patch 64: stub has patches of its own"):
+        deblurrer.restore(frames, patch=64)
 
 
 def test_a_model_that_fuses_no_bursts_is_refused(tmp_path):
@@ -264,6 +274,8 @@ def test_one_frame_among_ten_that_cannot_be_used_is_named(deblurrer, odd, error,
         ([PIXELS], {"p": -1}, InvalidArgument, r"p -1: give a number from 0 \(mean\)"),
         ([PIXELS], {"p": float("nan")}, InvalidArgument, "p nan"),
         ([PIXELS], {"p": "11"}, InvalidArgument, "p '11'"),
+        ([PIXELS], {"patch": 0}, InvalidArgument, "patch 0: give a whole number of pixels"),
+        ([PIXELS], {"stride": 2.0}, InvalidArgument, "stride 2.0: give a whole number of pixels"),
         ([PIXELS], {"reference": 1}, InvalidArgument, "reference 1: give the number of a frame"),
         ([PIXELS], {"reference": -1}, InvalidArgument, "reference -1"),
         ([PIXELS], {"reference": 0.5}, InvalidArgument, "reference 0.5"),

@@ -73,7 +73,7 @@ def test_files_in_the_order_given_and_json(deblur, folder, tmp_path):
 
 def test_options_reach_the_runtime(deblur, folder, tmp_path, seen):
     loading = {"model": "mine", "device": "cpu", "precision": "fp16", "batch": 7}
-    restoring = {"reference": 1, "p": 30.0, "stride": 4}
+    restoring = {"reference": 1, "p": 30.0, "patch": 99, "stride": 4}
     options = [part for name, value in (loading | restoring).items() for part in (f"--{name}", value)]
     assert deblur("burst", folder, "-o", tmp_path / "out.png", "--no-register", *options).code == 0
     assert seen == [loading, restoring | {"register": False}]
@@ -151,6 +151,7 @@ def test_nothing_is_replaced_unasked(deblur, folder, tmp_path, seen):
         (["-", "-o", "out.png"], "a burst is no stream"),
         (["a.png", "-o", "-", "--json"], "name an output file"),
         (["a.png", "-o", "out.png", "--save-weights", "w.png", "--model", "mine"], "goes with --model fba"),
+        (["a.png", "-o", "out.png", "--save-weights", "w.png", "--patch", "64"], "without --patch"),
         (["a.png", "-o", "out.png", "--save-weights", "out.png"], "a file of its own"),
         (["a.png", "-o", "out.png", "--p", "-1"], "not in the range"),
     ],
