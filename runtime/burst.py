@@ -31,6 +31,9 @@ FBA = "fba"
 LOOK_AHEAD = 4
 """Frames that are aligned at the same time, and in memory."""
 
+WITNESSES = 3
+"""Sharp frames of which one must show the scene of the reference, for that not to be a stray."""
+
 
 @dataclass(frozen=True)
 class BurstRestoration:
@@ -124,13 +127,13 @@ class BurstDeblurrer:
         ----------
         frames
             Images as `runtime.Deblurrer.restore` takes them, or paths of image files; all of one size and dtype.
-            ``"fba"`` holds one of any number of files in memory, or a few while they are aligned, for which each is
-            read up to three times. Of an iterator that must be read again all frames are kept.
+            ``"fba"`` holds one of any number of files in memory, or a few while they are aligned, for which most are
+            read twice. Of an iterator that must be read again all frames are kept.
         register
             Whether the frames are aligned first. On the host, also for a GPU.
         reference
-            Number of the frame with which the others are aligned, from 0; by default the sharpest, or the first where
-            there is nothing to align.
+            Number of the frame with which the others are aligned, from 0; by default the sharpest that shows the scene
+            of others, or the first where nothing is aligned.
         p
             Power of the magnitudes: 0 is the mean of the frames; the larger it is, the sharper the result and the
             fewer frames share in it, and in averaging its noise.
@@ -304,13 +307,22 @@ class _Intake:
             yield from waiting
 
     def _sharpest(self) -> int:
-        if self._burst.count == 1:
-            return 0
+        """Return the number of the sharpest frame, unless it shows another scene than the next ones do."""
         found = []
         for opened in self._opened("sharpest frame"):
             with self._stopwatch("sharpest frame"):
                 found.append(sharpness(download(opened.planes)))
-        return int(np.argmax(found))
+        ranked = [int(number) for number in np.argsort(found, kind="stable")[::-1]]
+        for candidate in ranked[:WITNESSES]:
+            others = [number for number in ranked if number != candidate][:WITNESSES]
+            with self._stopwatch("sharpest frame"):
+                registration = Registration(self._on_host(candidate))
+                if any(registration.homography(self._on_host(number)) is not None for number in others):
+                    return candidate
+        return ranked[0]
+
+    def _on_host(self, number: int) -> Array:
+        return download(self._burst[number].planes)
 
     def _opened(self, stage: str) -> Iterator[OpenFrame]:
         frames, count = iter(self._burst), self._burst.count

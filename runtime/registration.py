@@ -109,11 +109,12 @@ class Registration:
         if np.array_equal(frame, self._reference):
             return np.eye(3)
         plane, _ = _reduced(luminance(frame))
-        start, smooth = _match(self._features, _features(plane)), _smooth(plane, FINE)
-        found = _refine(self._smooth, smooth, np.eye(3) if start is None else start)
-        if found is None or not _plausible(found, *plane.shape) or not _agree(self._smooth, smooth, found):
-            return None
-        return np.linalg.inv(self._to_working) @ found @ self._to_working
+        smooth, matched = _smooth(plane, FINE), _match(self._features, _features(plane))
+        for start in (matched, np.eye(3)):  # hands hold still: without a match, or with a wrong one, begin there
+            found = None if start is None else _refine(self._smooth, smooth, start)
+            if found is not None and _plausible(found, *plane.shape) and _agree(self._smooth, smooth, found):
+                return np.linalg.inv(self._to_working) @ found @ self._to_working
+        return None
 
 
 def sharpness(frame: Array) -> float:

@@ -164,6 +164,23 @@ def test_a_frame_of_another_scene_is_left_out_and_named(deblurrer, frames):
     np.testing.assert_array_equal(result.image, expected.image)
 
 
+def test_a_stray_frame_is_no_reference_however_sharp(deblurrer, frames):
+    height, width = frames[0].shape[:2]
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    with pytest.warns(FrameLeftOut, match="frame 0 is left out"):
+        result = deblurrer.restore([noise, *frames])
+    assert result.frames == (1, 2, 3, 4, 5)
+    np.testing.assert_array_equal(result.image, deblurrer.restore(frames).image)
+
+
+def test_of_frames_without_a_common_scene_one_comes_back(deblurrer):
+    frames = list(np.random.default_rng(0).integers(0, 256, (3, 60, 80, 3), np.uint8))
+    with pytest.warns(FrameLeftOut) as left_out:
+        result = deblurrer.restore(frames)
+    assert len(left_out) == 2
+    np.testing.assert_array_equal(result.image, frames[result.reference])
+
+
 def test_frames_that_can_be_aligned_raise_no_warning(deblurrer, frames):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
