@@ -11,14 +11,18 @@ from torch import Tensor
 
 from export.bursts import BurstConfig, Bursts, synthesise_bursts
 from export.config import BurstRunConfig
+from export.networks.burst_analysis import BurstAnalysis
 from export.networks.chakrabarti import central
-from export.networks.wieschollek import Fusion, Wieschollek
+from export.networks.wieschollek import Wieschollek, accumulate
 from export.photographs import Photographs
 from export.train import Trainer, load_checkpoint
 
 VALIDATION_EXTENTS = (7, 14, 17)
 VALIDATION_FRAMES = 14
 VALIDATION_NOISE = 0.01
+
+KERNEL_SHARE = 0.2
+"""Weight of the kernels' cross-entropy, pass by pass, in the loss."""
 
 _FIT_BATCHES = 16
 _FLOOR = 1e-6
@@ -46,7 +50,7 @@ class BurstTrainer(Trainer):
         return Wieschollek(self.config.network)
 
     def _make_validation(self, photographs: Photographs) -> dict[str, tuple[Bursts, Tensor]]:
-        accumulation = Fusion(self.config.network.fusion).to(self.device)
+        analysis = BurstAnalysis(self.config.network.fusion.support).to(self.device)
         sets = {}
         for extent in VALIDATION_EXTENTS:
             data = BurstConfig(
@@ -60,18 +64,21 @@ class BurstTrainer(Trainer):
             generator = torch.Generator(self.device).manual_seed(1000 + number)
             bursts = synthesise_bursts(photographs, data, self.config.train.validation, generator)
             with torch.no_grad():
-                made[name] = bursts, central(torch.cat([accumulation.fuse(part) for part in _parts(bursts.observed)]))
+                fused = torch.cat([accumulate(part, analysis) for part in _parts(bursts.observed)])
+            made[name] = bursts, central(fused)
         return made
 
     def _loss(self) -> Tensor:
-        """Return the mean logarithm of the squared error of each patch (Wieschollek et al. 2016, Eq. 3).
+        """Return the mean logarithm of the squared error of each patch (Wieschollek et al. 2016, Eq. 3), and more.
 
-        The logarithm lets every burst weigh alike: faint or busy, hardly or much blurred.
+        The logarithm lets every burst weigh alike: faint or busy, hardly or much blurred. What is added is the
+        cross-entropy of the predicted kernels with the true ones.
         """
         bursts = self._bursts()
         with self._autocast():
-            restored = self.network.restore(bursts.observed)
-        return torch.log((restored - bursts.latent).square().mean((1, 2)) + _FLOOR).mean()
+            restored, passes = self.network.restore_and_explain(bursts.observed)
+        error = torch.log((restored - bursts.latent).square().mean((1, 2)) + _FLOOR).mean()
+        return error + KERNEL_SHARE * sum(cross_entropy(kernels, bursts.kernels) for kernels in passes)
 
     def _bursts(self) -> Bursts:
         return synthesise_bursts(
@@ -96,6 +103,22 @@ class BurstTrainer(Trainer):
         self._fit()
         self.network.restoration.load_state_dict(_shortened(checkpoint["network"], single["layers"], given["layers"]))
         return 0
+
+
+def cross_entropy(log_kernels: Tensor, kernels: Tensor) -> Tensor:
+    """Mean cross-entropy of predicted kernels with true ones, less that of the true ones with themselves.
+
+    Parameters
+    ----------
+    log_kernels (N, frames, support, support)
+        Logarithms of the predicted kernels.
+    kernels (N // share, frames, size, size)
+        True ones, each row of `share` successive bursts, at least as large.
+    """
+    margin = (kernels.shape[-1] - log_kernels.shape[-1]) // 2
+    inner = slice(margin, margin + log_kernels.shape[-1])
+    true = kernels[..., inner, inner].repeat_interleave(len(log_kernels) // len(kernels), 0)
+    return (torch.special.xlogy(true, true) - true * log_kernels).sum((2, 3)).mean()
 
 
 @torch.no_grad()

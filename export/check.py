@@ -55,11 +55,14 @@ def check_bundle(folder: str | Path, checkpoint: str | Path, data: str | Path | 
 
 
 def refuse_difference(
-    graphs: Mapping[str, Path], parity: Mapping[str, Mapping[str, Any]], checkpoint: str | Path
+    graphs: Mapping[str, Path],
+    parity: Mapping[str, Mapping[str, Any]],
+    checkpoint: str | Path,
+    tolerance: Mapping[str, float] = TOLERANCE,
 ) -> None:
-    """Raise `InvalidModel` if a graph differs from the network of `checkpoint` by more than `TOLERANCE`."""
+    """Raise `InvalidModel` if a graph differs from the network of `checkpoint` by more than `tolerance`."""
     for precision, found in parity.items():
-        if found["max_abs"] > TOLERANCE[precision]:
+        if found["max_abs"] > tolerance[precision]:
             difference = f"differs from {checkpoint} by {found['max_abs']:.1e}"
             raise InvalidModel(f"{graphs[precision]}: {difference}; export that checkpoint again")
 

@@ -7,14 +7,17 @@ from the paper where the paper binds more than it helps:
 * Sharing treats all frames alike instead of taking them as an ordered vector of 14: the result does not depend on their
   order, and there may be any number. A coefficient is seen beside its mean and its strength over the burst.
 * Frames that show one scene tell each other's blur: their cross-spectra with the accumulated frame give each frame's
-  blur kernel relative to it, whatever the scene. These relative kernels are a further input.
-* The filter of a frame is a product. One factor is its own, predicted from what the burst shares. The other is common
-  to all frames and follows accumulation, from which it is predicted as for a single photograph, by `Chakrabarti`. So
-  the large network runs once per burst, and may start from one that was trained on single photographs.
-* Accumulation is a softmax over the frames of ``p log |y|`` plus learned scores, which are smooth in frequency. At
-  first these are zero, and the weights those of the paper's Eq. 5. As magnitudes and scores are smooth already in
+  blur kernel relative to it, whatever the scene. These relative kernels are a further input. In a second pass they are
+  relative to the frame that the first pass fused, which is sharper.
+* So the network predicts each frame's blur kernel, not its filter, and learns from the true kernels besides the sharp
+  patch. The filters follow: the Wiener filter of all frames together, under the learned weights of accumulation.
+* These weights are a softmax over the frames of ``p log |y|`` plus learned scores, which are smooth in frequency. For
+  kernels without blur and scores of zero they are the paper's Eq. 5. As magnitudes and scores are smooth already in
   training, no smoothing is left to apply to the weights afterwards.
-* All factors are 1 at frequency 0, so nothing is desaturated: one filter serves all colours.
+* What blur is left in the fused patch is common to all frames; the filter against it is predicted as for a single
+  photograph, by `Chakrabarti`. So the large network runs once per burst, and may start from one that was trained on
+  single photographs.
+* All filters are 1 at frequency 0, so nothing is desaturated: one filter serves all colours.
 """
 
 from __future__ import annotations
@@ -22,17 +25,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from export.networks.bands import BANDS, real_basis, ring, spectrum_basis
+from export.networks.bands import BANDS
+from export.networks.burst_analysis import EXPONENT, HALF, BurstAnalysis, multiply
 from export.networks.chakrabarti import (
-    CONTRAST_FLOOR,
-    LIMIT,
-    OUTPUT_SCALE,
     PATCH,
-    POWER_FLOOR,
     Chakrabarti,
     ChakrabartiConfig,
     Layer,
@@ -42,22 +41,17 @@ from export.networks.chakrabarti import (
     transform,
 )
 
-HALF = PATCH // 2 + 1
+FIRST_EXPONENT = 4.0
+"""First value of the learned exponent; it falls, since a Wiener filter weighs the frames by their strength already."""
 
-EXPONENT = 11.0
-"""First value of the exponent p of Eq. 5, the one of Delbracio and Sapiro 2015."""
+FIRST_NOISE = 0.03
+"""First value of the Wiener filter's ratio of noise to signal, at high frequencies."""
 
-SMOOTHING = 1.3
-"""Standard deviation, in frequency indices, of the Gaussian that smooths power spectra: 1/50 of the patch."""
-
-CROSS_FLOOR = 5e-3
-"""Added to the power that a cross-spectrum is divided by, in units of the burst's variance."""
+FIRST_WIDTH = 1.5
+"""Standard deviation in pixels of the kernels that an untrained network predicts."""
 
 BAND_FLOOR = 1e-3
 """Added to the mean square of a band's coefficient over the burst, in units of the burst's variance."""
-
-SPARSE = 2
-"""Step at which smooth log spectra are sampled, in frequency indices."""
 
 SCORE_SUPPORT = 9
 """Side of the taps whose transform is the score of a frame: fewer taps, smoother scores."""
@@ -65,7 +59,6 @@ SCORE_SUPPORT = 9
 SCORE_SCALE = 0.1
 """What one unit of the last layer adds to a tap of a score."""
 
-_DEVIATION_FLOOR = 1e-3
 _SHARED = 8
 _CHANNELS = 2
 
@@ -83,6 +76,8 @@ class FusionConfig:
         Width of the layers after them.
     layers
         Residual pairs among those.
+    passes
+        How often the kernels are predicted, each time relative to what was fused with those before.
     support
         Side in pixels of relative kernels and of filters, odd.
     """
@@ -92,11 +87,12 @@ class FusionConfig:
     spectra: int = 128
     full: int = 256
     layers: int = 1
+    passes: int = 2
     support: int = 25
 
     def __post_init__(self) -> None:
-        if min(self.bands, self.kernels, self.spectra, self.full, self.layers) < 1:
-            raise ValueError("bands, kernels, spectra, full and layers must be at least 1")
+        if min(self.bands, self.kernels, self.spectra, self.full, self.layers, self.passes) < 1:
+            raise ValueError("bands, kernels, spectra, full, layers and passes must be at least 1")
         if not SCORE_SUPPORT <= self.support <= PATCH or self.support % 2 == 0:
             raise ValueError(f"support must be odd, from {SCORE_SUPPORT} to {PATCH}, got {self.support}")
 
@@ -137,15 +133,21 @@ class Wieschollek(nn.Module):
         -------
         Tensor (N, 33, 33) float32
         """
-        fused = self.fusion.fuse(patches)
-        return apply_filters(fused, self.restoration(fused))
+        return self.restore_and_explain(patches)[0]
+
+    def restore_and_explain(self, patches: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Restore as `restore` does, and return the kernels too; see `Fusion.filters_and_kernels`."""
+        filters, log_kernels = self.fusion.filters_and_kernels(patches)
+        fused = apply_burst_filters(patches, filters)
+        return apply_filters(fused, self.restoration(fused)), log_kernels
 
 
 class Fusion(nn.Module):
     """Predicts for each frame of a burst the filter whose results add up to the fused patch.
 
-    ``filters[t] = w_t G_t``: the weight of Fourier burst accumulation times the frame's own deconvolution filter,
-    ``G = 1 + v DFT(taps)`` with the `frequency_weight` v. The weights of all frames add up to 1 at every frequency.
+    ``filters[t] = w_t conj(K_t) / (sum_s w_s |K_s|^2 + v^2 n)``: with the frames' blur kernels K, the weights w of
+    accumulation, which add up to 1, and a ratio n of noise to signal that `frequency_weight` v scales, this is the
+    Wiener filter of several frames.
 
     Parameters
     ----------
@@ -173,10 +175,15 @@ class Fusion(nn.Module):
         self.own = nn.Linear(own, config.full)
         self.shared = nn.Linear(own + config.spectra, config.full, bias=False)
         self.trunk = nn.Sequential(*(Residual(config.full) for _ in range(config.layers)), nn.LayerNorm(config.full))
-        self.head = nn.Linear(config.full, config.support**2 + SCORE_SUPPORT**2)
+        self.head = nn.Linear(config.full, config.support**2 + 2 * SCORE_SUPPORT**2)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
-        self.exponent = nn.Parameter(torch.tensor([EXPONENT]))
+        place = torch.arange(config.support) - config.support // 2
+        radius = (place[:, None].square() + place.square()).flatten()
+        with torch.no_grad():
+            self.head.bias[: config.support**2] = -radius / (2 * FIRST_WIDTH**2)
+        self.stage = nn.Parameter(torch.zeros(config.passes, config.full))
+        self.log_exponent = nn.Parameter(torch.zeros(1))
         self.register_buffer("weight", torch.from_numpy(frequency_weight()).float(), persistent=False)
         for prefix, support in (("", config.support), ("score_", SCORE_SUPPORT)):
             for name, table in zip(("cosines", "sines"), transform(support), strict=True):
@@ -200,39 +207,62 @@ class Fusion(nn.Module):
             Real and imaginary plane of half spectra in the layout of ``rfft2``: the fused patch is the sum over the
             frames of ``irfft2(filter * rfft2(patch))``.
         """
+        return self.filters_and_kernels(patches)[0]
+
+    def filters_and_kernels(self, patches: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Predict filters, and the logarithms of the kernels ``(N, frames, support, support)`` of every pass."""
         seen = self.analysis(patches)
-        taps, scores = self._predict(seen)
-        weights = torch.softmax(self.exponent / 2 * seen.log_power + scores, 1)
-        real = 1 + self.weight * (self.cosines @ taps @ self.cosines[:HALF].T - self.sines @ taps @ self.sines[:HALF].T)
-        imaginary = -self.weight * (
-            self.cosines @ taps @ self.sines[:HALF].T + self.sines @ taps @ self.cosines[:HALF].T
-        )
-        return torch.stack((weights * real, weights * imaginary), 2)
+        bands = [share(band) for share, band in zip(self.sharing, seen.bands, strict=True)]
+        groups = [layer(torch.cat(pair, -1)) for layer, pair in zip(self.bands, pairwise(bands), strict=True)]
+        known, context = torch.cat((*groups, self.spectra(seen.spectra)), -1), self.context(seen.context)
+        kernels, predicted = seen.kernels, []
+        for stage in self.stage:
+            own = torch.cat((known, self.kernels(kernels)), -1)
+            shared = self.shared(torch.cat((own.mean(1), context), -1)) + stage
+            out = self.head(self.trunk(self.own(own) + shared[:, None])).float()
+            filters, log_kernels = self._filters(out, seen.log_power)
+            predicted.append(log_kernels)
+            if len(predicted) < len(self.stage):
+                kernels = self.analysis.relative_kernels(seen.spectrum, filters.detach())
+        return filters, predicted
+
+    def _filters(self, out: Tensor, log_power: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the Wiener filters of the frames and the logarithms of their kernels."""
+        support, side = self.config.support, SCORE_SUPPORT
+        logits, scores, noise = out.split((support**2, side**2, side**2), -1)
+        log_kernels = torch.log_softmax(logits, -1).unflatten(-1, (support, support))
+        kernels, cosines, sines = log_kernels.exp(), self.cosines, self.sines
+        real = cosines @ kernels @ cosines[:HALF].T - sines @ kernels @ sines[:HALF].T
+        imaginary = cosines @ kernels @ sines[:HALF].T + sines @ kernels @ cosines[:HALF].T
+        exponent = FIRST_EXPONENT * self.log_exponent.exp()
+        weights = torch.softmax(exponent / 2 * log_power + self._field(scores), 1)
+        power = (weights * (real.square() + imaginary.square())).sum(1, keepdim=True)
+        noise = FIRST_NOISE * self.weight.square() * self._field(noise.mean(1, keepdim=True)).exp()
+        gain = weights / (power + noise)
+        return torch.stack((gain * real, gain * imaginary), 2), log_kernels
 
     def fuse(self, patches: Tensor) -> Tensor:
         """Fuse bursts ``(N, frames, 65, 65)`` to patches ``(N, 65, 65)`` (Wieschollek et al. 2016, Eq. 6)."""
-        real, imaginary = self(patches).unbind(2)
-        spectra = torch.fft.rfft2(patches)
-        fused = torch.complex(
-            (real * spectra.real - imaginary * spectra.imag).sum(1),
-            (real * spectra.imag + imaginary * spectra.real).sum(1),
-        )
-        return torch.fft.irfft2(fused, s=(PATCH, PATCH))
+        return apply_burst_filters(patches, self(patches))
 
-    def _predict(self, seen: Shared) -> tuple[Tensor, Tensor]:
-        """Return taps ``(N, frames, support, support)`` and scores ``(N, frames, 65, 33)``."""
-        bands = [share(band) for share, band in zip(self.sharing, seen.bands, strict=True)]
-        groups = [layer(torch.cat(pair, -1)) for layer, pair in zip(self.bands, pairwise(bands), strict=True)]
-        own = torch.cat((*groups, self.kernels(seen.kernels), self.spectra(seen.spectra)), -1)
-        shared = torch.cat((own.mean(1), self.context(seen.context)), -1)
-        out = self.head(self.trunk(self.own(own) + self.shared(shared)[:, None])).float()
-        taps, scores = out.split((self.config.support**2, SCORE_SUPPORT**2), -1)
-        taps = OUTPUT_SCALE * taps.unflatten(-1, (self.config.support, self.config.support))
-        scores = SCORE_SCALE * scores.unflatten(-1, (SCORE_SUPPORT, SCORE_SUPPORT))
-        return taps, (
-            self.score_cosines @ scores @ self.score_cosines[:HALF].T
-            - self.score_sines @ scores @ self.score_sines[:HALF].T
-        )
+    def _field(self, taps: Tensor) -> Tensor:
+        """Return the smooth even functions of frequency ``(..., 65, 33)`` whose transforms are `taps`."""
+        taps = SCORE_SCALE * taps.unflatten(-1, (SCORE_SUPPORT, SCORE_SUPPORT))
+        cosines, sines = self.score_cosines, self.score_sines
+        return cosines @ taps @ cosines[:HALF].T - sines @ taps @ sines[:HALF].T
+
+
+def accumulate(patches: Tensor, analysis: BurstAnalysis) -> Tensor:
+    """Fuse bursts by Fourier burst accumulation, without anything learned (Wieschollek et al. 2016, Eq. 4 and 5)."""
+    weights = torch.softmax(EXPONENT / 2 * analysis(patches).log_power, 1)
+    return apply_burst_filters(patches, torch.stack((weights, torch.zeros_like(weights)), 2))
+
+
+def apply_burst_filters(patches: Tensor, filters: Tensor) -> Tensor:
+    """Filter each frame of bursts ``(N, frames, 65, 65)`` with its own half spectrum and add them up."""
+    spectra = torch.view_as_real(torch.fft.rfft2(patches)).movedim(-1, 2)
+    fused = multiply(filters, spectra).sum(1).movedim(1, -1).contiguous()
+    return torch.fft.irfft2(torch.view_as_complex(fused), s=(PATCH, PATCH))
 
 
 class Sharing(nn.Module):
@@ -254,138 +284,3 @@ class Sharing(nn.Module):
         mean, level = relative.mean(1, keepdim=True), torch.log(square) / 2
         features = torch.stack((relative, mean.expand_as(band), level.expand_as(band)), -1)
         return self.outer(nn.functional.silu(self.inner(features))).flatten(-2)
-
-
-@dataclass(frozen=True)
-class Shared:
-    """What `BurstAnalysis` finds.
-
-    Attributes
-    ----------
-    bands
-        H, B1, B2 and L of every frame: ``(N, frames, scalars)`` each.
-    kernels (N, frames, support ** 2)
-        Blur kernels relative to the accumulated frame, standardised.
-    spectra (N, frames, samples)
-        Log power spectra less their mean over the burst, standardised.
-    context (N, samples)
-        That mean, standardised.
-    log_power (N, frames, 65, 33)
-        Logarithm of the smooth power spectra.
-    """
-
-    bands: list[Tensor]
-    kernels: Tensor
-    spectra: Tensor
-    context: Tensor
-    log_power: Tensor
-
-
-class BurstAnalysis(nn.Module):
-    """Bands, power spectra and relative blur kernels of a burst, in units of the burst's contrast."""
-
-    def __init__(self, support: int) -> None:
-        super().__init__()
-        self.support = support
-        self.samples = len(range(0, PATCH, SPARSE)) * len(range(0, HALF, SPARSE))
-        windows = np.stack([real_basis(band.window, BANDS[0].high, PATCH) for band in BANDS[:3]])
-        cosines, sines = transform(support)
-        tables = {
-            "basis": windows,
-            "spectrum": spectrum_basis(PATCH),
-            "rows": gaussian(np.minimum(np.arange(PATCH), PATCH - np.arange(PATCH)), cyclic=True),
-            "columns": gaussian(np.arange(HALF), cyclic=False),
-            "upper": np.concatenate((cosines, sines), 1).T,
-            "lower": np.concatenate((cosines[:HALF], -sines[:HALF])) * _half_plane() / PATCH**2,
-        }
-        for name, table in tables.items():
-            self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(table)).float(), persistent=False)
-        for index, band in enumerate(BANDS):
-            self.register_buffer(f"ring{index}", torch.from_numpy(ring(band)), persistent=False)
-        for name, size in (("kernels", support**2), ("spectra", self.samples), ("context", self.samples)):
-            self.register_buffer(f"{name}_mean", torch.zeros(size))
-            self.register_buffer(f"{name}_gain", torch.ones(size))
-
-    @torch.no_grad()
-    def forward(self, patches: Tensor) -> Shared:
-        """Analyse bursts ``(N, frames, 65, 65)``."""
-        with torch.autocast(patches.device.type, enabled=False):
-            bands, features, log_power = self.features(patches.float())
-            kernels, spectra, context = (
-                ((value - self.get_buffer(f"{name}_mean")) * self.get_buffer(f"{name}_gain")).clamp(-LIMIT, LIMIT)
-                for name, value in features.items()
-            )
-        return Shared(bands, kernels, spectra, context, log_power)
-
-    def features(self, patches: Tensor) -> tuple[list[Tensor], dict[str, Tensor], Tensor]:
-        """Return the bands; kernels, spectra and context before they are standardised; and the log power."""
-        normal = normalise_burst(patches)
-        levels = [(basis @ (normal @ basis.T)).flatten(2) for basis in self.get_buffer("basis")]
-        bands = [level[..., self.get_buffer(f"ring{index}")] for index, level in enumerate((*levels, levels[-1]))]
-        real, imaginary = self._spectra(normal)
-        power = self.get_buffer("rows") @ (real.square() + imaginary.square()) @ self.get_buffer("columns").T
-        log_power = torch.log(power + POWER_FLOOR)
-        sampled = log_power[..., ::SPARSE, ::SPARSE].flatten(2)
-        context = sampled.mean(1)
-        features = {
-            "kernels": self._kernels(real, imaginary, log_power).flatten(2),
-            "spectra": sampled - context[:, None],
-            "context": context,
-        }
-        return bands, features, log_power
-
-    def _spectra(self, normal: Tensor) -> tuple[Tensor, Tensor]:
-        """Return real and imaginary planes of the tapered half spectra, ``(N, frames, 65, 33)`` each."""
-        spectrum = self.get_buffer("spectrum")
-        product = spectrum @ (normal @ spectrum.T)
-        top, bottom = product.chunk(2, -2)
-        (cc, cs), (sc, ss) = top.chunk(2, -1), bottom.chunk(2, -1)
-        # Rows of negative frequency are those of positive frequency with the sign of their sines changed.
-        real = torch.cat((cc - ss, (cc + ss)[..., 1:, :].flip(-2)), -2)
-        imaginary = torch.cat((-cs - sc, (sc - cs)[..., 1:, :].flip(-2)), -2)
-        return real, imaginary
-
-    def _kernels(self, real: Tensor, imaginary: Tensor, log_power: Tensor) -> Tensor:
-        """Return each frame's blur relative to the frame accumulated by Eq. 5, ``(N, frames, support, support)``."""
-        weights = torch.softmax(EXPONENT / 2 * log_power, 1)
-        whole_real, whole_imaginary = ((weights * part).sum(1, keepdim=True) for part in (real, imaginary))
-        scale = 1 / (whole_real.square() + whole_imaginary.square() + CROSS_FLOOR)
-        cross_real = (real * whole_real + imaginary * whole_imaginary) * scale
-        cross_imaginary = (imaginary * whole_real - real * whole_imaginary) * scale
-        # Re of sum e^{i (a + b)} R: with R = p + iq and rows first, cos a p - sin a q and sin a p + cos a q.
-        upper = self.get_buffer("upper")
-        cosine, sine = upper.chunk(2)
-        even = cosine @ cross_real - sine @ cross_imaginary
-        odd = sine @ cross_real + cosine @ cross_imaginary
-        return torch.cat((even, odd), -1) @ self.get_buffer("lower")
-
-    @torch.no_grad()
-    def fit(self, patches: Tensor) -> None:
-        """Set means and gains from training bursts."""
-        _, features, _ = self.features(patches)
-        for name, value in features.items():
-            value = value.flatten(0, -2)
-            self.get_buffer(f"{name}_mean").copy_(value.mean(0))
-            self.get_buffer(f"{name}_gain").copy_(1 / (value.std(0) + _DEVIATION_FLOOR))
-
-
-def normalise_burst(patches: Tensor) -> Tensor:
-    """Subtract the mean of each patch and divide the burst by its root mean square, which is floored smoothly."""
-    centred = patches
-    # Twice, because the first mean is rounded to the precision of the pixels, not to that of a faint contrast.
-    for _ in range(2):
-        centred = centred - centred.mean((-2, -1), keepdim=True)
-    return centred * torch.rsqrt(centred.square().mean((-3, -2, -1), keepdim=True) + CONTRAST_FLOOR**2)
-
-
-def gaussian(place: np.ndarray, cyclic: bool) -> np.ndarray:
-    """Return the matrix that smooths frequencies by a Gaussian, round about or cut off at the ends."""
-    index = np.arange(len(place))
-    distance = place[np.abs(index[:, None] - index)] if cyclic else np.abs(place[:, None] - place)
-    weights = np.exp(-0.5 * (distance / SMOOTHING) ** 2)
-    return weights / weights.sum(1, keepdims=True)
-
-
-def _half_plane() -> np.ndarray:
-    """How many coefficients of the whole spectrum each column of its half stands for, ``(66, 1)``."""
-    return np.tile(np.where(np.arange(HALF) > 0, 2.0, 1.0), 2)[:, None]

@@ -1,24 +1,14 @@
 from __future__ import annotations
 
-import copy
 import filecmp
 
 import numpy as np
 import pytest
 import torch
 
-from export.burst_onnx import (
-    SHAPES,
-    check_burst_bundle,
-    compare_fusion,
-    export_burst_checkpoint,
-    parity_bursts,
-    write_fusion,
-)
+from export.burst_onnx import SHAPES, check_burst_bundle, export_burst_checkpoint, parity_bursts, shaken_probes
 from export.burst_train import BurstTrainer
-from export.check import open_graph, round_weights
 from export.config import parse_config
-from export.networks.wieschollek import Fusion, FusionConfig
 from export.train import CHECKPOINT
 from runtime.bundle import load_model
 from runtime.errors import InvalidModel
@@ -26,55 +16,10 @@ from tests.export.test_burst_train import BURST
 
 
 @pytest.fixture(scope="module")
-def fusion():
-    torch.manual_seed(0)
-    network = Fusion(FusionConfig(bands=8, kernels=12, spectra=10, full=16, support=15))
-    network.fit(torch.rand(8, 4, 65, 65))
-    torch.nn.init.normal_(network.head.weight, std=0.05)
-    torch.nn.init.normal_(network.head.bias, std=0.05)
-    round_weights(network)
-    return network.eval().requires_grad_(False)
-
-
-@pytest.fixture(scope="module")
 def run(photographs, tmp_path_factory):
     trainer = BurstTrainer(parse_config(BURST), tmp_path_factory.mktemp("run"), photographs, photographs)
     trainer.run(until=3, progress=False)
     return trainer
-
-
-@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-4), ("fp16", 5e-3)])
-def test_graphs_compute_what_the_network_computes(fusion, tmp_path, precision, tolerance):
-    graphs = write_fusion(fusion, tmp_path)
-    found = compare_fusion(fusion, tmp_path / graphs[precision], parity_bursts(None))
-    assert found["max_abs"] < tolerance
-    assert {tuple(shape) for shape in found["shapes"]} == set(SHAPES)
-
-
-def test_a_graph_with_other_weights_is_noticed(fusion, tmp_path):
-    graphs = write_fusion(fusion, tmp_path)
-    other = copy.deepcopy(fusion)
-    other.head.bias[0] += 1
-    assert compare_fusion(other, tmp_path / graphs["fp32"], parity_bursts(None))["max_abs"] > 1e-3
-
-
-def test_the_graph_takes_frames_in_any_order(fusion, tmp_path):
-    graph = open_graph(tmp_path / write_fusion(fusion, tmp_path)["fp32"])
-    patches = np.random.default_rng(0).random((2, 4, 65, 65), dtype=np.float32)
-    order = [2, 0, 3, 1]
-    (filters,) = graph.run(["filters"], {"patches": patches})
-    (turned,) = graph.run(["filters"], {"patches": patches[:, order]})
-    np.testing.assert_allclose(turned, filters[:, order], atol=2e-5)
-
-
-def test_photographs_add_bursts_of_their_own(planes, tmp_path):
-    from PIL import Image
-
-    for index in range(2):
-        Image.fromarray(planes[index]).save(tmp_path / f"{index}.png")
-    bursts = parity_bursts(tmp_path)
-    assert [burst.shape for burst in bursts] == 2 * [(*shape, 65, 65) for shape in SHAPES]
-    assert all(burst.dtype == np.float32 for burst in bursts)
 
 
 def test_a_bundle_says_what_it_is(run, tmp_path):
@@ -107,3 +52,23 @@ def test_a_bundle_of_another_checkpoint_is_refused(run, tmp_path):
     torch.save(content, checkpoint)
     with pytest.raises(InvalidModel, match="export that checkpoint again"):
         check_burst_bundle(tmp_path / "bundle", checkpoint)
+
+
+def test_photographs_add_bursts_of_their_own(planes, tmp_path):
+    from PIL import Image
+
+    for index in range(2):
+        Image.fromarray(planes[index]).save(tmp_path / f"{index}.png")
+    bursts = parity_bursts(tmp_path)
+    assert [burst.shape for burst in bursts] == 2 * [(*shape, 65, 65) for shape in SHAPES]
+    assert all(burst.dtype == np.float32 for burst in bursts)
+
+
+def test_probes_come_as_bursts_of_unlike_frames():
+    probes = shaken_probes(10, 3)
+    assert probes.shape == (10, 3, 65, 65)
+    assert probes.dtype == np.float32
+    flat = np.ptp(probes, axis=(2, 3)) < 1e-6
+    assert flat.all(1).sum() >= 3
+    assert np.abs(probes[0, 0] - probes[0, 1]).max() > 1e-3
+    np.testing.assert_array_equal(probes, shaken_probes(10, 3))

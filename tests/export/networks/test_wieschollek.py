@@ -7,17 +7,17 @@ import torch
 from export.burst_train import load_burst_network
 from export.bursts import BurstConfig, synthesise_bursts
 from export.networks.bands import taper
-from export.networks.chakrabarti import ChakrabartiConfig, central
+from export.networks.burst_analysis import EXPONENT, BurstAnalysis, gaussian, normalise_burst
+from export.networks.chakrabarti import ChakrabartiConfig
 from export.networks.wieschollek import (
-    EXPONENT,
-    SMOOTHING,
-    BurstAnalysis,
+    FIRST_WIDTH,
+    Fusion,
     FusionConfig,
     Sharing,
     Wieschollek,
     WieschollekConfig,
-    gaussian,
-    normalise_burst,
+    accumulate,
+    apply_burst_filters,
 )
 
 SMALL = WieschollekConfig(
@@ -43,27 +43,69 @@ def network(bursts):
     return network.eval().requires_grad_(False)
 
 
-@pytest.fixture(scope="module")
-def analysis():
-    return BurstAnalysis(25)
+def test_without_scores_and_blur_it_is_fourier_burst_accumulation(bursts):
+    fusion = Fusion(SMALL.fusion)
+    analysis = fusion.analysis
+    with torch.no_grad():
+        fusion.head.bias[: 15**2] = -1e3
+        fusion.head.bias[15**2 // 2] = 0
+        # No noise to speak of, and the paper's exponent.
+        fusion.head.bias[15**2 + 81 :][40] = -300
+        fusion.log_exponent.fill_(np.log(11 / 4))
+        fused = fusion.fuse(bursts.observed)
+    torch.testing.assert_close(fused, accumulate(bursts.observed, analysis), atol=1e-4, rtol=0)
 
 
-def test_untrained_it_is_fourier_burst_accumulation(bursts):
-    network = Wieschollek(SMALL)
+def test_accumulation_weighs_by_the_power_of_the_smooth_magnitudes(bursts):
     window = torch.from_numpy(taper(65, 16)).float()
     normal = normalise_burst(bursts.observed) * window[:, None] * window
     power = (torch.fft.rfft2(normal) / 65).abs().square()
     rows = np.minimum(np.arange(65), 65 - np.arange(65))
-    across = np.exp(-0.5 * ((np.arange(33)[:, None] - np.arange(33)) / SMOOTHING) ** 2)
-    down = np.exp(-0.5 * (rows[(np.arange(65)[:, None] - np.arange(65)) % 65] / SMOOTHING) ** 2)
-    smooth = (torch.from_numpy(down / down.sum(1, keepdims=True)).float() @ power) @ torch.from_numpy(
-        across / across.sum(1, keepdims=True)
-    ).float().T
-    weights = (smooth + 2e-3) ** (EXPONENT / 2)
-    weights = weights / weights.sum(1, keepdim=True)
+    down, across = (torch.from_numpy(gaussian(*how)).float() for how in ((rows, True), (np.arange(33), False)))
+    strength = (down @ power @ across.T + 2e-3).sqrt() ** EXPONENT
+    weights = strength / strength.sum(1, keepdim=True)
     fused = torch.fft.irfft2((weights * torch.fft.rfft2(bursts.observed)).sum(1), s=(65, 65))
-    torch.testing.assert_close(network.fusion.fuse(bursts.observed), fused, atol=1e-4, rtol=0)
-    torch.testing.assert_close(network.restore(bursts.observed), central(fused), atol=1e-4, rtol=0)
+    torch.testing.assert_close(accumulate(bursts.observed, BurstAnalysis(15)), fused, atol=1e-4, rtol=0)
+
+
+def test_untrained_it_takes_every_frame_for_a_little_blurred():
+    fusion = Fusion(SMALL.fusion)
+    _, passes = fusion.requires_grad_(False).filters_and_kernels(torch.rand(2, 3, 65, 65))
+    assert len(passes) == SMALL.fusion.passes == 2
+    kernels = passes[-1].exp()
+    torch.testing.assert_close(kernels.sum((-2, -1)), torch.ones(2, 3))
+    place = torch.arange(15.0) - 7
+    assert (kernels.sum(-1) @ place).abs().max() < 1e-5
+    assert float((kernels.sum(-1) @ place**2).sqrt().mean()) == pytest.approx(FIRST_WIDTH, rel=0.05)
+
+
+def test_filters_are_the_wiener_filters_of_the_kernels(network, bursts):
+    filters, passes = network.fusion.filters_and_kernels(bursts.observed)
+    padded = torch.zeros(*bursts.observed.shape)
+    padded[:, :, 25:40, 25:40] = passes[-1].exp()
+    spectra = torch.fft.rfft2(torch.fft.ifftshift(padded, dim=(-2, -1)))
+    complex_filters = torch.complex(filters[:, :, 0], filters[:, :, 1])
+    # Each is a positive weight times the conjugate, over what all have in common.
+    gain = complex_filters / spectra.conj()
+    assert (gain.imag.abs() < 1e-2 * gain.real + 1e-4).float().mean() > 0.999
+    assert (gain.real > 0).float().mean() > 0.999
+    total = (complex_filters * spectra).sum(1)
+    assert total.real.max() <= 1 + 1e-4
+    torch.testing.assert_close(total[:, 0, 0].real, torch.ones(48), atol=1e-4, rtol=0)
+
+
+def test_a_second_pass_sees_kernels_relative_to_the_first(network, bursts):
+    _, (first, second) = network.fusion.filters_and_kernels(bursts.observed)
+    assert (first - second).abs().max() > 1e-2
+
+
+def test_filtered_frames_add_up():
+    patches, filters = torch.rand(2, 3, 65, 65), torch.randn(2, 3, 2, 65, 33)
+    expected = sum(
+        torch.fft.irfft2(torch.fft.rfft2(patches[:, t]) * torch.complex(filters[:, t, 0], filters[:, t, 1]), s=(65, 65))
+        for t in range(3)
+    )
+    torch.testing.assert_close(apply_burst_filters(patches, filters), expected, atol=1e-4, rtol=0)
 
 
 def test_the_order_of_the_frames_does_not_matter(network, bursts):
@@ -113,41 +155,6 @@ def test_gradients_reach_every_weight(bursts):
     assert idle == []
 
 
-def test_spectra_are_those_of_the_tapered_patch(analysis, bursts):
-    normal = normalise_burst(bursts.observed)
-    window = torch.from_numpy(taper(65, 16)).float()
-    expected = torch.fft.rfft2(torch.fft.ifftshift(normal * window[:, None] * window, dim=(-2, -1))) / 65
-    real, imaginary = analysis._spectra(normal)
-    torch.testing.assert_close(torch.complex(real, imaginary), expected, atol=2e-5, rtol=0)
-
-
-def test_a_frame_shows_its_kernel_relative_to_the_sharp_one(analysis):
-    random = torch.Generator().manual_seed(0)
-    sharp = torch.randn(1, 1, 65, 65, generator=random)
-    kernel = torch.zeros(65, 65)
-    kernel[2, -3], kernel[0, 0] = 0.6, 0.4
-    blurred = torch.fft.irfft2(torch.fft.rfft2(sharp) * torch.fft.rfft2(kernel), s=(65, 65))
-    spectra = torch.fft.rfft2(torch.cat((sharp, blurred), 1)) / 65
-    # With the sharp frame far stronger, it is what accumulation gives.
-    power = torch.stack((torch.zeros(65, 33), torch.full((65, 33), -9.0)))[None]
-    kernels = analysis._kernels(spectra.real, spectra.imag, power)[0]
-    assert kernels.shape == (2, 25, 25)
-    assert float(kernels[0, 12, 12]) == pytest.approx(1, abs=0.05)
-    assert float(kernels[1, 14, 9]) == pytest.approx(0.6, abs=0.05)
-    assert float(kernels[1, 12, 12]) == pytest.approx(0.4, abs=0.05)
-    rest = kernels[1].clone()
-    rest[14, 9] = rest[12, 12] = 0
-    assert rest.abs().max() < 0.1
-
-
-def test_fitted_inputs_are_standardised(network, bursts):
-    seen = network.fusion.analysis(bursts.observed)
-    for value in (seen.kernels, seen.spectra, seen.context):
-        value = value.flatten(0, -2)
-        assert value.mean(0).abs().max() < 0.3
-        assert 0.3 < value.std(0).median() < 1.2
-
-
 def test_sharing_is_the_same_for_every_coefficient_and_frame():
     torch.manual_seed(0)
     share = Sharing()
@@ -157,16 +164,6 @@ def test_sharing_is_the_same_for_every_coefficient_and_frame():
     torch.testing.assert_close(share(band[:, order][:, :, places]).view(2, 4, 7, 2), shared[:, order][:, :, places])
     other = share(torch.cat((band[:, :3], 2 * band[:, 3:]), 1)).view(2, 4, 7, 2)
     assert (other[:, 0] - shared[:, 0]).abs().max() > 1e-3
-
-
-def test_smoothing_keeps_what_is_level():
-    for cyclic, place in ((True, np.minimum(np.arange(65), 65 - np.arange(65))), (False, np.arange(33))):
-        matrix = gaussian(place, cyclic)
-        np.testing.assert_allclose(matrix.sum(1), 1)
-        assert np.argmax(matrix, 1).tolist() == list(range(len(place)))
-    assert gaussian(np.minimum(np.arange(65), 65 - np.arange(65)), True)[0, 64] == pytest.approx(
-        gaussian(np.minimum(np.arange(65), 65 - np.arange(65)), True)[0, 1]
-    )
 
 
 @pytest.mark.parametrize("values", [{"full": 0}, {"support": 24}, {"support": 7}, {"support": 67}])
