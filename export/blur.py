@@ -12,7 +12,9 @@ from torch import Tensor
 
 from export.shake import Shake
 
-_SAMPLES = 192
+SAMPLES = 192
+"""Points along a path."""
+
 _KNOTS = 32
 
 
@@ -98,7 +100,7 @@ def sample_kernels(count: int, config: BlurConfig, generator: torch.Generator, s
     timed = by_process
     if config.recorded and shake is not None:
         by_record = uniform() < config.recorded
-        paths = torch.where(by_record[:, None, None], shake.paths(count, _SAMPLES, generator), paths)
+        paths = torch.where(by_record[:, None, None], shake.paths(count, SAMPLES, generator), paths)
         timed = by_process | by_record
     paths = paths * (grid - 1)[:, None, None]
     # A spline gives the path alone, so its exposure goes by length; the others are motions in time.
@@ -130,7 +132,7 @@ def gaussian_process_paths(count: int, generator: torch.Generator) -> Tensor:
         Points at equal steps of time, about a unit square in extent.
     """
     factor = torch.from_numpy(_process_factor()).to(generator.device)
-    drawn = torch.randn(count, _SAMPLES, 2, generator=generator, device=generator.device)
+    drawn = torch.randn(count, SAMPLES, 2, generator=generator, device=generator.device)
     return factor @ drawn
 
 
@@ -185,7 +187,7 @@ def exposure(count: int, generator: torch.Generator) -> Tensor:
     Tensor (count, samples) float32
     """
     knots = 1 + 0.5 * torch.randn(count, _KNOTS, generator=generator, device=generator.device)
-    place = torch.linspace(0, _KNOTS - 1, _SAMPLES, device=generator.device)
+    place = torch.linspace(0, _KNOTS - 1, SAMPLES, device=generator.device)
     left = place.long().clamp_(max=_KNOTS - 2)
     drawn = torch.lerp(knots[:, left], knots[:, left + 1], place - left)
     return drawn.clamp_(min=0) + 1e-6
@@ -197,12 +199,12 @@ def _spline_basis(points: int) -> np.ndarray:
 
     knots = np.arange(points)
     curve = CubicSpline(knots, np.eye(points), bc_type="natural")
-    return curve(np.linspace(0, points - 1, _SAMPLES)).astype(np.float32)
+    return curve(np.linspace(0, points - 1, SAMPLES)).astype(np.float32)
 
 
 @lru_cache(maxsize=1)
 def _process_factor() -> np.ndarray:
-    time = np.linspace(0, 1, _SAMPLES)
+    time = np.linspace(0, 1, SAMPLES)
     scaled = math.sqrt(3) * np.abs(time[:, None] - time) / 0.3
     covariance = 0.25**2 * (1 + scaled) * np.exp(-scaled)
-    return np.linalg.cholesky(covariance + 1e-8 * np.eye(_SAMPLES)).astype(np.float32)
+    return np.linalg.cholesky(covariance + 1e-8 * np.eye(SAMPLES)).astype(np.float32)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from export.blur import exposure, gaussian_process_paths, rasterise
+from export.blur import SAMPLES, exposure, gaussian_process_paths, rasterise
 from export.camera import CameraConfig, blur_as_light, develop, overexpose
 from export.photographs import Photographs
 from export.shake import Shake
@@ -34,8 +35,10 @@ class BurstConfig:
         Smallest and largest extent of a burst's kernels, in pixels: the longer side of what holds them.
     uneven
         Share of bursts whose frames are blurred unequally: each down to a fifth of the burst's extent.
-    recorded
-        Share of kernels along recorded camera shake; the others follow Gaussian processes.
+    none
+        Share of bursts that are not blurred at all.
+    recorded, straight
+        Shares of kernels along recorded camera shake and along straight lines; the others follow Gaussian processes.
     shift
         Largest misalignment: frames are displaced by up to as many pixels, and by 0 on average over the burst.
     noise
@@ -53,7 +56,9 @@ class BurstConfig:
     size: int = 31
     extent: tuple[float, float] = (3.0, 19.0)
     uneven: float = 0.5
+    none: float = 0.0
     recorded: float = 0.0
+    straight: float = 0.0
     shift: float = 1.5
     noise: tuple[float, float] = (0.002, 0.02)
     flicker: float = 0.01
@@ -72,7 +77,7 @@ class BurstConfig:
             raise ValueError(f"noise must be a range (low, high) with 0 < low <= high, got {self.noise}")
         if min(self.shift, self.flicker) < 0:
             raise ValueError(f"shift and flicker must be 0 or more, got {self.shift} and {self.flicker}")
-        for name in ("uneven", "recorded"):
+        for name in ("uneven", "none", "recorded", "straight"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be a share from 0 to 1, got {getattr(self, name)}")
 
@@ -166,16 +171,34 @@ def sample_burst_kernels(
     if shake is not None:
         recorded = uniform(every) < config.recorded
         paths = torch.where(recorded[:, None, None], shake.paths(every, paths.shape[1], generator), paths)
+    if config.straight:
+        straight = uniform(every) < config.straight
+        paths = torch.where(straight[:, None, None], straight_paths(every, generator), paths)
     paths = paths / (paths.amax(1) - paths.amin(1)).amax(1)[:, None, None].clamp(min=1e-6)
     low, high = config.extent
     extent = low + (high - low) * uniform(count, 1)
     uneven = uniform(count, 1) < config.uneven
     extent = torch.where(uneven, extent * (0.2 + 0.8 * uniform(count, frames)), extent)
+    if config.none:
+        extent = torch.where(uniform(count, 1) < config.none, 1.0, extent)
     paths = paths * (extent - 1).clamp(min=0).view(every, 1, 1)
     shift = config.shift * uniform(count, 1, 1) * (2 * uniform(count, frames, 2) - 1)
     shift = (shift - shift.mean(1, keepdim=True)).view(every, 2)
     kernels = rasterise(paths, exposure(every, generator), config.size, shift)
     return kernels.view(count, frames, config.size, config.size)
+
+
+def straight_paths(count: int, generator: torch.Generator) -> Tensor:
+    """Draw straight paths in random directions, travelled at a steady speed or, of half of them, faster at the ends.
+
+    Returns
+    -------
+    Tensor (count, samples, 2) float32
+    """
+    angle, slow = torch.rand(2, count, 1, generator=generator, device=generator.device)
+    place = torch.linspace(-1, 1, SAMPLES, device=generator.device)
+    place = torch.where(slow < 0.5, place**3, place)
+    return torch.stack((torch.cos(math.pi * angle) * place, torch.sin(math.pi * angle) * place), -1)
 
 
 def convolve_bursts(images: Tensor, kernels: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import fftconvolve
 
-from export.bursts import BurstConfig, convolve_bursts, sample_burst_kernels, synthesise_bursts
+from export.bursts import BurstConfig, convolve_bursts, sample_burst_kernels, straight_paths, synthesise_bursts
 from export.camera import CameraConfig
 
 PLAIN = BurstConfig(frames=(3,), share=2, uneven=0, shift=0, flicker=0, noise=(1e-6, 1e-6))
@@ -68,6 +68,30 @@ def test_frames_differ_and_uneven_bursts_hold_sharper_ones():
     place = torch.arange(31.0) - 15
     spread = [((k.sum(-1) @ place**2) + (k.sum(-2) @ place**2)).sqrt() for k in (even, uneven)]
     assert (spread[1].amin(1) / spread[1].amax(1)).mean() < 0.7 * (spread[0].amin(1) / spread[0].amax(1)).mean()
+
+
+def test_straight_paths_are_straight_in_any_direction():
+    paths = straight_paths(200, generator())
+    steps = paths[:, -1] - paths[:, 0]
+    torch.testing.assert_close(steps.norm(dim=1), torch.full((200,), 2.0))
+    off = paths - paths[:, :1]
+    assert (off[..., 0] * steps[:, None, 1] - off[..., 1] * steps[:, None, 0]).abs().max() < 1e-5
+    angle = torch.atan2(steps[:, 0], steps[:, 1])
+    assert torch.histc(angle, 4, -torch.pi / 2, torch.pi / 2).min() > 25
+    config = dataclasses.replace(PLAIN, straight=1.0, extent=(15, 15))
+    kernels = sample_burst_kernels(20, 3, config, generator())
+    place = torch.arange(31.0) - 15
+    rows, cols = kernels.sum(-1) @ place**2, kernels.sum(-2) @ place**2
+    mixed = torch.einsum("nfij,i,j->nf", kernels, place, place)
+    # The second moments of a line are those of one direction, but for the width of the drawn pixels.
+    assert ((rows * cols - mixed**2) / (rows + cols)).max() < 0.6
+
+
+def test_some_bursts_are_not_blurred_at_all():
+    kernels = sample_burst_kernels(300, 2, dataclasses.replace(PLAIN, none=0.3, extent=(9, 9)), generator())
+    points = kernels.flatten(2).amax(2) > 0.99
+    assert torch.equal(points[:, 0], points[:, 1])
+    assert 0.2 < points[:, 0].float().mean() < 0.4
 
 
 def test_misalignment_is_bounded_and_zero_on_average():
