@@ -152,6 +152,10 @@ class Chakrabarti(nn.Module):
             Real and imaginary plane of the half spectrum G, in the layout of ``rfft2``.
         """
         taps = self.taps(patches)
+        with torch.autocast(taps.device.type, enabled=False):
+            return self._expand(taps)
+
+    def _expand(self, taps: Tensor) -> Tensor:
         rows = taps @ torch.cat((self.cosines[: PATCH // 2 + 1], -self.sines[: PATCH // 2 + 1])).T
         real, imaginary = rows.split(PATCH // 2 + 1, 2)
         upper = self.cosines @ real + self.sines @ imaginary

@@ -220,7 +220,8 @@ class Fusion(nn.Module):
             own = torch.cat((known, self.kernels(kernels)), -1)
             shared = self.shared(torch.cat((own.mean(1), context), -1)) + stage
             out = self.head(self.trunk(self.own(own) + shared[:, None])).float()
-            filters, log_kernels = self._filters(out, seen.log_power)
+            with torch.autocast(patches.device.type, enabled=False):
+                filters, log_kernels = self._filters(out, seen.log_power)
             predicted.append(log_kernels)
             if len(predicted) < len(self.stage):
                 kernels = self.analysis.relative_kernels(seen.spectrum, filters.detach())
