@@ -56,8 +56,8 @@ def turning_field(shape: tuple[int, int], longest: float, random: np.random.Gene
     row, col = (axis - size / 2 for axis, size in zip(np.mgrid[: shape[0], : shape[1]], shape, strict=True))
     turn = random.uniform(-1, 1) / max(shape)
     heading = random.uniform(0, 2 * np.pi)
-    right = np.cos(heading) + 3 * turn * row
-    down = np.sin(heading) - 3 * turn * col
+    right = np.cos(heading) + 5 * turn * row
+    down = np.sin(heading) - 5 * turn * col
     length = np.hypot(right, down)
     angle = np.degrees(np.arctan2(-down, right)) % 180
     return np.stack([longest * length / length.max(), angle], axis=-1).astype(np.float32)

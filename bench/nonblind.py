@@ -13,6 +13,7 @@ import click
 import numpy as np
 
 from bench.datasets import Case, Sample, choose, data_folder, sun_style
+from bench.formulations import formulation_table
 from bench.motions import Moved, published, synthetic
 from bench.options import publish, report_options
 from bench.report import Column, Report, Table
@@ -37,12 +38,13 @@ Restore = Callable[[Any], Array]
 @click.command("nonblind")
 @click.option("--data", help="Folder of the evaluation data.  [default: $DEBLUR_DATA]")
 @click.option("--cases", type=click.IntRange(min=1), default=CASES, show_default=True, help="Cases of each set.")
-@report_options()
-def nonblind(data: str | None, cases: int, json: Path | None, plot: Path | None) -> None:
+@report_options(repeats=3)
+def nonblind(data: str | None, cases: int, repeats: int, json: Path | None, plot: Path | None) -> None:
     """Restore photographs whose blur is known, by several solvers of one and the same problem.
 
     Non-uniform: motion fields (Table 3 of Eboli et al.). Uniform: camera shake with one kernel (Table 1). Every solver
-    serves the same ADMM with the same weights; each is timed alone, on all cores, after a first run unmeasured.
+    serves the same ADMM with the same weights; each is timed alone, on all cores, after a first run unmeasured. Then
+    the ways to convolve with a filter per pixel are timed.
     """
     folder = data_folder(data)
     tasks: list[tuple[str, Case, Mapping[str, Restore]]] = [
@@ -66,6 +68,7 @@ def nonblind(data: str | None, cases: int, json: Path | None, plot: Path | None)
         report.tables = _tables(rows)
         if json:
             report.write_json(json)
+    report.tables["formulations"] = formulation_table(repeats)
     publish(report, json, plot, _draw, (7, 5))
 
 

@@ -13,11 +13,24 @@ tiles of pixels, filters in turn      D T, D >= J the filters used in a tile   a
                                                                                from the first cache per tap
 ====================================  =======================================  =================================
 
-A linear motion of `l` pixels has about 2 l taps, not l squared: taps are kept in lists, so that zeros cost nothing, and
-an inverse filter, which has few, is a list as well. Motion fields are smooth, so that the pixels of a small tile share
-their filters: `D` is 4 in the inside of a bin, 6 to 9 where bins meet. The CPU face goes by tiles of 8 x 16 pixels,
-for which every tap is read once and multiplied with whole vectors; the CUDA face gives each pixel a thread, where a
-warp is such a tile: its threads read the same tap, and neighbouring pixels.
+A linear motion of `l` pixels has about 2 l taps, not l squared: filters are lists of the taps that are not zero. Motion
+fields are smooth, so that the pixels of a small tile share their filters: `D` is 4 in the inside of a bin, 6 to 9 where
+bins meet. The CPU face goes by tiles of 8 x 16 pixels, for which every tap is read once and multiplied with whole
+vectors; the CUDA face gives each pixel a thread, where a warp is such a tile: its threads read the same tap, and
+neighbouring pixels.
+
+Milliseconds on one core of an EPYC 9005, for three planes of 409 x 534 pixels and fields of up to 21 pixels:
+
+================================  =====  ==============  =============
+filters                           tiles  pixel by pixel  by transforms
+================================  =====  ==============  =============
+235 motions of 21 taps on average     9              62           1600
+their inverses, of 328 taps          40             839           1756
+8 motions of 43 taps                  9             121             61
+their inverses, of 972 taps          65            2351             62
+================================  =====  ==============  =============
+
+``python -m bench nonblind`` measures it again.
 """
 
 from __future__ import annotations

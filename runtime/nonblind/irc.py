@@ -30,6 +30,8 @@ THRESHOLD = 5.0
 """Gradients below so many times the noise are taken for noise: the weight `w` over the penalty."""
 MOMENTUM = 0.6
 """Share of a compensation that the next one repeats: Polyak's heavy ball."""
+NEIGHBOURHOOD = 32
+"""Pixels around each, up and down, left and right, that decide together how far a compensation may go."""
 
 
 class Problem(NamedTuple):
@@ -67,11 +69,32 @@ def residual_compensation(compensations: int = COMPENSATIONS) -> Solver:
     def solve(problem: Problem, latent: Array, target: Array) -> Array:
         nonlocal step
         for _ in range(compensations):
-            step = problem.blur.invert(gathered_residual(problem, latent, target)) + np.float32(MOMENTUM) * step
+            residual = gathered_residual(problem, latent, target)
+            direction = problem.blur.invert(residual) + np.float32(MOMENTUM) * step
+            step = safe_length(problem, residual, direction) * direction
             latent = latent + step
         return latent
 
     return solve
+
+
+def safe_length(problem: Problem, residual: Array, direction: Array) -> Array:
+    """Return for each pixel how far to go along `direction`: all the way, or as far as Eq. 5 does not grow around it.
+
+    A filter undoes the motion of its own pixel. Where motion changes faster than filters reach, as around the centre
+    of a rotation, those of the neighbours may overshoot, more with each compensation.
+
+    Returns
+    -------
+    (H, W) array of float32
+        In [0, 1].
+    """
+    xp = array_module(direction)
+    blurred = problem.known * problem.blur.forward(direction)
+    growth = xp.square(blurred).sum(axis=0) / PENALTY + xp.square(gradient(direction)).sum(axis=(0, 1))
+    fall = _around((residual * direction).sum(axis=0))
+    # The energy along a line falls as far as twice the distance to its minimum.
+    return xp.clip(2 * fall / xp.maximum(_around(growth), 1e-12), 0, 1).astype(np.float32)
 
 
 def gathered_residual(problem: Problem, latent: Array, target: Array) -> Array:
@@ -173,3 +196,16 @@ def gradient_adjoint(slopes: Array) -> Array:
     planes[:, :-1] -= slopes[1, :, :-1]
     planes[:, 1:] += slopes[1, :, :-1]
     return planes
+
+
+def _around(plane: Array) -> Array:
+    """Return the sum over the neighbourhood of each pixel, float64."""
+    xp = array_module(plane)
+    for axis in (0, 1):
+        places = xp.arange(plane.shape[axis])
+        sums = xp.cumsum(plane, axis=axis, dtype=np.float64)
+        last = xp.take(sums, xp.minimum(places + NEIGHBOURHOOD, len(places) - 1), axis=axis)
+        before = xp.take(sums, xp.maximum(places - NEIGHBOURHOOD - 1, 0), axis=axis)
+        outside = (places <= NEIGHBOURHOOD).reshape((-1, 1) if axis == 0 else (1, -1))
+        plane = last - xp.where(outside, 0, before)
+    return plane

@@ -1,4 +1,5 @@
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -31,6 +32,7 @@ def report(folder, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         quick = {name: restore for name, restore in module.NONUNIFORM.items() if name != "CG"}
         patch.setattr(module, "NONUNIFORM", quick)
+        patch.setattr(module, "formulation_table", partial(module.formulation_table, shape=(24, 40)))
         options = ["nonblind", "--data", str(folder), "--cases", "1", "--json", str(file), "--plot", str(plot)]
         result = CliRunner().invoke(main, options)
     assert result.exit_code == 0, result.output
@@ -51,6 +53,10 @@ def test_every_solver_restores_every_set(report):
     for name in ("published", "uniform"):
         assert means[name, "IRC"]["psnr"] > means[name, "blurred"]["psnr"] + 1
     assert means["uniform", "FFT, no padding"]["psnr"] < means["uniform", "IRC"]["psnr"]
+
+
+def test_formulations_are_timed(report):
+    assert len(report["tables"]["formulations"]) == 4
 
 
 def test_the_report_says_where_it_was_measured(report):

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse.linalg import LinearOperator, cg
 
+from runtime.nonblind import irc as irc_module
 from runtime.nonblind.blurs import UniformBlur
 from runtime.nonblind.boundary import Observation
 from runtime.nonblind.inverse import PENALTY
@@ -15,6 +16,7 @@ from runtime.nonblind.irc import (
     gradient_adjoint,
     irc,
     residual_compensation,
+    safe_length,
     smooth_start,
 )
 from runtime.nonblind.wiener import wiener
@@ -103,6 +105,26 @@ def test_progress_is_told(problem):
     told = []
     admm(problem, residual_compensation(), problem.observed, stages=2, progress=told.append)
     assert told == [0.5, 1.0]
+
+
+def test_a_compensation_that_overshoots_is_cut_short(problem):
+    target = np.zeros_like(gradient(problem.observed))
+    residual = gathered_residual(problem, problem.observed, target)
+    direction = problem.blur.invert(residual)
+    for factor in (1, 30, 1000):
+        length = safe_length(problem, residual, np.float32(factor) * direction)
+        assert 0 <= length.min() <= length.max() <= 1
+    assert length.max() < 0.1
+    np.testing.assert_array_equal(safe_length(problem, residual, -direction), 0)
+
+
+def test_what_the_neighbourhood_adds_up():
+    plane = np.random.default_rng(0).random((90, 70))
+    found = irc_module._around(plane)
+    reach = irc_module.NEIGHBOURHOOD
+    for row, col in ((0, 0), (31, 32), (33, 34), (50, 5), (89, 69)):
+        box = plane[max(0, row - reach) : row + reach + 1, max(0, col - reach) : col + reach + 1]
+        assert found[row, col] == pytest.approx(box.sum())
 
 
 def test_the_smooth_start_is_better_than_none(problem):
