@@ -44,7 +44,8 @@ def train(
     import torch
 
     from export.burst_train import BurstTrainer
-    from export.config import BurstRunConfig, read_config
+    from export.config import BurstRunConfig, MotionRunConfig, read_config
+    from export.motion_train import MotionTrainer
     from export.photographs import Photographs, find_photographs, split
     from export.shake import Shake
     from export.train import Trainer
@@ -54,7 +55,8 @@ def train(
         device = "cuda" if torch.cuda.is_available() else "cpu"
     training, validation = split(find_photographs(data))
     click.echo(f"{len(training)} photographs to train on, {len(validation)} to validate on, {device}")
-    trainer = (BurstTrainer if isinstance(settings, BurstRunConfig) else Trainer)(
+    trainers: dict[type, type[Trainer]] = {BurstRunConfig: BurstTrainer, MotionRunConfig: MotionTrainer}
+    trainer = trainers.get(type(settings), Trainer)(
         settings,
         Path(runs) / settings.name,
         Photographs.read(training, device),
@@ -67,7 +69,8 @@ def train(
     )
     gains = trainer.run()
     rate = trainer.step * settings.train.batch / max(trainer.seconds, 1e-9)
-    click.echo(f"{trainer.step} steps, {rate:.0f} samples/s, gain {gains.get('all', float('nan')):.3f} dB")
+    reached = f"{trainer.measure} {gains.get('all', float('nan')):.3f} {trainer.unit}"
+    click.echo(f"{trainer.step} steps, {rate:.0f} samples/s, {reached}")
 
 
 @main.command()

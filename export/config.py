@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_type_hints
 
 from export.bursts import BurstConfig
+from export.motions import MotionConfig
 from export.networks.chakrabarti import ChakrabartiConfig
+from export.networks.motion import MotionNetConfig
 from export.networks.wieschollek import WieschollekConfig
 from export.synthesis import SynthesisConfig
 
@@ -110,10 +112,24 @@ class BurstRunConfig(_Run):
     data: BurstConfig = field(default_factory=BurstConfig)
 
 
-METHODS: dict[str, type[RunConfig] | type[BurstRunConfig]] = {"chakrabarti": RunConfig, "wieschollek": BurstRunConfig}
+@dataclass(frozen=True)
+class MotionRunConfig(_Run):
+    """A model for the motion at every pixel: its name, network, data and training."""
+
+    method: Literal["eboli"] = "eboli"
+    network: MotionNetConfig = field(default_factory=MotionNetConfig)
+    data: MotionConfig = field(default_factory=MotionConfig)
 
 
-def parse_config(content: dict[str, Any]) -> RunConfig | BurstRunConfig:
+AnyRunConfig = RunConfig | BurstRunConfig | MotionRunConfig
+METHODS: dict[str, type[AnyRunConfig]] = {
+    "chakrabarti": RunConfig,
+    "wieschollek": BurstRunConfig,
+    "eboli": MotionRunConfig,
+}
+
+
+def parse_config(content: dict[str, Any]) -> AnyRunConfig:
     """Build the configuration of the kind that ``method`` names, for single photographs where nothing does.
 
     Raises
@@ -127,7 +143,7 @@ def parse_config(content: dict[str, Any]) -> RunConfig | BurstRunConfig:
     return METHODS[method].from_dict(content)
 
 
-def read_config(name_or_path: str | Path) -> RunConfig | BurstRunConfig:
+def read_config(name_or_path: str | Path) -> AnyRunConfig:
     """Read a TOML file, or the shipped configuration of that name.
 
     Raises

@@ -14,7 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from export.blur import BlurConfig
-from export.config import BurstRunConfig, RunConfig, parse_config
+from export.config import AnyRunConfig, RunConfig, parse_config
 from export.networks.chakrabarti import Chakrabarti, central
 from export.photographs import Photographs
 from export.shake import Shake
@@ -52,6 +52,9 @@ class Trainer:
     start
         Checkpoint of another run of the same network, whose weights this one begins with.
     """
+
+    measure, unit = "gain", "dB"
+    """What validation measures."""
 
     def __init__(
         self,
@@ -114,7 +117,7 @@ class Trainer:
                     self._log(sum(losses) / len(losses))
                     self.save()
                     losses.clear()
-                    bar.set_postfix_str(f"gain {self.gains['all']:.3f} dB")
+                    bar.set_postfix_str(f"{self.measure} {self.gains['all']:.3f} {self.unit}")
                 bar.update(round(100 * self.progress) - bar.n)
         return self.gains
 
@@ -207,7 +210,7 @@ class Trainer:
         }
         with (self.folder / LOG).open("a", encoding="utf-8") as log:
             log.write(json.dumps(entry) + "\n")
-        plot(self.folder)
+        plot(self.folder, f"{self.measure} ({self.unit})")
 
 
 def relative_error(restored: Tensor, batch: Batch) -> Tensor:
@@ -262,7 +265,7 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dic
     return checkpoint
 
 
-def checkpoint_config(path: str | Path) -> RunConfig | BurstRunConfig:
+def checkpoint_config(path: str | Path) -> AnyRunConfig:
     """Read what a checkpoint was trained as; errors as in `load_checkpoint`."""
     return parse_config(load_checkpoint(path)["config"])
 
@@ -275,8 +278,8 @@ def load_network(path: str | Path) -> tuple[Chakrabarti, dict[str, Any]]:
     return network.eval().requires_grad_(False), checkpoint
 
 
-def plot(folder: str | Path) -> None:
-    """Draw the log of a run as ``loss.png``: loss and validation gain against samples."""
+def plot(folder: str | Path, measured: str = "gain (dB)") -> None:
+    """Draw the log of a run as ``loss.png``: loss and what validation measured against samples."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -288,9 +291,9 @@ def plot(folder: str | Path) -> None:
     left.plot(samples, [entry["loss"] for entry in entries])
     left.set(xlabel="samples", ylabel="training loss")
     for name in entries[-1]["gain"]:
-        label = "all" if name == "all" else f"grid {name} px"
+        label = f"grid {name} px" if name.isdigit() else name
         right.plot(samples, [entry["gain"][name] for entry in entries], label=label)
-    right.set(xlabel="samples", ylabel="validation gain (dB)")
+    right.set(xlabel="samples", ylabel=f"validation {measured}")
     right.legend()
     figure.savefig(Path(folder) / PLOT, dpi=100)
     plt.close(figure)
