@@ -3,7 +3,8 @@
 Minimises ``1/2 |K x - y|^2 + w sum_i |k_i * x|`` over the latent image `x` (Eq. 1 with l = 1), where `K` is any blur
 and the `k_i` are forward differences. Where the paper applies one inverse filter ``d_i`` to each residual, here the
 adjoints gather the residuals, and the factor that all the `d_i` share (see `runtime.nonblind.inverse`) is applied once:
-the same sum for a third of the work, and for any blur and any border its fixed point is the solution of Eq. 5.
+the same sum for a third of the work, and for any blur and any border its fixed point is the solution of Eq. 5. Two
+things are added to Algorithm 2.1: momentum, and `safe_length`.
 """
 
 from __future__ import annotations
@@ -52,7 +53,6 @@ class Problem(NamedTuple):
     known: Array
     blur: Blur
     threshold: float
-
 
 
 Solver = Callable[[Problem, Array, Array], Array]
