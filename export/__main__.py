@@ -81,12 +81,13 @@ def train(
 def onnx(checkpoint: str, bundle: str, trained_on: tuple[str, ...], data: str | None) -> None:
     """Export CHECKPOINT to the folder BUNDLE."""
     from export.burst_onnx import export_burst_checkpoint
-    from export.config import BurstRunConfig
+    from export.config import BurstRunConfig, MotionRunConfig
+    from export.motion_onnx import export_motion_checkpoint
     from export.onnx import export_checkpoint
     from export.train import checkpoint_config
 
-    of_bursts = isinstance(checkpoint_config(checkpoint), BurstRunConfig)
-    export = export_burst_checkpoint if of_bursts else export_checkpoint
+    exporters = {BurstRunConfig: export_burst_checkpoint, MotionRunConfig: export_motion_checkpoint}
+    export = exporters.get(type(checkpoint_config(checkpoint)), export_checkpoint)
     written = export(checkpoint, bundle, list(trained_on), data)
     parities = (f"{name} {_describe(part.parity)}" for name, part in written.parts.items())
     click.echo(f"{written.path}: {written.bytes / 1e6:.2f} MB, {'; '.join(parities)}")
@@ -100,15 +101,17 @@ def check(bundle: str, checkpoint: str, data: str | None) -> None:
     """Check that BUNDLE computes what the network of CHECKPOINT computes."""
     from export.burst_onnx import check_burst_bundle
     from export.check import check_bundle
-    from export.config import BurstRunConfig
+    from export.config import BurstRunConfig, MotionRunConfig
+    from export.motion_onnx import PART, check_motion_bundle
     from export.train import checkpoint_config
 
-    of_bursts = isinstance(checkpoint_config(checkpoint), BurstRunConfig)
-    found = (
-        check_burst_bundle(bundle, checkpoint, data)
-        if of_bursts
-        else {"network": check_bundle(bundle, checkpoint, data)}
-    )
+    kind = type(checkpoint_config(checkpoint))
+    if kind is BurstRunConfig:
+        found = check_burst_bundle(bundle, checkpoint, data)
+    elif kind is MotionRunConfig:
+        found = {PART: check_motion_bundle(bundle, checkpoint, data)}
+    else:
+        found = {"network": check_bundle(bundle, checkpoint, data)}
     click.echo(f"{bundle}: {'; '.join(f'{name} {_describe(parity)}' for name, parity in found.items())}")
 
 

@@ -77,9 +77,9 @@ def surprise(predicted: Tensor, motion: Tensor) -> Tensor:
 
 
 def endpoint_error(predicted: Tensor, motion: Tensor) -> float:
-    """Return the mean distance in pixels between the ends of motions ``(N, 2)`` that start together, whatever their sign.
+    """Return the mean distance in pixels between the ends of motions that start together, whatever their sign.
 
-    Both are given by the double angle, as `MotionNet` predicts them.
+    Both ``(N, 2)`` are given by the double angle, as `MotionNet` predicts them.
     """
     ours, theirs = single_angle(predicted), single_angle(motion)
     return float(torch.minimum((ours - theirs).norm(dim=1), (ours + theirs).norm(dim=1)).mean())

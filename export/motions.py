@@ -222,7 +222,7 @@ def double_angle(vectors: Tensor) -> Tensor:
 
 
 def _edge_blur(sharp: Tensor, config: MotionConfig, generator: torch.Generator, truth: list[Tensor]) -> Tensor:
-    """Blur crops by two straight motions on either side of a line that passes by the middle; note that of the middle."""
+    """Blur crops by two straight motions on either side of a line that passes by the middle; note the middle's."""
     count, size = len(sharp), window(config)
     near, far = (draw_paths("line", count, config, generator) for _ in range(2))
     truth.append(linear_motion(near))

@@ -149,8 +149,9 @@ def create_method(bundle: Bundle, *, device: Device, precision: str, batch: int 
         If this version has no such method.
     """
     from runtime.methods.chakrabarti import Chakrabarti
+    from runtime.methods.eboli import Eboli
 
-    methods: dict[str, Callable[..., Method]] = {"chakrabarti": Chakrabarti}
+    methods: dict[str, Callable[..., Method]] = {"chakrabarti": Chakrabarti, "eboli": Eboli}
     if bundle.method not in methods:
         known = ", ".join(methods)
         raise InvalidModel(f"{bundle.path}: method {bundle.method!r} cannot deblur a photograph; use one of: {known}")
