@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from kernels.arrays import Array
 from kernels.patches import PatchGrid, extract_patches
+from runtime.affine_motion import double_angle, fit_affine
 from runtime.bundle import Bundle
 from runtime.devices import Device, download
 from runtime.errors import InvalidArgument, InvalidModel
@@ -19,8 +20,10 @@ from runtime.session import open_session
 PART = "motion"
 STAGE = "motion network"
 CPU_BATCH, CUDA_BATCH = 64, 1024
-SMOOTHING = 32.0
+SMOOTHING = 64.0
 """Standard deviation in pixels of the Gaussian under which the motions of patches are averaged."""
+CAMERA = 1.0
+"""Weight of the camera's motion against that of the patches, whose weights are 1 on average."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -96,36 +99,51 @@ class MotionNetwork:
         return PatchMotions(motions[..., :2], np.exp(motions[..., 2]))
 
 
-def join(motions: PatchMotions, grid: PatchGrid) -> tuple[Floats, Floats]:
+def join(motions: PatchMotions, grid: PatchGrid) -> tuple[Floats, float]:
     """Join the motions of patches to those of all pixels.
 
-    Each pixel's motion is the mean over all patches, weighted by a Gaussian of the distance and by the inverse square
-    of the patch's expected error: what is seen clearly counts, what is flat or ambiguous follows its surroundings.
+    First comes the motion of the camera (`runtime.affine_motion`). What the patches around a pixel say beyond it is
+    averaged under a Gaussian of the distance, weighted by the inverse squares of their expected errors, and counts as
+    far as these weights exceed `CAMERA` times their mean: what is seen clearly may move by itself.
 
     Returns
     -------
     field
         Float32 ``(H, W, 2)``: length in pixels, from 1 to 35, and angle in degrees, counter-clockwise, from 0 to 180.
-    errors
-        Float32 ``(H, W)``: expected error in pixels under the same weights.
+    disagreement
+        Mean distance of the patches' motions from the camera's, in units of their expected errors.
     """
-    trust = 1 / np.square(motions.errors)
-    rows = _gaussians(grid.height, grid.top + grid.core // 2, grid.rows, grid.stride)
-    cols = _gaussians(grid.width, grid.left + grid.core // 2, grid.cols, grid.stride)
-    total = rows @ trust @ cols.T
-    right, up, errors = (
-        rows @ (trust * values) @ cols.T / total
-        for values in (motions.vectors[..., 0], motions.vectors[..., 1], motions.errors)
-    )
-    length = np.minimum(1 + np.hypot(right, up), LONGEST)
-    angle = np.degrees(np.arctan2(up, right)) / 2 % 180
-    return np.stack([length, angle], axis=-1).astype(np.float32), errors.astype(np.float32)
+    rows = grid.top + grid.core // 2 + grid.stride * np.arange(grid.rows)
+    cols = grid.left + grid.core // 2 + grid.stride * np.arange(grid.cols)
+    vectors, errors = motions.vectors.astype(np.float64), motions.errors.astype(np.float64)
+    trust = 1 / np.square(errors)
+    size = max(grid.height, grid.width)
+    places = _places(rows / size, cols / size)
+    camera = fit_affine(vectors.reshape(-1, 2), errors.ravel(), places.reshape(-1, 2))
+    beyond = vectors - _affine(camera, places)
+    down, right = _gaussians(np.arange(grid.height), rows), _gaussians(np.arange(grid.width), cols)
+    total = down @ trust @ right.T
+    total += CAMERA * total.mean()
+    own = [down @ (trust * beyond[..., axis]) @ right.T / total for axis in (0, 1)]
+    joined = _affine(camera, _places(np.arange(grid.height) / size, np.arange(grid.width) / size))
+    joined += np.stack(own, axis=-1)
+    length = np.minimum(1 + np.hypot(joined[..., 0], joined[..., 1]), LONGEST)
+    angle = np.degrees(np.arctan2(joined[..., 1], joined[..., 0])) / 2 % 180
+    disagreement = float((np.linalg.norm(beyond, axis=-1) / errors).mean())
+    return np.stack([length, angle], axis=-1).astype(np.float32), disagreement
 
 
-def _gaussians(size: int, first: int, count: int, stride: int) -> npt.NDArray[np.float64]:
-    """Return the weight of each of `count` nodes, `stride` apart, for each of `size` pixels."""
-    distance = np.arange(size)[:, None] - (first + stride * np.arange(count))
-    exponent = -0.5 * np.square(distance / SMOOTHING)
-    # The nearest node weighs 1, so that no pixel is without.
-    weights: npt.NDArray[np.float64] = np.exp(exponent - exponent.max(axis=1, keepdims=True))
+def _places(rows: npt.NDArray[np.float64], cols: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return ``(rows, cols, 2)`` places (column, row)."""
+    return np.stack(np.meshgrid(cols, rows), axis=-1)
+
+
+def _affine(coefficients: npt.NDArray[np.float64], places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the affine motion at places ``(..., 2)``, by the double angle."""
+    return double_angle(coefficients[0] + places @ coefficients[1:])
+
+
+def _gaussians(pixels: npt.NDArray[np.integer], nodes: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+    """Return the weight of each node for each pixel of a line."""
+    weights: npt.NDArray[np.float64] = np.exp(-0.5 * np.square((pixels[:, None] - nodes) / SMOOTHING))
     return weights

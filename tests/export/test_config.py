@@ -34,7 +34,7 @@ def test_the_paper_network_is_the_papers():
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(FileNotFoundError, match="burst, compact, compact-second, paper"):
+    with pytest.raises(FileNotFoundError, match="burst, compact, compact-second, motion, paper"):
         read_config("nothing")
 
 
