@@ -24,6 +24,10 @@ SMOOTHING = 64.0
 """Standard deviation in pixels of the Gaussian under which the motions of patches are averaged."""
 CAMERA = 1.0
 """Weight of the camera's motion against that of the patches, whose weights are 1 on average."""
+LEAST_REACH = 1.2
+"""Pixels beyond the one that is no blur: where nine tenths of a photograph moves less, it is left as it is."""
+MOST_ERROR = 0.5
+"""Expected error of the motion of a patch, relative to the same, above which undoing it would do harm."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -99,7 +103,7 @@ class MotionNetwork:
         return PatchMotions(motions[..., :2], np.exp(motions[..., 2]))
 
 
-def join(motions: PatchMotions, grid: PatchGrid) -> tuple[Floats, float]:
+def join(motions: PatchMotions, grid: PatchGrid) -> Floats:
     """Join the motions of patches to those of all pixels.
 
     First comes the motion of the camera (`runtime.affine_motion`). What the patches around a pixel say beyond it is
@@ -108,34 +112,43 @@ def join(motions: PatchMotions, grid: PatchGrid) -> tuple[Floats, float]:
 
     Returns
     -------
-    field
+    array
         Float32 ``(H, W, 2)``: length in pixels, from 1 to 35, and angle in degrees, counter-clockwise, from 0 to 180.
-    disagreement
-        Mean distance of the patches' motions from the camera's, in units of their expected errors.
     """
     rows = grid.top + grid.core // 2 + grid.stride * np.arange(grid.rows)
     cols = grid.left + grid.core // 2 + grid.stride * np.arange(grid.cols)
     vectors, errors = motions.vectors.astype(np.float64), motions.errors.astype(np.float64)
     trust = 1 / np.square(errors)
-    size = max(grid.height, grid.width)
-    places = _places(rows / size, cols / size)
+    places = _places(rows, cols, grid)
     camera = fit_affine(vectors.reshape(-1, 2), errors.ravel(), places.reshape(-1, 2))
     beyond = vectors - _affine(camera, places)
     down, right = _gaussians(np.arange(grid.height), rows), _gaussians(np.arange(grid.width), cols)
     total = down @ trust @ right.T
     total += CAMERA * total.mean()
     own = [down @ (trust * beyond[..., axis]) @ right.T / total for axis in (0, 1)]
-    joined = _affine(camera, _places(np.arange(grid.height) / size, np.arange(grid.width) / size))
+    joined = _affine(camera, _places(np.arange(grid.height), np.arange(grid.width), grid))
     joined += np.stack(own, axis=-1)
     length = np.minimum(1 + np.hypot(joined[..., 0], joined[..., 1]), LONGEST)
     angle = np.degrees(np.arctan2(joined[..., 1], joined[..., 0])) / 2 % 180
-    disagreement = float((np.linalg.norm(beyond, axis=-1) / errors).mean())
-    return np.stack([length, angle], axis=-1).astype(np.float32), disagreement
+    return np.stack([length, angle], axis=-1).astype(np.float32)
 
 
-def _places(rows: npt.NDArray[np.float64], cols: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return ``(rows, cols, 2)`` places (column, row)."""
-    return np.stack(np.meshgrid(cols, rows), axis=-1)
+def find_doubt(field: Floats, motions: PatchMotions) -> str | None:
+    """Return what speaks against undoing a motion field, or ``None``: do no harm."""
+    reach = float(np.percentile(field[..., 0], 90)) - 1
+    if reach < LEAST_REACH:
+        return "no motion is seen in it"
+    error = float(np.median(motions.errors))
+    if error > MOST_ERROR * reach:
+        return f"its blur of about {1 + reach:.0f} px is too uncertain, or no straight motion"
+    return None
+
+
+def _places(rows: npt.NDArray[np.integer], cols: npt.NDArray[np.integer], grid: PatchGrid) -> npt.NDArray[np.float64]:
+    """Return ``(rows, cols, 2)`` places (column, row) from the middle, in units of the longer side."""
+    size = max(grid.height, grid.width)
+    across, down = (cols - (grid.width - 1) / 2) / size, (rows - (grid.height - 1) / 2) / size
+    return np.stack(np.meshgrid(across, down), axis=-1)
 
 
 def _affine(coefficients: npt.NDArray[np.float64], places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -49,11 +49,11 @@ def motion_picture(motion: npt.NDArray[np.float32], pixels: npt.NDArray[Any]) ->
     step = max(FINEST, max(height, width) // LINES)
     for row in range(step // 2, height, step):
         for col in range(step // 2, width, step):
-            length, angle = (float(value) for value in motion[row, col])
+            length, angle = float(motion[row, col, 0]), float(motion[row, col, 1]) % 180
             if length <= STILL:
                 draw.point((col, row), "black")
                 continue
             right, down = np.cos(np.radians(angle)) * length / 2, -np.sin(np.radians(angle)) * length / 2
             ends = (col - right, row - down, col + right, row + down)
-            draw.line(ends, tuple(round(255 * part) for part in colorsys.hsv_to_rgb(angle % 180 / 180, 1, 0.8)), 2)
+            draw.line(ends, tuple(round(255 * part) for part in colorsys.hsv_to_rgb(angle / 180, 1, 0.8)), 2)
     return np.asarray(picture)

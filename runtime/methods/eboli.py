@@ -8,9 +8,17 @@ from runtime.devices import Device, upload
 from runtime.errors import InvalidArgument
 from runtime.images import luminance
 from runtime.methods import Estimate, Options
-from runtime.motion_field import MotionNetwork, join
+from runtime.motion_field import MotionNetwork, find_doubt, join
+from runtime.nonblind.noise import LEAST, estimate_noise
 from runtime.nonuniform import METHODS, deconvolve_motion
 from runtime.progress import Progress, Stopwatch
+
+DOUBT = 6.0
+"""Times the noise that an estimated motion is undone as if there were: its errors make more of a mess than the noise.
+
+Measured on twelve photographs of the validation split under synthetic turns of 6 to 30 px, with a network half trained:
+of 1, 2, 4 and 8 times, the last two restore best, by 0.7 and 0.8 dB over 1.
+"""
 
 
 class Eboli:
@@ -43,9 +51,14 @@ class Eboli:
         with stopwatch("motion"):
             height, width = observed.shape[1:]
             grid = self._network.grid(height, width, options.stride)
-            motions = self._network.predict(luminance(observed), grid, progress)
-            field, _ = join(motions, grid)
+            guide = luminance(observed)
+            motions = self._network.predict(guide, grid, progress)
+            field = join(motions, grid)
             motion = upload(field, self._device)
+            reason = find_doubt(field, motions)
+        if reason is not None:
+            return Estimate(observed, motion=motion, reason=reason)
         with stopwatch("non-blind"):
-            latent = deconvolve_motion(observed, motion, noise=options.noise, progress=progress)
+            noise = max(LEAST, estimate_noise(guide)) if options.noise is None else options.noise
+            latent = deconvolve_motion(observed, motion, noise=DOUBT * noise, progress=progress)
         return Estimate(latent, motion=motion)

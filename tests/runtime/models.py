@@ -101,6 +101,48 @@ def write_burst_bundle(folder: Path, *, size: int = 17, core: int = 9, stride: i
     return write_bundle(folder, described | {"name": "mean-of-frames", "method": "wieschollek"} | manifest)
 
 
+def write_motion_bundle(
+    folder: Path, motion: tuple[float, float, float], *, size: int = 17, core: int = 5, stride: int = 4, **manifest: Any
+) -> Bundle:
+    """Write a bundle whose motion network says the same of every patch."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shapes = {"patches": ["batch", size, size], "motion": ["batch", 3]}
+    nodes = [
+        helper.make_node("Shape", ["patches"], ["batch"], start=0, end=1),
+        helper.make_node("Concat", ["batch", "one"], ["repeats"], axis=0),
+        helper.make_node("Tile", ["constant", "repeats"], ["motion"]),
+    ]
+    constants = {"constant": np.array([motion], np.float32), "one": np.ones(1, np.int64)}
+    graph = helper.make_graph(
+        nodes,
+        "motion",
+        [helper.make_tensor_value_info("patches", TensorProto.FLOAT, shapes["patches"])],
+        [helper.make_tensor_value_info("motion", TensorProto.FLOAT, shapes["motion"])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+    onnx.checker.check_model(model)
+    onnx.save(model, folder / "motion.fp32.onnx")
+    part = {
+        "graphs": {"fp32": "motion.fp32.onnx"},
+        "opset": OPSET,
+        "inputs": [{"name": "patches", "type": "float32", "shape": shapes["patches"]}],
+        "outputs": [{"name": "motion", "type": "float32", "shape": shapes["motion"]}],
+        "parity": {"fp32": {"max_abs": 0.0, "batches": [1]}},
+    }
+    described = {
+        "name": "same-motion",
+        "version": "1",
+        "method": "eboli",
+        "description": "sees the same motion everywhere",
+        "licence": "Apache-2.0",
+        "parts": {"motion": part},
+        "patch": {"size": size, "core": core, "stride": stride},
+        "values": {"range": [0, 1], "colour": "luminance"},
+    }
+    return write_bundle(folder, {**described, **manifest})
+
+
 def _constant_filters(spectrum: np.ndarray) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
     one = np.stack([spectrum.real, spectrum.imag]).astype(np.float32)[None]
     nodes = [

@@ -9,7 +9,7 @@ from skimage.data import astronaut, camera
 import runtime
 from runtime.blind.estimate import NOT_BLURRED
 from runtime.errors import InvalidArgument, InvalidImage, InvalidModel, ModelNotFound, UnsupportedType
-from tests.runtime.models import write_patch_bundle
+from tests.runtime.models import write_motion_bundle, write_patch_bundle
 
 
 @pytest.fixture(scope="module")
@@ -187,3 +187,57 @@ def test_a_model_that_cannot_be_used_is_named(tmp_path, photograph):
 def test_a_kernel_that_is_none_is_refused(kernel, photograph):
     with pytest.raises(InvalidArgument):
         runtime.deconvolve(photograph, kernel, device="cpu")
+
+
+def test_a_known_motion_is_undone():
+    latent = np.stack([camera()[100:230, 100:250], camera()[102:232, 100:250]], axis=-1)[..., [0, 1, 0]] / 255
+    line = np.full((1, 9), 1 / 9)
+    observed = np.stack([fftconvolve(latent[..., c], line, "same") for c in range(3)], axis=-1)
+    observed = np.clip(observed, 0, 1).astype(np.float32)
+    field = np.zeros((130, 150, 2))
+    field[..., 0] = 9
+    restored = runtime.deconvolve(observed, motion=field, noise=0.002, device="cpu")
+    assert (restored.dtype, restored.shape) == (np.float32, (130, 150, 3))
+
+    def error(image):
+        return np.mean((image - latent)[15:-15, 15:-15] ** 2)
+
+    assert error(restored) < 0.2 * error(observed)
+    np.testing.assert_array_equal(
+        runtime.deconvolve(observed, motion=field, noise=0.002, method="irc", device="cpu"), restored
+    )
+
+
+FIELD = np.full((160, 200, 2), 3.0)
+HOLE = FIELD.copy()
+HOLE[5, 6, 1] = np.nan
+
+
+@pytest.mark.parametrize(
+    ("blur", "message"),
+    [
+        ({}, "neither a kernel nor a motion"),
+        ({"kernel": np.ones((1, 1)), "motion": FIELD}, "both a kernel and a motion"),
+        ({"motion": FIELD[1:]}, r"give \(160, 200, 2\)"),
+        ({"motion": FIELD[..., 0]}, r"give \(160, 200, 2\)"),
+        ({"motion": HOLE}, "NaN or infinity"),
+        ({"motion": 12 * FIELD}, "36 px is longer than 35"),
+        ({"motion": -FIELD}, "turn it by 180 degrees"),
+        ({"motion": FIELD, "method": "epll"}, "choose one of irc"),
+        ({"motion": FIELD, "noise": -1.0}, "0 or more"),
+        ({"motion": FIELD, "quality": "perfect"}, "give one of fast, balanced, best"),
+    ],
+)
+def test_a_blur_that_cannot_be_undone_is_named_in_one_line(blur, message, photograph):
+    with pytest.raises(InvalidArgument, match=message) as caught:
+        runtime.deconvolve(photograph, device="cpu", **blur)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_restoration_by_motion_tells_the_motion(tmp_path, photograph):
+    bundle = write_motion_bundle(tmp_path / "motion", (0.0, 6.0, 0.0))
+    result = runtime.Deblurrer(model=bundle, device="cpu").restore(photograph)
+    assert (result.kernel, result.initial, result.reason) == (None, None, None)
+    assert (result.motion.dtype, result.motion.shape) == (np.float32, (160, 200, 2))
+    np.testing.assert_allclose(result.motion, np.broadcast_to((7, 45), result.motion.shape), atol=1e-3)
+    assert (result.image != photograph).any()

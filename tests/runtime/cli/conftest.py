@@ -12,6 +12,7 @@ from runtime.images import write_file
 
 KERNEL = np.float32([[0, 0.125, 0], [0, 0.5, 0.25], [0, 0, 0.125]])
 REASON = None
+MOTION = None
 
 
 class Negative:
@@ -31,7 +32,7 @@ class Negative:
         if len(image) == 1:
             raise InvalidImage("too small: give a larger crop")
         negative, timings = np.iinfo(image.dtype).max - image, {"thinking": 0.25}
-        return Restoration(negative, self.kernel, None, None, timings, "negative", 0.75, REASON)
+        return Restoration(negative, self.kernel, None, MOTION, timings, "negative", 0.75, REASON)
 
 
 @pytest.fixture

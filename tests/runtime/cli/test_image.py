@@ -74,6 +74,7 @@ def test_json_says_one_object_per_photograph(deblur, opened, folder, tmp_path):
         "input": f"{folder}/a.png",
         "output": f"{tmp_path}/out/a.png",
         "kernel": f"{tmp_path}/out/a.kernel.npy",
+        "motion": None,
         "model": "negative",
         "width": 4,
         "height": 5,
@@ -133,6 +134,27 @@ def test_without_a_kernel_none_is_saved(deblur, opened, photograph, tmp_path, mo
     assert "no blur kernel was estimated: leave out --save-kernel" in result.err
     assert (tmp_path / "out.png").exists()
     assert not list(tmp_path.glob("*.kernel.*"))
+
+
+def test_the_motion_is_saved_to_look_at_and_to_compute_with(deblur, opened, photograph, tmp_path, monkeypatch):
+    field = np.dstack([np.full((12, 8), 5.0), np.zeros((12, 8))]).astype(np.float32)
+    monkeypatch.setattr("tests.runtime.cli.conftest.MOTION", field)
+    result = deblur("image", photograph, "-o", tmp_path / "out.png", "--save-motion", "--json")
+    assert result.code == 0
+    assert json.loads(result.out)["motion"] == f"{tmp_path}/out.motion.npy"
+    assert np.array_equal(np.load(tmp_path / "out.motion.npy"), field)
+    with Image.open(tmp_path / "out.motion.png") as picture:
+        assert picture.size == (8, 12)
+    (tmp_path / "out.png").unlink()
+    again = deblur("image", photograph, "-o", tmp_path / "out.png", "--save-motion")
+    assert "out.motion.png exists: give --overwrite" in again.err
+
+
+def test_without_a_motion_none_is_saved(deblur, opened, photograph, tmp_path):
+    result = deblur("image", photograph, "-o", tmp_path / "out.png", "--save-motion")
+    assert result.code == 1
+    assert "give --model eboli" in result.err
+    assert not list(tmp_path.glob("*.motion.*"))
 
 
 def test_kernel_picture_of_a_large_or_an_empty_kernel():

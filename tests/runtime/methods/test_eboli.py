@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+from scipy.signal import fftconvolve
+from skimage.data import astronaut
+
+import runtime
+from runtime.devices import CPU
+from runtime.errors import InvalidArgument
+from runtime.methods import Options, create_method
+from runtime.nonblind.motion import motion_kernel
+from runtime.progress import Stopwatch
+from tests.runtime.models import write_motion_bundle
+
+LENGTH, ANGLE = 13, 30
+
+
+@pytest.fixture(scope="module")
+def deblurrer():
+    return runtime.Deblurrer(model="eboli", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return (astronaut()[10:260, 90:350] / 255).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def observed(scene):
+    kernel = motion_kernel(LENGTH, ANGLE)
+    blurred = np.stack([fftconvolve(scene[..., c], kernel, "same") for c in range(3)], axis=-1)
+    return np.clip(blurred + np.random.default_rng(3).normal(0, 0.004, blurred.shape), 0, 1).astype(np.float32)
+
+
+def error(image, scene):
+    return np.mean((image - scene)[20:-20, 20:-20] ** 2)
+
+
+def test_motion_is_found_and_undone(deblurrer, scene, observed):
+    stages = []
+    result = deblurrer.restore(observed, progress=lambda stage, fraction: stages.append(stage))
+    assert result.reason is None
+    length, angle = np.median(result.motion[..., 0]), np.median(result.motion[..., 1])
+    assert length == pytest.approx(LENGTH, abs=3)
+    assert angle == pytest.approx(ANGLE, abs=8)
+    assert error(result.image, scene) < 0.8 * error(observed, scene)
+    assert list(result.timings) == ["motion", "non-blind"]
+    assert list(dict.fromkeys(stages)) == ["motion network", "deconvolve"]
+
+
+def test_a_sharp_photograph_comes_back_as_it_was(deblurrer, scene):
+    result = deblurrer.restore(scene)
+    assert result.reason is not None
+    np.testing.assert_array_equal(result.image, scene)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 200, 3), (40, 31, 4)])
+def test_every_size_is_restored(tmp_path, shape):
+    bundle = write_motion_bundle(tmp_path / "motion", (6.0, 0.0, 0.0))
+    image = np.random.default_rng(1).random(shape, np.float32)
+    result = runtime.Deblurrer(model=bundle, device="cpu").restore(image)
+    assert result.image.shape == shape
+    assert result.motion.shape == (*shape[:2], 2)
+    assert np.isfinite(result.image).all()
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"nonblind": "epll"}, "restores by irc only"),
+        ({"neural": False}, "choose another model"),
+        ({"stride": 99}, "from 1 to 5"),
+    ],
+)
+def test_options_that_this_method_has_not_are_named(tmp_path, option, message):
+    bundle = write_motion_bundle(tmp_path / "motion", (6.0, 0.0, 0.0))
+    method = create_method(bundle, device=CPU, precision="fp32", batch=None)
+    with pytest.raises(InvalidArgument, match=message):
+        method.restore(np.zeros((1, 20, 20), np.float32), Options(**option), Stopwatch(), None)
+
+
+@pytest.mark.data
+def test_the_published_case_gains(data_root, deblurrer):
+    from bench.motions import published
+    from bench.scoring import score
+
+    sample = published(data_root)[0].load()
+    result = deblurrer.restore(sample.observed)
+    assert score(result.image, sample).psnr > score(sample.observed, sample).psnr + 0.5
