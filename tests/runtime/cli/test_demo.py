@@ -5,8 +5,10 @@ import pytest
 from PIL import Image
 
 from runtime.api import Restoration
+from runtime.burst import BurstRestoration
 from runtime.cli import demo
-from runtime.images import read_file
+from runtime.images import open_image, read_file
+from runtime.registration import Registration, largest_shift
 
 
 class Knowing:
@@ -101,6 +103,87 @@ def test_the_demo_as_json(deblur, knowing, tmp_path):
     assert (tmp_path / "picture.jpg").exists()
 
 
+def test_a_shaken_frame_shows_the_photograph_moved_blurred_and_noisy():
+    photograph = _photograph()
+    frame = demo.shaken_frame(photograph, 3)
+    margin = demo.STRAYED + demo.SHAKES[-1] // 2
+    assert frame.pixels.shape == frame.truth.shape == (384 - 2 * margin, 512 - 2 * margin, 3)
+    still = np.ascontiguousarray(photograph[margin:-margin, margin:-margin])
+    homography = Registration(open_image(still)[0]).homography(open_image(frame.truth)[0])
+    assert homography is not None
+    height, width = still.shape[:2]
+    assert 0.5 < largest_shift(homography, height, width) < demo.STRAYED - 8
+    turn = np.degrees(np.arctan2(homography[1, 0], homography[0, 0]))
+    assert 0.02 < abs(turn) < demo.MAX_TURN + 0.02
+    again = demo.blur(np.pad(frame.truth, ((8, 8), (8, 8), (0, 0)), mode="edge"), frame.kernel, 0)[0]
+    difference = (again / 255 - frame.pixels / 255)[8:-8, 8:-8]
+    assert difference.std() == pytest.approx(0.01 * 2**0.5, rel=0.15), "two draws of noise"
+
+
+def test_the_frames_of_a_burst_differ_and_can_be_had_again():
+    photograph = _photograph()
+    frames = [demo.shaken_frame(photograph, seed) for seed in range(4)]
+    extents = {max(np.ptp(axis) for axis in np.nonzero(frame.kernel)) for frame in frames}
+    assert len(extents) > 1
+    assert all(frame.kernel.shape == (17, 17) for frame in frames)
+    assert all(frame.kernel.sum() == pytest.approx(1, abs=1e-5) for frame in frames)
+    assert all((frame.truth != frames[0].truth).any() for frame in frames[1:])
+    np.testing.assert_array_equal(demo.shaken_frame(photograph, 2).pixels, frames[2].pixels)
+
+
+@pytest.fixture
+def opened_bursts(monkeypatch):
+    """Options of each burst model that was opened, and of its restoration; the first frame is the result."""
+    seen = []
+
+    class First:
+        def __init__(self, **options):
+            self.model = options["model"]
+            seen.append(options)
+
+        def restore(self, frames, progress, **options):
+            seen.append(options)
+            progress("looking", 1.0)
+            return BurstRestoration(frames[1], 1, (0, 1), None, None, {}, f"{self.model}-1")
+
+    monkeypatch.setattr("runtime.burst.BurstDeblurrer", First)
+    return seen
+
+
+def test_the_demo_of_a_burst_prints_the_scores_and_writes_the_picture(deblur, opened_bursts, tmp_path):
+    result = deblur("demo", "--burst", "-o", tmp_path / "picture.png", "--device", "cpu", "--stride", 9)
+    assert (result.code, result.err) == (0, "")
+    head, *scores, picture = result.out.decode().splitlines()
+    assert head.startswith("8 hand-held frames: 464x336 pixels")
+    assert picture == f"picture: {tmp_path}/picture.png"
+    found = {line.split(maxsplit=3)[3]: float(line.split()[1]) for line in scores}
+    assert list(found) == ["best frame", "mean", "Fourier burst accumulation", "burst network"]
+    frames = [demo.shaken_frame(_photograph(), demo.SEED + number) for number in range(2)]
+    reached = demo.score(frames[1].pixels, frames[1].truth)
+    assert [found[name] for name in list(found)[1:]] == pytest.approx([reached] * 3, abs=0.006)
+    assert found["best frame"] >= max(demo.score(frame.pixels, frame.truth) for frame in frames) - 0.006
+    with Image.open(tmp_path / "picture.png") as shown:
+        assert shown.size == (2 * 464, 2 * (336 + demo.CAPTION))
+    loading = {"device": "cpu", "precision": "auto", "batch": None}
+    assert opened_bursts[::2] == [loading | {"model": model} for model in ("fba", "fba", "wieschollek")]
+    assert opened_bursts[1::2] == [{"p": p, "stride": 9} for p in (0.0, 11.0, 11.0)]
+
+
+def test_the_demo_of_a_burst_as_json(deblur, opened_bursts, tmp_path):
+    report = json.loads(deblur("demo", "--burst", "-o", tmp_path / "picture.jpg", "--json").out)
+    assert report["picture"] == f"{tmp_path}/picture.jpg"
+    assert report["burst network"]["model"] == "wieschollek-1"
+    assert report["mean"]["frames"] == [0, 1]
+    assert report["best frame"].keys() == {"psnr"}
+
+
+def test_a_burst_takes_no_options_of_a_single_photograph(deblur, opened_bursts, tmp_path):
+    result = deblur("demo", "--burst", "-o", tmp_path / "picture.png", "--support", 21)
+    assert result.code == 2
+    assert "leave --support out" in result.err
+    assert opened_bursts == [], "found out before the work"
+
+
 def test_a_picture_that_is_there_is_kept(deblur, knowing, tmp_path):
     (tmp_path / "picture.png").write_text("mine")
     result = deblur("demo", "-o", tmp_path / "picture.png")
@@ -126,10 +209,16 @@ def test_panels_stand_side_by_side_with_their_kernels():
     grey = np.full((100, 120, 3), 128, np.uint8)
     kernel = np.zeros((21, 21), np.float32)
     kernel[10, 10] = 1
-    canvas = demo.compose([("one", grey, kernel), ("two", grey, None)])
+    canvas = demo.compose([("one", grey, kernel), ("two", grey, None)], 2)
     assert canvas.shape == (100 + demo.CAPTION, 240, 3)
     assert (canvas[demo.CAPTION :, 120:] == 128).all()
     inset = canvas[demo.CAPTION + 6 :, 6:][: demo.INSET + 2, : demo.INSET + 2]
+    below = demo.compose([("one", grey, None), ("two", grey, kernel)], 1)
+    assert below.shape == (2 * (100 + demo.CAPTION), 120, 3)
+    np.testing.assert_array_equal(
+        below[100 + demo.CAPTION :][demo.CAPTION + 6 :, 6:][: demo.INSET + 2],
+        canvas[demo.CAPTION + 6 :, 6:120][: demo.INSET + 2],
+    )
     assert (inset[[0, -1]] == 160).all()
     assert (inset[43, 43] == 255).all()
     assert (inset[5, 5] == 0).all()
