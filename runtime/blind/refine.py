@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kernels.arrays import Array, array_module
-from runtime.blind.evidence import Scene, lay_out
-from runtime.blind.kernel_shape import Kernel, centre, resize
+from runtime.blind.kernel_shape import Kernel, centre, fit, resize
 from runtime.blind.kernel_step import solve_kernel
 from runtime.blind.latent import Canvas, edge_profile, gradients, sharp_gradients, strongest
 from runtime.blind.normal_equations import NormalEquations, from_periodic
@@ -21,8 +19,8 @@ from runtime.nonblind.hyper_laplacian import hyper_laplacian
 
 TURNS = 6
 """Latent and kernel steps at each scale."""
-STRONGEST, WIDER = 0.04, 0.15
-"""Shares of the pixels whose gradients take part in the kernel step, and in the evidence for the prior."""
+STRONGEST = 0.04
+"""Share of the pixels whose gradients take part in the kernel step."""
 SPARSE_STRONGEST = 0.05
 """The share that takes part where the image is restored under a prior of sparse gradients."""
 SPARSE_NOISE = 0.01
@@ -40,9 +38,6 @@ RIDGE_NOISE = 0.007
 LARGEST_RIDGE = 3.0
 SMALLEST_GUIDED = 7
 """Least side in pixels of a kernel that the prior knows anything about."""
-
-KernelPrior = Callable[[NDArray[np.float32], Kernel], tuple[Kernel, float]]
-"""From the evidence for a kernel, and the kernel, to a better one and the logarithm of its expected error."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +64,14 @@ class Views:
         return Views(shrink(self.image, factor), known, initial, self.noise / factor)
 
 
+class KernelPrior(Protocol):
+    """What is known of blur kernels: from one, and the edges that led to it, to a better one."""
+
+    def __call__(self, views: Views, edges: Edges, kernel: Kernel) -> tuple[Kernel, float]:
+        """Return a better kernel of the same shape, and the logarithm of its expected relative error."""
+        ...
+
+
 def coarse_to_fine(views: Views, side: int, prior: KernelPrior | None = None) -> Candidate:
     """Estimate a kernel of `side` pixels from nothing: the coarsest scale starts from a blur of two pixels."""
     levels = scales(side)
@@ -92,11 +95,10 @@ def refine(views: Views, kernel: Kernel, turns: int, prior: KernelPrior | None =
     """
     if prior is None or kernel.shape[0] < SMALLEST_GUIDED:
         return Candidate(centre(sharp_turns(views, kernel, turns)[0]), math.nan)
-    scene = Scene.of(views.image, views.noise, kernel.shape[0])
     kernel, edges = sharp_turns(views, kernel, turns // 2)
-    kernel, log_error = prior(lay_out(kernel, edges.equations(STRONGEST), edges.equations(WIDER), scene), kernel)
+    kernel, _ = prior(views, edges, kernel)
     kernel, edges = sparse_turns(views, kernel, turns - turns // 2, SPARSE_NOISE, SPARSE_RIDGE)
-    kernel, log_error = prior(lay_out(kernel, edges.equations(STRONGEST), edges.equations(WIDER), scene), kernel)
+    kernel, log_error = prior(views, edges, kernel)
     return Candidate(centre(kernel), log_error)
 
 
@@ -158,13 +160,14 @@ def sparse_turns(views: Views, kernel: Kernel, turns: int, error: float, ridge: 
     return kernel, edges
 
 
-def polish(views: Views, kernel: Kernel, turns: int) -> Kernel:
-    """Bring a kernel that is nearly right, at the scale of the photograph, to where the photograph itself wants it.
+def polish(views: Views, kernel: Kernel, turns: int, prior: KernelPrior) -> Candidate:
+    """Bring a kernel that is nearly right to where the photograph itself wants it, and let the prior mend the rest.
 
     The less noise there is, the more the photograph knows better than the prior.
     """
-    if turns == 0:
-        return kernel
     error = LEAST_ERROR + ERROR_PER_NOISE * views.noise
     ridge = min((views.noise / RIDGE_NOISE) ** 2, LARGEST_RIDGE)
-    return centre(sparse_turns(views, kernel, turns, error, ridge)[0])
+    framed = fit(kernel, max(kernel.shape[0], SMALLEST_GUIDED))
+    polished, edges = sparse_turns(views, framed, turns, error, ridge)
+    kernel, log_error = prior(views, edges, polished)
+    return Candidate(centre(kernel), log_error)
