@@ -197,11 +197,9 @@ def search(
     mean, agreement = consensus(found)
     if small.initial is not None:
         found.append(from_initial(small, side, prior))
-    finalists = [
-        refine_and_polish(small, mean, prior, effort.polishing),
-        *(polish(small, each.kernel, effort.polishing, prior) if prior else each for each in found),
-    ]
-    best = min(finalists, key=lambda each: cost(small, each))
+    if prior:
+        found = [polished for each in found for polished in polish(small, each.kernel, effort.polishing, prior)]
+    best = choose(small, [refine_and_polish(small, mean, prior, effort.polishing), *found])
     report(STAGE, 0.5)
     for step in range(octaves - 1, -1, -1):
         views = whole.at(RATIO**step)
@@ -228,7 +226,7 @@ def hypotheses(
 def refine_and_polish(views: Views, kernel: Kernel, prior: KernelPrior | None, polishing: int) -> Candidate:
     """Refine a kernel in a frame with some room around it; with a prior, polish it in some turns, or none."""
     refined = refine(views, fit(kernel, extent(kernel) + MARGIN), TURNS, prior)
-    return polish(views, refined.kernel, polishing, prior) if prior and polishing else refined
+    return choose(views, polish(views, refined.kernel, polishing, prior)) if prior and polishing else refined
 
 
 def settle(views: Views, best: Candidate, prior: KernelPrior | None, effort: Effort) -> Candidate:
@@ -238,7 +236,12 @@ def settle(views: Views, best: Candidate, prior: KernelPrior | None, effort: Eff
     found = [best]
     for _ in range(effort.rounds):
         found.append(refine_and_polish(views, found[-1].kernel, prior, effort.polishing))
-    return min(found, key=lambda each: cost(views, each)) if effort.rounds else best
+    return choose(views, found) if effort.rounds else best
+
+
+def choose(views: Views, candidates: list[Candidate]) -> Candidate:
+    """Return the candidate that suits the photograph best."""
+    return min(candidates, key=lambda each: cost(views, each))
 
 
 def cost(views: Views, candidate: Candidate) -> float:

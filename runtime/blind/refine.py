@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from kernels.arrays import Array, array_module
-from runtime.blind.kernel_shape import Kernel, centre, fit, resize
+from runtime.blind.kernel_shape import Kernel, centre, extent, fit, prune, resize
 from runtime.blind.kernel_step import solve_kernel
 from runtime.blind.latent import Canvas, edge_profile, gradients, sharp_gradients, strongest
 from runtime.blind.normal_equations import NormalEquations, from_periodic
@@ -35,7 +35,15 @@ LEAST_ERROR, ERROR_PER_NOISE = 0.004, 0.6
 """The like for the last turns, which depends on the noise of the photograph."""
 RIDGE_NOISE = 0.007
 """Standard deviation of the noise at which the prior's kernel weighs as much as the photograph's, in the last turns."""
+RIDGE_EXTENT = 40.0
+"""Extent of the kernel in pixels that adds as much."""
 LARGEST_RIDGE = 3.0
+POLISHING_STRONGEST = 0.1
+"""Share of the pixels whose gradients take part there."""
+HAZE = 0.03
+"""Values of the prior's kernel under this fraction of the largest are its doubt, and no kernel."""
+FIRM_RIDGE = 1.0
+"""Least weight of the prior's kernel in a firm one."""
 SMALLEST_GUIDED = 7
 """Least side in pixels of a kernel that the prior knows anything about."""
 
@@ -140,10 +148,13 @@ def sharp_turns(views: Views, kernel: Kernel, turns: int) -> tuple[Kernel, Edges
     return kernel, edges
 
 
-def sparse_turns(views: Views, kernel: Kernel, turns: int, error: float, ridge: float) -> tuple[Kernel, Edges]:
+def sparse_turns(
+    views: Views, kernel: Kernel, turns: int, error: float, ridge: float, share: float = SPARSE_STRONGEST
+) -> tuple[Kernel, Edges]:
     """Restore the image under sparse gradients and solve for a kernel near the first, in one turn or more.
 
-    `error` is the standard deviation that stands for what the kernel has wrong, and `ridge` says how near.
+    `error` is the standard deviation that stands for what the kernel has wrong, `ridge` says how near, and `share` of
+    the pixels, those of the strongest gradients, count.
     """
     xp = array_module(views.image)
     anchor = kernel
@@ -155,19 +166,22 @@ def sparse_turns(views: Views, kernel: Kernel, turns: int, error: float, ridge: 
         canvas = Canvas(views.image, views.known, plane)
         canvas.refill(model.plane(model.transfer * model.spectrum(plane)), model)
         edges = Edges(gradients(plane), gradients(canvas.plane), 1.0, kernel.shape[0])
-        equations = edges.equations(SPARSE_STRONGEST)
+        equations = edges.equations(share)
         kernel = solve_kernel(equations, kernel, anchor=anchor, ridge=ridge, specks=SPARSE_SPECKS)
     return kernel, edges
 
 
-def polish(views: Views, kernel: Kernel, turns: int, prior: KernelPrior) -> Candidate:
-    """Bring a kernel that is nearly right to where the photograph itself wants it, and let the prior mend the rest.
+def polish(views: Views, kernel: Kernel, turns: int, prior: KernelPrior) -> list[Candidate]:
+    """Bring a kernel that is nearly right to where the photograph wants it: the photograph's, and a firmer one.
 
-    The less noise there is, the more the photograph knows better than the prior.
+    The less noise there is, the more the photograph knows better than the prior; but the longer the kernel, the less.
+    So the first candidate is what the photograph makes of the kernel, and the second stays near to what the prior
+    makes of that.
     """
     error = LEAST_ERROR + ERROR_PER_NOISE * views.noise
-    ridge = min((views.noise / RIDGE_NOISE) ** 2, LARGEST_RIDGE)
+    ridge = min((views.noise / RIDGE_NOISE) ** 2 + (extent(kernel) / RIDGE_EXTENT) ** 2, LARGEST_RIDGE)
     framed = fit(kernel, max(kernel.shape[0], SMALLEST_GUIDED))
-    polished, edges = sparse_turns(views, framed, turns, error, ridge)
-    kernel, log_error = prior(views, edges, polished)
-    return Candidate(centre(kernel), log_error)
+    polished, edges = sparse_turns(views, framed, turns, error, ridge, POLISHING_STRONGEST)
+    mended, log_error = prior(views, edges, polished)
+    firm, _ = sparse_turns(views, prune(mended, relative=HAZE), turns, error, max(ridge, FIRM_RIDGE))
+    return [Candidate(centre(each), log_error) for each in (polished, firm)]

@@ -11,6 +11,7 @@ from export.prior.onnx import probe_evidence
 from export.prior.train import (
     PriorTrainConfig,
     PriorTrainer,
+    error_ratio,
     load_prior,
     loss,
     pad,
@@ -101,8 +102,24 @@ def test_relative_errors_and_loss_are_as_defined():
     errors = relative_errors(kernels, truth)
     torch.testing.assert_close(errors, torch.tensor([0.0, 1.0]))
     expected = torch.tensor([1e-3, 1.0]).log()
-    assert loss(kernels, expected, truth, 0.02) == pytest.approx(0.25)
-    assert loss(kernels, expected + 2, truth, 0.02) == pytest.approx(0.25 + 0.02 * 4)
+    noise = torch.full((2,), -1.0)
+    assert loss(kernels, expected, truth, noise, 0.02, 0) == pytest.approx(0.25)
+    assert loss(kernels, expected + 2, truth, noise, 0.02, 0) == pytest.approx(0.25 + 0.02 * 4)
+    ratio = error_ratio(kernels, truth, noise)
+    assert loss(kernels, expected, truth, noise, 0.02, 0.5) == pytest.approx(0.25 + 0.5 * float(ratio.log().mean()))
+
+
+def test_a_right_kernel_has_an_error_ratio_of_one_and_haze_a_large_one():
+    truth = torch.zeros(3, 32, 32)
+    truth[:, 16, 10:20] = 0.1
+    kernels = truth.clone()
+    kernels[1] = 0.9 * truth[1] + 0.1 / 32**2
+    kernels[2] = kernels[2].roll(1, 0)
+    ratio = error_ratio(kernels, truth, torch.full((3,), -1.5))
+    assert ratio[0] == 1
+    assert ratio[1] > 1.5
+    assert ratio[2] > 1.5
+    assert (error_ratio(kernels, truth, torch.full((3,), -0.5))[1:] < ratio[1:]).all()
 
 
 @pytest.mark.parametrize(
