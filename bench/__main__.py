@@ -7,7 +7,10 @@ from typing import Any
 import click
 
 from bench.accuracy import accuracy
+from bench.burst_accuracy import bursts
+from bench.burst_throughput import burst_throughput
 from bench.kernels import kernels
+from bench.nonblind import nonblind
 from bench.quality import quality
 from bench.throughput import throughput
 from runtime.errors import DeblurError
@@ -23,7 +26,7 @@ class _Group(click.Group):
             raise click.ClickException(str(error)) from error
 
 
-@click.group(cls=_Group, commands=[kernels, throughput, accuracy, quality])
+@click.group(cls=_Group, commands=[kernels, throughput, burst_throughput, accuracy, bursts, quality, nonblind])
 def main() -> None:
     """Measure the runtime. Every command prints tables and, on request, writes JSON and a plot."""
 

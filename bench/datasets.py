@@ -77,14 +77,14 @@ def levin(data: Path) -> list[Case]:
     The stored kernels describe correlations. The blurred images are a few pixels off what their kernels say, by a
     fixed shift per kernel, so even the true kernel restores a shifted image.
     """
-    files = _files(data / "eval" / "levin2009", "im*_ker*.npz")
+    files = find_files(data / "eval" / "levin2009", "im*_ker*.npz")
     return [Case(file.stem, partial(_load_levin, file)) for file in files]
 
 
 def sun_style(data: Path) -> list[Case]:
     """Return sharp photographs blurred by Levin's kernels, with 1 % Gaussian noise: the recipe of Sun et al. 2013."""
-    photographs = _files(data / "eval" / "sharp_cid22_val", "*.png")
-    measured = _files(data / "eval" / "levin2009", "im*_ker*.npz")[:LEVIN_KERNELS]
+    photographs = find_files(data / "eval" / "sharp_cid22_val", "*.png")
+    measured = find_files(data / "eval" / "levin2009", "im*_ker*.npz")[:LEVIN_KERNELS]
     return [
         Case(f"{photograph.stem}_{file.stem.split('_')[1]}", partial(_load_sun_style, photograph, file, (row, column)))
         for row, photograph in enumerate(photographs)
@@ -107,7 +107,7 @@ def kohler(data: Path, *, large: bool = False) -> list[Case]:
     """
     folder = data / "eval" / "kohler2012"
     cases = []
-    for file in _files(folder, "Blurry*_*.png"):
+    for file in find_files(folder, "Blurry*_*.png"):
         scene, shot = file.stem.removeprefix("Blurry").split("_")
         if (int(shot) in KOHLER_LARGE) == large:
             load = partial(
@@ -122,7 +122,7 @@ def lai(data: Path) -> list[Case]:
     """Return the uniform cases of Lai et al. 2016, colour photographs of several kinds; kernels are correlations."""
     folder = data / "eval" / "lai2016"
     cases = []
-    for file in _files(folder / "uniform", "*_kernel_*.png"):
+    for file in find_files(folder / "uniform", "*_kernel_*.png"):
         scene, number = file.stem.split("_kernel_")
         kernel = folder / "kernels" / f"kernel_{number}.png"
         load = partial(_load_photograph, file, folder / "sharp" / f"{scene}.png", kernel, border=LAI_BORDER)
@@ -133,14 +133,14 @@ def lai(data: Path) -> list[Case]:
 
 def lai_real(data: Path) -> list[Case]:
     """Return really blurred photographs of Lai et al. 2016, whose truth nobody knows."""
-    files = _files(data / "eval" / "lai2016" / "real", "*.jpg")
+    files = find_files(data / "eval" / "lai2016" / "real", "*.jpg")
     return [Case(file.stem, partial(_load_photograph, file)) for file in files]
 
 
 def gopro(data: Path) -> list[Case]:
     """Return averaged frames of a moving camera before moving objects (Nah et al. 2017)."""
     cases = []
-    for sharp in _files(data / "eval" / "gopro", "*_gt.png"):
+    for sharp in find_files(data / "eval" / "gopro", "*_gt.png"):
         blurred = sharp.with_name(sharp.name.replace("_gt.png", ".png"))
         cases.append(Case(blurred.stem, partial(_load_photograph, blurred, sharp, border=PAIR_BORDER)))
     return cases
@@ -151,15 +151,15 @@ def shake(data: Path) -> list[Case]:
     folder = data / "eval" / "blur2seq_shake"
     return [
         Case(file.stem, partial(_load_photograph, file, folder / "sharp" / file.name, border=PAIR_BORDER))
-        for file in _files(folder / "blurry", "*.jpg")
+        for file in find_files(folder / "blurry", "*.jpg")
     ]
 
 
 def harmless(data: Path) -> list[Case]:
     """Return photographs and drawings that are not blurred: each is its own truth, to be given back as it was."""
     photographs = [
-        Case(file.stem, partial(_load_harmless, partial(_photograph, file)), "photograph")
-        for file in _files(data / "eval" / "sharp_cid22_val", "*.png")
+        Case(file.stem, partial(_load_harmless, partial(read_photograph, file)), "photograph")
+        for file in find_files(data / "eval" / "sharp_cid22_val", "*.png")
     ]
     return photographs + [Case(name, partial(_load_harmless, draw), "drawing") for name, draw in DRAWINGS.items()]
 
@@ -256,7 +256,7 @@ def _read_levin(file: Path) -> tuple[Plane, Plane, Plane]:
 
 def _load_sun_style(photograph: Path, measured: Path, seed: tuple[int, int]) -> Sample:
     _, _, kernel = _read_levin(measured)
-    observed, sharp = blur_valid(_photograph(photograph, grey=True), kernel, NOISE, seed)
+    observed, sharp = blur_valid(read_photograph(photograph, grey=True), kernel, NOISE, seed)
     return Sample(observed, sharp, kernel, SUN_BORDER)
 
 
@@ -265,10 +265,10 @@ def _load_photograph(
     max_shift: int = MAX_SHIFT, fit_brightness: bool = False,
 ) -> Sample:  # fmt: skip
     """Load a photograph, its truth, and the picture of a correlation kernel, half of which adds to the border."""
-    blur = None if kernel is None else _convolution(_photograph(kernel, grey=True))
+    blur = None if kernel is None else _convolution(read_photograph(kernel, grey=True))
     return Sample(
-        _photograph(observed),
-        None if sharp is None else _photograph(sharp),
+        read_photograph(observed),
+        None if sharp is None else read_photograph(sharp),
         blur,
         border + (0 if blur is None else max(blur.shape) // 2),
         max_shift,
@@ -286,7 +286,7 @@ def _convolution(correlation: Plane) -> Plane:
     return np.ascontiguousarray(correlation[::-1, ::-1] / correlation.sum())
 
 
-def _photograph(file: Path, *, grey: bool = False) -> Photograph:
+def read_photograph(file: Path, *, grey: bool = False) -> Photograph:
     """Read ``(H, W, 3)``, or the luminance ``(H, W)`` of a picture without colour or where `grey` asks for it."""
     from runtime.images import luminance, open_image, read_file
 
@@ -295,7 +295,14 @@ def _photograph(file: Path, *, grey: bool = False) -> Photograph:
     return np.ascontiguousarray(image)
 
 
-def _files(folder: Path, pattern: str) -> list[Path]:
+def find_files(folder: Path, pattern: str) -> list[Path]:
+    """Return the files of that pattern in a folder, sorted.
+
+    Raises
+    ------
+    click.UsageError
+        If there is none.
+    """
     files = sorted(folder.glob(pattern))
     if not files:
         raise click.UsageError(f"{folder}: no files {pattern} there; give the folder of the data with --data")

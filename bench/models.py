@@ -65,7 +65,7 @@ def _untrained(name: str, folder: Path, not_found: ModelNotFound) -> Bundle:
     try:
         import torch
 
-        from export.config import read_config
+        from export.config import RunConfig, read_config
         from export.networks.chakrabarti import Chakrabarti
         from export.onnx import export_checkpoint
     except ImportError as error:
@@ -74,6 +74,8 @@ def _untrained(name: str, folder: Path, not_found: ModelNotFound) -> Bundle:
         config = read_config(name)
     except FileNotFoundError:
         raise not_found from None
+    if not isinstance(config, RunConfig):
+        raise InvalidModel(f"{name}: is of method {config.method!r}, not for single photographs; choose another model")
     torch.manual_seed(0)
     network = Chakrabarti(config.network)
     # The head starts at zero, which would make the filters all alike.

@@ -43,7 +43,9 @@ def train(
     """Train CONFIG, a TOML file or the name of a shipped one."""
     import torch
 
-    from export.config import read_config
+    from export.burst_train import BurstTrainer
+    from export.config import BurstRunConfig, MotionRunConfig, read_config
+    from export.motion_train import MotionTrainer
     from export.photographs import Photographs, find_photographs, split
     from export.shake import Shake
     from export.train import Trainer
@@ -53,7 +55,8 @@ def train(
         device = "cuda" if torch.cuda.is_available() else "cpu"
     training, validation = split(find_photographs(data))
     click.echo(f"{len(training)} photographs to train on, {len(validation)} to validate on, {device}")
-    trainer = Trainer(
+    trainers: dict[type, type[Trainer]] = {BurstRunConfig: BurstTrainer, MotionRunConfig: MotionTrainer}
+    trainer = trainers.get(type(settings), Trainer)(
         settings,
         Path(runs) / settings.name,
         Photographs.read(training, device),
@@ -66,7 +69,8 @@ def train(
     )
     gains = trainer.run()
     rate = trainer.step * settings.train.batch / max(trainer.seconds, 1e-9)
-    click.echo(f"{trainer.step} steps, {rate:.0f} patches/s, gain {gains.get('all', float('nan')):.3f} dB")
+    reached = f"{trainer.measure} {gains.get('all', float('nan')):.3f} {trainer.unit}"
+    click.echo(f"{trainer.step} steps, {rate:.0f} samples/s, {reached}")
 
 
 @main.command()
@@ -76,10 +80,17 @@ def train(
 @click.option("--data", type=click.Path(exists=True, file_okay=False), help="Photographs to check parity on as well.")
 def onnx(checkpoint: str, bundle: str, trained_on: tuple[str, ...], data: str | None) -> None:
     """Export CHECKPOINT to the folder BUNDLE."""
+    from export.burst_onnx import export_burst_checkpoint
+    from export.config import BurstRunConfig, MotionRunConfig
+    from export.motion_onnx import export_motion_checkpoint
     from export.onnx import export_checkpoint
+    from export.train import checkpoint_config
 
-    written = export_checkpoint(checkpoint, bundle, list(trained_on), data)
-    click.echo(f"{written.path}: {written.bytes / 1e6:.2f} MB, {_describe(written.part('network').parity)}")
+    exporters = {BurstRunConfig: export_burst_checkpoint, MotionRunConfig: export_motion_checkpoint}
+    export = exporters.get(type(checkpoint_config(checkpoint)), export_checkpoint)
+    written = export(checkpoint, bundle, list(trained_on), data)
+    parities = (f"{name} {_describe(part.parity)}" for name, part in written.parts.items())
+    click.echo(f"{written.path}: {written.bytes / 1e6:.2f} MB, {'; '.join(parities)}")
 
 
 @main.command()
@@ -88,9 +99,20 @@ def onnx(checkpoint: str, bundle: str, trained_on: tuple[str, ...], data: str | 
 @click.option("--data", type=click.Path(exists=True, file_okay=False), help="Photographs to check parity on as well.")
 def check(bundle: str, checkpoint: str, data: str | None) -> None:
     """Check that BUNDLE computes what the network of CHECKPOINT computes."""
+    from export.burst_onnx import check_burst_bundle
     from export.check import check_bundle
+    from export.config import BurstRunConfig, MotionRunConfig
+    from export.motion_onnx import PART, check_motion_bundle
+    from export.train import checkpoint_config
 
-    click.echo(f"{bundle}: {_describe(check_bundle(bundle, checkpoint, data))}")
+    kind = type(checkpoint_config(checkpoint))
+    if kind is BurstRunConfig:
+        found = check_burst_bundle(bundle, checkpoint, data)
+    elif kind is MotionRunConfig:
+        found = {PART: check_motion_bundle(bundle, checkpoint, data)}
+    else:
+        found = {"network": check_bundle(bundle, checkpoint, data)}
+    click.echo(f"{bundle}: {'; '.join(f'{name} {_describe(parity)}' for name, parity in found.items())}")
 
 
 @main.command()

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from export.shake import Shake
 
-_SAMPLES = 192
+SAMPLES = 192
+"""Points along a path."""
+
 _KNOTS = 32
 
 
@@ -94,16 +96,16 @@ def sample_kernels(count: int, config: BlurConfig, generator: torch.Generator, s
     splines = spline_paths(count, generator)
     processes = gaussian_process_paths(count, generator)
     paths = torch.where(by_process[:, None, None], processes, splines)
-    exposure = _exposure(count, generator)
+    shutter = exposure(count, generator)
     timed = by_process
     if config.recorded and shake is not None:
         by_record = uniform() < config.recorded
-        paths = torch.where(by_record[:, None, None], shake.paths(count, _SAMPLES, generator), paths)
+        paths = torch.where(by_record[:, None, None], shake.paths(count, SAMPLES, generator), paths)
         timed = by_process | by_record
     paths = paths * (grid - 1)[:, None, None]
     # A spline gives the path alone, so its exposure goes by length; the others are motions in time.
     steps = torch.diff(paths, dim=1, append=paths[:, -1:]).norm(dim=2) + 1e-6
-    return rasterise(paths, torch.where(timed[:, None], exposure, exposure * steps), config.size)
+    return rasterise(paths, torch.where(timed[:, None], shutter, shutter * steps), config.size)
 
 
 def spline_paths(count: int, generator: torch.Generator) -> Tensor:
@@ -130,12 +132,12 @@ def gaussian_process_paths(count: int, generator: torch.Generator) -> Tensor:
         Points at equal steps of time, about a unit square in extent.
     """
     factor = torch.from_numpy(_process_factor()).to(generator.device)
-    drawn = torch.randn(count, _SAMPLES, 2, generator=generator, device=generator.device)
+    drawn = torch.randn(count, SAMPLES, 2, generator=generator, device=generator.device)
     return factor @ drawn
 
 
-def rasterise(paths: Tensor, weights: Tensor, size: int) -> Tensor:
-    """Draw weighted points onto a grid, their centre of mass at the central pixel.
+def rasterise(paths: Tensor, weights: Tensor, size: int, shift: Tensor | None = None) -> Tensor:
+    """Draw weighted points onto a grid, their centre of mass at the central pixel or off it by `shift`.
 
     Every point is shared bilinearly among its four pixels, which keeps the centre of mass exact to a fraction of a
     pixel. A path that would leave the window is shrunk to fit.
@@ -148,6 +150,8 @@ def rasterise(paths: Tensor, weights: Tensor, size: int) -> Tensor:
         Non-negative, not all zero.
     size
         Side of the window in pixels, odd.
+    shift (count, 2)
+        Displacements (row, column) in pixels.
 
     Returns
     -------
@@ -158,6 +162,8 @@ def rasterise(paths: Tensor, weights: Tensor, size: int) -> Tensor:
     weights = weights / weights.sum(1, keepdim=True)
     half = (size - 1) // 2
     offset = paths - (paths * weights[..., None]).sum(1, keepdim=True)
+    if shift is not None:
+        offset = offset + shift[:, None]
     reach = offset.abs().amax((1, 2), keepdim=True)
     place = offset * (half / reach.clamp(min=half)) + half
     low = place.floor().clamp_(0, size - 2)
@@ -173,10 +179,15 @@ def rasterise(paths: Tensor, weights: Tensor, size: int) -> Tensor:
     return kernels.view(count, size, size)
 
 
-def _exposure(count: int, generator: torch.Generator) -> Tensor:
-    """Intensities along a path: N(1, 0.5^2) clipped at zero at knots, linear in between."""
+def exposure(count: int, generator: torch.Generator) -> Tensor:
+    """Draw intensities along paths: N(1, 0.5^2) clipped at zero at knots, linear in between.
+
+    Returns
+    -------
+    Tensor (count, samples) float32
+    """
     knots = 1 + 0.5 * torch.randn(count, _KNOTS, generator=generator, device=generator.device)
-    place = torch.linspace(0, _KNOTS - 1, _SAMPLES, device=generator.device)
+    place = torch.linspace(0, _KNOTS - 1, SAMPLES, device=generator.device)
     left = place.long().clamp_(max=_KNOTS - 2)
     drawn = torch.lerp(knots[:, left], knots[:, left + 1], place - left)
     return drawn.clamp_(min=0) + 1e-6
@@ -188,12 +199,12 @@ def _spline_basis(points: int) -> np.ndarray:
 
     knots = np.arange(points)
     curve = CubicSpline(knots, np.eye(points), bc_type="natural")
-    return curve(np.linspace(0, points - 1, _SAMPLES)).astype(np.float32)
+    return curve(np.linspace(0, points - 1, SAMPLES)).astype(np.float32)
 
 
 @lru_cache(maxsize=1)
 def _process_factor() -> np.ndarray:
-    time = np.linspace(0, 1, _SAMPLES)
+    time = np.linspace(0, 1, SAMPLES)
     scaled = math.sqrt(3) * np.abs(time[:, None] - time) / 0.3
     covariance = 0.25**2 * (1 + scaled) * np.exp(-scaled)
-    return np.linalg.cholesky(covariance + 1e-8 * np.eye(_SAMPLES)).astype(np.float32)
+    return np.linalg.cholesky(covariance + 1e-8 * np.eye(SAMPLES)).astype(np.float32)

@@ -71,7 +71,7 @@ def blur_as_light(
 
 
 def develop(observed: Tensor, config: CameraConfig, generator: torch.Generator) -> Tensor:
-    """Clip patches ``(N, S, S)`` if ``config.clip``, and compress the share ``config.jpeg`` of them."""
+    """Clip patches or bursts ``(N, ..., S, S)`` if ``config.clip``, and compress the share ``config.jpeg`` of the N."""
     if config.clip:
         observed = observed.clamp(0, 1)
     if not config.jpeg:
@@ -79,7 +79,10 @@ def develop(observed: Tensor, config: CameraConfig, generator: torch.Generator) 
     chosen = _some(len(observed), config.jpeg, generator)
     low, high = config.quality
     quality = low + (high - low) * torch.rand(len(chosen), generator=generator, device=observed.device)
-    return observed.index_copy(0, chosen, compress(observed[chosen], quality, generator))
+    some = observed[chosen]
+    frames = some.flatten(0, -3)
+    compressed = compress(frames, quality.repeat_interleave(len(frames) // max(1, len(some))), generator)
+    return observed.index_copy(0, chosen, compressed.view_as(some))
 
 
 def compress(patches: Tensor, quality: Tensor, generator: torch.Generator) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -49,11 +50,21 @@ def check_bundle(folder: str | Path, checkpoint: str | Path, data: str | Path | 
     patches = parity_patches(data)
     graphs = load_model(folder).part("network").graphs
     parity = {precision: compare(network, graph, patches) for precision, graph in graphs.items()}
+    refuse_difference(graphs, parity, checkpoint)
+    return parity
+
+
+def refuse_difference(
+    graphs: Mapping[str, Path],
+    parity: Mapping[str, Mapping[str, Any]],
+    checkpoint: str | Path,
+    tolerance: Mapping[str, float] = TOLERANCE,
+) -> None:
+    """Raise `InvalidModel` if a graph differs from the network of `checkpoint` by more than `tolerance`."""
     for precision, found in parity.items():
-        if found["max_abs"] > TOLERANCE[precision]:
+        if found["max_abs"] > tolerance[precision]:
             difference = f"differs from {checkpoint} by {found['max_abs']:.1e}"
             raise InvalidModel(f"{graphs[precision]}: {difference}; export that checkpoint again")
-    return parity
 
 
 def round_weights(network: nn.Module) -> None:
@@ -94,20 +105,34 @@ def compare(network: Chakrabarti, graph: str | Path, patches: np.ndarray) -> dic
     ValueError
         If the graph gives another shape, or a value that is not finite.
     """
-    session = open_graph(graph)
-    with torch.no_grad():
-        expected = network(torch.from_numpy(patches)).numpy()
-    worst, start = 0.0, 0
+    parts, start = [], 0
     for batch in cycle(BATCHES):
         if start >= len(patches):
             break
-        part = slice(start, start + batch)
-        (filters,) = session.run(["filters"], {"patches": patches[part]})
-        if filters.shape != expected[part].shape or not np.isfinite(filters).all():
-            raise ValueError(f"{graph}: gives shape {filters.shape} or values that are not finite at batch {batch}")
-        worst = max(worst, float(np.abs(filters - expected[part]).max()))
+        parts.append(patches[start : start + batch])
         start += batch
+    worst = largest_difference(network, graph, parts)
     return {"max_abs": float(f"{worst:.2e}"), "batches": list(BATCHES)}
+
+
+def largest_difference(network: nn.Module, graph: str | Path, arrays: Iterable[np.ndarray]) -> float:
+    """Run a graph and a network from ``patches`` to ``filters`` and return the largest absolute difference of any.
+
+    Raises
+    ------
+    ValueError
+        If the graph gives another shape, or a value that is not finite.
+    """
+    session = open_graph(graph)
+    worst = 0.0
+    for patches in arrays:
+        with torch.no_grad():
+            expected = network(torch.from_numpy(patches)).numpy()
+        (filters,) = session.run(["filters"], {"patches": patches})
+        if filters.shape != expected.shape or not np.isfinite(filters).all():
+            raise ValueError(f"{graph}: gives shape {filters.shape} or values that are not finite for {patches.shape}")
+        worst = max(worst, float(np.abs(filters - expected).max()))
+    return worst
 
 
 def parity_patches(data: str | Path | None) -> np.ndarray:

@@ -6,9 +6,13 @@ import dataclasses
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, Self, get_type_hints
 
+from export.bursts import BurstConfig
+from export.motions import MotionConfig
 from export.networks.chakrabarti import ChakrabartiConfig
+from export.networks.motion import MotionNetConfig
+from export.networks.wieschollek import WieschollekConfig
 from export.synthesis import SynthesisConfig
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -62,21 +66,20 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
-class RunConfig:
-    """A model: its name, network, data and training."""
+class _Run:
+    """What every run has: the name of its model, its training, and data that come in shares."""
 
     name: str
     description: str
-    network: ChakrabartiConfig = field(default_factory=ChakrabartiConfig)
-    data: SynthesisConfig = field(default_factory=SynthesisConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self) -> None:
-        if self.train.batch % self.data.share or self.train.validation % self.data.share:
-            raise ValueError(f"batch and validation must be multiples of data.share = {self.data.share}")
+        share = self.data.share  # type: ignore[attr-defined]
+        if self.train.batch % share or self.train.validation % share:
+            raise ValueError(f"batch and validation must be multiples of data.share = {share}")
 
     @classmethod
-    def from_dict(cls, content: dict[str, Any]) -> RunConfig:
+    def from_dict(cls, content: dict[str, Any]) -> Self:
         """Build from nested tables, as `to_dict` gives them.
 
         Raises
@@ -91,7 +94,56 @@ class RunConfig:
         return dataclasses.asdict(self)
 
 
-def read_config(name_or_path: str | Path) -> RunConfig:
+@dataclass(frozen=True)
+class RunConfig(_Run):
+    """A model for single photographs: its name, network, data and training."""
+
+    method: Literal["chakrabarti"] = "chakrabarti"
+    network: ChakrabartiConfig = field(default_factory=ChakrabartiConfig)
+    data: SynthesisConfig = field(default_factory=SynthesisConfig)
+
+
+@dataclass(frozen=True)
+class BurstRunConfig(_Run):
+    """A model for bursts: its name, network, data and training."""
+
+    method: Literal["wieschollek"] = "wieschollek"
+    network: WieschollekConfig = field(default_factory=WieschollekConfig)
+    data: BurstConfig = field(default_factory=BurstConfig)
+
+
+@dataclass(frozen=True)
+class MotionRunConfig(_Run):
+    """A model for the motion at every pixel: its name, network, data and training."""
+
+    method: Literal["eboli"] = "eboli"
+    network: MotionNetConfig = field(default_factory=MotionNetConfig)
+    data: MotionConfig = field(default_factory=MotionConfig)
+
+
+AnyRunConfig = RunConfig | BurstRunConfig | MotionRunConfig
+METHODS: dict[str, type[AnyRunConfig]] = {
+    "chakrabarti": RunConfig,
+    "wieschollek": BurstRunConfig,
+    "eboli": MotionRunConfig,
+}
+
+
+def parse_config(content: dict[str, Any]) -> AnyRunConfig:
+    """Build the configuration of the kind that ``method`` names, for single photographs where nothing does.
+
+    Raises
+    ------
+    ValueError
+        If there is no such method, a key is unknown or missing, or a value cannot be used.
+    """
+    method = content.get("method", "chakrabarti")
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+    return METHODS[method].from_dict(content)
+
+
+def read_config(name_or_path: str | Path) -> AnyRunConfig:
     """Read a TOML file, or the shipped configuration of that name.
 
     Raises
@@ -108,7 +160,7 @@ def read_config(name_or_path: str | Path) -> RunConfig:
         have = ", ".join(sorted(file.stem for file in CONFIGS.glob("*.toml")))
         raise FileNotFoundError(f"no configuration {str(name_or_path)!r}; give a TOML file or one of: {have}")
     try:
-        return RunConfig.from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
+        return parse_config(tomllib.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 

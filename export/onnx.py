@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -11,15 +11,14 @@ from typing import Any
 
 import numpy as np
 import onnx
-import torch
-from torch import nn
 
 from export.check import compare, parity_patches, round_weights
 from export.config import RunConfig
 from export.graph import OPSET, Graph, Weights
+from export.layers import add_module, clip, sandwich, to_numpy, transform_taps
 from export.networks import chakrabarti as network_module
 from export.networks.bands import SMOOTHING
-from export.networks.chakrabarti import CORE, PATCH, Analysis, Chakrabarti, Layer, Residual
+from export.networks.chakrabarti import CORE, PATCH, Analysis, Chakrabarti
 from export.train import load_network
 from runtime.bundle import Bundle, load_model, write_bundle
 
@@ -76,25 +75,36 @@ def replacing(folder: str | Path) -> Iterator[Path]:
 
 
 def write_graphs(network: Chakrabarti, folder: Path) -> dict[str, str]:
-    """Write ``network.fp32.onnx``, ``network.fp16.onnx`` and ``network.weights``.
-
-    Parameters
-    ----------
-    network
-        Its weights rounded by `round_weights`.
-    folder
-        Where to.
+    """Write the part ``network``: the graphs of a network whose weights were rounded by `round_weights`.
 
     Returns
     -------
     dict
         File name of each precision.
     """
-    weights = Weights(folder / "network.weights")
+    return write_part(folder, "network", lambda weights, half: build_graph(network, weights, half))
+
+
+def write_part(folder: Path, part: str, build: Callable[[Weights, bool], onnx.ModelProto]) -> dict[str, str]:
+    """Write ``<part>.fp32.onnx``, ``<part>.fp16.onnx`` and ``<part>.weights``.
+
+    Parameters
+    ----------
+    folder, part
+        Where to.
+    build
+        Makes the graph over a file of weights, in half precision or not.
+
+    Returns
+    -------
+    dict
+        File name of each precision.
+    """
+    weights = Weights(folder / f"{part}.weights")
     files = {}
     for precision in PRECISIONS:
-        model = build_graph(network, weights, half=precision == "fp16")
-        files[precision] = f"network.{precision}.onnx"
+        model = build(weights, precision == "fp16")
+        files[precision] = f"{part}.{precision}.onnx"
         (folder / files[precision]).write_bytes(model.SerializeToString(deterministic=True))
     weights.write()
     for file in files.values():
@@ -114,17 +124,17 @@ def build_graph(network: Chakrabarti, weights: Weights, half: bool) -> onnx.Mode
     bands = [graph.enter(band) for band in bands]
     shared = []
     if network.spectral is not None:
-        shared.append(_layer(graph, "spectral", network.spectral, graph.enter(spectra)))
+        shared.append(add_module(graph, "spectral", network.spectral, graph.enter(spectra)))
     groups = bands
     for name, layers, extra in (("first", network.first, []), ("second", network.second, shared)):
         groups = [
-            _layer(graph, f"{name}.{index}", layer, graph.node("Concat", *pair, *extra, axis=1))
+            add_module(graph, f"{name}.{index}", layer, graph.node("Concat", *pair, *extra, axis=1))
             for index, (layer, pair) in enumerate(zip(layers, pairwise(groups), strict=True))
         ]
     x = graph.node("Concat", *groups, axis=1)
     for index, module in enumerate(network.trunk):
-        x = _trunk(graph, f"trunk.{index}", module, x)
-    x = graph.leave(_linear(graph, "head", network.head, x))
+        x = add_module(graph, f"trunk.{index}", module, x)
+    x = graph.leave(add_module(graph, "head", network.head, x))
     graph.name_output(_expand(graph, network, x), "filters")
     return graph.model(
         "chakrabarti",
@@ -143,22 +153,22 @@ def _analysis(graph: Graph, analysis: Analysis) -> tuple[list[str], str]:
     normal = graph.node("Div", centred, graph.node("Sqrt", graph.node("Add", variance, floor)))
 
     levels = []
-    for index, basis in enumerate(_numpy(analysis.basis)):
-        product = _sandwich(graph, f"analysis.basis{index}", basis, normal)
+    for index, basis in enumerate(to_numpy(analysis.basis)):
+        product = sandwich(graph, f"analysis.basis{index}", basis, normal)
         levels.append(graph.node("Reshape", product, graph.constant([0, -1], np.int64)))
     bands = []
     for index, level in enumerate((*levels, levels[-1])):
-        ring, mean, whiten = (_numpy(analysis.get_buffer(f"{name}{index}")) for name in ("ring", "mean", "whiten"))
+        ring, mean, whiten = (to_numpy(analysis.get_buffer(f"{name}{index}")) for name in ("ring", "mean", "whiten"))
         band = graph.node("Gather", level, graph.constant(ring, np.int64), axis=1)
         matrix = graph.table(f"analysis.whiten{index}", whiten)
         bands.append(
-            _clip(graph, graph.node("Gemm", band, matrix, graph.table(f"analysis.offset{index}", -mean @ whiten)))
+            clip(graph, graph.node("Gemm", band, matrix, graph.table(f"analysis.offset{index}", -mean @ whiten)))
         )
     return bands, _log_spectra(graph, analysis, normal) if analysis.spectral else ""
 
 
 def _log_spectra(graph: Graph, analysis: Analysis, normal: str) -> str:
-    product = _sandwich(graph, "analysis.spectrum", _numpy(analysis.spectrum), normal)
+    product = sandwich(graph, "analysis.spectrum", to_numpy(analysis.spectrum), normal)
     top, bottom = graph.nodes("Split", product, outputs=2, axis=1, num_outputs=2)
     cc, cs = graph.nodes("Split", top, outputs=2, axis=2, num_outputs=2)
     sc, ss = graph.nodes("Split", bottom, outputs=2, axis=2, num_outputs=2)
@@ -176,80 +186,25 @@ def _log_spectra(graph: Graph, analysis: Analysis, normal: str) -> str:
     low = graph.node("Slice", power, graph.constant([0, 0], np.int64), ends, graph.constant([2, 3], np.int64))
     parts = [low]
     for step in SMOOTHING:
-        parts.append(_sandwich(graph, f"analysis.smooth{step}", _numpy(analysis.get_buffer(f"smooth{step}")), power))
+        parts.append(sandwich(graph, f"analysis.smooth{step}", to_numpy(analysis.get_buffer(f"smooth{step}")), power))
     flat = graph.constant([0, -1], np.int64)
     joined = graph.node("Concat", *(graph.node("Reshape", part, flat) for part in parts), axis=1)
     logs = graph.node("Log", graph.node("Add", joined, graph.constant(network_module.POWER_FLOOR)))
-    mean = graph.table("analysis.spectral_mean", _numpy(analysis.spectral_mean))
-    gain = graph.table("analysis.spectral_gain", _numpy(analysis.spectral_gain))
-    return _clip(graph, graph.node("Mul", graph.node("Sub", logs, mean), gain))
-
-
-def _clip(graph: Graph, x: str) -> str:
-    return graph.node("Clip", x, graph.constant(-network_module.LIMIT), graph.constant(network_module.LIMIT))
-
-
-def _sandwich(graph: Graph, name: str, matrix: np.ndarray, x: str) -> str:
-    """Add ``M x M^T``."""
-    right = graph.table(f"{name}.T", matrix.T)
-    return graph.node("MatMul", graph.table(name, matrix), graph.node("MatMul", x, right))
-
-
-def _layer(graph: Graph, name: str, layer: nn.Module, x: str) -> str:
-    if not isinstance(layer, Layer):
-        raise TypeError(f"{name} is no Layer but {type(layer).__name__}")
-    x = _linear(graph, f"{name}.linear", layer.linear, x)
-    if layer.norm is None:
-        return graph.node("Relu", x)
-    return _silu(graph, _norm(graph, f"{name}.norm", layer.norm, x))
-
-
-def _trunk(graph: Graph, name: str, module: nn.Module, x: str) -> str:
-    if isinstance(module, Residual):
-        inner = _linear(graph, f"{name}.inner", module.inner, _norm(graph, f"{name}.norm", module.norm, x))
-        return graph.node("Add", x, _linear(graph, f"{name}.outer", module.outer, _silu(graph, inner)))
-    if isinstance(module, nn.LayerNorm):
-        return _norm(graph, name, module, x)
-    if isinstance(module, nn.Linear):
-        return _linear(graph, name, module, x)
-    return _layer(graph, name, module, x)
-
-
-def _linear(graph: Graph, name: str, module: nn.Linear, x: str) -> str:
-    return graph.linear(name, x, _numpy(module.weight), _numpy(module.bias))
-
-
-def _norm(graph: Graph, name: str, module: nn.LayerNorm, x: str) -> str:
-    scale = graph.weight(f"{name}.weight", _numpy(module.weight))
-    bias = graph.weight(f"{name}.bias", _numpy(module.bias))
-    return graph.node("LayerNormalization", x, scale, bias, axis=-1, epsilon=module.eps, stash_type=1)
-
-
-def _silu(graph: Graph, x: str) -> str:
-    return graph.node("Mul", x, graph.node("Sigmoid", x))
+    mean = graph.table("analysis.spectral_mean", to_numpy(analysis.spectral_mean))
+    gain = graph.table("analysis.spectral_gain", to_numpy(analysis.spectral_gain))
+    return clip(graph, graph.node("Mul", graph.node("Sub", logs, mean), gain))
 
 
 def _expand(graph: Graph, network: Chakrabarti, x: str) -> str:
     """Turn taps into weighted half spectra plus the identity."""
-    support, half = network.config.support, PATCH // 2 + 1
+    support = network.config.support
     taps = graph.node("Reshape", x, graph.constant([-1, support, support], np.int64))
-    cosines, sines = _numpy(network.cosines), _numpy(network.sines)
-    right = np.concatenate((cosines[:half], -sines[:half])).T
-    real, imaginary = graph.nodes(
-        "Split", graph.node("MatMul", taps, graph.table("expand.right", right)), outputs=2, axis=2, num_outputs=2
-    )
-    cosine, sine = graph.table("expand.cosines", cosines), graph.table("expand.sines", sines)
-    upper = graph.node("Add", graph.node("MatMul", cosine, real), graph.node("MatMul", sine, imaginary))
-    lower = graph.node("Sub", graph.node("MatMul", cosine, imaginary), graph.node("MatMul", sine, real))
+    upper, lower = transform_taps(graph, "expand", taps, to_numpy(network.cosines), to_numpy(network.sines))
     one = graph.constant([1], np.int64)
     planes = graph.node("Concat", *(graph.node("Unsqueeze", plane, one) for plane in (upper, lower)), axis=1)
-    weight = graph.table("expand.weight", _numpy(network.weight) * network_module.OUTPUT_SCALE)
+    weight = graph.table("expand.weight", to_numpy(network.weight) * network_module.OUTPUT_SCALE)
     identity = graph.constant(np.array([1, 0]).reshape(1, 2, 1, 1))
     return graph.node("Add", graph.node("Mul", planes, weight), identity)
-
-
-def _numpy(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.detach().cpu().numpy()
 
 
 def _manifest(

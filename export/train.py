@@ -14,7 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from export.blur import BlurConfig
-from export.config import RunConfig
+from export.config import AnyRunConfig, RunConfig, parse_config
 from export.networks.chakrabarti import Chakrabarti, central
 from export.photographs import Photographs
 from export.shake import Shake
@@ -53,6 +53,9 @@ class Trainer:
         Checkpoint of another run of the same network, whose weights this one begins with.
     """
 
+    measure, unit = "gain", "dB"
+    """What validation measures."""
+
     def __init__(
         self,
         config: RunConfig,
@@ -70,9 +73,9 @@ class Trainer:
         self.config, self.folder, self.minutes = config, Path(folder), minutes
         self.device = torch.device(device)
         self._photographs, self._shake = training, shake
-        self._validation = validation_sets(validation, config, self.device)
+        self._validation = self._make_validation(validation)
         torch.manual_seed(config.train.seed)
-        self.network = Chakrabarti(config.network).to(self.device)
+        self.network = self._create_network().to(self.device)
         self._generator = torch.Generator(self.device).manual_seed(config.train.seed)
         self._optimiser = torch.optim.AdamW(
             _groups(self.network, config.train.weight_decay),
@@ -114,7 +117,7 @@ class Trainer:
                     self._log(sum(losses) / len(losses))
                     self.save()
                     losses.clear()
-                    bar.set_postfix_str(f"gain {self.gains['all']:.3f} dB")
+                    bar.set_postfix_str(f"{self.measure} {self.gains['all']:.3f} {self.unit}")
                 bar.update(round(100 * self.progress) - bar.n)
         return self.gains
 
@@ -154,15 +157,27 @@ class Trainer:
         rate = train.learning_rate * (min(1.0, done / train.warmup) if train.warmup else 1.0) * (1 - done)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        batch = self._batch()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=train.precision == "bf16"):
-            restored = self.network.restore(batch.observed)
-        loss = relative_error(restored, batch)
+        loss = self._loss()
         self._optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), train.clip)
         self._optimiser.step()
         return float(loss.detach())
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.train.precision == "bf16")
+
+    def _create_network(self) -> Any:
+        return Chakrabarti(self.config.network)
+
+    def _make_validation(self, photographs: Photographs) -> dict[Any, Any]:
+        return validation_sets(photographs, self.config, self.device)
+
+    def _loss(self) -> Tensor:
+        batch = self._batch()
+        with self._autocast():
+            restored = self.network.restore(batch.observed)
+        return relative_error(restored, batch)
 
     def _fit(self) -> None:
         self.network.fit(torch.cat([self._batch().observed for _ in range(_FIT_BATCHES)]))
@@ -195,7 +210,7 @@ class Trainer:
         }
         with (self.folder / LOG).open("a", encoding="utf-8") as log:
             log.write(json.dumps(entry) + "\n")
-        plot(self.folder)
+        plot(self.folder, f"{self.measure} ({self.unit})")
 
 
 def relative_error(restored: Tensor, batch: Batch) -> Tensor:
@@ -250,6 +265,11 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dic
     return checkpoint
 
 
+def checkpoint_config(path: str | Path) -> AnyRunConfig:
+    """Read what a checkpoint was trained as; errors as in `load_checkpoint`."""
+    return parse_config(load_checkpoint(path)["config"])
+
+
 def load_network(path: str | Path) -> tuple[Chakrabarti, dict[str, Any]]:
     """Read a checkpoint and build its network, on the CPU, ready for inference."""
     checkpoint = load_checkpoint(path)
@@ -258,8 +278,8 @@ def load_network(path: str | Path) -> tuple[Chakrabarti, dict[str, Any]]:
     return network.eval().requires_grad_(False), checkpoint
 
 
-def plot(folder: str | Path) -> None:
-    """Draw the log of a run as ``loss.png``: loss and validation gain against samples."""
+def plot(folder: str | Path, measured: str = "gain (dB)") -> None:
+    """Draw the log of a run as ``loss.png``: loss and what validation measured against samples."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -271,9 +291,9 @@ def plot(folder: str | Path) -> None:
     left.plot(samples, [entry["loss"] for entry in entries])
     left.set(xlabel="samples", ylabel="training loss")
     for name in entries[-1]["gain"]:
-        label = "all" if name == "all" else f"grid {name} px"
+        label = f"grid {name} px" if name.isdigit() else name
         right.plot(samples, [entry["gain"][name] for entry in entries], label=label)
-    right.set(xlabel="samples", ylabel="validation gain (dB)")
+    right.set(xlabel="samples", ylabel=f"validation {measured}")
     right.legend()
     figure.savefig(Path(folder) / PLOT, dpi=100)
     plt.close(figure)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 import numpy.typing as npt
 
@@ -16,9 +14,9 @@ def periodic_gaussian(size: int, sigma: float) -> npt.NDArray[np.float64]:
     A Gaussian of standard deviation `sigma` samples, its tails wrapped around; of `sigma` 0, one sample.
     """
     if sigma == 0:
-        return (np.arange(size) == 0).astype(np.float64)
-    if sigma > size:  # even to nine digits
-        return np.full(size, 1 / size)
+        return np.array([1.0] + [0.0] * (size - 1))
+    if sigma > size:
+        return np.full(size, 1 / size)  # to nine digits
     turns = int(np.ceil(6 * sigma / size))
     distances = np.arange(size) + size * np.arange(-turns - 1, turns + 1)[:, None]
     with np.errstate(over="ignore"):
@@ -27,13 +25,12 @@ def periodic_gaussian(size: int, sigma: float) -> npt.NDArray[np.float64]:
     return normalised
 
 
-@lru_cache(maxsize=8)
-def transfer(size: int, sigma: float) -> tuple[Matrix]:
-    """Return the discrete Fourier transform of `periodic_gaussian`, which is real: float32 ``(size,)``."""
-    return (np.fft.fft(periodic_gaussian(size, sigma)).real.astype(np.float32),)
+def transfers(height: int, width: int, sigma: float) -> tuple[Matrix, Matrix]:
+    """Return the discrete Fourier transforms of both Gaussians, which are real: ``(height, 1)`` and ``(width,)``."""
+    down, across = (np.fft.fft(periodic_gaussian(size, sigma)).real.astype(np.float32) for size in (height, width))
+    return down[:, None], across
 
 
-@lru_cache(maxsize=8)
 def half_spectrum_smoothers(size: int, sigma: float) -> tuple[Matrix, Matrix]:
     """Return the matrices that smooth a real even function of ``(size, size)`` frequencies by its left half.
 

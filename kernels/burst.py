@@ -20,8 +20,9 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels._dispatch import check_array, check_integer, check_output, check_size, implementation
-from kernels._smoothing import transfer
+from kernels._smoothing import transfers
 from kernels.arrays import Array, array_module, fft_module, is_cuda
+from kernels.cuda._module import constants
 
 POWER = 11.0
 """The power that both papers use."""
@@ -81,9 +82,7 @@ class BurstAccumulator:
     >>> fused = accumulator.result()                                 # doctest: +SKIP
     """
 
-    def __init__(
-        self, channels: int, height: int, width: int, *, p: float = POWER, sigma: float | None = None
-    ) -> None:
+    def __init__(self, channels: int, height: int, width: int, *, p: float = POWER, sigma: float | None = None) -> None:
         self.shape = check_size("channels", channels), check_size("height", height), check_size("width", width)
         self.p = _check_power(p)
         self.sigma = _check_sigma(sigma, self.shape[1], self.shape[2])
@@ -158,10 +157,9 @@ class BurstAccumulator:
         if self.sigma == 0:
             return magnitudes
         xp, fft, workers = array_module(magnitudes), fft_module(magnitudes), _workers(magnitudes)
-        (height, width), sigma = self.shape[1:], self.sigma
-        lags = fft.irfft2(magnitudes, s=(height, width), overwrite_x=True, **workers)
-        lags *= xp.asarray(transfer(height, sigma)[0])[:, None]
-        lags *= xp.asarray(transfer(width, sigma)[0])
+        lags = fft.irfft2(magnitudes, s=self.shape[1:], **workers)
+        for transfer in constants(magnitudes, transfers, *self.shape[1:], self.sigma):
+            lags *= transfer
         smoothed = xp.ascontiguousarray(fft.rfft2(lags, overwrite_x=True, **workers).real)
         return xp.maximum(smoothed, 0, out=smoothed)  # rounding may leave less than nothing
 
@@ -238,7 +236,13 @@ def accumulate(spectra: Array, magnitudes: Array, number: int, p: float, state: 
     )
 
 
-def fuse_patches(patches: Array, p: float = POWER, sigma: float | None = None, out: Array | None = None) -> Array:
+def fuse_patches(
+    patches: Array,
+    p: float = POWER,
+    sigma: float | None = None,
+    guide: Array | None = None,
+    out: Array | None = None,
+) -> Array:
     """Fuse bursts of patches, each burst on its own (Wieschollek 2016, Eq. 4 and 5).
 
     Parameters
@@ -249,6 +253,9 @@ def fuse_patches(patches: Array, p: float = POWER, sigma: float | None = None, o
         Power of the magnitudes, from 0 (mean) to infinity (maximum).
     sigma
         Standard deviation of the Gaussian that smooths the magnitudes, in frequency samples; by default ``P / 50``.
+    guide
+        float32 ``(N, F, P, P)`` whose magnitudes count in place of those of `patches`, such as the luminance where
+        `patches` are one colour: all colours then have the same weights.
     out
         float32 ``(N, P, P)`` to write to, where `patches` lie; allocated if ``None``.
 
@@ -265,8 +272,10 @@ def fuse_patches(patches: Array, p: float = POWER, sigma: float | None = None, o
         If a shape does not fit, there is no frame, an array is not contiguous, or a number is out of its range.
     """
     size = _check_patches(patches, out)
+    if guide is not None:
+        check_array("guide", guide, patches.shape)
     p, sigma = _check_power(p), _check_sigma(sigma, size, size)
-    return implementation("burst", patches, out).fuse_patches(patches, p, sigma, out)
+    return implementation("burst", patches, guide, out).fuse_patches(patches, p, sigma, guide, out)
 
 
 def fuse_weighted(patches: Array, weights: Array, sigma: float | None = None, out: Array | None = None) -> Array:

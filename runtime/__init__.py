@@ -13,15 +13,19 @@ if TYPE_CHECKING:
     from runtime import errors
     from runtime.api import Deblurrer, Restoration, deblur, deconvolve
     from runtime.bundle import Bundle, list_models, load_model
+    from runtime.burst import BurstDeblurrer, BurstRestoration, deblur_burst
     from runtime.diagnosis import diagnose
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Bundle",
+    "BurstDeblurrer",
+    "BurstRestoration",
     "Deblurrer",
     "Restoration",
     "deblur",
+    "deblur_burst",
     "deconvolve",
     "diagnose",
     "errors",
@@ -31,9 +35,12 @@ __all__ = [
 
 _HOME = {
     "Bundle": "runtime.bundle",
+    "BurstDeblurrer": "runtime.burst",
+    "BurstRestoration": "runtime.burst",
     "Deblurrer": "runtime.api",
     "Restoration": "runtime.api",
     "deblur": "runtime.api",
+    "deblur_burst": "runtime.burst",
     "deconvolve": "runtime.api",
     "diagnose": "runtime.diagnosis",
     "list_models": "runtime.bundle",

@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from kernels.arrays import Array, is_cuda
 from runtime import nonblind as _nonblind
+from runtime import nonuniform as _nonuniform
 from runtime.bundle import Bundle, load_model
-from runtime.devices import Device, device_of, on_device, resolve_device
+from runtime.devices import Device, download, on_device, resolve_device, upload
 from runtime.errors import InvalidArgument
 from runtime.images import open_image
 from runtime.methods import Options, create_method
@@ -166,11 +167,11 @@ class Deblurrer:
         planes, frame = open_image(image)
         with on_device(self.device):
             stopwatch = Stopwatch(self.device)
-            observed = _upload(planes, self.device)
+            observed = upload(planes, self.device)
             estimate = self._method.restore(observed, options, stopwatch, progress)
             latent = observed + strength * (estimate.latent - observed) if strength < 1 else estimate.latent
             return Restoration(
-                image=frame.close(latent if is_cuda(planes) else _download(latent)),
+                image=frame.close(latent if is_cuda(planes) else download(latent)),
                 kernel=_on_host(estimate.kernel),
                 initial=_on_host(estimate.initial),
                 motion=_on_host(estimate.motion),
@@ -218,15 +219,16 @@ def deblur(
 
 def deconvolve(
     image: Any,
-    kernel: npt.ArrayLike,
+    kernel: npt.ArrayLike | None = None,
     *,
+    motion: npt.ArrayLike | None = None,
     method: str | None = None,
     quality: str = "balanced",
     noise: float | None = None,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Any:
-    """Restore a blurred photograph whose blur kernel is known.
+    """Restore a blurred photograph whose blur is known: one kernel everywhere, or a motion for each pixel.
 
     Parameters
     ----------
@@ -235,11 +237,14 @@ def deconvolve(
     kernel
         ``(h, w)``, non-negative, of sum 1: ``observed = latent * kernel``, a convolution whose origin is
         ``((h - 1) // 2, (w - 1) // 2)``. Flip a kernel that describes a correlation.
+    motion
+        ``(H, W, 2)``, instead of a kernel: at each pixel the length of a straight motion in pixels, from 0 to 35 (up to
+        1 is no blur), and its angle in degrees, counter-clockwise as the photograph is seen.
     method
-        ``"hyper-laplacian"`` (quick), ``"epll"`` (slower, better) or ``"wiener"``; by default that of the quality
-        level: hyper-Laplacian for ``"fast"``, else EPLL.
+        For a kernel ``"hyper-laplacian"`` (quick), ``"epll"`` (slower, better), ``"irc"`` or ``"wiener"``; by default
+        that of the quality level: hyper-Laplacian for ``"fast"``, else EPLL. For a motion ``"irc"``.
     quality
-        ``"fast"``, ``"balanced"`` or ``"best"``: how much work to put in.
+        ``"fast"``, ``"balanced"`` or ``"best"``: how much work to put in. A motion takes the same at all of them.
     noise
         Standard deviation of the noise in [0, 1]; by default estimated from the photograph.
     device
@@ -254,15 +259,25 @@ def deconvolve(
     Raises
     ------
     InvalidImage, UnsupportedType, InvalidArgument
-        If the image, the kernel or an option cannot be used.
+        If the image, the blur or an option cannot be used.
     """
+    if (kernel is None) == (motion is None):
+        both = "both a kernel and a motion" if motion is not None else "neither a kernel nor a motion"
+        raise InvalidArgument(f"{both}: give the one that describes the blur")
     planes, frame = open_image(image)
     place = resolve_device(device)
     with on_device(place):
-        observed = _upload(planes, place)
-        blur = _upload(kernel if is_cuda(kernel) else np.ascontiguousarray(kernel, np.float32), place)
-        latent = _nonblind.deconvolve(observed, blur, method=method, quality=quality, noise=noise, progress=progress)
-        return frame.close(latent if is_cuda(planes) else _download(latent))
+        observed = upload(planes, place)
+        if motion is None:
+            latent = _nonblind.deconvolve(
+                observed, _floats(kernel, place), method=method, quality=quality, noise=noise, progress=progress
+            )
+        else:
+            _check_quality(quality)
+            latent = _nonuniform.deconvolve_motion(
+                observed, _floats(motion, place), method=method or "irc", noise=noise, progress=progress
+            )
+        return frame.close(latent if is_cuda(planes) else download(latent))
 
 
 @lru_cache(maxsize=8)
@@ -271,26 +286,15 @@ def _deblurrer(model: str, device: str, precision: str, batch: int | None, proce
     return Deblurrer(model=model, device=device, precision=precision, batch=batch)
 
 
-def _upload(array: Array, device: Device) -> Array:
-    """Bring an array to `device`: from the host, never from a GPU to anywhere else."""
-    lies_on = device_of(array)
-    if lies_on == device:
-        return array
-    if lies_on.is_cuda:
-        raise InvalidArgument(f"the image lies on {lies_on} but the work is on {device}: give device='{lies_on}'")
-    import cupy
-
-    return cupy.asarray(array)
-
-
-def _download(array: Array) -> Array:
-    """Bring an array to the host."""
-    if not is_cuda(array):
-        return array
-    import cupy
-
-    return cupy.asnumpy(array)
-
-
 def _on_host(array: Array | None) -> npt.NDArray[np.float32] | None:
-    return None if array is None else np.asarray(_download(array), dtype=np.float32)
+    return None if array is None else np.asarray(download(array), dtype=np.float32)
+
+
+def _floats(array: Any, device: Device) -> Array:
+    """Return an array as float32 on a device."""
+    return upload(array if is_cuda(array) else np.ascontiguousarray(array, np.float32), device)
+
+
+def _check_quality(quality: str) -> None:
+    if quality not in _nonblind.LEVELS:
+        raise InvalidArgument(f"quality {quality!r}: give one of {', '.join(_nonblind.LEVELS)}")

@@ -68,6 +68,33 @@ def device_of(array: Array) -> Device:
     return Device("cuda", int(array.device.id)) if is_cuda(array) else CPU
 
 
+def upload(array: Array, device: Device) -> Array:
+    """Bring an array to `device`: from the host, never from a GPU to anywhere else.
+
+    Raises
+    ------
+    InvalidArgument
+        If the array lies on another GPU, or on one while `device` is the CPU.
+    """
+    lies_on = device_of(array)
+    if lies_on == device:
+        return array
+    if lies_on.is_cuda:
+        raise InvalidArgument(f"the image lies on {lies_on} but the work is on {device}: give device='{lies_on}'")
+    import cupy
+
+    return cupy.asarray(array)
+
+
+def download(array: Array) -> Array:
+    """Bring an array to the host."""
+    if not is_cuda(array):
+        return array
+    import cupy
+
+    return cupy.asnumpy(array)
+
+
 @lru_cache(maxsize=1)
 def _automatic() -> Device:
     problem = cuda_problem(0)

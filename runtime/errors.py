@@ -1,4 +1,4 @@
-"""The errors this package raises: each is a `DeblurError` and the builtin that fits it.
+"""The errors and warnings of this package: each is a `DeblurError` and the builtin that fits it.
 
 Every message is one line that says what is wrong and how to mend it.
 """
@@ -44,3 +44,7 @@ class OutOfMemory(DeblurError, MemoryError):
 
 class MissingDependency(DeblurError, ImportError):
     """An optional package is not installed; the message names it."""
+
+
+class FrameLeftOut(DeblurError, UserWarning):
+    """A frame of a burst was left out; the message names it and says why."""

@@ -7,12 +7,13 @@ the restored cores are averaged under a Hann window. Memory is the image, the re
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Protocol
 
 from kernels.arrays import Array, array_module
 from kernels.fourier import filter_patches
 from kernels.patches import PatchGrid, extract_patches, overlap_add
-from runtime.bundle import Bundle
+from runtime.bundle import Bundle, PatchGeometry
 from runtime.devices import Device
 from runtime.errors import InvalidArgument, InvalidModel, OutOfMemory
 from runtime.progress import Progress, Stopwatch
@@ -88,6 +89,75 @@ class NetworkPatchModel:
         return self._session.run(**{self._input: patches})[self.predicts]
 
 
+class Batches:
+    """Goes over all patches of an image, batch by batch; what restores them, restores cores.
+
+    Parameters
+    ----------
+    device
+        Where the patches lie.
+    size
+        Patches per batch. Halved, with a line in the log, should the device run out of memory, unless `fixed`.
+    fixed
+        Whether the size was chosen by the caller.
+    """
+
+    def __init__(self, device: Device, size: int, *, fixed: bool = False) -> None:
+        if not isinstance(size, int) or size < 1:
+            raise InvalidArgument(f"batch {size!r}: give a whole number of patches, 1 or more")
+        self.device, self.size, self._fixed = device, size, fixed
+
+    def run(
+        self,
+        restore: Callable[[int, int], list[Array]],
+        grid: PatchGrid,
+        out: Array,
+        stopwatch: Stopwatch,
+        progress: Progress | None,
+        stage: str = STAGE,
+    ) -> Array:
+        """Add to every plane of `out` ``(C, H, W)`` what ``restore(start, stop)`` makes of those patches of it.
+
+        Raises
+        ------
+        OutOfMemory
+            If even the smallest batch allowed does not fit.
+        """
+        start = 0
+        while start < len(grid):
+            stop = min(start + self.size, len(grid))
+            try:
+                cores = restore(start, stop)
+            except Exception as error:
+                if not _is_out_of_memory(error):
+                    raise
+                self._shrink(error)
+                continue
+            with stopwatch("overlap-add"):
+                for plane, restored in zip(out, cores, strict=True):
+                    overlap_add(restored, grid, start, plane)
+            start = stop
+            if progress is not None:
+                progress(stage, start / len(grid))
+        return out
+
+    def padded(self, count: int) -> int:
+        """Return how many patches to give the network for `count` of them.
+
+        On a GPU always a full batch, since each new shape costs the network a new plan.
+        """
+        return self.size if self.device.is_cuda else count
+
+    def _shrink(self, error: Exception) -> None:
+        if self._fixed or self.size == 1:
+            raise OutOfMemory(
+                f"{self.device} has too little memory for a batch of {self.size} patches: "
+                "give a smaller batch or free memory on the device"
+            ) from error
+        self.size //= 2
+        log.warning("%s ran out of memory; going on with batches of %d patches", self.device, self.size)
+
+
 class PatchEngine:
     """Restores images with a patch model.
 
@@ -101,11 +171,9 @@ class PatchEngine:
     """
 
     def __init__(self, model: PatchModel, *, batch: int | None = None) -> None:
-        if batch is not None and (not isinstance(batch, int) or batch < 1):
-            raise InvalidArgument(f"batch {batch!r}: give a whole number of patches, 1 or more")
         self.model = model
-        self._fixed = batch is not None
-        self._batch = batch or (CUDA_BATCH if model.device.is_cuda else CPU_BATCH)
+        usual = CUDA_BATCH if model.device.is_cuda else CPU_BATCH
+        self._batches = Batches(model.device, usual if batch is None else batch, fixed=batch is not None)
 
     def restore(
         self,
@@ -144,35 +212,14 @@ class PatchEngine:
         OutOfMemory
             If even the smallest batch allowed does not fit.
         """
-        grid = self._plan(planes, stride)
+        grid = plan(planes, self.model, stride)
         if guide is None and self.model.predicts == "filters" and len(planes) != 1:
             raise InvalidArgument(f"filters for {len(planes)} planes are predicted from a guide: give guide=")
         stopwatch = stopwatch or Stopwatch(self.model.device)
-        out = array_module(planes).zeros_like(planes)
-        start = 0
-        while start < len(grid):
-            stop = min(start + self._batch, len(grid))
-            try:
-                cores = self._restore_batch(planes, guide, grid, start, stop, stopwatch)
-            except Exception as error:
-                if not _is_out_of_memory(error):
-                    raise
-                self._shrink(error)
-                continue
-            with stopwatch("overlap-add"):
-                for plane, restored in zip(out, cores, strict=True):
-                    overlap_add(restored, grid, start, plane)
-            start = stop
-            if progress is not None:
-                progress(STAGE, start / len(grid))
-        return out
-
-    def _plan(self, planes: Array, stride: int | None) -> PatchGrid:
-        stride = self.model.stride if stride is None else stride
-        if not isinstance(stride, int) or not 1 <= stride <= self.model.core:
-            raise InvalidArgument(f"stride {stride!r}: this model takes 1 to {self.model.core} pixels")
-        height, width = planes.shape[-2:]
-        return PatchGrid(height, width, patch=self.model.size, core=self.model.core, stride=stride)
+        return self._batches.run(
+            lambda start, stop: self._restore_batch(planes, guide, grid, start, stop, stopwatch),
+            grid, array_module(planes).zeros_like(planes), stopwatch, progress,
+        )  # fmt: skip
 
     def _restore_batch(
         self, planes: Array, guide: Array | None, grid: PatchGrid, start: int, stop: int, stopwatch: Stopwatch
@@ -201,21 +248,24 @@ class PatchEngine:
         return patches[: stop - start], predicted[: stop - start]
 
     def _extract(self, plane: Array, grid: PatchGrid, start: int, stop: int) -> Array:
-        """Extract patches; on a GPU always a full batch, since each new shape costs the network a new plan."""
-        if not self.model.device.is_cuda or stop - start == self._batch:
-            return extract_patches(plane, grid, start, stop)
-        padded = array_module(plane).zeros((self._batch, grid.patch, grid.patch), plane.dtype)
+        padded = array_module(plane).zeros((self._batches.padded(stop - start), grid.patch, grid.patch), plane.dtype)
         extract_patches(plane, grid, start, stop, out=padded[: stop - start])
         return padded
 
-    def _shrink(self, error: Exception) -> None:
-        if self._fixed or self._batch == 1:
-            raise OutOfMemory(
-                f"{self.model.device} has too little memory for a batch of {self._batch} patches: "
-                "give a smaller batch or free memory on the device"
-            ) from error
-        self._batch //= 2
-        log.warning("%s ran out of memory; going on with batches of %d patches", self.model.device, self._batch)
+
+def plan(planes: Array, geometry: PatchGeometry | PatchModel, stride: int | None) -> PatchGrid:
+    """Lay out the patches of ``(C, H, W)`` planes, at the distance `stride` or, by default, that of the geometry.
+
+    Raises
+    ------
+    InvalidArgument
+        If `stride` is not from 1 to the core.
+    """
+    stride = geometry.stride if stride is None else stride
+    if not isinstance(stride, int) or not 1 <= stride <= geometry.core:
+        raise InvalidArgument(f"stride {stride!r}: this model takes 1 to {geometry.core} pixels")
+    height, width = planes.shape[-2:]
+    return PatchGrid(height, width, patch=geometry.size, core=geometry.core, stride=stride)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -108,7 +108,7 @@ class Chakrabarti(nn.Module):
         self.head = nn.Linear(config.full, config.support**2)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
-        cosines, sines = _transform(config.support)
+        cosines, sines = transform(config.support)
         self.register_buffer("cosines", torch.from_numpy(cosines).float(), persistent=False)
         self.register_buffer("sines", torch.from_numpy(sines).float(), persistent=False)
         self.register_buffer("weight", torch.from_numpy(frequency_weight()).float(), persistent=False)
@@ -152,6 +152,10 @@ class Chakrabarti(nn.Module):
             Real and imaginary plane of the half spectrum G, in the layout of ``rfft2``.
         """
         taps = self.taps(patches)
+        with torch.autocast(taps.device.type, enabled=False):
+            return self._expand(taps)
+
+    def _expand(self, taps: Tensor) -> Tensor:
         rows = taps @ torch.cat((self.cosines[: PATCH // 2 + 1], -self.sines[: PATCH // 2 + 1])).T
         real, imaginary = rows.split(PATCH // 2 + 1, 2)
         upper = self.cosines @ real + self.sines @ imaginary
@@ -344,8 +348,8 @@ def frequency_weight() -> np.ndarray:
     return radius / np.hypot(radius, _KNEE)
 
 
-def _transform(support: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cosines and sines ``(65, support)`` of the 65-point DFT of centred taps, frequencies in FFT order."""
+def transform(support: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return cosines and sines ``(65, support)`` of the 65-point DFT of centred taps, frequencies in FFT order."""
     cosines, sines = half_basis(PATCH, PATCH // 2, PATCH)
     inner = slice((PATCH - support) // 2, (PATCH + support) // 2)
     scale = math.sqrt(PATCH)

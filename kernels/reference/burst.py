@@ -33,10 +33,17 @@ def accumulate(spectra: Array, magnitudes: Array, number: int, p: float, state: 
     state.maxima[:] = largest
 
 
-def fuse_patches(patches: Array, p: float = POWER, sigma: float | None = None, out: Array | None = None) -> Array:
-    """Weigh the spectra by their own smoothed magnitudes."""
+def fuse_patches(
+    patches: Array,
+    p: float = POWER,
+    sigma: float | None = None,
+    guide: Array | None = None,
+    out: Array | None = None,
+) -> Array:
+    """Weigh the spectra by their own smoothed magnitudes, or by those of the guide."""
     spectra = np.fft.fft2(patches.astype(np.float64))
-    return _fuse(spectra, _smooth(np.abs(spectra), sigma), p, out)
+    magnitudes = np.abs(spectra if guide is None else np.fft.fft2(guide.astype(np.float64)))
+    return _fuse(spectra, _smooth(magnitudes, sigma), p, out)
 
 
 def fuse_weighted(patches: Array, weights: Array, sigma: float | None = None, out: Array | None = None) -> Array:

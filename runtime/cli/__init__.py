@@ -1,4 +1,4 @@
-"""The command line: ``deblur image``, ``deblur demo``, ``deblur models`` and ``deblur doctor``."""
+"""The command line: ``deblur image``, ``deblur burst``, ``deblur demo``, ``deblur models`` and ``deblur doctor``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import click
 
 from runtime import __version__
+from runtime.cli.burst import burst_command
 from runtime.cli.demo import demo_command
 from runtime.cli.image import image_command
 from runtime.cli.info import doctor, models
@@ -23,7 +24,7 @@ def cli() -> None:
     """Make blurred photographs sharp."""
 
 
-for _command in (image_command, demo_command, models, doctor):
+for _command in (image_command, burst_command, demo_command, models, doctor):
     cli.add_command(_command)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtime.cli.options import StageLine, check_target, model_options, open_deblurrer
+from runtime.cli.options import STREAM, StageLine, check_target, list_photographs, model_options, open_deblurrer
 from runtime.errors import DeblurError, ImageFileError, InvalidArgument
 
 if TYPE_CHECKING:
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from runtime.api import Deblurrer
-
-STREAM = "-"
-"""Stands for stdin and stdout."""
 
 KERNEL_VIEW = 256
 """A saved kernel is enlarged, by a whole number, to about this many pixels a side."""
@@ -36,11 +33,10 @@ class Job:
     source: str
     target: str
 
-    @property
-    def kernel_stem(self) -> Path:
-        """Where the kernel is saved, without a suffix."""
+    def stem(self, kind: str) -> Path:
+        """Where the kernel or the motion is saved, without a suffix."""
         target = Path(self.target)
-        return target.with_name(f"{target.stem}.kernel")
+        return target.with_name(f"{target.stem}.{kind}")
 
 
 @click.command("image")
@@ -48,10 +44,17 @@ class Job:
 @click.option("-o", "--output", required=True, metavar="OUT", help="File, folder, or - for stdout.")
 @model_options
 @click.option("--save-kernel", is_flag=True, help="Save the blur kernel beside the output: .kernel.png and .npy.")
+@click.option("--save-motion", is_flag=True, help="Save the motion field beside the output: .motion.png and .npy.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per photograph.")
 def image_command(
-    inputs: tuple[str, ...], output: str, save_kernel: bool, overwrite: bool, as_json: bool, **options: Any
+    inputs: tuple[str, ...],
+    output: str,
+    save_kernel: bool,
+    save_motion: bool,
+    overwrite: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Restore photographs: IN is a file, a folder, or - for stdin.
 
@@ -59,8 +62,9 @@ def image_command(
     photographs, else a file; its suffix names the format. After a failure the other photographs are still restored.
     """
     jobs = plan_jobs(inputs, output)
-    if output == STREAM and (save_kernel or as_json):
-        raise click.UsageError("stdout takes the photograph alone: name an output file for --save-kernel or --json.")
+    saved = tuple(kind for kind, wanted in (("kernel", save_kernel), ("motion", save_motion)) if wanted)
+    if output == STREAM and (saved or as_json):
+        raise click.UsageError("stdout takes the photograph alone: name an output file for --save-... or --json.")
     if _goes_into_folder(inputs, output):
         _make_folder(output)
     deblurrer, restoring = open_deblurrer(options)
@@ -69,7 +73,7 @@ def image_command(
         title = job.source if len(jobs) == 1 else f"[{number}/{len(jobs)}] {job.source}"
         try:
             with StageLine(title) as progress:
-                report = _restore(job, deblurrer, restoring | {"progress": progress}, save_kernel, overwrite)
+                report = _restore(job, deblurrer, restoring | {"progress": progress}, saved, overwrite)
         except BrokenPipeError:
             raise
         except Exception as error:  # whatever it is, the other photographs of the job are not to suffer from it
@@ -95,7 +99,7 @@ def plan_jobs(inputs: tuple[str, ...], output: str) -> list[Job]:
     click.UsageError
         If the inputs and the output do not go together.
     """
-    sources = [source for given in inputs for source in _sources(given)]
+    sources = [source for given in inputs for source in list_photographs(given)]
     if not _goes_into_folder(inputs, output):
         if output == STREAM and sys.stdout.isatty():
             raise click.UsageError("stdout is a terminal: redirect it, or name an output file.")
@@ -124,21 +128,8 @@ def _make_folder(path: str) -> None:
         raise ImageFileError(f"{path}: cannot be created ({error.strerror}): give another output folder") from error
 
 
-def _sources(given: str) -> list[str]:
-    """List the photographs of a folder by name, or the one file that is given."""
-    from runtime.images import SUFFIXES
-
-    if given == STREAM or not os.path.isdir(given):
-        return [given]
-    names = (name for name in sorted(os.listdir(given)) if Path(name).suffix.lower() in SUFFIXES)
-    paths = [path for name in names if os.path.isfile(path := os.path.join(given, name))]
-    if not paths:
-        raise click.UsageError(f"{given} holds no photographs: files named {', '.join(SUFFIXES)}.")
-    return paths
-
-
 def _restore(
-    job: Job, deblurrer: Deblurrer, restoring: dict[str, Any], save_kernel: bool, overwrite: bool
+    job: Job, deblurrer: Deblurrer, restoring: dict[str, Any], saved: tuple[str, ...], overwrite: bool
 ) -> dict[str, Any]:
     """Restore one photograph and return what there is to say of it."""
     from runtime.images import decode, encode, format_of, read_file, write_file
@@ -147,9 +138,9 @@ def _restore(
     if job.target != STREAM:
         format_of(job.target)
         check_target(job.target, overwrite)
-    if save_kernel:
-        check_target(f"{job.kernel_stem}.png", overwrite)
-        check_target(f"{job.kernel_stem}.npy", overwrite)
+    for kind in saved:
+        check_target(f"{job.stem(kind)}.png", overwrite)
+        check_target(f"{job.stem(kind)}.npy", overwrite)
     if job.source == STREAM:
         pixels, header = decode(sys.stdin.buffer.read())
     else:
@@ -160,12 +151,14 @@ def _restore(
         sys.stdout.buffer.flush()
     else:
         write_file(job.target, result.image, header)
-    if save_kernel:
+    if "kernel" in saved:
         _save_kernel(job, result.kernel)
+    if "motion" in saved:
+        _save_motion(job, result.motion, pixels)
     return {
         "input": job.source,
         "output": job.target,
-        "kernel": f"{job.kernel_stem}.npy" if save_kernel else None,
+        **{kind: f"{job.stem(kind)}.npy" if kind in saved else None for kind in ("kernel", "motion")},
         "model": result.model,
         "width": pixels.shape[1],
         "height": pixels.shape[0],
@@ -178,16 +171,33 @@ def _restore(
 
 def _save_kernel(job: Job, kernel: npt.NDArray[np.float32] | None) -> None:
     """Save a kernel twice: enlarged and scaled to its maximum to look at, and its values as they are."""
-    import numpy as np
-
-    from runtime.images import write_bytes, write_file
+    from runtime.images import write_file
 
     if kernel is None:
         raise InvalidArgument("no blur kernel was estimated: leave out --save-kernel or choose another --nonblind")
+    _save_values(job.stem("kernel"), kernel)
+    write_file(f"{job.stem('kernel')}.png", kernel_picture(kernel, KERNEL_VIEW))
+
+
+def _save_motion(job: Job, motion: npt.NDArray[np.float32] | None, pixels: npt.NDArray[Any]) -> None:
+    """Save a motion field twice: drawn over the photograph, and its values as they are."""
+    from runtime.cli.motion import motion_picture
+    from runtime.images import write_file
+
+    if motion is None:
+        raise InvalidArgument("this model estimates no motion field: leave out --save-motion or give --model eboli")
+    _save_values(job.stem("motion"), motion)
+    write_file(f"{job.stem('motion')}.png", motion_picture(motion, pixels))
+
+
+def _save_values(stem: Path, array: npt.NDArray[np.float32]) -> None:
+    import numpy as np
+
+    from runtime.images import write_bytes
+
     values = io.BytesIO()
-    np.save(values, kernel)
-    write_bytes(f"{job.kernel_stem}.npy", values.getvalue())
-    write_file(f"{job.kernel_stem}.png", kernel_picture(kernel, KERNEL_VIEW))
+    np.save(values, array)
+    write_bytes(f"{stem}.npy", values.getvalue())
 
 
 def kernel_picture(kernel: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.uint8]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -15,18 +16,26 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from runtime.api import Deblurrer
+    from runtime.burst import BurstDeblurrer
+
+STREAM = "-"
+"""Stands for stdin and stdout."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _LOADING = ("model", "device", "precision", "batch")
 
-_MODEL_OPTIONS = (
-    click.option("--model", default="chakrabarti", show_default=True, help="Name or folder of a model."),
+_SHARED_OPTIONS = (
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
     click.option("--precision", default="auto", show_default=True, help="auto, fp32 or fp16."),
     click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Patches per batch."),
-    click.option("--quality", default="balanced", show_default=True, metavar="LEVEL", help="fast, balanced or best."),
     click.option("--stride", type=click.IntRange(min=1), metavar="PX", help="Distance between patches."),
+)
+
+_MODEL_OPTIONS = (
+    click.option("--model", default="chakrabarti", show_default=True, help="Name or folder of a model."),
+    *_SHARED_OPTIONS,
+    click.option("--quality", default="balanced", show_default=True, metavar="LEVEL", help="fast, balanced or best."),
     click.option(
         "--nonblind",
         metavar="METHOD",
@@ -41,20 +50,63 @@ _MODEL_OPTIONS = (
     click.option("--strength", type=click.FloatRange(0, 1), default=1.0, show_default=True, help="0 does nothing."),
 )
 
+_BURST_OPTIONS = (
+    click.option("--model", default="fba", show_default=True, help="fba, or the name or folder of a burst model."),
+    *_SHARED_OPTIONS,
+    click.option("--register/--no-register", default=True, show_default=True, help="Align the frames first."),
+    click.option(
+        "--reference", type=click.IntRange(min=0), metavar="N", help="Frame to align with; by default the sharpest."
+    ),
+    click.option("--patch", type=click.IntRange(min=1), metavar="PX", help="Fuse patches rather than whole frames."),
+    click.option(
+        "--p", type=click.FloatRange(min=0), default=11.0, show_default=True, help="0 is the mean; larger is sharper."
+    ),
+)
+
 
 def model_options(command: Command) -> Command:
     """Add the options of `runtime.Deblurrer` and `runtime.Deblurrer.restore` to a command."""
-    for option in reversed(_MODEL_OPTIONS):
-        command = option(command)
-    return command
+    return _with_options(command, _MODEL_OPTIONS)
+
+
+def burst_options(command: Command) -> Command:
+    """Add the options of `runtime.BurstDeblurrer` and `runtime.BurstDeblurrer.restore` to a command."""
+    return _with_options(command, _BURST_OPTIONS)
 
 
 def open_deblurrer(options: dict[str, Any]) -> tuple[Deblurrer, dict[str, Any]]:
     """Load the model that the options name; return it with the options of one restoration."""
     from runtime import api
 
-    deblurrer = api.Deblurrer(**{name: options[name] for name in _LOADING})
-    return deblurrer, {name: value for name, value in options.items() if name not in _LOADING}
+    loading, restoring = _divided(options)
+    return api.Deblurrer(**loading), restoring
+
+
+def open_burst_deblurrer(options: dict[str, Any]) -> tuple[BurstDeblurrer, dict[str, Any]]:
+    """Load the burst model that the options name; return it with the options of one restoration."""
+    from runtime import burst
+
+    loading, restoring = _divided(options)
+    return burst.BurstDeblurrer(**loading), restoring
+
+
+def list_photographs(given: str) -> list[str]:
+    """List the photographs of a folder by name, or the one file that is given.
+
+    Raises
+    ------
+    click.UsageError
+        If the folder holds none.
+    """
+    from runtime.images import SUFFIXES
+
+    if given == STREAM or not os.path.isdir(given):
+        return [given]
+    names = (name for name in sorted(os.listdir(given)) if Path(name).suffix.lower() in SUFFIXES)
+    paths = [path for name in names if os.path.isfile(path := os.path.join(given, name))]
+    if not paths:
+        raise click.UsageError(f"{given} holds no photographs: files named {', '.join(SUFFIXES)}.")
+    return paths
 
 
 def check_target(path: str, overwrite: bool) -> None:
@@ -106,3 +158,17 @@ class StageLine:
             self._stream.write(f"\r\x1b[K{line}")
             self._stream.flush()
             self._shown = line
+
+
+def _with_options(command: Command, options: Iterable[Callable[[Command], Command]]) -> Command:
+    for option in reversed(tuple(options)):
+        command = option(command)
+    return command
+
+
+def _divided(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the options that load a model, and those of one restoration."""
+    return (
+        {name: options[name] for name in _LOADING},
+        {name: value for name, value in options.items() if name not in _LOADING},
+    )

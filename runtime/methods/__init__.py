@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import numbers
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -97,11 +98,46 @@ class Estimate:
     reason: str | None = None
 
 
+@dataclass(frozen=True)
+class BurstOptions:
+    """What a caller may ask of the restoration of one burst.
+
+    Attributes
+    ----------
+    p
+        Power of the magnitudes in Fourier burst accumulation, from 0 (mean) to infinity (maximum).
+    patch
+        Side in pixels of the patches that Fourier burst accumulation fuses each on its own; ``None`` for whole frames.
+    stride
+        Distance between patches in pixels; ``None`` for the model's own.
+    """
+
+    p: float = 11.0
+    patch: int | None = None
+    stride: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, size in (("patch", self.patch), ("stride", self.stride)):
+            if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+                raise InvalidArgument(f"{name} {size!r}: give a whole number of pixels, 1 or more, or None")
+        if isinstance(self.p, bool) or not isinstance(self.p, numbers.Real) or not self.p >= 0:
+            raise InvalidArgument(f"p {self.p!r}: give a number from 0 (mean) to infinity (maximum)")
+
+
 class Method(Protocol):
     """A way to restore a photograph."""
 
     def restore(self, observed: Array, options: Options, stopwatch: Stopwatch, progress: Progress | None) -> Estimate:
         """Restore ``(C, H, W)`` planes that lie on the method's device."""
+
+
+class BurstMethod(Protocol):
+    """A way to restore one photograph from a burst."""
+
+    def restore_burst(
+        self, frames: Sequence[Array], options: BurstOptions, stopwatch: Stopwatch, progress: Progress | None
+    ) -> Array:
+        """Restore ``(C, H, W)`` planes from aligned frames of that shape that lie on the method's device."""
 
 
 def create_method(bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> Method:
@@ -113,9 +149,29 @@ def create_method(bundle: Bundle, *, device: Device, precision: str, batch: int 
         If this version has no such method.
     """
     from runtime.methods.chakrabarti import Chakrabarti
+    from runtime.methods.eboli import Eboli
 
-    methods: dict[str, Callable[..., Method]] = {"chakrabarti": Chakrabarti}
+    methods: dict[str, Callable[..., Method]] = {"chakrabarti": Chakrabarti, "eboli": Eboli}
     if bundle.method not in methods:
         known = ", ".join(methods)
         raise InvalidModel(f"{bundle.path}: method {bundle.method!r} cannot deblur a photograph; use one of: {known}")
+    return methods[bundle.method](bundle, device=device, precision=precision, batch=batch)
+
+
+def create_burst_method(bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> BurstMethod:
+    """Set up the burst method that a bundle names.
+
+    Raises
+    ------
+    InvalidModel
+        If this version has no such method.
+    """
+    from runtime.methods.wieschollek import Wieschollek
+
+    methods: dict[str, Callable[..., BurstMethod]] = {"wieschollek": Wieschollek}
+    if bundle.method not in methods:
+        known = ", ".join(methods)
+        raise InvalidModel(
+            f"{bundle.path}: method {bundle.method!r} cannot deblur a burst; use 'fba' or one of: {known}"
+        )
     return methods[bundle.method](bundle, device=device, precision=precision, batch=batch)

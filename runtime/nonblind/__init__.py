@@ -35,7 +35,7 @@ class Level(NamedTuple):
     stride: int
 
 
-METHODS = ("hyper-laplacian", "epll", "wiener")
+METHODS = ("hyper-laplacian", "epll", "wiener", "irc")
 LEVELS = {"fast": Level("hyper-laplacian", 8, 6), "balanced": Level("epll", 16, 4), "best": Level("epll", 60, 2)}
 """The quality levels by name."""
 CHROMA = 2.0
@@ -70,9 +70,11 @@ def deconvolve(
     kernel : (h, w) array of float32
         Blur kernel: a true convolution, non-negative, of sum 1, at most as large as the image, origin at
         ``((h - 1) // 2, (w - 1) // 2)``.
-    method : {"hyper-laplacian", "epll", "wiener"}, optional
-        Prior on the latent image: sparse gradients; a mixture of Gaussians on patches, slower and better; or
-        Gaussian gradients, linear in the image and the quickest. By default that of the quality level, see `LEVELS`.
+    method : {"hyper-laplacian", "epll", "wiener", "irc"}, optional
+        Prior on the latent image: sparse gradients; a mixture of Gaussians on patches, slower and better; Gaussian
+        gradients, linear in the image and the quickest; or sparse gradients by local inverse filters, which also
+        restore what moved differently everywhere, see `runtime.nonuniform`. By default that of the quality level,
+        see `LEVELS`.
     quality : {"fast", "balanced", "best"}
         How much work to put in.
     noise : float, optional
@@ -141,10 +143,13 @@ def _restore(observation: Observation, method: str, level: Level) -> Array:
     """Restore one plane by one method."""
     from runtime.nonblind.epll import epll
     from runtime.nonblind.hyper_laplacian import hyper_laplacian
+    from runtime.nonblind.irc import irc
     from runtime.nonblind.wiener import wiener
 
     if method == "epll":
         return epll(observation, steps=level.steps, stride=level.stride)
+    if method == "irc":
+        return irc(observation)
     return {"hyper-laplacian": hyper_laplacian, "wiener": wiener}[method](observation, steps=level.steps)
 
 

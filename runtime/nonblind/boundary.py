@@ -120,6 +120,7 @@ class Observation:
     ----------
     model : BlurModel
         The blur on the periodic plane, with room for this image.
+    kernel : (h, w) array of float32
     noise : float
     """
 
@@ -128,6 +129,7 @@ class Observation:
     ) -> None:
         xp = array_module(image)
         model = self.model = BlurModel(image.shape, kernel)
+        self.kernel = kernel
         self.noise = noise
         self._canvas: Array = xp.ascontiguousarray(model.extend(image))
         error = kernel_error**2 * float(xp.square(kernel).sum()) * self._detail_power(_width(kernel))
@@ -135,6 +137,18 @@ class Observation:
         unknown = xp.ones(model.shape, dtype=bool)
         model.crop(unknown)[...] = False if valid is None else ~valid
         self._unknown: Array = xp.flatnonzero(unknown)
+
+    @property
+    def canvas(self) -> Array:
+        """The image continued over the periodic plane, float32; unknown pixels hold what was last predicted."""
+        return self._canvas
+
+    @property
+    def known(self) -> Array:
+        """1 at the pixels of `canvas` that take part in the data term, float32, else 0."""
+        known = array_module(self._canvas).ones(self.model.shape, np.float32)
+        known.reshape(-1)[self._unknown] = 0
+        return known
 
     def _detail_power(self, width: float) -> Array:
         """Return the power spectrum expected of the latent image, per pixel, without what is coarser than `width`.

@@ -116,3 +116,24 @@ def _shrink(values, table, step, scale, shrunk):  # type: ignore[no-untyped-def]
             size = place * step
             size -= np.float32(2 / 3) / size ** np.float32(1 / 3)
         shrunk[n] = np.copysign(size * scale, values[n])
+
+
+def shrink(values: Array, table: Vector, reach: float, threshold: float) -> Array:
+    """Look values up in a table of an odd function; see `runtime.nonblind.shrinkage.Shrinkage`."""
+    result = np.empty_like(values)
+    step = np.float32(reach / (len(table) - 1) * threshold)
+    run_in_slices(_look_up, values.size, values.reshape(-1), table, step, np.float32(threshold), result.reshape(-1))
+    return result
+
+
+@numba.njit(nogil=True, cache=True)
+def _look_up(first, last, values, table, step, threshold, result):  # type: ignore[no-untyped-def]
+    """Look up the values `first` to `last - 1`, of which `step` leads from one entry of the table to the next."""
+    end, rate = np.float32(len(table) - 1), np.float32(1) / step
+    for n in range(first, last):
+        place = abs(values[n]) * rate
+        within = min(place, end)
+        index = min(int(within), len(table) - 2)
+        low, high = table[index], table[index + 1]
+        size = threshold * (low + (within - np.float32(index)) * (high - low)) + (place - within) * step
+        result[n] = np.copysign(size, values[n])

@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from export.config import CONFIGS, RunConfig, read_config
+from export.config import CONFIGS, parse_config, read_config
 from export.networks.chakrabarti import Chakrabarti
 
 
 @pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.toml")), ids=lambda file: file.stem)
 def test_shipped_configurations_are_valid_and_survive_json(file):
     config = read_config(file)
-    assert RunConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert parse_config(json.loads(json.dumps(config.to_dict()))) == config
     assert read_config(file.stem) == config
 
 
@@ -34,7 +34,7 @@ def test_the_paper_network_is_the_papers():
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(FileNotFoundError, match="compact, compact-second, paper"):
+    with pytest.raises(FileNotFoundError, match="burst, compact, compact-second, paper"):
         read_config("nothing")
 
 

@@ -1,29 +1,20 @@
 """One fixture over all faces of the kernels, so that one test body runs on each."""
 
-from dataclasses import dataclass
-from typing import Any
+from importlib import import_module
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-import kernels.cpu.fourier
-import kernels.cpu.patches
-import kernels.cuda.fourier
-import kernels.cuda.patches
-import kernels.fourier
-import kernels.patches
 from kernels.cuda import _module
 from tests.kernels.cuda_emulator import MISSING_COMPILER, emulated_module
+from tests.kernels.test_faces import FAMILIES
 
 
-@dataclass(frozen=True)
-class Face:
-    """The modules under test, and how arrays get to them and back."""
-
-    patches: Any
-    fourier: Any
-    put: Any
-    get: Any
+def _face(package, put, get):
+    """The modules under test, by family, and how arrays get to them and back."""
+    modules = {family: import_module(f"{package}.{family}") for family in FAMILIES}
+    return SimpleNamespace(**modules, put=put, get=get)
 
 
 @pytest.fixture(
@@ -41,10 +32,10 @@ def face(request):
     if request.param == "cuda":
         import cupy
 
-        yield Face(kernels.patches, kernels.fourier, cupy.asarray, cupy.asnumpy)
+        yield _face("kernels", cupy.asarray, cupy.asnumpy)
     elif request.param == "cpu":
-        yield Face(kernels.patches, kernels.fourier, np.array, np.asarray)
+        yield _face("kernels", np.array, np.asarray)
     else:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(_module, "_module", emulated_module)
-            yield Face(kernels.cuda.patches, kernels.cuda.fourier, np.array, np.asarray)
+            yield _face("kernels.cuda", np.array, np.asarray)

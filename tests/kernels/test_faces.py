@@ -23,7 +23,7 @@ def functions(module):
 
 
 def test_there_are_families():
-    assert {"patches", "fourier"} <= set(FAMILIES)
+    assert {"patches", "fourier", "burst"} <= set(FAMILIES)
 
 
 @pytest.mark.parametrize("face", ["kernels.reference", "kernels.cpu", "kernels.cuda"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from runtime.bundle import Bundle, write_bundle
+from runtime.bundle import MANIFEST, Bundle, write_bundle
 
 OPSET = 21
 
@@ -62,6 +63,42 @@ def write_patch_bundle(
         "values": {"range": [0, 1], "colour": "luminance"},
     }
     return write_bundle(folder, {**described, **manifest})
+
+
+def write_burst_bundle(folder: Path, *, size: int = 17, core: int = 9, stride: int = 4, **manifest: Any) -> Bundle:
+    """Write a bundle whose burst network gives the mean of the frames: filters of 1 / frames, then of 1."""
+    write_patch_bundle(folder, "filters", size=size, core=core, stride=stride)
+    half = size // 2 + 1
+    one = np.zeros((1, 1, 2, size, half), np.float32)
+    one[:, :, 0] = 1
+    nodes = [
+        helper.make_node("Shape", ["patches"], ["sizes"], start=0, end=2),
+        helper.make_node("Concat", ["sizes", "three"], ["repeats"], axis=0),
+        helper.make_node("Tile", ["one", "repeats"], ["ones"]),
+        helper.make_node("Shape", ["patches"], ["frames"], start=1, end=2),
+        helper.make_node("Cast", ["frames"], ["count"], to=TensorProto.FLOAT),
+        helper.make_node("Div", ["ones", "count"], ["filters"]),
+    ]
+    shapes = {"patches": ["batch", "frames", size, size], "filters": ["batch", "frames", 2, size, half]}
+    graph = helper.make_graph(
+        nodes,
+        "mean",
+        [helper.make_tensor_value_info("patches", TensorProto.FLOAT, shapes["patches"])],
+        [helper.make_tensor_value_info("filters", TensorProto.FLOAT, shapes["filters"])],
+        [numpy_helper.from_array(one, "one"), numpy_helper.from_array(np.ones(3, np.int64), "three")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+    onnx.checker.check_model(model)
+    onnx.save(model, folder / "fusion.fp32.onnx")
+    described = json.loads((folder / MANIFEST).read_text())
+    described["parts"]["fusion"] = {
+        "graphs": {"fp32": "fusion.fp32.onnx"},
+        "opset": OPSET,
+        "inputs": [{"name": "patches", "type": "float32", "shape": shapes["patches"]}],
+        "outputs": [{"name": "filters", "type": "float32", "shape": shapes["filters"]}],
+        "parity": {"fp32": {"max_abs": 0.0, "shapes": [[1, 1]]}},
+    }
+    return write_bundle(folder, described | {"name": "mean-of-frames", "method": "wieschollek"} | manifest)
 
 
 def _constant_filters(spectrum: np.ndarray) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:

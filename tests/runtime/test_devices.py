@@ -1,4 +1,6 @@
 import logging
+import sys
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -82,3 +84,32 @@ def test_a_gpu_that_is_not_there_is_named(monkeypatch):
     installed(monkeypatch, onnxruntime_gpu="1.31")
     monkeypatch.setattr(cupy.cuda.runtime, "getDeviceCount", lambda: 1)
     assert devices.cuda_problem(3) == "there is no GPU number 3; this machine has 1"
+
+
+class FakeCudaArray:
+    """What the devices look at in a CuPy array."""
+
+    device = SimpleNamespace(id=1)
+
+
+@pytest.fixture
+def fake_cupy(monkeypatch):
+    module = ModuleType("cupy")
+    module.ndarray = FakeCudaArray
+    module.asarray = lambda array: ("on the GPU", array)
+    module.asnumpy = lambda array: ("on the host", array)
+    monkeypatch.setitem(sys.modules, "cupy", module)
+
+
+def test_arrays_go_to_the_gpu_and_back(fake_cupy):
+    array, there = np.zeros(3), FakeCudaArray()
+    assert devices.upload(array, devices.CPU) is devices.download(array) is array
+    assert devices.upload(array, devices.Device("cuda", 1)) == ("on the GPU", array)
+    assert devices.upload(there, devices.Device("cuda", 1)) is there
+    assert devices.download(there) == ("on the host", there)
+
+
+@pytest.mark.parametrize("device", [devices.CPU, devices.Device("cuda", 0)])
+def test_an_array_on_a_gpu_goes_nowhere_else(fake_cupy, device):
+    with pytest.raises(InvalidArgument, match=f"lies on cuda:1 but the work is on {device}: give device='cuda:1'"):
+        devices.upload(FakeCudaArray(), device)

@@ -65,7 +65,7 @@ def test_images_clipped_everywhere_stay(method, level, shake):
 
 @methods
 def test_photographs_get_sharper(method, scene, psnr):
-    gain = {"wiener": 4, "hyper-laplacian": 5, "epll": 5}[method]
+    gain = {"wiener": 4, "hyper-laplacian": 5, "epll": 5, "irc": 5}[method]
     restored = deconvolve(scene.observed[None], scene.kernel, method=method)[0]
     assert psnr(restored, scene.latent) > psnr(scene.observed, scene.latent) + gain
 

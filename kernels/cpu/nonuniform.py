@@ -1,0 +1,157 @@
+"""`kernels.nonuniform` for NumPy arrays; that module documents the functions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kernels.arrays import Array
+from kernels.cpu._compile import compiled
+from kernels.cpu._vectors import LANES, load, splat, store
+from kernels.cpu.threads import run_in_slices
+
+if TYPE_CHECKING:
+    from kernels.nonuniform import FilterBank
+
+TILE = 8
+"""Rows of a tile, one vector wide: as many sums in registers keep both multipliers busy."""
+
+
+def nonuniform_convolve(
+    image: Array, bank: FilterBank, indices: Array, weights: Array, out: Array | None = None
+) -> Array:
+    """Give each tile of pixels the filters that it blends, one after the other.
+
+    Per tile and filter every tap is read once, and multiplied with `TILE` vectors of the image, which is padded with
+    zeros so that no vector needs a mask.
+    """
+    if out is None:
+        out = np.empty_like(image)
+    planes, height, width = image.shape
+    down, right = bank.reach
+    padded = np.zeros((planes, height + 2 * down + TILE, width + 2 * right + LANES), np.float32)
+    padded[:, down : down + height, right : right + width] = image
+    taps = bank.starts, bank.rows, bank.cols, bank.values
+    run_in_slices(_convolve, -(-height // TILE), padded, *taps, down, right, indices, weights, out)
+    return out
+
+
+def nonuniform_adjoint(
+    image: Array, bank: FilterBank, indices: Array, weights: Array, out: Array | None = None
+) -> Array:
+    """Give each tile of the output the filters of all pixels within reach, one after the other.
+
+    Each is correlated with the pixels around the tile under their weights for it. About twice the work of
+    `nonuniform_convolve`, since a larger window has more filters, and the weighting besides.
+    """
+    if out is None:
+        out = np.empty_like(image)
+    taps = bank.starts, bank.rows, bank.cols, bank.values
+    run_in_slices(_correlate, -(-image.shape[1] // TILE), image, *taps, *bank.reach, indices, weights, out)
+    return out
+
+
+@compiled
+def _collect(indices, weights, top, left, slots, filters, shares):  # type: ignore[no-untyped-def]
+    """List the filters in use in the window at (top, left), and their weights there; return how many there are.
+
+    The window has the size of ``shares[0]``, and may overhang the image. `slots` holds -1 for every filter of the
+    bank, and does so again afterwards.
+    """
+    height, width, blended = indices.shape
+    count = 0
+    for m in range(max(0, -top), min(shares.shape[1], height - top)):
+        for n in range(max(0, -left), min(shares.shape[2], width - left)):
+            for j in range(blended):
+                number = indices[top + m, left + n, j]
+                slot = slots[number]
+                if slot < 0:
+                    slot = slots[number] = count
+                    filters[slot] = number
+                    shares[slot] = 0
+                    count += 1
+                shares[slot, m, n] += weights[top + m, left + n, j]
+    for slot in range(count):
+        slots[filters[slot]] = -1
+    return count
+
+
+@compiled
+def _add_filtered(image, y, x, rows, cols, values, share, total):  # type: ignore[no-untyped-def]
+    """Add the filtered tile at (y, x) of `image`, weighted, to `total`; taps lie `rows` down and `cols` right."""
+    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = splat(np.float32(0))
+    for tap in range(len(values)):
+        value, row, col = splat(values[tap]), y + rows[tap], x + cols[tap]
+        s0 = s0 + value * load(image, row, col, LANES)
+        s1 = s1 + value * load(image, row + 1, col, LANES)
+        s2 = s2 + value * load(image, row + 2, col, LANES)
+        s3 = s3 + value * load(image, row + 3, col, LANES)
+        s4 = s4 + value * load(image, row + 4, col, LANES)
+        s5 = s5 + value * load(image, row + 5, col, LANES)
+        s6 = s6 + value * load(image, row + 6, col, LANES)
+        s7 = s7 + value * load(image, row + 7, col, LANES)
+    store(total, 0, 0, LANES, load(total, 0, 0, LANES) + load(share, 0, 0, LANES) * s0)
+    store(total, 1, 0, LANES, load(total, 1, 0, LANES) + load(share, 1, 0, LANES) * s1)
+    store(total, 2, 0, LANES, load(total, 2, 0, LANES) + load(share, 2, 0, LANES) * s2)
+    store(total, 3, 0, LANES, load(total, 3, 0, LANES) + load(share, 3, 0, LANES) * s3)
+    store(total, 4, 0, LANES, load(total, 4, 0, LANES) + load(share, 4, 0, LANES) * s4)
+    store(total, 5, 0, LANES, load(total, 5, 0, LANES) + load(share, 5, 0, LANES) * s5)
+    store(total, 6, 0, LANES, load(total, 6, 0, LANES) + load(share, 6, 0, LANES) * s6)
+    store(total, 7, 0, LANES, load(total, 7, 0, LANES) + load(share, 7, 0, LANES) * s7)
+
+
+@compiled
+def _convolve(  # type: ignore[no-untyped-def]
+    first, last, padded, starts, rows, cols, values, down, right, indices, weights, out
+):
+    """Compute the rows of tiles `first` to `last - 1`."""
+    planes, height, width = out.shape
+    slots = np.full(len(starts) - 1, -1, np.int32)
+    filters = np.empty(min(len(slots), TILE * LANES * indices.shape[2]), np.int32)
+    shares = np.empty((len(filters), TILE, LANES), np.float32)
+    total = np.empty((TILE, LANES), np.float32)
+    for top in range(first * TILE, min(last * TILE, height), TILE):
+        for left in range(0, width, LANES):
+            count = _collect(indices, weights, top, left, slots, filters, shares)
+            for plane in range(planes):
+                total[:] = 0
+                for slot in range(count):
+                    taps = slice(starts[filters[slot]], starts[filters[slot] + 1])
+                    _add_filtered(
+                        padded[plane], top + down, left + right, -rows[taps], -cols[taps], values[taps],
+                        shares[slot], total,
+                    )  # fmt: skip
+                for m in range(min(TILE, height - top)):
+                    store(out[plane], top + m, left, width - left, load(total, m, 0, LANES))
+
+
+@compiled
+def _correlate(  # type: ignore[no-untyped-def]
+    first, last, image, starts, rows, cols, values, down, right, indices, weights, out
+):
+    """Compute the rows of tiles `first` to `last - 1`."""
+    planes, height, width = out.shape
+    window = TILE + 2 * down, LANES + 2 * right
+    slots = np.full(len(starts) - 1, -1, np.int32)
+    filters = np.empty(min(len(slots), window[0] * window[1] * indices.shape[2]), np.int32)
+    shares = np.empty((len(filters), window[0], window[1]), np.float32)
+    weighted = np.empty(window, np.float32)
+    ones, total = np.ones((TILE, LANES), np.float32), np.empty((TILE, LANES), np.float32)
+    for top in range(first * TILE, min(last * TILE, height), TILE):
+        for left in range(0, width, LANES):
+            count = _collect(indices, weights, top - down, left - right, slots, filters, shares)
+            y0, y1 = max(0, top - down), min(height, top + TILE + down)
+            x0, x1 = max(0, left - right), min(width, left + LANES + right)
+            m, n = y0 - top + down, x0 - left + right
+            for plane in range(planes):
+                total[:] = 0
+                for slot in range(count):
+                    weighted[:] = 0
+                    weighted[m : m + y1 - y0, n : n + x1 - x0] = (
+                        shares[slot, m : m + y1 - y0, n : n + x1 - x0] * image[plane, y0:y1, x0:x1]
+                    )
+                    taps = slice(starts[filters[slot]], starts[filters[slot] + 1])
+                    _add_filtered(weighted, down, right, rows[taps], cols[taps], values[taps], ones, total)
+                for row in range(min(TILE, height - top)):
+                    store(out[plane], top + row, left, width - left, load(total, row, 0, LANES))

@@ -1,0 +1,72 @@
+// Kernels of kernels.burst. Spectra are row-major complex half spectra; count is the number of frequencies of one.
+// One thread per frequency: neighbouring threads read and write neighbouring numbers.
+
+// The factors of what was summed so far and of a new frame, one of which is 1. powf knows the limits: x^0 is 1,
+// also of 0; x^inf is 0 below 1.
+__device__ float2 factors(float magnitude, float largest, float p)
+{
+    if (magnitude > largest)
+        return make_float2(powf(largest / magnitude, p), 1.0f);
+    return make_float2(1.0f, largest > 0.0f ? powf(magnitude / largest, p) : 1.0f);
+}
+
+// Per frequency: 8 bytes read for each channel, 4 written.
+extern "C" __global__ void mean_magnitudes(const float2* __restrict__ spectra, int channels, int count,
+                                           float* __restrict__ out)
+{
+    const int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= count)
+        return;
+    float total = 0.0f;
+    for (int c = 0; c < channels; ++c) {
+        const float2 z = spectra[(long long)c * count + i];
+        total += sqrtf(z.x * z.x + z.y * z.y);
+    }
+    out[i] = total / channels;
+}
+
+// Per frequency: 24 bytes for each channel, 16 for magnitude, maximum and total, 8 more where a frame takes the lead.
+// For three colours that is 88; the state is read and written once for each frame, whatever the number of channels.
+extern "C" __global__ void accumulate(const float2* __restrict__ spectra, const float* __restrict__ magnitudes,
+                                      int channels, int count, int number, float p, float2* __restrict__ sums,
+                                      float* __restrict__ totals, float* __restrict__ maxima,
+                                      int* __restrict__ leaders)
+{
+    const int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= count)
+        return;
+    const float magnitude = magnitudes[i], largest = maxima[i];
+    const float2 by = factors(magnitude, largest, p);
+    totals[i] = by.x * totals[i] + by.y;
+    if (magnitude > largest) {
+        maxima[i] = magnitude;
+        leaders[i] = number;
+    }
+    for (int c = 0; c < channels; ++c) {
+        const long long at = (long long)c * count + i;
+        const float2 sum = sums[at], z = spectra[at];
+        sums[at] = make_float2(by.x * sum.x + by.y * z.x, by.x * sum.y + by.y * z.y);
+    }
+}
+
+// Fuse bursts whose frames lie one after the other, the state in registers.
+//
+// Per frequency: 12 bytes for each frame, 8 for the result.
+extern "C" __global__ void fuse_bursts(const float2* __restrict__ spectra, const float* __restrict__ magnitudes,
+                                       int bursts, int frames, int count, float p, float2* __restrict__ fused)
+{
+    const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= (long long)bursts * count)
+        return;
+    long long at = i / count * frames * count + i % count;
+    float largest = 0.0f, total = 0.0f;
+    float2 sum = make_float2(0.0f, 0.0f);
+    for (int frame = 0; frame < frames; ++frame, at += count) {
+        const float magnitude = magnitudes[at];
+        const float2 z = spectra[at], by = factors(magnitude, largest, p);
+        total = by.x * total + by.y;
+        sum = make_float2(by.x * sum.x + by.y * z.x, by.x * sum.y + by.y * z.y);
+        largest = max(largest, magnitude);
+    }
+    fused[i] = make_float2(sum.x / total, sum.y / total);
+}

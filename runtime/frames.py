@@ -1,0 +1,111 @@
+"""The frames of a burst: opened one at a time, and checked to be alike."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from dataclasses import dataclass
+from typing import Any
+
+from kernels.arrays import Array
+from runtime.errors import DeblurError, InvalidArgument, InvalidImage, UnsupportedType
+from runtime.images import Frame, open_image, read_file
+
+
+@dataclass(frozen=True)
+class OpenFrame:
+    """One frame of a burst.
+
+    Attributes
+    ----------
+    number
+        Its place in the burst, from 0.
+    name
+        What to call it in a message: the number, and the file if it is one.
+    planes, frame
+        See `runtime.images.open_image`.
+    """
+
+    number: int
+    name: str
+    planes: Array
+    frame: Frame
+
+
+class Burst:
+    """Frames of one scene, all of one shape and dtype.
+
+    Iterating opens them one after the other.
+
+    Parameters
+    ----------
+    frames
+        Images as `runtime.images.open_image` takes them, and paths of files. A sequence can be read more than once.
+
+    Raises
+    ------
+    UnsupportedType
+        If this is one image or one path, not several.
+    InvalidArgument
+        If the sequence is empty.
+    """
+
+    def __init__(self, frames: Iterable[Any]) -> None:
+        mend = "give a list of images or of paths"
+        if isinstance(frames, (str, bytes, os.PathLike)) or not isinstance(frames, Iterable):
+            raise UnsupportedType(f"a burst cannot be of type {type(frames).__name__}: {mend}")
+        axes = getattr(frames, "ndim", 4)
+        if axes != 4:
+            raise UnsupportedType(f"an array of {axes} axes could be one image: {mend}, or an array (F, H, W, C)")
+        self._frames = frames
+        self._first: tuple[str, Frame] | None = None
+        if self.count == 0:
+            raise InvalidArgument("a burst of no frames: give at least one")
+
+    @property
+    def count(self) -> int | None:
+        """Number of frames, or ``None`` where it will be known only at their end."""
+        return len(self._frames) if isinstance(self._frames, Sized) else None
+
+    def __iter__(self) -> Iterator[OpenFrame]:
+        """Open the frames in order.
+
+        Raises
+        ------
+        ImageFileError, InvalidImage, UnsupportedType
+            If one cannot be used; the message names it.
+        InvalidImage
+            If one has another size, number of channels or dtype than the first.
+        InvalidArgument
+            If there is none.
+        """
+        number = -1
+        for number, image in enumerate(self._frames):
+            yield self._open(number, image)
+        if number < 0:
+            raise InvalidArgument("a burst of no frames: give at least one")
+
+    def __getitem__(self, number: int) -> OpenFrame:
+        """Open one frame of a sequence."""
+        frames: Sequence[Any] = self._frames  # type: ignore[assignment]
+        return self._open(number, frames[number])
+
+    def repeatable(self) -> Burst:
+        """Return a burst that can be read more than once: this one, or one that holds all frames in memory."""
+        if isinstance(self._frames, Sized) and hasattr(self._frames, "__getitem__"):
+            return self
+        return Burst(list(self._frames))
+
+    def _open(self, number: int, image: Any) -> OpenFrame:
+        is_path = isinstance(image, (str, os.PathLike))
+        try:
+            planes, frame = open_image(read_file(image)[0] if is_path else image)
+        except DeblurError as error:
+            raise type(error)(f"frame {number}: {error}") from error
+        name = f"frame {number} ({os.fspath(image)})" if is_path else f"frame {number}"
+        self._first = self._first or (name, frame)
+        first_name, first = self._first
+        for what, mine, wanted in (("shape", frame.shape, first.shape), ("dtype", frame.dtype, first.dtype)):
+            if mine != wanted:
+                raise InvalidImage(f"{name} has {what} {mine}, {first_name} has {wanted}: give frames of one {what}")
+        return OpenFrame(number, name, planes, frame)

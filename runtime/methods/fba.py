@@ -1,0 +1,135 @@
+"""Fourier burst accumulation (Delbracio and Sapiro 2015; Wieschollek 2016, Eq. 4 and 5).
+
+Of whole frames where the blur of a frame is the same everywhere; of patches where it is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from kernels.arrays import Array, array_module
+from kernels.burst import BurstAccumulator, fuse_patches
+from kernels.patches import PatchGrid, extract_patches, overlap_add
+from runtime.errors import InvalidArgument
+from runtime.images import luminance
+from runtime.methods import BurstOptions
+from runtime.progress import Progress, Stopwatch
+
+BATCH_VALUES = 2**24
+"""Pixels of all frames' patches that are fused at a time, 64 MiB."""
+
+
+@dataclass(frozen=True)
+class Accumulation:
+    """A fused burst, as arrays on its device.
+
+    Attributes
+    ----------
+    latent
+        Float32 ``(C, H, W)``.
+    leaders
+        Int32 ``(H', W' // 2 + 1)``: for each frequency of the mirrored frames, in the layout of ``numpy.fft.rfft2``,
+        the number of the frame with the largest weight.
+    shares
+        Float32 of that shape: that weight, of a sum of 1.
+    """
+
+    latent: Array
+    leaders: Array
+    shares: Array
+
+
+def fuse(frames: Iterable[Array], options: BurstOptions, stopwatch: Stopwatch) -> Accumulation:
+    """Fuse aligned frames, one after the other: memory does not grow with their number.
+
+    The Fourier transform takes a frame for one period of many. Each is therefore continued below and on the right by
+    its mirror image, up to a size whose transform is quick; this moves the break between opposite borders out of
+    the picture, too.
+
+    Parameters
+    ----------
+    frames
+        Float32 ``(C, H, W)``, at least one, all of one shape and on one device.
+    options
+        What is asked for; `BurstOptions.p` counts.
+    stopwatch
+        Charged for ``fuse``.
+    """
+    accumulator, shape = None, None
+    for frame in frames:
+        with stopwatch("fuse"):
+            shape, continued = frame.shape, _continued(frame)
+            accumulator = accumulator or BurstAccumulator(*continued.shape, p=options.p)
+            accumulator.add(continued)
+    if accumulator is None or shape is None:
+        raise ValueError("a burst of no frames: give at least one")
+    with stopwatch("fuse"):
+        _, height, width = shape
+        latent = array_module(frame).ascontiguousarray(accumulator.result()[:, :height, :width])
+        return Accumulation(latent, accumulator.leaders, accumulator.shares)
+
+
+def fuse_by_patches(
+    frames: Sequence[Array], patch: int, options: BurstOptions, stopwatch: Stopwatch, progress: Progress | None
+) -> Array:
+    """Fuse the frames patch by patch, weighed by their luminance, and average the fused patches under a Hann window.
+
+    Parameters
+    ----------
+    frames
+        Float32 ``(C, H, W)``, at least one, all of one shape and on one device.
+    patch
+        Side of a patch in pixels, much larger than the blur.
+    options
+        What is asked for; `BurstOptions.p` and `BurstOptions.stride` count. By default patches overlap by a half.
+    stopwatch
+        Charged for ``extract``, ``fuse`` and ``overlap-add``.
+    progress
+        Called after every batch with the stage ``"patches"``.
+
+    Returns
+    -------
+    array
+        Float32 ``(C, H, W)``.
+
+    Raises
+    ------
+    InvalidArgument
+        If the stride exceeds the patch.
+    """
+    stride = options.stride or -(-patch // 2)
+    if stride > patch:
+        raise InvalidArgument(f"stride {stride} leaves gaps between patches of {patch} pixels: give at most {patch}")
+    xp, (_, height, width) = array_module(frames[0]), frames[0].shape
+    grid = PatchGrid(height, width, patch=patch, core=patch, stride=stride)
+    guides = [luminance(frame) for frame in frames]
+    batch = max(1, BATCH_VALUES // (len(frames) * patch**2))
+    out = xp.zeros_like(frames[0])
+    for start in range(0, len(grid), batch):
+        stop = min(start + batch, len(grid))
+        with stopwatch("extract"):
+            guide = _bursts(guides, grid, start, stop)
+        for channel, target in enumerate(out):
+            with stopwatch("extract"):
+                patches = _bursts([frame[channel] for frame in frames], grid, start, stop)
+            with stopwatch("fuse"):
+                fused = fuse_patches(patches, options.p, guide=guide)
+            with stopwatch("overlap-add"):
+                overlap_add(fused, grid, start, target)
+        if progress is not None:
+            progress("patches", stop / len(grid))
+    return out
+
+
+def _bursts(planes: Sequence[Array], grid: PatchGrid, start: int, stop: int) -> Array:
+    """Return the patches of all frames, ``(stop - start, F, patch, patch)``."""
+    return array_module(planes[0]).stack([extract_patches(plane, grid, start, stop) for plane in planes], axis=1)
+
+
+def _continued(frame: Array) -> Array:
+    from scipy.fft import next_fast_len
+
+    sizes = (next_fast_len(size, real=True) for size in frame.shape[1:])
+    more = [(0, size - had) for size, had in zip(sizes, frame.shape[1:], strict=True)]
+    return array_module(frame).pad(frame, [(0, 0), *more], mode="symmetric")

@@ -1,0 +1,52 @@
+"""Wieschollek et al. 2016: a network fuses the patches of a burst and restores the fused patch.
+
+Two of the paper's steps after the network are not needed here. Its weights come out smooth. And its filters leave
+frequency 0 as it is, so that one filter serves all colours and none loses its saturation: nothing has to be repaired in
+Lab with the chrominance of Fourier burst accumulation (Section 3.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kernels.arrays import Array
+from runtime.bundle import Bundle
+from runtime.burst_engine import BurstEngine, NetworkBurstModel
+from runtime.devices import Device, download
+from runtime.methods import BurstOptions
+from runtime.progress import Progress, Stopwatch
+from runtime.registration import sharpness
+
+FRAMES = 14
+"""Most frames that are used, as many as the network was trained on; of more the sharpest."""
+
+
+class Wieschollek:
+    """Restoration of bursts by a network.
+
+    Parameters
+    ----------
+    bundle
+        A burst model.
+    device, precision, batch
+        Where and how the network runs; see `runtime.session.open_session` and `BurstEngine`.
+    """
+
+    def __init__(self, bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> None:
+        self._engine = BurstEngine(NetworkBurstModel(bundle, device=device, precision=precision), batch=batch)
+
+    def restore_burst(
+        self, frames: Sequence[Array], options: BurstOptions, stopwatch: Stopwatch, progress: Progress | None
+    ) -> Array:
+        """Restore ``(C, H, W)`` float32 planes from aligned frames of that shape, in any order."""
+        if len(frames) > FRAMES:
+            with stopwatch("choose"):
+                frames = sharpest(frames, FRAMES)
+        return self._engine.restore(frames, stride=options.stride, stopwatch=stopwatch, progress=progress)
+
+
+def sharpest(frames: Sequence[Array], count: int) -> list[Array]:
+    """Return the `count` sharpest frames, in the order given."""
+    measured = [sharpness(download(frame)) for frame in frames]
+    best = sorted(range(len(frames)), key=measured.__getitem__)[-count:]
+    return [frames[index] for index in sorted(best)]

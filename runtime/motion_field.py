@@ -1,0 +1,131 @@
+"""The motion field of a photograph: what a network says of patches, joined to a motion for each pixel."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels.arrays import Array
+from kernels.patches import PatchGrid, extract_patches
+from runtime.bundle import Bundle
+from runtime.devices import Device, download
+from runtime.errors import InvalidArgument, InvalidModel
+from runtime.nonblind.motion import LONGEST
+from runtime.progress import Progress
+from runtime.session import open_session
+
+PART = "motion"
+STAGE = "motion network"
+CPU_BATCH, CUDA_BATCH = 64, 1024
+SMOOTHING = 32.0
+"""Standard deviation in pixels of the Gaussian under which the motions of patches are averaged."""
+
+Floats = npt.NDArray[np.float32]
+
+
+class PatchMotions(NamedTuple):
+    """What the network says of each patch of a grid.
+
+    Attributes
+    ----------
+    vectors
+        Float32 ``(rows, cols, 2)``: ``r cos 2 theta`` and ``r sin 2 theta``, `r` being the motion's length less the one
+        pixel that is no blur.
+    errors
+        Float32 ``(rows, cols)``: expected error of `vectors` in pixels.
+    """
+
+    vectors: Floats
+    errors: Floats
+
+
+class MotionNetwork:
+    """Tells the motion in the middle of patches.
+
+    Parameters
+    ----------
+    bundle
+        With patch geometry, and a part ``motion`` from ``patches (batch, size, size)`` to ``motion (batch, 3)``.
+    device, precision
+        As in `runtime.session.open_session`.
+    batch
+        Patches per batch; by default what suits the device.
+
+    Raises
+    ------
+    InvalidModel
+        If the bundle is no such network.
+    """
+
+    def __init__(self, bundle: Bundle, *, device: Device, precision: str = "auto", batch: int | None = None) -> None:
+        if bundle.patch is None:
+            raise InvalidModel(f"{bundle.path}: says nothing of its patches; export it again")
+        if batch is not None and (not isinstance(batch, int) or batch < 1):
+            raise InvalidArgument(f"batch {batch!r}: give a whole number of patches, 1 or more")
+        size, part = bundle.patch.size, bundle.part(PART)
+        shapes = [spec.shape for spec in (*part.inputs, *part.outputs)]
+        if shapes != [("batch", size, size), ("batch", 3)]:
+            raise InvalidModel(f"{bundle.path}: its part {PART!r} maps no patches to motions; export it again")
+        self.geometry = bundle.patch
+        self._session = open_session(bundle, PART, device=device, precision=precision)
+        self._batch = batch or (CUDA_BATCH if device.is_cuda else CPU_BATCH)
+
+    def grid(self, height: int, width: int, stride: int | None = None) -> PatchGrid:
+        """Lay patches over an image.
+
+        Raises
+        ------
+        InvalidArgument
+            If `stride` is larger than the model allows.
+        """
+        if stride is not None and stride > self.geometry.core:
+            raise InvalidArgument(f"stride {stride}: give a whole number of pixels from 1 to {self.geometry.core}")
+        return PatchGrid(height, width, self.geometry.size, self.geometry.core, stride or self.geometry.stride)
+
+    def predict(self, luminance: Array, grid: PatchGrid, progress: Progress | None = None) -> PatchMotions:
+        """Run the network on every patch of a float32 image ``(H, W)`` on its device."""
+        found = []
+        for start in range(0, len(grid), self._batch):
+            stop = min(start + self._batch, len(grid))
+            found.append(download(self._session.run(patches=extract_patches(luminance, grid, start, stop))["motion"]))
+            if progress is not None:
+                progress(STAGE, stop / len(grid))
+        motions = np.concatenate(found).reshape(grid.rows, grid.cols, 3)
+        return PatchMotions(motions[..., :2], np.exp(motions[..., 2]))
+
+
+def join(motions: PatchMotions, grid: PatchGrid) -> tuple[Floats, Floats]:
+    """Join the motions of patches to those of all pixels.
+
+    Each pixel's motion is the mean over all patches, weighted by a Gaussian of the distance and by the inverse square
+    of the patch's expected error: what is seen clearly counts, what is flat or ambiguous follows its surroundings.
+
+    Returns
+    -------
+    field
+        Float32 ``(H, W, 2)``: length in pixels, from 1 to 35, and angle in degrees, counter-clockwise, from 0 to 180.
+    errors
+        Float32 ``(H, W)``: expected error in pixels under the same weights.
+    """
+    trust = 1 / np.square(motions.errors)
+    rows = _gaussians(grid.height, grid.top + grid.core // 2, grid.rows, grid.stride)
+    cols = _gaussians(grid.width, grid.left + grid.core // 2, grid.cols, grid.stride)
+    total = rows @ trust @ cols.T
+    right, up, errors = (
+        rows @ (trust * values) @ cols.T / total
+        for values in (motions.vectors[..., 0], motions.vectors[..., 1], motions.errors)
+    )
+    length = np.minimum(1 + np.hypot(right, up), LONGEST)
+    angle = np.degrees(np.arctan2(up, right)) / 2 % 180
+    return np.stack([length, angle], axis=-1).astype(np.float32), errors.astype(np.float32)
+
+
+def _gaussians(size: int, first: int, count: int, stride: int) -> npt.NDArray[np.float64]:
+    """Return the weight of each of `count` nodes, `stride` apart, for each of `size` pixels."""
+    distance = np.arange(size)[:, None] - (first + stride * np.arange(count))
+    exponent = -0.5 * np.square(distance / SMOOTHING)
+    # The nearest node weighs 1, so that no pixel is without.
+    weights: npt.NDArray[np.float64] = np.exp(exponent - exponent.max(axis=1, keepdims=True))
+    return weights

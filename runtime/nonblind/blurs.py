@@ -1,0 +1,96 @@
+"""Blurs and how to undo them to first order: one kernel everywhere, or a motion of its own for each pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from kernels.arrays import Array, array_module
+from kernels.nonuniform import FilterBank, nonuniform_adjoint, nonuniform_convolve
+from runtime.nonblind.boundary import BlurModel
+from runtime.nonblind.inverse import inverse_filter
+from runtime.nonblind.motion import MotionBank, blend
+
+
+class Blur(Protocol):
+    """A linear blur of planes (C, H, W), and roughly how to undo it."""
+
+    def forward(self, latent: Array) -> Array:
+        """Blur."""
+
+    def adjoint(self, residual: Array) -> Array:
+        """Apply the adjoint of `forward`."""
+
+    def invert(self, residual: Array) -> Array:
+        """Apply the inverse filters to a sum of residuals that their adjoints have gathered."""
+
+
+class UniformBlur:
+    """One kernel everywhere, on the periodic plane of a `BlurModel`."""
+
+    def __init__(self, kernel: Array, model: BlurModel) -> None:
+        self._model = model
+        inverse = inverse_filter(kernel)
+        xp, half = array_module(kernel), inverse.shape[0] // 2
+        canvas = xp.zeros(model.shape, np.float32)
+        # A filter longer than the plane wraps around it.
+        rows, cols = (xp.arange(-half, half + 1) % size for size in model.shape)
+        xp.add.at(canvas, (rows[:, None], cols[None, :]), inverse)
+        self._inverse = model.spectrum(canvas)
+
+    def forward(self, latent: Array) -> Array:
+        """Blur."""
+        return self._filter(latent, self._model.transfer)
+
+    def adjoint(self, residual: Array) -> Array:
+        """Correlate with the kernel."""
+        return self._filter(residual, self._model.transfer.conj())
+
+    def invert(self, residual: Array) -> Array:
+        """Apply the inverse filter."""
+        return self._filter(residual, self._inverse)
+
+    def _filter(self, planes: Array, response: Array) -> Array:
+        xp = array_module(planes)
+        return xp.stack([self._model.plane(response * self._model.spectrum(plane)) for plane in planes])
+
+
+@dataclass(frozen=True)
+class MotionBlur:
+    """Linear motions that change from pixel to pixel, each a blend of motions of a bank.
+
+    Attributes
+    ----------
+    kernels, inverses : FilterBank
+        Blur kernels and inverse filters of the motions in use.
+    indices, weights : arrays
+        Which of them each pixel blends, see `kernels.nonuniform.nonuniform_convolve`.
+    """
+
+    kernels: FilterBank
+    inverses: FilterBank
+    indices: Array
+    weights: Array
+
+    @classmethod
+    def of_field(cls, field: Array, bank: MotionBank) -> MotionBlur:
+        """Make the blur of a motion field (H, W, 2) in pixels and degrees counter-clockwise."""
+        xp = array_module(field)
+        indices, weights = blend(field)
+        used, places = xp.unique(indices, return_inverse=True)
+        kernels, inverses = bank.select(used if xp is np else used.get())
+        return cls(kernels, inverses, xp.ascontiguousarray(places.reshape(indices.shape), np.int32), weights)
+
+    def forward(self, latent: Array) -> Array:
+        """Blur: every output pixel is the mean of the latent image along its own motion."""
+        return nonuniform_convolve(latent, self.kernels, self.indices, self.weights)
+
+    def adjoint(self, residual: Array) -> Array:
+        """Apply the adjoint of `forward`."""
+        return nonuniform_adjoint(residual, self.kernels, self.indices, self.weights)
+
+    def invert(self, residual: Array) -> Array:
+        """Apply the inverse filters of each pixel's own motion (Eq. 17)."""
+        return nonuniform_convolve(residual, self.inverses, self.indices, self.weights)

@@ -1,0 +1,42 @@
+"""Bursts to test with."""
+
+import numpy as np
+from skimage.data import astronaut
+
+
+def scene(height=180, width=240):
+    """A photograph, float32 planes ``(3, height, width)``."""
+    pixels = astronaut()[20 : 20 + height, 130 : 130 + width]
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1), np.float32) / 255
+
+
+def shaken(latent, count, seed=0, sigma=2.5, noise=0.005):
+    """Frames of `latent`, each blurred in another direction."""
+    rng = np.random.default_rng(seed)
+    frames = []
+    for number in range(count):
+        blurred = _blurred(latent, np.pi * number / count, sigma)
+        frames.append(np.clip(blurred + noise * rng.standard_normal(latent.shape), 0, 1).astype(np.float32))
+    return frames
+
+
+def pixels_of(planes, dtype=np.uint8):
+    """Planes as an array of pixels ``(H, W, C)``."""
+    return np.ascontiguousarray(np.rint(planes.transpose(1, 2, 0) * np.iinfo(dtype).max).astype(dtype))
+
+
+def psnr(image, truth, border=0):
+    """PSNR in dB of planes, `border` pixels at each side left out."""
+    inner = (..., slice(border, image.shape[-2] - border), slice(border, image.shape[-1] - border))
+    return float(-10 * np.log10(np.mean((image[inner] - truth[inner]) ** 2)))
+
+
+def _blurred(latent, angle, sigma):
+    """Blur along one direction by a Gaussian in the Fourier domain, the frame mirrored beyond its borders."""
+    margin = 16
+    padded = np.pad(latent, ((0, 0), (margin, margin), (margin, margin)), mode="symmetric")
+    v = np.fft.fftfreq(padded.shape[1])[:, None]
+    u = np.fft.rfftfreq(padded.shape[2])
+    response = np.exp(-2 * (np.pi * sigma * (np.cos(angle) * u + np.sin(angle) * v)) ** 2)
+    blurred = np.fft.irfft2(np.fft.rfft2(padded) * response, s=padded.shape[1:])
+    return blurred[:, margin:-margin, margin:-margin]

@@ -1,0 +1,173 @@
+import json
+import sys
+
+import numpy as np
+import pytest
+from skimage.data import chelsea
+
+from runtime import burst
+from runtime.cli.burst import weights_picture
+from runtime.images import Header, decode, read_file, write_file
+from tests.runtime.bursts import pixels_of, scene, shaken
+from tests.runtime.images.samples import exif_block, icc_profile
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A burst of four frames of which the third has metadata, and a file that is no frame."""
+    path = tmp_path / "burst"
+    path.mkdir()
+    for number, frame in enumerate(shaken(scene(), 4)):
+        header = Header("PNG", icc_profile(), exif_block()) if number == 2 else Header("PNG")
+        write_file(path / f"frame{number}.png", pixels_of(frame), header)
+    (path / "notes.txt").write_text("no frame")
+    return path
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """Options that reached the runtime so far, which stays as it is."""
+    reached = []
+
+    class Recorder(burst.BurstDeblurrer):
+        def __init__(self, **options):
+            reached.append(options)
+            super().__init__(device="cpu")
+
+        def restore(self, frames, progress, **options):
+            reached.append(options)
+            return super().restore(frames, register=False, progress=progress)
+
+    monkeypatch.setattr(burst, "BurstDeblurrer", Recorder)
+    return reached
+
+
+def test_a_folder_of_frames_becomes_one_photograph(deblur, folder, tmp_path):
+    result = deblur("burst", folder, "-o", tmp_path / "sharp.png", "--device", "cpu", "--reference", 2)
+    assert (result.code, result.out, result.err) == (0, b"", "")
+    pixels, header = read_file(tmp_path / "sharp.png")
+    paths = sorted(folder.glob("*.png"))
+    expected = burst.BurstDeblurrer(device="cpu").restore(paths, reference=2).image
+    np.testing.assert_array_equal(pixels, expected)
+    assert header == Header("PNG", icc_profile(), exif_block()), "metadata are those of the reference"
+
+
+def test_files_in_the_order_given_and_json(deblur, folder, tmp_path):
+    paths = [str(folder / f"frame{number}.png") for number in (3, 1, 0)]
+    result = deblur("burst", *paths, "-o", tmp_path / "sharp.tif", "--no-register", "--device", "cpu", "--json")
+    assert (result.code, result.err) == (0, "")
+    report = json.loads(result.out)
+    assert report.pop("seconds") > 0
+    assert set(report.pop("timings")) == {"read", "fuse"}
+    assert report == {
+        "output": f"{tmp_path}/sharp.tif",
+        "weights": None,
+        "model": "fba",
+        "width": 240,
+        "height": 180,
+        "reference": paths[0],
+        "frames": paths,
+        "left_out": [],
+    }
+
+
+def test_options_reach_the_runtime(deblur, folder, tmp_path, seen):
+    loading = {"model": "mine", "device": "cpu", "precision": "fp16", "batch": 7}
+    restoring = {"reference": 1, "p": 30.0, "patch": 99, "stride": 4}
+    options = [part for name, value in (loading | restoring).items() for part in (f"--{name}", value)]
+    assert deblur("burst", folder, "-o", tmp_path / "out.png", "--no-register", *options).code == 0
+    assert seen == [loading, restoring | {"register": False}]
+
+
+def test_a_frame_that_is_left_out_is_named_on_stderr(deblur, folder, tmp_path):
+    write_file(folder / "intruder.png", np.ascontiguousarray(chelsea()[:180, :240]))
+    result = deblur("burst", folder, "-o", tmp_path / "sharp.png", "--device", "cpu", "--json")
+    assert result.code == 0
+    assert result.err.startswith(
+        f"deblur: frame 4 ({folder}/intruder.png) is left out: it cannot be aligned with frame"
+    )
+    assert result.err.count("\n") == 1
+    report = json.loads(result.out)
+    assert report["left_out"] == [f"{folder}/intruder.png"]
+    assert len(report["frames"]) == 4
+
+
+def test_a_frame_that_cannot_be_read_ends_the_job(deblur, folder, tmp_path):
+    (folder / "broken.jpg").write_text("no picture")
+    before = (tmp_path / "sharp.png").write_bytes(b"as it was")
+    result = deblur("burst", folder, "-o", tmp_path / "sharp.png", "--overwrite", "--device", "cpu")
+    assert result.code == 1
+    assert result.err.startswith(f"deblur: frame 0: {folder}/broken.jpg: this is no PNG")
+    assert result.err.count("\n") == 1
+    assert (tmp_path / "sharp.png").stat().st_size == before
+
+
+def test_weights_are_saved_to_look_at(deblur, folder, tmp_path):
+    weights = tmp_path / "weights.png"
+    arguments = ["burst", folder, "-o", tmp_path / "out.png", "--device", "cpu", "--save-weights", weights]
+    assert deblur(*arguments).code == 0
+    picture, _ = read_file(weights)
+    assert picture.shape == (180 + 4 * 22, 241, 3)
+    assert len(np.unique(picture[:180].reshape(-1, 3), axis=0)) > 100
+    (tmp_path / "out.png").unlink()
+    result = deblur(*arguments)
+    assert (result.code, result.err.count("\n")) == (1, 1)
+    assert f"{weights} exists: give --overwrite" in result.err
+    assert not (tmp_path / "out.png").exists(), "found out before the work"
+
+
+def test_weights_picture():
+    leaders, shares = np.zeros((4, 3), np.int32), np.full((4, 3), 0.5, np.float32)
+    leaders[1, 2], shares[1, 2] = 7, 1
+    picture = weights_picture(leaders, shares, (0, 7))
+    assert (picture.shape, picture.dtype) == ((4, 5, 3), np.uint8)
+    coloured = np.argwhere((picture != 255).any(axis=2))
+    np.testing.assert_array_equal(coloured, [[1, 0], [3, 4]])  # as far from the middle, on opposite sides
+    assert (weights_picture(leaders, shares * 0 + 1, (0, 7))[2, 2] != picture[1, 0]).any(), "each has its own colour"
+    alone = weights_picture(np.zeros((4, 3), np.int32), np.ones((4, 3), np.float32), (0,))
+    assert len(np.unique(alone.reshape(-1, 3), axis=0)) == 1
+
+
+def test_a_photograph_to_stdout(deblur, folder):
+    result = deblur("burst", folder, "-o", "-", "--device", "cpu")
+    assert (result.code, result.err) == (0, "")
+    assert decode(result.out)[0].shape == (180, 240, 3)
+
+
+def test_nothing_is_replaced_unasked(deblur, folder, tmp_path, seen):
+    (tmp_path / "out.png").write_bytes(b"mine")
+    result = deblur("burst", folder, "-o", tmp_path / "out.png")
+    assert (result.code, seen) == (1, []), "found out before the work"
+    assert "exists: give --overwrite" in result.err
+    assert (tmp_path / "out.png").read_bytes() == b"mine"
+    assert deblur("burst", folder, "-o", tmp_path / "out.png", "--overwrite").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mend"),
+    [
+        (["-o", "out.png"], "Missing argument"),
+        (["a.png"], "Missing option"),
+        (["-", "-o", "out.png"], "a burst is no stream"),
+        (["a.png", "-o", "-", "--json"], "name an output file"),
+        (["a.png", "-o", "out.png", "--save-weights", "w.png", "--model", "mine"], "goes with --model fba"),
+        (["a.png", "-o", "out.png", "--save-weights", "w.png", "--patch", "64"], "without --patch"),
+        (["a.png", "-o", "out.png", "--save-weights", "out.png"], "a file of its own"),
+        (["a.png", "-o", "out.png", "--p", "-1"], "not in the range"),
+    ],
+)
+def test_wrong_usage_exits_2(deblur, arguments, mend):
+    result = deblur("burst", *arguments)
+    assert (result.code, result.out) == (2, b"")
+    assert mend in result.err
+
+
+def test_an_empty_folder_is_wrong_usage(deblur, tmp_path):
+    result = deblur("burst", tmp_path, "-o", tmp_path / "out.png")
+    assert result.code == 2
+    assert "holds no photographs" in result.err
+
+
+def test_an_image_is_not_written_to_a_terminal(deblur, folder, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert deblur("burst", folder, "-o", "-").code == 2

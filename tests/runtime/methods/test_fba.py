@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runtime.errors import InvalidArgument
+from runtime.methods import BurstOptions
+from runtime.methods.fba import fuse, fuse_by_patches
+from runtime.progress import Stopwatch
+from tests.runtime.bursts import psnr, scene, shaken
+
+
+def fused(frames, **options):
+    return fuse(iter(frames), BurstOptions(**options), Stopwatch())
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 3]), st.integers(1, 3))
+def test_equal_frames_of_any_size_come_back(height, width, channels, count):
+    frame = np.random.default_rng(height).random((channels, height, width), np.float32)
+    found = fused([frame] * count)
+    assert found.latent.flags.c_contiguous
+    np.testing.assert_allclose(found.latent, frame, atol=1e-6)
+    assert found.leaders.shape == found.shares.shape
+    np.testing.assert_allclose(found.shares, 1 / count, rtol=1e-6)
+
+
+def test_fusing_beats_every_frame_and_their_mean():
+    latent = scene()
+    frames = shaken(latent, 6)
+    best = max(psnr(frame, latent) for frame in frames)
+    mean = fused(frames, p=0).latent
+    np.testing.assert_allclose(mean, np.mean(frames, axis=0), atol=1e-6)
+    assert psnr(fused(frames).latent, latent) > 3 + max(best, psnr(mean, latent))
+
+
+def test_a_frame_that_is_sharp_throughout_is_what_comes_out():
+    latent = scene()
+    frames = [*shaken(latent, 3, sigma=4, noise=0), latent]
+    found = fused(frames, p=50)
+    assert psnr(found.latent, latent) > 40
+    assert np.mean(found.leaders == 3) > 0.9
+
+
+def test_frames_in_any_order_give_the_same():
+    frames = shaken(scene(60, 70), 5)
+    np.testing.assert_allclose(fused(frames[::-1]).latent, fused(frames).latent, atol=1e-5)
+
+
+def test_no_frames():
+    with pytest.raises(ValueError, match="give at least one"):
+        fused([])
+
+
+def fused_by_patches(frames, patch, progress=None, **options):
+    return fuse_by_patches(frames, patch, BurstOptions(**options), Stopwatch(), progress)
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 3]), st.integers(1, 3), st.integers(1, 24))
+def test_equal_frames_of_any_size_come_back_patch_by_patch(height, width, channels, count, patch):
+    frame = np.random.default_rng(height).random((channels, height, width), np.float32)
+    np.testing.assert_allclose(fused_by_patches([frame] * count, patch), frame, atol=1e-5)
+
+
+def test_patches_serve_a_blur_that_differs_across_the_frame():
+    latent = scene(160, 320)
+    frames = shaken(latent, 4)
+    # Each frame is blurred in one direction on the left, in another on the right.
+    others = frames[2:] + frames[:2]
+    varying = [np.concatenate([a[:, :, :160], b[:, :, 160:]], axis=2) for a, b in zip(frames, others, strict=True)]
+    by_patches = psnr(fused_by_patches(varying, 64), latent)
+    assert by_patches > 1 + psnr(fused(varying).latent, latent)
+    assert by_patches > 2 + max(psnr(frame, latent) for frame in varying)
+
+
+def test_the_batch_makes_no_difference(monkeypatch):
+    frames, told = shaken(scene(60, 70), 3), []
+    whole = fused_by_patches(frames, 32, lambda *stage: told.append(stage))
+    assert told == [("patches", 1.0)]
+    monkeypatch.setattr("runtime.methods.fba.BATCH_VALUES", 1)
+    np.testing.assert_allclose(fused_by_patches(frames, 32), whole, atol=1e-6)
+
+
+def test_a_stride_beyond_the_patch():
+    with pytest.raises(InvalidArgument, match="stride 17 leaves gaps between patches of 16 pixels: give at most 16"):
+        fused_by_patches([scene(40, 40)], 16, stride=17)
