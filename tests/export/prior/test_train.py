@@ -51,7 +51,7 @@ def test_a_checkpoint_holds_the_average(trained, small):
     assert [file.name for file in trainer.checkpoint.parent.iterdir()] == ["checkpoint.pt"]
     assert network.config == small.network
     assert content["accuracy"] == accuracy
-    assert content["samples"] == 60 * 32
+    assert content["samples"] == small.train.steps * 32
     evidence = torch.from_numpy(probe_evidence(2, 9))
     torch.testing.assert_close(network(evidence), trainer.average(evidence))
 

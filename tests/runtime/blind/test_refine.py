@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.blind import refine as module
-from runtime.blind.kernel_shape import align, centre, centre_offset, delta, fit, normalise, prune, similarity
+from runtime.blind.kernel_shape import align, centre, centre_offset, delta, extent, fit, normalise, prune, similarity
 from runtime.blind.refine import (
     SMALLEST_GUIDED,
     SPARSE_NOISE,
