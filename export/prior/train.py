@@ -265,7 +265,7 @@ def loss(
     """Mean of ``e / (1 + e)`` over the relative errors e, of their ratios' logarithms, and of how far off is expected.
 
     The first is bounded: estimates beyond hope do not drown those that can be mended. The second weighs errors as
-    they hurt the restored image: a faint haze around a kernel more than a line a little too thick.
+    they hurt the restored image, those at low frequencies most.
     """
     errors = relative_errors(kernels, truth)
     expected = errors.detach().clamp_min(_LEAST_ERROR).log()
