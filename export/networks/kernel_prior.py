@@ -17,8 +17,8 @@ from runtime.blind.evidence import CHANNELS
 
 UNIT = 4
 """Sides of the planes are multiples of this: the network halves them twice."""
-ESTIMATE, FRAME = 0, CHANNELS - 1
-"""Planes of the present estimate and of the frame, 1 inside and 0 where it was padded."""
+ESTIMATE, NOISE, FRAME = 0, CHANNELS - 2, CHANNELS - 1
+"""Planes of the present estimate, of the logarithm of the noise, and of the frame, 1 inside and 0 where padded."""
 LEAST_TOTAL = 0.3
 """Smallest sum that a kernel is scaled from, in units in which an estimate's is 3 or more: less is nothing."""
 LEAK = 0.02

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -50,13 +51,47 @@ def random_kernel(size: int, rng: np.random.Generator, kind: str | None = None) 
     if chosen not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(names)}, got {chosen!r}")
     if chosen in _PATHS:
-        kernel = _exposed(_PATHS[chosen](rng), size, rng)
-    else:
-        kernel = _disc(size) if chosen == "disc" else _gaussian(size, rng) if chosen == "gaussian" else _faint(rng)
-    kernel[kernel < NEGLIGIBLE * kernel.max()] = 0
-    # Room first, so that centring moves nothing out.
-    centred = centre(fit(kernel, 2 * kernel.shape[0] + 1))
-    return fit(centred, extent(centred))
+        return draw_motion(random_motion(size, rng, chosen))
+    return _tight(_disc(size) if chosen == "disc" else _gaussian(size, rng) if chosen == "gaussian" else _faint(rng))
+
+
+@dataclass(frozen=True)
+class Motion:
+    """What a camera did while the shutter was open.
+
+    Attributes
+    ----------
+    path : array (n, 2)
+        Where a point of the picture was, in pixels (rows, columns), at n moments.
+    exposure : array (n,)
+        Non-negative weights of the moments.
+    softness : float
+        Standard deviation in pixels of a Gaussian that stands for lens and pixel.
+    """
+
+    path: NDArray[np.float64]
+    exposure: NDArray[np.float64]
+    softness: float
+
+
+def random_motion(size: int, rng: np.random.Generator, kind: str = "shake") -> Motion:
+    """Draw a motion along a path of some kind, about `size` pixels on its longer side, at unsteady exposure."""
+    path = _PATHS[kind](rng)
+    scaled = path * ((size - 2) / max(np.ptp(path, axis=0).max(), 1e-9))
+    knots = np.clip(1 + 0.5 * rng.standard_normal(_KNOTS), 0.05, None)
+    exposure = np.interp(np.linspace(0, _KNOTS - 1, len(path)), np.arange(_KNOTS), knots)
+    return Motion(scaled, exposure, rng.uniform(0.3, 0.7))
+
+
+def draw_motion(motion: Motion) -> Kernel:
+    """Return the blur kernel of a motion, as `random_kernel` does."""
+    from scipy import ndimage
+
+    # Wide enough for the centre of mass to lie at an end of the path.
+    side = 2 * int(np.ceil(np.ptp(motion.path, axis=0).max())) + 11
+    path, exposure = (torch.from_numpy(each)[None].float() for each in (motion.path, motion.exposure))
+    drawn = rasterise(path, exposure, side)[0].double().numpy()
+    return _tight(normalise(ndimage.gaussian_filter(drawn, motion.softness)))
 
 
 def shake_path(rng: np.random.Generator) -> NDArray[np.float64]:
@@ -96,17 +131,12 @@ _PATHS: dict[str, Callable[[np.random.Generator], NDArray[np.float64]]] = {
 }
 
 
-def _exposed(path: NDArray[np.float64], size: int, rng: np.random.Generator) -> Kernel:
-    """Draw a path at unsteady exposure, `size` pixels long on its longer side, through a soft pixel."""
-    from scipy import ndimage
-
-    span = np.ptp(path, axis=0).max()
-    scaled = path * ((size - 2) / max(span, 1e-9))
-    knots = np.clip(1 + 0.5 * rng.standard_normal(_KNOTS), 0.05, None)
-    exposure = np.interp(np.linspace(0, _KNOTS - 1, len(path)), np.arange(_KNOTS), knots)
-    # Wide enough for the centre of mass to lie at an end of the path.
-    drawn = rasterise(torch.from_numpy(scaled)[None].float(), torch.from_numpy(exposure)[None].float(), 2 * size + 7)
-    return normalise(ndimage.gaussian_filter(drawn[0].double().numpy(), rng.uniform(0.3, 0.7)))
+def _tight(kernel: Kernel) -> Kernel:
+    """Centre a kernel and cut it to its extent."""
+    kernel[kernel < NEGLIGIBLE * kernel.max()] = 0
+    # Room first, so that centring moves nothing out.
+    centred = centre(fit(kernel, 2 * kernel.shape[0] + 1))
+    return fit(centred, extent(centred))
 
 
 def _disc(size: int) -> Kernel:

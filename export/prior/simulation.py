@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.camera import GAMMA
-from export.prior.kernels import random_kernel
+from export.prior.kernels import draw_motion, random_kernel, random_motion
+from export.prior.turning import blur_by_motion, turning_angles
 from runtime.blind.kernel_shape import Kernel
 from runtime.blind.pyramid import shrink
 
@@ -19,9 +20,8 @@ FLAT = 0.03
 LEAST_SIDE = 32
 """Side in pixels under which an observed image tells nothing."""
 _ATTEMPTS = 200
-
-
-_LEAST = {"sizes": 3, "sides": LEAST_SIDE, "large_sides": LEAST_SIDE, "noise": 1e-6, "room": 0.1}
+_MOMENTS = 64
+_LEAST = {"sizes": 3, "sides": LEAST_SIDE, "noise": 1e-6, "turn": 0, "room": 0.1}
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,18 @@ class SimulationConfig:
     ----------
     sizes
         Smallest and largest span of a kernel in pixels; its logarithm is uniform in between.
-    sides, large_sides
-        Smallest and largest side of an observed image in pixels, of most and of the share `large`.
-    large
-        Share of large images.
+    sides
+        Smallest and largest side of an observed image in pixels; its logarithm is uniform in between.
     shrinking
         Factors, each equally likely, by which photographs are made smaller first: at 1 they are as soft as they are.
     noise
         Smallest and largest standard deviation of the noise; its logarithm is uniform in between.
     linear
         Share of images blurred in linear light.
+    turning
+        Share of images, besides, blurred in linear light by a camera that turns about its axis as it shakes.
+    turn
+        By how many pixels, at least and at most, that moves the border of the picture.
     rounded
         Share of images clipped and rounded to 8 bits.
     room
@@ -50,23 +52,23 @@ class SimulationConfig:
         Largest side in pixels that is allowed for.
     """
 
-    sizes: tuple[int, int] = (4, 43)
-    sides: tuple[int, int] = (140, 300)
-    large_sides: tuple[int, int] = (300, 520)
-    large: float = 0.15
+    sizes: tuple[int, int] = (4, 80)
+    sides: tuple[int, int] = (140, 800)
     shrinking: tuple[float, ...] = (1, 1, 1.4, 2, 2.8)
     noise: tuple[float, float] = (0.001, 0.02)
     linear: float = 0.1
-    rounded: float = 0.4
+    turning: float = 0.2
+    turn: tuple[float, float] = (0.3, 4)
+    rounded: float = 0.5
     room: tuple[float, float] = (0.8, 2.6)
-    longest: int = 75
+    longest: int = 101
 
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
             low, high = getattr(self, name)
             if not least <= low <= high:
                 raise ValueError(f"{name} must be a range (low, high) from {least} up, got {(low, high)}")
-        for name in ("large", "linear", "rounded"):
+        for name in ("linear", "turning", "rounded"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be a share from 0 to 1, got {getattr(self, name)}")
         if not self.shrinking or min(self.shrinking) < 1:
@@ -110,15 +112,24 @@ def observe(planes: Sequence[NDArray[np.uint8]], config: SimulationConfig, rng: 
     """
     from scipy.signal import fftconvolve
 
-    kernel = random_kernel(round(log_uniform(rng, config.sizes)), rng)
-    margin = kernel.shape[0] - 1
-    low, high = config.large_sides if rng.random() < config.large else config.sides
+    size = round(log_uniform(rng, config.sizes))
+    turning = rng.random() < config.turning
+    motion = random_motion(max(size, 5), rng)
+    kernel = draw_motion(motion) if turning else random_kernel(size, rng)
+    # A picture that turns is blurred with its surroundings, of which twice the kernel is cut off at each side.
+    margin = 4 * kernel.shape[0] if turning else kernel.shape[0] - 1
     allowed = max(min(plane.shape) for plane in planes) - margin
-    if allowed < max(LEAST_SIDE, 2 * margin):
-        raise ValueError(f"no photograph is large enough for a kernel of {margin + 1} px; give larger ones")
-    side = min(max(int(rng.integers(low, high + 1)), 5 * kernel.shape[0]), allowed)
+    if allowed < max(LEAST_SIDE, 2 * kernel.shape[0] - 2):
+        raise ValueError(f"no photograph is large enough for a kernel of {kernel.shape[0]} px; give larger ones")
+    side = min(max(round(log_uniform(rng, config.sides)), 5 * kernel.shape[0]), allowed)
     sharp = sharp_crop(planes, side + margin, config, rng)
-    if rng.random() < config.linear:
+    if turning:
+        moments = np.linspace(0, len(motion.path) - 1, _MOMENTS).astype(int)
+        exposure = motion.exposure[moments]
+        angles = turning_angles(exposure, rng) * (2 * rng.uniform(*config.turn) / side)
+        blurred = blur_by_motion(sharp, motion.path[moments], angles, exposure, motion.softness)
+        image = blurred[margin // 2 : margin // 2 + side, margin // 2 : margin // 2 + side]
+    elif rng.random() < config.linear:
         image = np.maximum(fftconvolve(sharp**GAMMA, kernel, "valid"), 0) ** (1 / GAMMA)
     else:
         image = fftconvolve(sharp, kernel, "valid")

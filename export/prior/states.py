@@ -6,7 +6,7 @@ the recorder asks an earlier prior for its answer, later states are those that t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,14 +17,18 @@ from numpy.typing import NDArray
 
 from export.networks.kernel_prior import UNIT, KernelPrior
 from export.prior.simulation import Observation, SimulationConfig, log_uniform, observe
+from runtime.blind.estimate import EFFORTS, search
+from runtime.blind.evidence import gather
 from runtime.blind.kernel_shape import Kernel, align, fit, normalise, similarity
-from runtime.blind.pyramid import scales
-from runtime.blind.refine import KernelPrior as Prior
-from runtime.blind.refine import Views, coarse_to_fine
+from runtime.blind.refine import Edges, Views
+from runtime.nonblind.boundary import unsaturated
 from runtime.nonblind.noise import estimate_noise
 
 LEAST_INSIDE = 0.6
 """A state whose frame holds less of the true kernel than this share teaches nothing."""
+SMALL_SCALES = (80_000, 170_000)
+"""Pixels of the scale at which hypotheses are judged, either as likely."""
+HYPOTHESES = 2
 _QUARTERS = (-0.5, -0.25, 0.0, 0.25, 0.5)
 
 
@@ -44,8 +48,12 @@ class State:
     kernel: NDArray[np.float32]
 
 
+Prior = Callable[[NDArray[np.float32], Kernel], tuple[Kernel, float]]
+"""From evidence (8, S, S) and a kernel (S, S) to a better kernel and the logarithm of its expected error."""
+
+
 class NetworkPrior:
-    """A network in PyTorch as the prior of `runtime.blind.refine`."""
+    """A network in PyTorch as a prior on kernels."""
 
     def __init__(self, network: KernelPrior) -> None:
         self._network = network.eval()
@@ -61,33 +69,43 @@ class NetworkPrior:
 
 
 class Recorder:
-    """Stands in for a prior and keeps what it is asked; answers as `prior`, or with the kernel itself."""
+    """Stands in for the runtime's prior and keeps the states it is asked about, where they teach something.
 
-    def __init__(self, prior: Prior | None = None) -> None:
-        self.asked: list[tuple[NDArray[np.float32], Kernel]] = []
-        self._prior = prior
+    Parameters
+    ----------
+    observation
+        The whole photograph and its kernel.
+    prior
+        Gives the answers; without it a kernel is its own.
+    """
 
-    def __call__(self, evidence: NDArray[np.float32], kernel: Kernel) -> tuple[Kernel, float]:
-        """Keep evidence (8, S, S) and kernel (S, S)."""
-        self.asked.append((evidence, kernel.copy()))
-        return (kernel, 0.0) if self._prior is None else self._prior(evidence, kernel)
+    def __init__(self, observation: Observation, prior: Prior | None = None) -> None:
+        self.states: list[State] = []
+        self._observation, self._prior = observation, prior
+
+    def __call__(self, views: Views, edges: Edges, kernel: Kernel) -> tuple[Kernel, float]:
+        """Keep evidence and truth at the scale of `views`."""
+        planes = gather(views, edges, kernel)
+        factor = self._observation.image.shape[0] / views.image.shape[0]
+        truth, inside = beside(shrink_kernel(self._observation.kernel, factor), kernel)
+        if inside >= LEAST_INSIDE:
+            self.states.append(State(planes.astype(np.float16), truth.astype(np.float32)))
+        return (kernel, 0.0) if self._prior is None else self._prior(planes, kernel)
 
 
-def record(observation: Observation, side: int, prior: Prior | None = None) -> list[State]:
-    """Estimate a kernel of `side` pixels from an observation, and return the states met, at all scales."""
+def record(
+    observation: Observation, support: int, prior: Prior | None = None, small: int = SMALL_SCALES[-1]
+) -> list[State]:
+    """Look for a kernel of up to `support` pixels as the runtime does, and return the states met, at all scales.
+
+    With fewer hypotheses than the runtime has, `HYPOTHESES`, judged at a scale of at most `small` pixels.
+    """
     image = observation.image
-    recorder = Recorder(prior)
-    coarse_to_fine(Views(image, np.ones(image.shape, bool), None, estimate_noise(image)), side, recorder)
-    factors = {level.support: level.factor for level in scales(side)}
-    states = []
-    for asked, estimate in recorder.asked:
-        support = estimate.shape[0]
-        with np.errstate(over="ignore"):
-            evidence = asked.astype(np.float16)
-        truth, inside = beside(shrink_kernel(observation.kernel, factors[support]), estimate)
-        if inside >= LEAST_INSIDE and np.isfinite(evidence).all():
-            states.append(State(evidence, truth.astype(np.float32)))
-    return states
+    recorder = Recorder(observation, prior)
+    views = Views(image, unsaturated(image), None, estimate_noise(image))
+    effort = EFFORTS["balanced"]._replace(small=small, hypotheses=HYPOTHESES)
+    search(views, support, effort, recorder, lambda stage, fraction: None)
+    return recorder.states
 
 
 def record_random(
@@ -96,10 +114,10 @@ def record_random(
     rng: np.random.Generator,
     prior: Prior | None = None,
 ) -> list[State]:
-    """Make an observation of photographs (`observe`) and `record` it, with a random side for the kernel."""
+    """Make an observation of photographs (`observe`) and `record` it, with a random bound on the kernel's side."""
     observation = observe(planes, config, rng)
     side = max(observation.kernel.shape[0], 5) * log_uniform(rng, config.room)
-    return record(observation, int(np.clip(side, 7, config.longest)) | 1, prior)
+    return record(observation, int(np.clip(side, 7, config.longest)) | 1, prior, int(rng.choice(SMALL_SCALES)))
 
 
 def shrink_kernel(kernel: Kernel, factor: float) -> Kernel:

@@ -17,13 +17,17 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from export.networks.kernel_prior import ESTIMATE, UNIT, KernelPrior, KernelPriorConfig
+from export.networks.kernel_prior import ESTIMATE, NOISE, UNIT, KernelPrior, KernelPriorConfig
 from export.prior.simulation import SimulationConfig
 from export.prior.states import States
 from export.train import load_checkpoint
 
 _LEAST_ERROR = 1e-3
 """Relative error under which expecting less is no better."""
+_LEAST_NOISE = 0.03
+"""Ratio of noise to gradients under which less noise restores no better."""
+_LARGEST_STRUCTURE = 64.0
+"""Pixels from which on structures of a photograph are no stronger the larger they are."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class PriorTrainConfig:
         Largest norm of the gradient.
     error_weight
         Weight of the squared error in the logarithm of the expected error.
+    ratio_weight
+        Weight of the logarithm of the `error_ratio`.
     memory
         How much of the running average of the weights, which is what counts in the end, outlives a step.
     validate_every
@@ -59,6 +65,7 @@ class PriorTrainConfig:
     weight_decay: float = 1e-3
     clip: float = 1.0
     error_weight: float = 0.02
+    ratio_weight: float = 0.4
     memory: float = 0.998
     validate_every: int = 500
     seed: int = 0
@@ -161,7 +168,7 @@ class PriorTrainer:
             group["lr"] = train.learning_rate * warm * (0.5 + 0.5 * math.cos(math.pi * min(self.progress, 1)))
         evidence, truth = batch
         kernels, log_errors = self.network(evidence.to(memory_format=torch.channels_last))
-        value = loss(kernels, log_errors, truth, train.error_weight)
+        value = loss(kernels, log_errors, truth, evidence[:, NOISE, 0, 0], train.error_weight, train.ratio_weight)
         self._optimiser.zero_grad()
         value.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), train.clip)
@@ -217,14 +224,57 @@ def relative_errors(kernels: Tensor, truth: Tensor) -> Tensor:
     return (kernels - truth).square().sum((1, 2)) / truth.square().sum((1, 2))
 
 
-def loss(kernels: Tensor, log_errors: Tensor, truth: Tensor, error_weight: float) -> Tensor:
-    """Mean of ``e / (1 + e)`` over the relative errors e, and of the squared error of their expected logarithms.
+def error_ratio(kernels: Tensor, truth: Tensor, log_noise: Tensor) -> Tensor:
+    """Predict the error ratio of Levin et al. 2009: of restoring with a kernel over restoring with the true one.
 
-    The first is bounded: estimates beyond hope do not drown those that can be mended.
+    In the Fourier domain a Wiener filter with kernel ``K`` instead of the true ``T`` leaves, of a latent image of
+    power ``A``, the error ``A^2 |K - T|^2 / (A |T|^2 + n)`` besides that of the noise, ``A n / (A |T|^2 + n)``.
+    Photographs have gradients of equal power at all frequencies, so ``A`` falls as the frequency squared.
+
+    Parameters
+    ----------
+    kernels, truth : Tensor (N, S, S)
+        Of sum 1.
+    log_noise : Tensor (N,)
+        Decimal logarithm of the noise's standard deviation over that of the observed image's gradients.
+
+    Returns
+    -------
+    Tensor (N,), at least 1
+    """
+    side = 2 * kernels.shape[-1]
+    rows, cols = (
+        4 * torch.sin(math.pi * torch.arange(count) / side).square() for count in (side, side // 2 + 1)
+    )
+    power = 1 / (rows[:, None] + cols + (2 * math.pi / _LARGEST_STRUCTURE) ** 2)
+    twice = torch.full((side // 2 + 1,), 2.0)
+    twice[0] = twice[-1] = 1
+    ideal = torch.fft.rfft2(truth, s=(side, side))
+    wrong = (torch.fft.rfft2(kernels, s=(side, side)) - ideal).abs().square()
+    passed = ideal.abs().square()
+    noise = (10**log_noise).clamp_min(_LEAST_NOISE).square() * (passed * twice).sum((1, 2)) / side**2
+    total = power * passed + noise[:, None, None]
+    by_kernel = (twice * power**2 * wrong / total).sum((1, 2))
+    by_noise = (twice * power * noise[:, None, None] / total).sum((1, 2))
+    return 1 + by_kernel / by_noise
+
+
+def loss(
+    kernels: Tensor, log_errors: Tensor, truth: Tensor, log_noise: Tensor, error_weight: float, ratio_weight: float
+) -> Tensor:
+    """Mean of ``e / (1 + e)`` over the relative errors e, of their ratios' logarithms, and of how far off is expected.
+
+    The first is bounded: estimates beyond hope do not drown those that can be mended. The second weighs errors as
+    they hurt the restored image, those at low frequencies most.
     """
     errors = relative_errors(kernels, truth)
     expected = errors.detach().clamp_min(_LEAST_ERROR).log()
-    return (errors / (1 + errors)).mean() + error_weight * (log_errors - expected).square().mean()
+    ratios = error_ratio(kernels, truth, log_noise).log()
+    return (
+        (errors / (1 + errors)).mean()
+        + ratio_weight * ratios.mean()
+        + error_weight * (log_errors - expected).square().mean()
+    )
 
 
 @torch.no_grad()

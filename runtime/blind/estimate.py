@@ -161,33 +161,10 @@ def estimate_blind(
     if float(observed.max()) - float(observed.min()) <= FLAT * float(abs(observed).max()):
         point = array_module(observed).asarray(delta((support, support)).astype(np.float32))
         return BlindEstimate(point, confidence=0.0, agreement=0.0, reason=FLAT_IMAGE)
-    prior = load_prior() if learned else None
     window = informative_window(observed, max(effort.pixels, (4 * support) ** 2))
     seen = observed[window]
     whole = Views(seen, unsaturated(seen), None if initial is None else initial[window], estimate_noise(seen))
-    octaves = max(0, int(np.ceil(np.log(whole.image.size / effort.small) / np.log(RATIO**2))))
-    small = whole.at(RATIO**octaves)
-    side = max(int(np.ceil(support / RATIO**octaves)), 3) | 1
-
-    found = hypotheses(small, side, effort.hypotheses, prior, lambda fraction: report(STAGE, 0.4 * fraction))
-    if small.initial is not None:
-        found.append(from_initial(small, side, prior))
-    mean, agreement = consensus(found)
-    polishing = effort.polishing if prior else 0
-    finalists = [
-        refine_and_polish(small, mean, prior, polishing),
-        *(Candidate(polish(small, each.kernel, polishing), each.log_error) for each in found),
-    ]
-    best = min(finalists, key=lambda each: cost(small, each))
-    report(STAGE, 0.5)
-    for step in range(octaves - 1, -1, -1):
-        views = whole.at(RATIO**step)
-        kernel = resize(best.kernel, extent(best.kernel) * 3 // 2 | 1, RATIO)
-        best = refine_and_polish(views, kernel, prior, polishing if step == 0 else 0)
-        report(STAGE, 0.5 + 0.4 / 2**step)
-    best = settle(whole, best, prior, effort)
-    best = Candidate(centre(fit(best.kernel, support)), best.log_error)
-    report(STAGE, 1.0)
+    best, agreement = search(whole, support, effort, load_prior() if learned else None, report)
 
     doubts = find_doubts(spread(best.kernel), agreement, best.log_error, judge(whole, best.kernel))
     certainty = math.prod(doubts.values())
@@ -199,6 +176,39 @@ def estimate_blind(
         agreement=agreement,
         log_error=best.log_error,
     )
+
+
+def search(
+    whole: Views, support: int, effort: Effort, prior: KernelPrior | None, report: Progress
+) -> tuple[Candidate, float]:
+    """Look for the kernel of an image.
+
+    Returns
+    -------
+    best : Candidate
+        Of `support` pixels, centred.
+    agreement : float
+        Of the hypotheses; see `consensus`.
+    """
+    octaves = max(0, int(np.ceil(np.log(whole.image.size / effort.small) / np.log(RATIO**2))))
+    small = whole.at(RATIO**octaves)
+    side = max(int(np.ceil(support / RATIO**octaves)), 3) | 1
+    found = hypotheses(small, side, effort.hypotheses, prior, lambda fraction: report(STAGE, 0.4 * fraction))
+    mean, agreement = consensus(found)
+    if small.initial is not None:
+        found.append(from_initial(small, side, prior))
+    if prior:
+        found = [polished for each in found for polished in polish(small, each.kernel, effort.polishing, prior)]
+    best = choose(small, [refine_and_polish(small, mean, prior, effort.polishing), *found])
+    report(STAGE, 0.5)
+    for step in range(octaves - 1, -1, -1):
+        views = whole.at(RATIO**step)
+        kernel = resize(best.kernel, extent(best.kernel) * 3 // 2 | 1, RATIO)
+        best = refine_and_polish(views, kernel, prior, effort.polishing if step == 0 else 0)
+        report(STAGE, 0.5 + 0.4 / 2**step)
+    best = settle(whole, best, prior, effort)
+    report(STAGE, 1.0)
+    return Candidate(centre(fit(best.kernel, support)), best.log_error), agreement
 
 
 def hypotheses(
@@ -214,9 +224,9 @@ def hypotheses(
 
 
 def refine_and_polish(views: Views, kernel: Kernel, prior: KernelPrior | None, polishing: int) -> Candidate:
-    """Refine a kernel in a frame with some room around it, then polish it."""
+    """Refine a kernel in a frame with some room around it; with a prior, polish it in some turns, or none."""
     refined = refine(views, fit(kernel, extent(kernel) + MARGIN), TURNS, prior)
-    return Candidate(polish(views, refined.kernel, polishing), refined.log_error)
+    return choose(views, polish(views, refined.kernel, polishing, prior)) if prior and polishing else refined
 
 
 def settle(views: Views, best: Candidate, prior: KernelPrior | None, effort: Effort) -> Candidate:
@@ -226,7 +236,12 @@ def settle(views: Views, best: Candidate, prior: KernelPrior | None, effort: Eff
     found = [best]
     for _ in range(effort.rounds):
         found.append(refine_and_polish(views, found[-1].kernel, prior, effort.polishing))
-    return min(found, key=lambda each: cost(views, each)) if effort.rounds else best
+    return choose(views, found) if effort.rounds else best
+
+
+def choose(views: Views, candidates: list[Candidate]) -> Candidate:
+    """Return the candidate that suits the photograph best."""
+    return min(candidates, key=lambda each: cost(views, each))
 
 
 def cost(views: Views, candidate: Candidate) -> float:

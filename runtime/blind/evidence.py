@@ -11,12 +11,17 @@ from numpy.typing import NDArray
 from kernels.arrays import Array, array_module, fft_module
 from runtime.blind.kernel_shape import Kernel, origin
 from runtime.blind.normal_equations import NormalEquations
+from runtime.blind.refine import STRONGEST, Edges, Views
 
 CHANNELS = 8
+WIDER = 0.15
+"""Share of the pixels whose gradients count as more than the strongest edges."""
 LEVEL = 3.0
 """Euclidean norm given to the kernel, so that its values are of the order of 1."""
 RIDGES = (0.01, 0.1)
 WIDE_RIDGE = 0.03
+LARGEST = 6.0
+"""Bound on the magnitude of a value; only least squares of hardly any edges come near it."""
 LEAST_RATIO = 1e-4
 TINY = 1e-30
 
@@ -59,6 +64,12 @@ class Scene:
         return cls(correlation, noise / max(gradient, TINY))
 
 
+def gather(views: Views, edges: Edges, kernel: Kernel) -> NDArray[np.float32]:
+    """Return the evidence for a kernel at one scale, as `lay_out` does, from the edges that led to it."""
+    scene = Scene.of(views.image, views.noise, kernel.shape[0])
+    return lay_out(kernel, edges.equations(STRONGEST), edges.equations(WIDER), scene)
+
+
 def lay_out(
     kernel: Kernel, strong: NormalEquations, wide: NormalEquations, scene: Scene
 ) -> NDArray[np.float32]:
@@ -78,7 +89,7 @@ def lay_out(
         The estimate; the least-squares kernels, of any sign, of the strong edges (weak and strong ridge) and of the
         wide ones; the image's autocorrelation; and three planes of one value each: the share of the gradients'
         energy that the estimate explains, the logarithm of the noise ratio, and 1, to tell the frame from padding.
-        The first five are in units in which the estimate has the norm `LEVEL`.
+        The first five are in units in which the estimate has the norm `LEVEL`. All are clipped to `LARGEST`.
     """
     norm = max(float(np.linalg.norm(kernel)), TINY)
     unit = LEVEL / norm
@@ -92,7 +103,8 @@ def lay_out(
         np.full(kernel.shape, math.log10(max(scene.noise_ratio, LEAST_RATIO))),
         np.ones(kernel.shape),
     ]
-    return np.stack(planes).astype(np.float32)
+    bounded: NDArray[np.float32] = np.clip(np.stack(planes), -LARGEST, LARGEST).astype(np.float32)
+    return bounded
 
 
 def least_squares(equations: NormalEquations, ridge: float) -> Kernel:

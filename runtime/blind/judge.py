@@ -26,8 +26,8 @@ STEPS = 8
 """Conjugate gradient steps for what lies beyond the border."""
 SPARSITY = 1.4
 """Weight of the sparsity's logarithm beside that of the misfit."""
-KNOWN_NOISE = 0.5
-"""Share of the noise's variance that a misfit may fall short of for nothing."""
+KNOWN_NOISE = 1.5
+"""The noise's variance, times this, is added to that of a misfit, so that less than the noise counts for little."""
 PARTS = 3
 """Rows and columns of parts of the photograph whose misfits are compared."""
 TINY = 1e-20
@@ -62,7 +62,7 @@ class Verdict:
     def cost(self) -> float:
         """Logarithms of misfit and sparsity, weighed: lower is better, for kernels of one photograph.
 
-        Below the noise a smaller misfit means little, so a share of the noise is added to it as a variance.
+        Below the noise a smaller misfit means little, so the noise is added to it as a variance.
         """
         variance = self.misfit**2 + KNOWN_NOISE * self.noise**2
         return 0.5 * math.log(max(variance, TINY)) + SPARSITY * math.log(max(self.sparsity, TINY))

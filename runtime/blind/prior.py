@@ -13,7 +13,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.blind.evidence import gather
 from runtime.blind.kernel_shape import Kernel, normalise
+from runtime.blind.refine import Edges, Views
 from runtime.bundle import Bundle, load_model
 from runtime.devices import CPU
 from runtime.session import open_session
@@ -37,7 +39,11 @@ class KernelPrior:
     def __init__(self, bundle: Bundle) -> None:
         self._session = open_session(bundle, PART, device=CPU, precision="fp32")
 
-    def __call__(self, evidence: NDArray[np.float32], kernel: Kernel) -> tuple[Kernel, float]:
+    def __call__(self, views: Views, edges: Edges, kernel: Kernel) -> tuple[Kernel, float]:
+        """Improve a kernel (support, support) by the edges that led to it, as `runtime.blind.refine` asks it to."""
+        return self.improve(gather(views, edges, kernel), kernel)
+
+    def improve(self, evidence: NDArray[np.float32], kernel: Kernel) -> tuple[Kernel, float]:
         """Improve one kernel.
 
         Parameters

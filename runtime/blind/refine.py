@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kernels.arrays import Array, array_module
-from runtime.blind.evidence import Scene, lay_out
-from runtime.blind.kernel_shape import Kernel, centre, resize
+from runtime.blind.kernel_shape import Kernel, centre, extent, fit, prune, resize
 from runtime.blind.kernel_step import solve_kernel
 from runtime.blind.latent import Canvas, edge_profile, gradients, sharp_gradients, strongest
 from runtime.blind.normal_equations import NormalEquations, from_periodic
@@ -21,8 +19,8 @@ from runtime.nonblind.hyper_laplacian import hyper_laplacian
 
 TURNS = 6
 """Latent and kernel steps at each scale."""
-STRONGEST, WIDER = 0.04, 0.15
-"""Shares of the pixels whose gradients take part in the kernel step, and in the evidence for the prior."""
+STRONGEST = 0.04
+"""Share of the pixels whose gradients take part in the kernel step."""
 SPARSE_STRONGEST = 0.05
 """The share that takes part where the image is restored under a prior of sparse gradients."""
 SPARSE_NOISE = 0.01
@@ -37,12 +35,17 @@ LEAST_ERROR, ERROR_PER_NOISE = 0.004, 0.6
 """The like for the last turns, which depends on the noise of the photograph."""
 RIDGE_NOISE = 0.007
 """Standard deviation of the noise at which the prior's kernel weighs as much as the photograph's, in the last turns."""
+RIDGE_EXTENT = 40.0
+"""Extent of the kernel in pixels that adds as much."""
 LARGEST_RIDGE = 3.0
+POLISHING_STRONGEST = 0.1
+"""Share of the pixels whose gradients take part there."""
+HAZE = 0.03
+"""Values of the prior's kernel under this fraction of the largest are its doubt, and no kernel."""
+FIRM_RIDGE = 1.0
+"""Least weight of the prior's kernel in a firm one."""
 SMALLEST_GUIDED = 7
 """Least side in pixels of a kernel that the prior knows anything about."""
-
-KernelPrior = Callable[[NDArray[np.float32], Kernel], tuple[Kernel, float]]
-"""From the evidence for a kernel, and the kernel, to a better one and the logarithm of its expected error."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,14 @@ class Views:
         return Views(shrink(self.image, factor), known, initial, self.noise / factor)
 
 
+class KernelPrior(Protocol):
+    """What is known of blur kernels: from one, and the edges that led to it, to a better one."""
+
+    def __call__(self, views: Views, edges: Edges, kernel: Kernel) -> tuple[Kernel, float]:
+        """Return a better kernel of the same shape, and the logarithm of its expected relative error."""
+        ...
+
+
 def coarse_to_fine(views: Views, side: int, prior: KernelPrior | None = None) -> Candidate:
     """Estimate a kernel of `side` pixels from nothing: the coarsest scale starts from a blur of two pixels."""
     levels = scales(side)
@@ -92,11 +103,10 @@ def refine(views: Views, kernel: Kernel, turns: int, prior: KernelPrior | None =
     """
     if prior is None or kernel.shape[0] < SMALLEST_GUIDED:
         return Candidate(centre(sharp_turns(views, kernel, turns)[0]), math.nan)
-    scene = Scene.of(views.image, views.noise, kernel.shape[0])
     kernel, edges = sharp_turns(views, kernel, turns // 2)
-    kernel, log_error = prior(lay_out(kernel, edges.equations(STRONGEST), edges.equations(WIDER), scene), kernel)
+    kernel, _ = prior(views, edges, kernel)
     kernel, edges = sparse_turns(views, kernel, turns - turns // 2, SPARSE_NOISE, SPARSE_RIDGE)
-    kernel, log_error = prior(lay_out(kernel, edges.equations(STRONGEST), edges.equations(WIDER), scene), kernel)
+    kernel, log_error = prior(views, edges, kernel)
     return Candidate(centre(kernel), log_error)
 
 
@@ -138,10 +148,13 @@ def sharp_turns(views: Views, kernel: Kernel, turns: int) -> tuple[Kernel, Edges
     return kernel, edges
 
 
-def sparse_turns(views: Views, kernel: Kernel, turns: int, error: float, ridge: float) -> tuple[Kernel, Edges]:
+def sparse_turns(
+    views: Views, kernel: Kernel, turns: int, error: float, ridge: float, share: float = SPARSE_STRONGEST
+) -> tuple[Kernel, Edges]:
     """Restore the image under sparse gradients and solve for a kernel near the first, in one turn or more.
 
-    `error` is the standard deviation that stands for what the kernel has wrong, and `ridge` says how near.
+    `error` is the standard deviation that stands for what the kernel has wrong, `ridge` says how near, and `share` of
+    the pixels, those of the strongest gradients, count.
     """
     xp = array_module(views.image)
     anchor = kernel
@@ -153,18 +166,22 @@ def sparse_turns(views: Views, kernel: Kernel, turns: int, error: float, ridge: 
         canvas = Canvas(views.image, views.known, plane)
         canvas.refill(model.plane(model.transfer * model.spectrum(plane)), model)
         edges = Edges(gradients(plane), gradients(canvas.plane), 1.0, kernel.shape[0])
-        equations = edges.equations(SPARSE_STRONGEST)
+        equations = edges.equations(share)
         kernel = solve_kernel(equations, kernel, anchor=anchor, ridge=ridge, specks=SPARSE_SPECKS)
     return kernel, edges
 
 
-def polish(views: Views, kernel: Kernel, turns: int) -> Kernel:
-    """Bring a kernel that is nearly right, at the scale of the photograph, to where the photograph itself wants it.
+def polish(views: Views, kernel: Kernel, turns: int, prior: KernelPrior) -> list[Candidate]:
+    """Bring a kernel that is nearly right to where the photograph wants it: the photograph's, and a firmer one.
 
-    The less noise there is, the more the photograph knows better than the prior.
+    The less noise there is, the more the photograph knows better than the prior; but the longer the kernel, the less.
+    So the first candidate is what the photograph makes of the kernel, and the second stays near to what the prior
+    makes of that.
     """
-    if turns == 0:
-        return kernel
     error = LEAST_ERROR + ERROR_PER_NOISE * views.noise
-    ridge = min((views.noise / RIDGE_NOISE) ** 2, LARGEST_RIDGE)
-    return centre(sparse_turns(views, kernel, turns, error, ridge)[0])
+    ridge = min((views.noise / RIDGE_NOISE) ** 2 + (extent(kernel) / RIDGE_EXTENT) ** 2, LARGEST_RIDGE)
+    framed = fit(kernel, max(kernel.shape[0], SMALLEST_GUIDED))
+    polished, edges = sparse_turns(views, framed, turns, error, ridge, POLISHING_STRONGEST)
+    mended, log_error = prior(views, edges, polished)
+    firm, _ = sparse_turns(views, prune(mended, relative=HAZE), turns, error, max(ridge, FIRM_RIDGE))
+    return [Candidate(centre(each), log_error) for each in (polished, firm)]

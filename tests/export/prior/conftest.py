@@ -10,13 +10,13 @@ from export.prior.simulation import SimulationConfig
 from export.prior.states import States, record_random
 from export.prior.train import PriorConfig, PriorTrainConfig
 
-SMALL = SimulationConfig(sizes=(4, 9), sides=(80, 100), large=0, longest=13)
+SMALL = SimulationConfig(sizes=(4, 9), sides=(80, 100), turning=0, longest=13)
 
 
 @pytest.fixture(scope="session")
 def small() -> PriorConfig:
     return PriorConfig(
-        KernelPriorConfig((8, 12, 16), hidden=8), SMALL, PriorTrainConfig(steps=60, warmup=5, validate_every=30)
+        KernelPriorConfig((8, 12, 16), hidden=8), SMALL, PriorTrainConfig(steps=240, warmup=5, validate_every=120)
     )
 
 

@@ -57,7 +57,7 @@ def test_the_shipped_prior_mends_kernels_of_photographs_it_never_saw(states):
     for side in states.kernels:
         for evidence, truth in zip(*states.take(side, slice(None)), strict=True):
             estimate = evidence[0].double().numpy()
-            kernel, log_error = prior(evidence.numpy(), estimate)
+            kernel, log_error = prior.improve(evidence.numpy(), estimate)
             for errors, found in ((before, estimate / estimate.sum()), (after, kernel)):
                 errors.append(np.square(found - truth.numpy()).sum() / np.square(truth.numpy()).sum())
             expected.append(log_error)
@@ -92,7 +92,7 @@ def test_a_bundle_says_what_it_is_and_the_runtime_takes_it(checkpoint, small, tm
     assert bundle.training["samples"] == 5 * 32
     assert bundle.training["config"]["train"]["batch"] == small.train.batch
     evidence = probe_evidence(1, 9)[0, :, :9, :9]
-    kernel, log_error = RuntimePrior(bundle)(evidence, evidence[0].astype(float))
+    kernel, log_error = RuntimePrior(bundle).improve(evidence, evidence[0].astype(float))
     assert kernel.shape == (9, 9)
     assert kernel.sum() == pytest.approx(1)
     assert np.isfinite(log_error)

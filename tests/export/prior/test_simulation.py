@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from export.prior.simulation import FLAT, SimulationConfig, log_uniform, observe, sharp_crop
 
-PLAIN = SimulationConfig(sizes=(4, 9), sides=(80, 100), large=0, linear=0, rounded=0)
+PLAIN = SimulationConfig(sizes=(4, 9), sides=(80, 100), linear=0, turning=0, rounded=0)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -22,9 +22,15 @@ def test_observations_have_the_sides_asked_for(planes, seed):
     assert observed.image.std() > 0.01
 
 
-def test_large_images_are_large(planes):
-    config = dataclasses.replace(PLAIN, large=1, large_sides=(150, 160))
-    assert 150 <= observe(planes, config, np.random.default_rng(0)).image.shape[0] <= 160
+def test_a_turning_camera_blurs_no_two_corners_alike(planes):
+    config = dataclasses.replace(PLAIN, turning=1, sizes=(5, 5), sides=(100, 100), noise=(1e-6, 1e-6))
+    still, turned = (
+        observe(planes, dataclasses.replace(config, turn=(reach, reach)), np.random.default_rng(2)) for reach in (0, 6)
+    )
+    np.testing.assert_array_equal(still.kernel, turned.kernel)
+    assert still.image.shape == turned.image.shape == (100, 100)
+    difference = np.abs(still.image - turned.image)
+    assert difference[40:60, 40:60].mean() < 0.5 * difference.mean()
 
 
 def test_noise_and_rounding_are_as_asked(planes):

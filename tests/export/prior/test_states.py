@@ -12,8 +12,9 @@ from export.prior.kernels import random_kernel
 from export.prior.onnx import probe_evidence
 from export.prior.simulation import Observation, observe
 from export.prior.states import LEAST_INSIDE, NetworkPrior, Recorder, States, beside, record, shrink_kernel
-from runtime.blind.evidence import CHANNELS, LEVEL
+from runtime.blind.evidence import CHANNELS, LEVEL, gather
 from runtime.blind.kernel_shape import fit, shift, similarity
+from runtime.blind.refine import Views, sharp_turns
 
 from .conftest import SMALL
 
@@ -116,12 +117,21 @@ def test_frames_too_small_for_the_kernel_teach_nothing(planes):
     assert record(Observation(image, wide), 7) == []
 
 
-def test_the_recorder_keeps_what_it_is_asked_and_answers_for_a_prior():
-    evidence, kernel = probe_evidence(1, 8)[0], np.full((8, 8), 1 / 64)
-    recorder = Recorder()
-    assert recorder(evidence, kernel) == (kernel, 0.0)
-    assert len(recorder.asked) == 1
-    assert Recorder(lambda evidence, kernel: (2 * kernel, -1.0))(evidence, kernel)[1] == -1.0
+def test_the_recorder_keeps_the_truth_at_the_scale_it_is_asked_about(planes):
+    observation = observe(planes, SMALL, np.random.default_rng(1))
+    views = Views(observation.image, np.ones(observation.image.shape, bool), None, 0.005)
+    for factor in (1, 2):
+        truth = shrink_kernel(observation.kernel, factor)
+        framed = fit(truth, truth.shape[0] + 4)
+        scaled = views.at(factor)
+        edges = sharp_turns(scaled, framed, 1)[1]
+        recorder = Recorder(observation)
+        assert recorder(scaled, edges, framed) == (framed, 0.0)
+        (state,) = recorder.states
+        np.testing.assert_allclose(state.kernel, framed, atol=1e-6)
+        np.testing.assert_array_equal(state.evidence, gather(scaled, edges, framed).astype(np.float16))
+        answered = Recorder(observation, lambda evidence, kernel: (2 * kernel, -1.0))
+        assert answered(scaled, edges, framed)[1] == -1.0
 
 
 @pytest.mark.parametrize("side", [7, 8, 9])

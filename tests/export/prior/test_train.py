@@ -11,6 +11,7 @@ from export.prior.onnx import probe_evidence
 from export.prior.train import (
     PriorTrainConfig,
     PriorTrainer,
+    error_ratio,
     load_prior,
     loss,
     pad,
@@ -50,7 +51,7 @@ def test_a_checkpoint_holds_the_average(trained, small):
     assert [file.name for file in trainer.checkpoint.parent.iterdir()] == ["checkpoint.pt"]
     assert network.config == small.network
     assert content["accuracy"] == accuracy
-    assert content["samples"] == 60 * 32
+    assert content["samples"] == small.train.steps * 32
     evidence = torch.from_numpy(probe_evidence(2, 9))
     torch.testing.assert_close(network(evidence), trainer.average(evidence))
 
@@ -60,7 +61,7 @@ def test_training_goes_on_from_a_checkpoint(trained, small, states, tmp_path):
     faint = dataclasses.replace(small, train=dataclasses.replace(small.train, steps=1, learning_rate=1e-12))
     begun = PriorTrainer(faint, tmp_path / "more.pt", states, states, start=trainer.checkpoint)
     assert begun.run(progress=False) == pytest.approx(accuracy, abs=2e-4)
-    assert load_prior(tmp_path / "more.pt")[1]["samples"] == 61 * 32
+    assert load_prior(tmp_path / "more.pt")[1]["samples"] == (small.train.steps + 1) * 32
     wider = dataclasses.replace(small, network=KernelPriorConfig((8, 12, 20), hidden=8))
     with pytest.raises(ValueError, match="of another network"):
         PriorTrainer(wider, tmp_path / "wider.pt", states, states, start=trainer.checkpoint)
@@ -101,8 +102,23 @@ def test_relative_errors_and_loss_are_as_defined():
     errors = relative_errors(kernels, truth)
     torch.testing.assert_close(errors, torch.tensor([0.0, 1.0]))
     expected = torch.tensor([1e-3, 1.0]).log()
-    assert loss(kernels, expected, truth, 0.02) == pytest.approx(0.25)
-    assert loss(kernels, expected + 2, truth, 0.02) == pytest.approx(0.25 + 0.02 * 4)
+    noise = torch.full((2,), -1.0)
+    assert loss(kernels, expected, truth, noise, 0.02, 0) == pytest.approx(0.25)
+    assert loss(kernels, expected + 2, truth, noise, 0.02, 0) == pytest.approx(0.25 + 0.02 * 4)
+    ratio = error_ratio(kernels, truth, noise)
+    assert loss(kernels, expected, truth, noise, 0.02, 0.5) == pytest.approx(0.25 + 0.5 * float(ratio.log().mean()))
+
+
+def test_a_right_kernel_has_an_error_ratio_of_one_and_others_more_the_less_noise_there_is():
+    truth = torch.zeros(3, 32, 32)
+    truth[:, 16, 10:20] = 0.1
+    kernels = truth.clone()
+    kernels[1] = 0.9 * truth[1] + 0.1 / 32**2
+    kernels[2] = kernels[2].roll(1, 0)
+    ratio = error_ratio(kernels, truth, torch.full((3,), -1.5))
+    assert ratio[0] == 1
+    assert 1.1 < ratio[1] < ratio[2]
+    assert (error_ratio(kernels, truth, torch.full((3,), -0.5))[1:] < ratio[1:]).all()
 
 
 @pytest.mark.parametrize(

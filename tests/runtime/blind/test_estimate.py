@@ -118,7 +118,7 @@ def test_more_quality_is_no_less_work():
         assert list(dial) == sorted(dial)
 
 
-def echo(evidence, kernel):
+def echo(views, edges, kernel):
     """A prior that changes nothing."""
     return kernel, -1.0
 

@@ -68,7 +68,7 @@ def evidence_of(second):
 @pytest.mark.parametrize("side", [1, 7, 8, 9, 26])
 def test_planes_are_padded_and_the_kernel_is_cropped_to_sum_one(prior, side):
     second = np.random.default_rng(side).random((side, side)).astype(np.float32)
-    kernel, padded_side = prior(evidence_of(second), np.zeros((side, side)))
+    kernel, padded_side = prior.improve(evidence_of(second), np.zeros((side, side)))
     np.testing.assert_allclose(kernel, second / second.sum(dtype=float), rtol=1e-6)
     assert kernel.dtype == np.float64
     assert padded_side % UNIT == 0
@@ -77,14 +77,14 @@ def test_planes_are_padded_and_the_kernel_is_cropped_to_sum_one(prior, side):
 
 def test_where_nothing_is_left_the_estimate_stays(prior):
     estimate = np.full((7, 7), 1 / 49)
-    assert prior(evidence_of(np.zeros((7, 7))), estimate)[0] is estimate
+    assert prior.improve(evidence_of(np.zeros((7, 7))), estimate)[0] is estimate
 
 
 def test_evidence_of_another_layout_is_refused(prior):
     with pytest.raises(InvalidArgument, match="takes C-contiguous float32"):
-        prior(np.zeros((CHANNELS - 1, 8, 8), np.float32), np.zeros((8, 8)))
+        prior.improve(np.zeros((CHANNELS - 1, 8, 8), np.float32), np.zeros((8, 8)))
     with pytest.raises(InvalidArgument, match="takes C-contiguous float32"):
-        prior(np.zeros((CHANNELS, 8, 8)), np.zeros((8, 8)))
+        prior.improve(np.zeros((CHANNELS, 8, 8)), np.zeros((8, 8)))
 
 
 def test_a_bundle_of_another_part_or_precision_is_refused(tmp_path):
@@ -97,7 +97,7 @@ def test_a_bundle_of_another_part_or_precision_is_refused(tmp_path):
 def test_a_network_with_another_input_is_refused(tmp_path):
     prior = KernelPrior(write_prior(tmp_path / "input", entry="planes"))
     with pytest.raises(InvalidArgument, match="takes the inputs planes"):
-        prior(evidence_of(np.ones((8, 8))), np.ones((8, 8)))
+        prior.improve(evidence_of(np.ones((8, 8))), np.ones((8, 8)))
 
 
 def test_a_graph_that_is_none_is_refused(tmp_path):
@@ -118,7 +118,7 @@ class TestLoadPrior:
 
     def test_finds_it(self, tmp_path):
         write_prior(tmp_path / MODEL)
-        kernel, _ = load_prior()(evidence_of(np.eye(8)), np.ones((8, 8)))
+        kernel, _ = load_prior().improve(evidence_of(np.eye(8)), np.ones((8, 8)))
         np.testing.assert_allclose(kernel, np.eye(8) / 8)
 
     def test_says_that_it_is_not_there(self):

@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.blind import refine as module
-from runtime.blind.evidence import CHANNELS
-from runtime.blind.kernel_shape import align, centre, centre_offset, delta, fit, normalise, prune, similarity
+from runtime.blind.kernel_shape import align, centre, centre_offset, delta, extent, fit, normalise, prune, similarity
 from runtime.blind.refine import (
     SMALLEST_GUIDED,
     SPARSE_NOISE,
@@ -52,8 +51,8 @@ class Witness:
         self.answers = list(answers)
         self.calls = []
 
-    def __call__(self, evidence, kernel):
-        self.calls.append((evidence, kernel))
+    def __call__(self, views, edges, kernel):
+        self.calls.append((edges, kernel))
         answer = self.answers[len(self.calls) - 1] if self.answers else kernel
         return answer, -float(len(self.calls))
 
@@ -159,9 +158,8 @@ def test_a_prior_that_returns_what_it_gets_changes_nothing(views, truth):
     sharp = sharp_turns(views, start, 2)[0]
     sparse = sparse_turns(views, sharp, 3, SPARSE_NOISE, SPARSE_RIDGE)[0]
     assert len(prior.calls) == 2
-    for (evidence, asked), expected in zip(prior.calls, (sharp, sparse), strict=True):
-        assert evidence.shape == (CHANNELS, *start.shape)
-        assert np.isfinite(evidence).all()
+    for (edges, asked), expected in zip(prior.calls, (sharp, sparse), strict=True):
+        assert edges.support == start.shape[0]
         np.testing.assert_array_equal(asked, expected)
     np.testing.assert_array_equal(found.kernel, centre(sparse))
     assert found.log_error == -2
@@ -203,17 +201,43 @@ def test_coarse_to_fine_asks_the_prior_twice_a_scale_the_coarsest_first(monkeypa
     assert found.log_error == -len(sides)
 
 
-def test_polishing_stays_with_the_true_kernel_and_mends_another(clean, truth):
-    assert likeness(polish(clean, truth, 3), truth) > 0.97
+@pytest.mark.parametrize("which", [0, 1])
+def test_polishing_stays_with_the_true_kernel_and_mends_another(clean, truth, which):
+    assert likeness(polish(clean, truth, 3, Witness())[which].kernel, truth) > 0.97
     start = gappy(truth)
-    assert likeness(polish(clean, start, 3), truth) > likeness(start, truth) + 0.05
+    assert likeness(polish(clean, start, 3, Witness())[which].kernel, truth) > likeness(start, truth) + 0.05
 
 
 def test_polishing_trusts_a_noisy_photograph_less(views, truth):
     start = gappy(truth)
-    moved = [1 - likeness(polish(replace(views, noise=noise), start, 2), start) for noise in (0.001, 0.005, 0.02)]
+    moved = [
+        1 - likeness(polish(replace(views, noise=noise), start, 2, Witness())[0].kernel, start)
+        for noise in (0.001, 0.005, 0.02)
+    ]
     assert moved == sorted(moved, reverse=True)
     assert moved[0] > 2 * moved[-1]
+
+
+def test_a_firm_kernel_stays_near_to_that_of_the_prior(clean, truth):
+    answer = gappy(truth, seed=2)
+    prior = Witness(answer)
+    polished, firm = polish(clean, truth, 2, prior)
+    np.testing.assert_array_equal(polished.kernel, centre(prior.calls[0][1]))
+    assert likeness(firm.kernel, answer) > likeness(polished.kernel, answer)
+    assert polished.log_error == firm.log_error == -1
+
+
+def test_the_haze_of_a_prior_is_no_part_of_a_firm_kernel(clean, truth):
+    haze = fit(truth, 41) + 0.02 * truth.max()
+    _, firm = polish(clean, fit(truth, 41), 1, Witness(normalise(haze)))
+    assert extent(firm.kernel) < 30
+
+
+def test_a_tiny_kernel_is_polished_with_room_around_it(clean):
+    prior = Witness()
+    for found in polish(clean, delta((3, 3)), 1, prior):
+        assert found.kernel.shape == (SMALLEST_GUIDED,) * 2
+    assert prior.calls[0][1].shape == (SMALLEST_GUIDED,) * 2
 
 
 def test_more_edges_carry_more_energy(rng):
