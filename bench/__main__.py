@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from bench.accuracy import accuracy
+from bench.blind_motion import motion
 from bench.burst_accuracy import bursts
 from bench.burst_throughput import burst_throughput
 from bench.kernels import kernels
@@ -26,7 +27,7 @@ class _Group(click.Group):
             raise click.ClickException(str(error)) from error
 
 
-@click.group(cls=_Group, commands=[kernels, throughput, burst_throughput, accuracy, bursts, quality, nonblind])
+@click.group(cls=_Group, commands=[kernels, throughput, burst_throughput, accuracy, bursts, quality, nonblind, motion])
 def main() -> None:
     """Measure the runtime. Every command prints tables and, on request, writes JSON and a plot."""
 
