@@ -26,8 +26,12 @@ CAMERA = 1.0
 """Weight of the camera's motion against that of the patches, whose weights are 1 on average."""
 LEAST_REACH = 1.2
 """Pixels beyond the one that is no blur: where nine tenths of a photograph moves less, it is left as it is."""
-MOST_ERROR = 0.5
-"""Expected error of the motion of a patch, relative to the same, above which undoing it would do harm."""
+MOST_ERROR = 0.35
+"""Expected error of the motion of a patch, relative to the same, above which it is not undone.
+
+Of twelve photographs that the network was not trained on, under recorded shakes of 8 to 20 px which are no straight
+motions, nine came out worse; eight of these are above, and the three that gain 1.3 to 3.3 dB are below.
+"""
 
 Floats = npt.NDArray[np.float32]
 
