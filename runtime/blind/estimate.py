@@ -82,7 +82,7 @@ class Effort(NamedTuple):
 
 
 EFFORTS = {
-    "fast": Effort(160_000, 80_000, 2, 3, 0),
+    "fast": Effort(130_000, 65_000, 2, 2, 0),
     "balanced": Effort(640_000, 170_000, 6, 6, 1),
     "best": Effort(1_280_000, 340_000, 8, 8, 2),
 }
