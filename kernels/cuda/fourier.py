@@ -62,7 +62,8 @@ def _filter_by_matmul(patches: Array, filters: Array, core: int, out: Array | No
 def _filter_by_fft(patches: Array, filters: Array, core: int, out: Array | None = None) -> Array:
     """Filter by cuFFT, whose plans CuPy keeps per device, and one kernel for the product.
 
-    Beside the transforms, per patch of 65 pixels: 51 kB for the product and 9 kB for the crop.
+    Beside the transforms, per patch of 65 pixels: 51 kB and 13 thousand floating-point operations for the product,
+    9 kB for the crop of 33 pixels. The transforms: 68 kB and 0.25 million operations.
     """
     xp, fft, (count, size) = array_module(patches), fft_module(patches), patches.shape[:2]
     if out is None:

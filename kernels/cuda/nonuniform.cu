@@ -4,7 +4,8 @@
 // A thread goes through the taps of its own filters. Where the pixels of a warp share their filters, as they do but where
 // two bins meet, all read the same tap, and neighbouring pixels of the image.
 //
-// Per tap: 4 bytes of the image and 12 shared by the warp, 2 floating-point operations.
+// Per tap: 4 bytes of the image and 12 shared by the warp, in four loads, which are the bound; 2 floating-point
+// operations.
 extern "C" __global__ void nonuniform_convolve(const float* __restrict__ image, const int* __restrict__ starts,
                                                const int* __restrict__ rows, const int* __restrict__ cols,
                                                const float* __restrict__ values, const int* __restrict__ indices,

@@ -4,6 +4,7 @@
 // that both are coalesced; the tables tell which image row and column each pixel mirrors.
 //
 // Per pixel: 4 bytes written; 4 read, mostly from cache, since neighbouring patches overlap; 8 of tables, from L1.
+// No floating-point operations.
 extern "C" __global__ void extract_patches(const float* __restrict__ image, int width,
                                            const int* __restrict__ source_rows,
                                            const int* __restrict__ source_cols,

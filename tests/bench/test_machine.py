@@ -1,5 +1,7 @@
 import os
 
+import pytest
+
 from bench.machine import attainable, describe_machine, usable_cores
 
 
@@ -19,3 +21,10 @@ def test_attainable_rates_are_those_of_a_computer():
     rates = attainable("cpu", values=2**18, side=128)
     assert 1e7 < rates["bytes_per_second"] < 1e13
     assert 1e7 < rates["flops_per_second"] < 1e15
+    assert set(rates) == {"bytes_per_second", "flops_per_second"}
+
+
+@pytest.mark.gpu
+def test_a_gpu_multiplies_half_precision_faster():
+    rates = attainable("cuda", values=2**24, side=4096)
+    assert rates["half_flops_per_second"] > rates["flops_per_second"]
