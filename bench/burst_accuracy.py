@@ -16,13 +16,15 @@ from bench.datasets import MAX_SHIFT, Photograph, Sample, choose, data_folder, l
 from bench.models import describe_model
 from bench.options import publish, report_options
 from bench.report import Column, Report, Row, Table
-from bench.scoring import Score, score
+from bench.scoring import EQUAL, Score, score
 from runtime.bundle import load_model
+from runtime.lab import to_lab
+from runtime.quality import align, psnr
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from runtime import BurstDeblurrer
+    from runtime import Deblurrer
 
 BEST, MEAN, FBA, NETWORK = "best frame", "mean", "FBA, p = 11", "network"
 METHODS = (BEST, MEAN, FBA, NETWORK)
@@ -40,6 +42,8 @@ _WARM_UP = 70
 )  # fmt: skip
 @click.option("--cases", type=click.IntRange(min=1), help="Cases of each set, a fixed choice.  [default: all]")
 @click.option("--stride", type=click.IntRange(min=1), help="Distance of patches in pixels.  [default: the model's]")
+@click.option("--smoothing", type=click.FloatRange(min=0), help="Of the network's weights.  [default: the model's]")
+@click.option("--chroma", default="own", show_default=True, help="Whose colours the network's result has: own or fba.")
 @report_options()
 def bursts(
     model: str,
@@ -49,6 +53,8 @@ def bursts(
     sets: tuple[str, ...],
     cases: int | None,
     stride: int | None,
+    smoothing: float | None,
+    chroma: str,
     json: Path | None,
     plot: Path | None,
 ) -> None:
@@ -56,7 +62,8 @@ def bursts(
 
     Rows: the best single frame, chosen by its score; the mean of the frames; Fourier burst accumulation of whole
     frames; and the network. Luminance, after the translation that fits best and, on fba_psf, the affine map of the
-    values that fits best. Frames count as registered. The JSON grows case by case.
+    values that fits best; in colour also the PSNR of red, green and blue, and the error of a and b (CIE Lab). Frames
+    count as registered but for the moved ones of fba_psf_moved. The JSON grows case by case.
     """
     folder = data_folder(data)
     tasks = [(name, case) for name in sets for case in choose(BURST_SETS[name](folder), cases)]
@@ -64,9 +71,10 @@ def bursts(
     report = Report(
         "bursts",
         {"model": describe_model(bundle), "device": device, "precision": precision, "stride": stride or "the model's",
-         "border": BORDER},
+         "smoothing": "the model's" if smoothing is None else smoothing, "chroma": chroma, "border": BORDER},
     )  # fmt: skip
-    restore = burst_methods(str(bundle.path), device, precision, stride)
+    options = {"stride": stride, "smoothing": smoothing, "chroma": chroma}
+    restore = burst_methods(str(bundle.path), device, precision, options)
     rows: list[dict[str, Any]] = []
     for number, (name, case) in enumerate(tasks, 1):
         rows.append(measure_burst(name, case, restore))
@@ -78,23 +86,36 @@ def bursts(
     publish(report, json, plot, _draw, (2.5 * len(sets) + 3, 4))
 
 
-Restore = Callable[[list[Photograph]], Photograph]
+Restore = Callable[[Burst], Photograph]
 
 
-def burst_methods(model: str, device: str, precision: str, stride: int | None) -> dict[str, Restore]:
-    """Load what fuses the frames of a burst, by method, and warm it up, so that the first case need not wait."""
-    from runtime import BurstDeblurrer
+def burst_methods(model: str, device: str, precision: str, options: dict[str, Any]) -> dict[str, Restore]:
+    """Load what fuses the frames of a burst, by method, and warm it up, so that the first case need not wait.
 
-    def by(deblurrer: BurstDeblurrer, **options: Any) -> Restore:
-        return lambda frames: deblurrer.restore(frames, register=False, **options).image
+    Parameters
+    ----------
+    model, device, precision
+        As in `runtime.Deblurrer`, of the network.
+    options
+        As in `runtime.Deblurrer.restore_burst`, of the network.
+    """
+    from runtime import Deblurrer
+
+    def by(deblurrer: Deblurrer, **options: Any) -> Restore:
+        def restore(burst: Burst) -> Photograph:
+            register = burst.reference is not None
+            return deblurrer.restore_burst(burst.frames, register=register, reference=burst.reference, **options).image
+
+        return restore
 
     methods: dict[str, Restore] = {
-        MEAN: lambda frames: np.mean(frames, axis=0, dtype=np.float32),
-        FBA: by(BurstDeblurrer(model="fba", device=device)),
-        NETWORK: by(BurstDeblurrer(model=model, device=device, precision=precision), stride=stride),
+        MEAN: lambda burst: np.mean(burst.frames, axis=0, dtype=np.float32),
+        FBA: by(Deblurrer(model="fba", device=device)),
+        NETWORK: by(Deblurrer(model=model, device=device, precision=precision), **options),
     }
+    black = np.zeros((_WARM_UP, _WARM_UP, 3), np.float32)
     for restore in methods.values():
-        restore(2 * [np.zeros((_WARM_UP, _WARM_UP, 3), np.float32)])
+        restore(Burst([black, black], black))
     return methods
 
 
@@ -104,18 +125,18 @@ def measure_burst(name: str, case: BurstCase, methods: dict[str, Restore]) -> di
     Returns
     -------
     dict
-        ``set``, ``case``, ``frames``, ``megapixels``, and by method the ``methods``: ``psnr`` in dB, ``ssim``, and
-        ``seconds`` but for the best frame.
+        ``set``, ``case``, ``frames``, ``megapixels``, and by method the ``methods``: ``psnr`` in dB, ``ssim``, what
+        `score_colours` gives, and ``seconds`` but for the best frame.
     """
     burst = case.load()
-    best = max((score_burst(frame, burst) for frame in burst.frames), key=lambda scored: scored.psnr)
-    scores: dict[str, dict[str, float]] = {BEST: {"psnr": best.psnr, "ssim": best.ssim}}
+    scored = [score_burst(frame, burst) for frame in burst.frames]
+    best = max(range(len(scored)), key=lambda number: scored[number].psnr)
+    scores: dict[str, dict[str, float]] = {BEST: _figures(scored[best], burst.frames[best], burst)}
     for method, restore in methods.items():
         began = time.perf_counter()
-        image = restore(burst.frames)
+        image = restore(burst)
         seconds = time.perf_counter() - began
-        scored = score_burst(image, burst)
-        scores[method] = {"psnr": scored.psnr, "ssim": scored.ssim, "seconds": seconds}
+        scores[method] = {**_figures(score_burst(image, burst), image, burst), "seconds": seconds}
     height, width = burst.sharp.shape[:2]
     return {
         "set": name, "case": case.name, "frames": len(burst.frames), "megapixels": height * width / 1e6,
@@ -131,8 +152,35 @@ def score_burst(image: Photograph, burst: Burst) -> Score:
     return score(plane, Sample(plane, truth, border=BORDER, max_shift=MAX_SHIFT))
 
 
+def score_colours(image: Photograph, burst: Burst) -> dict[str, float]:
+    """Compare the colours of an image with the truth, under what `score_burst` forgives; each channel is moved alone.
+
+    Returns
+    -------
+    dict
+        ``rgb``: PSNR of red, green and blue in dB; ``chroma``: mean distance in the plane of a and b (CIE Lab). Empty
+        where there are no colours.
+    """
+    if burst.sharp.ndim == 2:
+        return {}
+    if burst.fit_values:
+        image = affine_fit(image, burst.sharp)
+    inside, channels = (slice(BORDER, -BORDER), slice(BORDER, -BORDER)), np.clip(image, 0, 1).transpose(2, 0, 1)
+    truth = burst.sharp.transpose(2, 0, 1)
+    moved = np.stack(
+        [align(*pair, border=BORDER, max_shift=MAX_SHIFT)[inside] for pair in zip(channels, truth, strict=True)]
+    )
+    truth = truth[:, *inside]
+    distance = np.hypot(*(to_lab(moved) - to_lab(truth))[1:])
+    rgb = psnr(moved.transpose(1, 2, 0), truth.transpose(1, 2, 0))
+    return {"rgb": min(rgb, EQUAL), "chroma": float(distance.mean())}
+
+
 def affine_fit(plane: npt.NDArray[np.floating], truth: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-    """Return the affine map of the values of `plane` that comes closest to `truth` inside the border."""
+    """Return the affine map of the values of `plane` that comes closest to `truth` inside the border.
+
+    Both are ``(H, W)``, or ``(H, W, 3)`` with one map for all channels.
+    """
     inside = slice(BORDER, -BORDER), slice(BORDER, -BORDER)
     gain, offset = np.polyfit(plane[inside].ravel().astype(np.float64), truth[inside].ravel(), 1)
     return (gain * plane + offset).astype(np.float32)
@@ -158,9 +206,15 @@ def burst_tables(rows: list[dict[str, Any]]) -> dict[str, Table]:
         Column("cases", "cases"),
         Column("PSNR dB", "psnr", ".2f"),
         Column("SSIM", "ssim", ".4f"),
+        Column("RGB dB", "rgb", ".2f"),
+        Column("error of a, b", "chroma", ".2f"),
         Column("seconds", "seconds", ".2f"),
     )
     return {"cases": Table("Bursts", columns, rows), "means": Table("Means by set", summary, means)}
+
+
+def _figures(scored: Score, image: Photograph, burst: Burst) -> dict[str, float]:
+    return {"psnr": scored.psnr, "ssim": scored.ssim, **score_colours(image, burst)}
 
 
 def _means(scores: list[dict[str, float]]) -> dict[str, float]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from bench.photographs import blurred_photograph
 from bench.restoration import WARM_UP_MEGAPIXELS
@@ -32,13 +34,13 @@ def measure_burst_restoration(
     Parameters
     ----------
     model
-        As in `runtime.BurstDeblurrer`.
+        As in `runtime.Deblurrer`.
     frames, megapixels
         How many frames, and the size of each; see `blurred_photograph`.
     repeats
         Measurements.
     stride, device, precision, register
-        As in `runtime.BurstDeblurrer` and its `restore`.
+        As in `runtime.Deblurrer` and its `restore_burst`.
 
     Returns
     -------
@@ -46,15 +48,15 @@ def measure_burst_restoration(
         Sizes and counts; ``seconds`` of each stage, of ``other`` (what no stage accounts for) and of the ``whole``
         call, each as `spread` gives them; ``seconds_per_megapixel`` of each frame.
     """
-    from runtime import BurstDeblurrer
+    from runtime import Deblurrer
 
-    deblurrer = BurstDeblurrer(model=model, device=device, precision=precision)
-    deblurrer.restore(_burst(2, WARM_UP_MEGAPIXELS), register=register, stride=stride)
-    burst, runs = _burst(frames, megapixels), []
+    deblurrer = Deblurrer(model=model, device=device, precision=precision)
+    deblurrer.restore_burst(Frames(2, WARM_UP_MEGAPIXELS), register=register, stride=stride)
+    burst, runs = Frames(frames, megapixels), []
     for repeat in range(repeats):
         print(f"{model}, {frames} x {megapixels:g} megapixels: {repeat + 1} of {repeats}", file=sys.stderr)
         began = time.perf_counter()
-        timings = deblurrer.restore(burst, register=register, stride=stride).timings
+        timings = deblurrer.restore_burst(burst, register=register, stride=stride).timings
         whole = time.perf_counter() - began
         runs.append({**timings, "other": whole - sum(timings.values()), "whole": whole})
     height, width = burst[0].shape[:2]
@@ -69,6 +71,22 @@ def measure_burst_restoration(
     }
 
 
-def _burst(frames: int, megapixels: float) -> list[np.ndarray]:
-    photograph = blurred_photograph(megapixels)
-    return [np.roll(photograph, number % OFFSETS, axis=1) for number in range(frames)]
+class Frames(Sequence[npt.NDArray[np.uint8]]):
+    """A burst of frames, each made when it is read, as from a file: what is in memory is what restores it.
+
+    Parameters
+    ----------
+    frames, megapixels
+        How many frames, and the size of each.
+    """
+
+    def __init__(self, frames: int, megapixels: float) -> None:
+        self._frames, self._photograph = frames, blurred_photograph(megapixels)
+
+    def __len__(self) -> int:
+        return self._frames
+
+    def __getitem__(self, number: int) -> npt.NDArray[np.uint8]:  # type: ignore[override]
+        if not 0 <= number < self._frames:
+            raise IndexError(number)
+        return np.roll(self._photograph, number % OFFSETS, axis=1)

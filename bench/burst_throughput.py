@@ -81,7 +81,7 @@ def _table(rows: list[dict[str, object]]) -> Table:
         rows,
         notes=(
             "Medians; other: opening and closing the images, and what else no stage accounts for.",
-            "Peak: resident memory of the whole process, which holds all frames.",
+            "Peak: resident memory of the whole process; each frame is made when it is read, as from a file.",
         ),
     )
 

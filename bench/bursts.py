@@ -17,6 +17,9 @@ EXTENTS = (7, 14, 17)
 """Sides in pixels of the squares that hold the kernels of the synthetic sets (Wieschollek et al. 2016, 3.2 and 4.3)."""
 BORDER = 24
 """Pixels at each side that do not count."""
+STILL = 4
+"""Frame of the moved burst that stays where it is: the sharpest."""
+_MARGIN = 32
 _SAMPLES = 192
 _KNOTS = 32
 _LENGTH_SCALE = 0.3
@@ -24,7 +27,7 @@ _LENGTH_SCALE = 0.3
 
 @dataclass(frozen=True)
 class Burst:
-    """Registered frames of one scene, and the truth.
+    """Frames of one scene, and the truth.
 
     Attributes
     ----------
@@ -34,11 +37,15 @@ class Burst:
         The truth, of the same shape.
     fit_values
         Whether the score forgives an affine map of the values: the truth was exposed otherwise.
+    reference
+        Number of the frame that lies as the truth does, where the others must be aligned with it first; ``None`` where
+        they are registered.
     """
 
     frames: list[Photograph]
     sharp: Photograph
     fit_values: bool = False
+    reference: int | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,12 @@ def fba_psf(data: Path) -> list[BurstCase]:
     return [BurstCase("fba_psf", partial(_load_fba_psf, files, folder / "sharp_000.jpg"))]
 
 
+def fba_psf_moved(data: Path) -> list[BurstCase]:
+    """Return the inner part of that burst twice: as it is, and shifted, turned and scaled by known homographies."""
+    (whole,) = fba_psf(data)
+    return [BurstCase(name, partial(_load_inner, whole, moved=name == "moved")) for name in ("still", "moved")]
+
+
 def synthetic(data: Path, extent: int) -> list[BurstCase]:
     """Return bursts of sharp photographs without a sharp frame: every kernel spans `extent` pixels, noise 1 %."""
     files = find_files(data / "eval" / "sharp_cid22_val", "*.png")
@@ -67,6 +80,7 @@ def synthetic(data: Path, extent: int) -> list[BurstCase]:
 
 BURST_SETS: dict[str, Callable[[Path], list[BurstCase]]] = {
     "fba_psf": fba_psf,
+    "fba_psf_moved": fba_psf_moved,
     **{f"synthetic_{extent}": partial(synthetic, extent=extent) for extent in EXTENTS},
 }
 """Every set of bursts that the accuracy benchmark knows, by name."""
@@ -116,6 +130,33 @@ def _draw(path: npt.NDArray[np.float64], weights: npt.NDArray[np.float64], half:
 
 def _load_fba_psf(files: list[Path], sharp: Path) -> Burst:
     return Burst([read_photograph(file) for file in files], read_photograph(sharp), fit_values=True)
+
+
+def _load_inner(whole: BurstCase, moved: bool) -> Burst:
+    burst = whole.load()
+    frames = [
+        _moved(frame, 4 * (number - STILL) / len(burst.frames)) if moved and number != STILL else frame
+        for number, frame in enumerate(burst.frames)
+    ]
+    return Burst([_inner(frame) for frame in frames], _inner(burst.sharp), burst.fit_values, STILL if moved else None)
+
+
+def _moved(frame: Photograph, step: float) -> Photograph:
+    """Show a frame `step` times 3 px to the right, 2 px upwards, half a degree turned and 0.4 % enlarged."""
+    import cv2
+
+    from runtime.registration import warp
+
+    planes = np.ascontiguousarray(frame.transpose(2, 0, 1))
+    homography = np.eye(3)
+    height, width = frame.shape[:2]
+    homography[:2] = cv2.getRotationMatrix2D((width / 2, height / 2), step / 2, 1 + 0.004 * step)
+    homography[:2, 2] += 3 * step, -2 * step
+    return np.ascontiguousarray(warp(planes, homography, outside=planes).transpose(1, 2, 0))
+
+
+def _inner(image: Photograph) -> Photograph:
+    return np.ascontiguousarray(image[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN])
 
 
 def _load_synthetic(file: Path, extent: int, seed: tuple[int, int]) -> Burst:

@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runtime import errors
-    from runtime.api import Deblurrer, Restoration, deblur, deconvolve
+    from runtime.api import Deblurrer, deblur, deblur_burst, deconvolve
     from runtime.bundle import Bundle, list_models, load_model
-    from runtime.burst import BurstDeblurrer, BurstRestoration, deblur_burst
     from runtime.diagnosis import diagnose
+    from runtime.restoration import BurstRestoration, Restoration
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Bundle",
-    "BurstDeblurrer",
     "BurstRestoration",
     "Deblurrer",
     "Restoration",
@@ -35,12 +34,11 @@ __all__ = [
 
 _HOME = {
     "Bundle": "runtime.bundle",
-    "BurstDeblurrer": "runtime.burst",
-    "BurstRestoration": "runtime.burst",
+    "BurstRestoration": "runtime.restoration",
     "Deblurrer": "runtime.api",
-    "Restoration": "runtime.api",
+    "Restoration": "runtime.restoration",
     "deblur": "runtime.api",
-    "deblur_burst": "runtime.burst",
+    "deblur_burst": "runtime.api",
     "deconvolve": "runtime.api",
     "diagnose": "runtime.diagnosis",
     "list_models": "runtime.bundle",

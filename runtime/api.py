@@ -1,9 +1,9 @@
-"""The public face: `deblur`, `deconvolve`, `Deblurrer` and `Restoration`."""
+"""The public face: `deblur`, `deblur_burst`, `deconvolve` and `Deblurrer`."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -15,56 +15,26 @@ from runtime import nonblind as _nonblind
 from runtime import nonuniform as _nonuniform
 from runtime.bundle import Bundle, load_model
 from runtime.devices import Device, download, on_device, resolve_device, upload
-from runtime.errors import InvalidArgument
+from runtime.errors import InvalidArgument, InvalidModel
 from runtime.images import open_image
-from runtime.methods import Options, create_method
+from runtime.intake import Intake
+from runtime.methods import FBA, BurstMethod, BurstOptions, Method, Options, create_method
 from runtime.progress import Progress, Stopwatch
+from runtime.restoration import BurstRestoration, Restoration
 
 DEFAULT_MODEL = "chakrabarti"
-
-
-@dataclass(frozen=True)
-class Restoration:
-    """A restored photograph and what was found out on the way.
-
-    Attributes
-    ----------
-    image
-        Type, dtype and shape of the image that was given.
-    kernel
-        The blur kernel: float32 NumPy array of sum 1, or ``None`` where none was estimated.
-    initial
-        The network's own estimate of the sharp luminance: float32 NumPy array ``(H, W)``, or ``None``.
-    motion
-        The motion field: float32 NumPy array ``(H, W, 2)`` in pixels and degrees, or ``None``.
-    timings
-        Seconds by stage.
-    model
-        Name of the model.
-    confidence
-        In [0, 1], that the photograph is blurred; under one half it comes back as it was. ``None`` where the blur
-        kernel was not refined.
-    reason
-        One sentence that says why the photograph came back as it was, or ``None`` where it was restored.
-    """
-
-    image: Any
-    kernel: npt.NDArray[np.float32] | None
-    initial: npt.NDArray[np.float32] | None
-    motion: npt.NDArray[np.float32] | None
-    timings: dict[str, float]
-    model: str
-    confidence: float | None = None
-    reason: str | None = None
 
 
 class Deblurrer:
     """A model, loaded once, that restores as many photographs as you like, from as many threads as you like.
 
+    A model restores single photographs, with `restore`, or bursts, with `restore_burst`.
+
     Parameters
     ----------
     model
-        Name or path of a bundle, or a `Bundle`; see `runtime.load_model`.
+        Name or path of a bundle, or a `Bundle`; see `runtime.load_model`. Or ``"fba"``: Fourier burst accumulation,
+        which needs no network.
     device
         ``"cpu"``, ``"cuda"``, ``"cuda:N"``, or ``"auto"``: a GPU where one works, else the CPU.
     precision
@@ -84,6 +54,8 @@ class Deblurrer:
     >>> deblurrer = Deblurrer(device="cpu")
     >>> result = deblurrer.restore(photograph)                       # doctest: +SKIP
     >>> result.image, result.kernel, result.timings                  # doctest: +SKIP
+    >>> deblurrer = Deblurrer(model="fba", device="cpu")
+    >>> deblurrer.restore_burst(sorted(folder.glob("*.jpg"))).image  # doctest: +SKIP
     """
 
     def __init__(
@@ -94,7 +66,8 @@ class Deblurrer:
         precision: str = "auto",
         batch: int | None = None,
     ) -> None:
-        self.bundle = model if isinstance(model, Bundle) else load_model(model)
+        self.bundle = None if model == FBA else model if isinstance(model, Bundle) else load_model(model)
+        self.name = FBA if self.bundle is None else self.bundle.name
         self.device = resolve_device(device)
         with on_device(self.device):
             self._method = create_method(self.bundle, device=self.device, precision=precision, batch=batch)
@@ -152,7 +125,14 @@ class Deblurrer:
             If the image cannot be used.
         InvalidArgument
             If an option has a value that cannot be used.
+        InvalidModel
+            If the model restores bursts.
         """
+        if not isinstance(self._method, Method):
+            raise InvalidModel(
+                f"{self.name} restores bursts, not one photograph: call restore_burst, or load another model, "
+                f"such as {DEFAULT_MODEL!r}"
+            )
         options = Options(
             quality=quality,
             stride=stride,
@@ -176,9 +156,91 @@ class Deblurrer:
                 initial=_on_host(estimate.initial),
                 motion=_on_host(estimate.motion),
                 timings=stopwatch.seconds(),
-                model=self.bundle.name,
+                model=self.name,
                 confidence=estimate.confidence,
                 reason=estimate.reason,
+            )
+
+    def restore_burst(
+        self,
+        frames: Iterable[Any],
+        *,
+        register: bool = True,
+        reference: int | None = None,
+        p: float = 11.0,
+        patch: int | None = None,
+        stride: int | None = None,
+        smoothing: float | None = None,
+        chroma: str = "own",
+        progress: Progress | None = None,
+    ) -> BurstRestoration:
+        """Restore one photograph from frames of one scene.
+
+        Parameters
+        ----------
+        frames
+            Images as `restore` takes them, or paths of image files; all of one size and dtype. ``"fba"`` holds one of
+            any number of files in memory, or a few while they are aligned, for which most are read twice. Of an
+            iterator that must be read again all frames are kept.
+        register
+            Whether the frames are aligned first. On the host, also for a GPU.
+        reference
+            Number of the frame with which the others are aligned, from 0; by default the sharpest that shows the scene
+            of others, or the first where nothing is aligned.
+        p
+            Power of the magnitudes in accumulation: 0 is the mean of the frames; the larger it is, the sharper the
+            result and the fewer frames share in it, and in averaging its noise.
+        patch
+            With ``"fba"``, side in pixels of patches that are fused each on its own, for a blur that differs across
+            the frame; much larger than the blur, such as 128. Then all frames are in memory. By default they are
+            fused whole.
+        stride
+            Distance between patches in pixels; by default the model's, or with ``"fba"`` half the patch.
+        smoothing
+            Standard deviation of the Gaussian that smooths the frames' weights over the frequencies, as a share of
+            the shorter side of what is fused; 0 does not smooth. By default 0.02 with ``"fba"`` and 0 with a network.
+        chroma
+            ``"own"``, or ``"fba"`` for the a and b channels (CIE Lab) of Fourier burst accumulation under a network's
+            lightness.
+        progress
+            Called as ``progress(stage, fraction)``.
+
+        Returns
+        -------
+        BurstRestoration
+
+        Raises
+        ------
+        InvalidImage, UnsupportedType, ImageFileError
+            If a frame cannot be used, or differs from the first in size or dtype; the message names it.
+        InvalidArgument
+            If there is no frame, or an option has a value that cannot be used.
+        InvalidModel
+            If the model restores single photographs.
+
+        Warns
+        -----
+        FrameLeftOut
+            Of each frame that cannot be aligned with the reference.
+        """
+        if not isinstance(self._method, BurstMethod):
+            raise InvalidModel(
+                f"{self.name} restores one photograph, not a burst: call restore, or load another model, "
+                f"such as {FBA!r} or 'wieschollek'"
+            )
+        options = BurstOptions(p=p, patch=patch, stride=stride, smoothing=smoothing, chroma=chroma)
+        stopwatch = Stopwatch(self.device)
+        with on_device(self.device):
+            intake = Intake(frames, self.device, register, reference, stopwatch, progress)
+            estimate = self._method.restore_burst(intake.planes(), options, stopwatch, progress)
+            return BurstRestoration(
+                image=intake.close(estimate.latent),
+                reference=intake.reference.number,
+                frames=tuple(intake.used),
+                leaders=None if estimate.leaders is None else intake.numbers(estimate.leaders),
+                shares=_on_host(estimate.shares),
+                timings=stopwatch.seconds(),
+                model=self.name,
             )
 
 
@@ -215,6 +277,41 @@ def deblur(
     """
     deblurrer = _deblurrer(os.fspath(model), device, precision, batch, os.getpid())
     return deblurrer.restore(image, **options).image
+
+
+def deblur_burst(
+    frames: Iterable[Any],
+    *,
+    model: str | os.PathLike[str] = FBA,
+    device: str = "auto",
+    precision: str = "auto",
+    batch: int | None = None,
+    **options: Any,
+) -> Any:
+    """Restore one photograph from many blurred frames of one scene.
+
+    Parameters
+    ----------
+    frames
+        As in `Deblurrer.restore_burst`.
+    model, device, precision, batch
+        As in `Deblurrer`; what they load stays loaded for the next call.
+    **options
+        ``register``, ``reference``, ``p``, ``patch``, ``stride``, ``smoothing``, ``chroma`` and ``progress``, as in
+        `Deblurrer.restore_burst`.
+
+    Returns
+    -------
+    Type, dtype and shape of the reference frame; a NumPy array where that is a file.
+
+    Examples
+    --------
+    >>> import runtime
+    >>> sharp = runtime.deblur_burst(sorted(folder.glob("*.jpg")))   # doctest: +SKIP
+    >>> sharp = runtime.deblur_burst(frames, register=False, p=30)   # doctest: +SKIP
+    """
+    deblurrer = _deblurrer(os.fspath(model), device, precision, batch, os.getpid())
+    return deblurrer.restore_burst(frames, **options).image
 
 
 def deconvolve(
@@ -282,7 +379,7 @@ def deconvolve(
 
 @lru_cache(maxsize=8)
 def _deblurrer(model: str, device: str, precision: str, batch: int | None, process: int) -> Deblurrer:
-    """Keep what `deblur` loads; a forked process loads its own."""
+    """Keep what `deblur` and `deblur_burst` load; a forked process loads its own."""
     return Deblurrer(model=model, device=device, precision=precision, batch=batch)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from kernels.arrays import Array, array_module
+from kernels.burst import fuse_weighted
 from kernels.fourier import filter_patches
 from kernels.patches import PatchGrid, extract_patches
 from runtime.bundle import Bundle
@@ -21,6 +22,9 @@ from runtime.progress import Progress, Stopwatch
 from runtime.session import Session, open_session
 
 STAGE = "burst network"
+
+FAINT = 1e-12
+"""Magnitude of a filter below which its phase means nothing."""
 
 
 class BurstModel(PatchModel, Protocol):
@@ -92,6 +96,7 @@ class BurstEngine:
         frames: Sequence[Array],
         *,
         stride: int | None = None,
+        smoothing: float = 0.0,
         stopwatch: Stopwatch | None = None,
         progress: Progress | None = None,
     ) -> Array:
@@ -105,6 +110,9 @@ class BurstEngine:
             Float32 ``(C, H, W)`` each, C being 1 or 3, values in [0, 1].
         stride
             Distance between patches in pixels, 1 to the model's core; by default the model's.
+        smoothing
+            Standard deviation of the Gaussian that smooths the weights of the frames over the frequencies, as a share
+            of the patch; 0 does not smooth.
         stopwatch
             Charged for ``extract``, ``fusion``, ``network``, ``filter`` and ``overlap-add``.
         progress
@@ -131,12 +139,19 @@ class BurstEngine:
         batches = Batches(self.model.device, max(1, usual // len(frames)), fixed=self._batch is not None)
 
         def restore(start: int, stop: int) -> list[Array]:
-            return self._restore_batch(frames, grid, start, stop, batches.padded(stop - start), watch)
+            return self._restore_batch(frames, grid, start, stop, batches.padded(stop - start), smoothing, watch)
 
         return batches.run(restore, grid, array_module(frames[0]).zeros_like(frames[0]), watch, progress, STAGE)
 
     def _restore_batch(
-        self, frames: Sequence[Array], grid: PatchGrid, start: int, stop: int, padded: int, stopwatch: Stopwatch
+        self,
+        frames: Sequence[Array],
+        grid: PatchGrid,
+        start: int,
+        stop: int,
+        padded: int,
+        smoothing: float,
+        stopwatch: Stopwatch,
     ) -> list[Array]:
         """Return the restored cores of patches ``start .. stop`` of each plane."""
         with stopwatch("extract"):
@@ -148,7 +163,7 @@ class BurstEngine:
         with stopwatch("fusion"):
             filters = self.model.fuse(guide)
         with stopwatch("filter"):
-            fused = [_fuse(plane, filters) for plane in planes]
+            fused = [_fuse(plane, filters, smoothing) for plane in planes]
             guide = _luminance(fused)
         with stopwatch("network"):
             filters = self.model.predict(guide)
@@ -165,11 +180,40 @@ def _extract(planes: Sequence[Array], grid: PatchGrid, start: int, stop: int, pa
     return patches
 
 
-def _fuse(patches: Array, filters: Array) -> Array:
-    """Filter bursts ``(N, frames, P, P)`` and add up the frames: ``(N, P, P)``."""
+def _fuse(patches: Array, filters: Array, smoothing: float) -> Array:
+    """Filter bursts ``(N, frames, P, P)`` and add up the frames, their weights smoothed: ``(N, P, P)``."""
+    if smoothing == 0:
+        return _filter(patches, filters).sum(axis=1)
+    whole, weights = divide(filters)
+    return fuse_weighted(_filter(patches, whole), weights, smoothing * patches.shape[-1])
+
+
+def _filter(patches: Array, filters: Array) -> Array:
     side = patches.shape[-1]
     filtered = filter_patches(patches.reshape(-1, side, side), filters.reshape(-1, *filters.shape[2:]), side)
-    return filtered.reshape(patches.shape).sum(axis=1)
+    return filtered.reshape(patches.shape)
+
+
+def divide(filters: Array) -> tuple[Array, Array]:
+    """Divide filters of the frames into what they filter and how much each frame counts (Eq. 6).
+
+    Parameters
+    ----------
+    filters
+        Float32 ``(N, frames, 2, P, P // 2 + 1)``.
+
+    Returns
+    -------
+    whole
+        Filters of that shape whose magnitude is the same in all frames: the sum of theirs.
+    weights
+        Float32 ``(N, frames, P, P // 2 + 1)``, non-negative: their magnitudes. Over their sum, times `whole`, they are
+        the filters.
+    """
+    xp = array_module(filters)
+    weights = xp.hypot(filters[:, :, 0], filters[:, :, 1])
+    scale = weights.sum(axis=1, keepdims=True) / xp.maximum(weights, FAINT)
+    return filters * scale[:, :, None], weights
 
 
 def _luminance(planes: Sequence[Array]) -> Array:

@@ -18,7 +18,7 @@ from runtime.cli.options import (
     burst_options,
     check_target,
     list_photographs,
-    open_burst_deblurrer,
+    open_deblurrer,
 )
 from runtime.errors import FrameLeftOut
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from runtime.burst import BurstRestoration
+    from runtime.restoration import BurstRestoration
 
 FBA = "fba"
-"""The model that says which frame gave which frequencies."""
+"""The model that says which frame gave which frequencies; loading `runtime.methods` for its name would take time."""
 
 CAPTION, LEGEND = 22, 240
 """Height in pixels of a line that names a frame, and least width."""
@@ -54,11 +54,11 @@ def burst_command(
     for target in (output, save_weights):
         if target is not None and target != STREAM:
             _check_picture(target, overwrite)
-    deblurrer, restoring = open_burst_deblurrer(options)
+    deblurrer, restoring = open_deblurrer(options)
     began = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught, StageLine(output) as progress:
         warnings.simplefilter("always", FrameLeftOut)
-        result = deblurrer.restore(frames, progress=progress, **restoring)
+        result = deblurrer.restore_burst(frames, progress=progress, **restoring)
     for warning in caught:
         click.echo(f"deblur: {warning.message}", err=True)
     _write(output, result, frames)

@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from runtime.cli.image import kernel_picture
-from runtime.cli.options import StageLine, check_target, model_options, open_burst_deblurrer, open_deblurrer
+from runtime.cli.options import StageLine, check_target, model_options, open_deblurrer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -142,10 +142,10 @@ def demonstrate_burst(photograph: Pixels, options: dict[str, Any]) -> Demonstrat
     report: dict[str, Any] = {"best frame": {"psnr": scores[best]}}
     shared = {name: options[name] for name in BURST_OPTIONS}
     for name, model, p in BURST_RESTORATIONS:
-        deblurrer, restoring = open_burst_deblurrer({**shared, "model": model})
+        deblurrer, restoring = open_deblurrer({**shared, "model": model})
         began = time.perf_counter()
         with StageLine(name) as progress:
-            result = deblurrer.restore([frame.pixels for frame in frames], p=p, progress=progress, **restoring)
+            result = deblurrer.restore_burst([frame.pixels for frame in frames], p=p, progress=progress, **restoring)
         seconds, reached = time.perf_counter() - began, score(result.image, frames[result.reference].truth)
         report[name] = {"psnr": reached, "frames": list(result.frames), "seconds": seconds, "model": result.model}
         images.append((name, result.image, None))

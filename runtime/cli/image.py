@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtime.cli.options import STREAM, StageLine, check_target, list_photographs, model_options, open_deblurrer
-from runtime.errors import DeblurError, ImageFileError, InvalidArgument
+from runtime.errors import DeblurError, ImageFileError, InvalidArgument, InvalidModel
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,7 +74,7 @@ def image_command(
         try:
             with StageLine(title) as progress:
                 report = _restore(job, deblurrer, restoring | {"progress": progress}, saved, overwrite)
-        except BrokenPipeError:
+        except (BrokenPipeError, InvalidModel):  # neither will do better on the next photograph
             raise
         except Exception as error:  # whatever it is, the other photographs of the job are not to suffer from it
             failures.append(_failure(job, error))

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from runtime.api import Deblurrer
-    from runtime.burst import BurstDeblurrer
 
 STREAM = "-"
 """Stands for stdin and stdout."""
@@ -61,6 +60,15 @@ _BURST_OPTIONS = (
     click.option(
         "--p", type=click.FloatRange(min=0), default=11.0, show_default=True, help="0 is the mean; larger is sharper."
     ),
+    click.option(
+        "--smoothing",
+        type=click.FloatRange(min=0),
+        metavar="SHARE",
+        help="How far weights are smoothed over the frequencies; by default 0.02 with fba, 0 with a network.",
+    ),
+    click.option(
+        "--chroma", default="own", show_default=True, metavar="WHOSE", help="Colours of the network (own) or of fba."
+    ),
 )
 
 
@@ -70,7 +78,7 @@ def model_options(command: Command) -> Command:
 
 
 def burst_options(command: Command) -> Command:
-    """Add the options of `runtime.BurstDeblurrer` and `runtime.BurstDeblurrer.restore` to a command."""
+    """Add the options of `runtime.Deblurrer` and `runtime.Deblurrer.restore_burst` to a command."""
     return _with_options(command, _BURST_OPTIONS)
 
 
@@ -80,14 +88,6 @@ def open_deblurrer(options: dict[str, Any]) -> tuple[Deblurrer, dict[str, Any]]:
 
     loading, restoring = _divided(options)
     return api.Deblurrer(**loading), restoring
-
-
-def open_burst_deblurrer(options: dict[str, Any]) -> tuple[BurstDeblurrer, dict[str, Any]]:
-    """Load the burst model that the options name; return it with the options of one restoration."""
-    from runtime import burst
-
-    loading, restoring = _divided(options)
-    return burst.BurstDeblurrer(**loading), restoring
 
 
 def list_photographs(given: str) -> list[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import numbers
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from kernels.arrays import Array
 from runtime.bundle import Bundle
@@ -14,6 +15,12 @@ from runtime.errors import InvalidArgument, InvalidModel
 from runtime.nonblind import LEVELS
 from runtime.nonblind import METHODS as NONBLIND
 from runtime.progress import Progress, Stopwatch
+
+FBA = "fba"
+"""Name of the model that needs no bundle: plain Fourier burst accumulation."""
+
+CHROMA = ("own", FBA)
+"""Values of `BurstOptions.chroma`."""
 
 NEURAL = "none"
 """Value of `Options.nonblind` that keeps the network's own estimate."""
@@ -110,11 +117,18 @@ class BurstOptions:
         Side in pixels of the patches that Fourier burst accumulation fuses each on its own; ``None`` for whole frames.
     stride
         Distance between patches in pixels; ``None`` for the model's own.
+    smoothing
+        Standard deviation of the Gaussian that smooths the frames' weights over the frequencies, as a share of the
+        shorter side of what is fused; 0 does not smooth; ``None`` for the method's own.
+    chroma
+        ``"own"``, or ``"fba"`` to take the a and b channels (CIE Lab) of Fourier burst accumulation.
     """
 
     p: float = 11.0
     patch: int | None = None
     stride: int | None = None
+    smoothing: float | None = None
+    chroma: str = "own"
 
     def __post_init__(self) -> None:
         for name, size in (("patch", self.patch), ("stride", self.stride)):
@@ -122,8 +136,37 @@ class BurstOptions:
                 raise InvalidArgument(f"{name} {size!r}: give a whole number of pixels, 1 or more, or None")
         if isinstance(self.p, bool) or not isinstance(self.p, numbers.Real) or not self.p >= 0:
             raise InvalidArgument(f"p {self.p!r}: give a number from 0 (mean) to infinity (maximum)")
+        share = self.smoothing
+        if share is not None and (
+            isinstance(share, bool) or not isinstance(share, numbers.Real) or not 0 <= share < math.inf
+        ):
+            raise InvalidArgument(f"smoothing {share!r}: give a share of the shorter side, 0 (none) or more, or None")
+        if self.chroma not in CHROMA:
+            raise InvalidArgument(f"chroma {self.chroma!r}: give one of {', '.join(CHROMA)}")
 
 
+@dataclass(frozen=True)
+class BurstEstimate:
+    """What a burst method found out, as arrays on its device.
+
+    Attributes
+    ----------
+    latent
+        Float32 ``(C, H, W)``.
+    leaders
+        Int32 ``(H', W' // 2 + 1)``: for each frequency in the layout of ``numpy.fft.rfft2`` the place of the frame with
+        the largest weight among those given, ``H'`` and ``W'`` being the sides of a frame or a little more; ``None``
+        where frames were not weighed whole.
+    shares
+        Float32 of that shape: that weight, of a sum of 1; or ``None``.
+    """
+
+    latent: Array
+    leaders: Array | None = None
+    shares: Array | None = None
+
+
+@runtime_checkable
 class Method(Protocol):
     """A way to restore a photograph."""
 
@@ -131,17 +174,24 @@ class Method(Protocol):
         """Restore ``(C, H, W)`` planes that lie on the method's device."""
 
 
+@runtime_checkable
 class BurstMethod(Protocol):
     """A way to restore one photograph from a burst."""
 
     def restore_burst(
-        self, frames: Sequence[Array], options: BurstOptions, stopwatch: Stopwatch, progress: Progress | None
-    ) -> Array:
-        """Restore ``(C, H, W)`` planes from aligned frames of that shape that lie on the method's device."""
+        self, frames: Iterable[Array], options: BurstOptions, stopwatch: Stopwatch, progress: Progress | None
+    ) -> BurstEstimate:
+        """Restore ``(C, H, W)`` planes from aligned frames of that shape that lie on the method's device.
+
+        Raises
+        ------
+        InvalidArgument
+            If an option is not for this method.
+        """
 
 
-def create_method(bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> Method:
-    """Set up the method that a bundle names.
+def create_method(bundle: Bundle | None, *, device: Device, precision: str, batch: int | None) -> Method | BurstMethod:
+    """Set up the method that a bundle names, or Fourier burst accumulation, which needs none.
 
     Raises
     ------
@@ -150,28 +200,19 @@ def create_method(bundle: Bundle, *, device: Device, precision: str, batch: int 
     """
     from runtime.methods.chakrabarti import Chakrabarti
     from runtime.methods.eboli import Eboli
-
-    methods: dict[str, Callable[..., Method]] = {"chakrabarti": Chakrabarti, "eboli": Eboli}
-    if bundle.method not in methods:
-        known = ", ".join(methods)
-        raise InvalidModel(f"{bundle.path}: method {bundle.method!r} cannot deblur a photograph; use one of: {known}")
-    return methods[bundle.method](bundle, device=device, precision=precision, batch=batch)
-
-
-def create_burst_method(bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> BurstMethod:
-    """Set up the burst method that a bundle names.
-
-    Raises
-    ------
-    InvalidModel
-        If this version has no such method.
-    """
+    from runtime.methods.fba import FourierBurstAccumulation
     from runtime.methods.wieschollek import Wieschollek
 
-    methods: dict[str, Callable[..., BurstMethod]] = {"wieschollek": Wieschollek}
+    if bundle is None:
+        return FourierBurstAccumulation()
+    methods: dict[str, Callable[..., Method | BurstMethod]] = {
+        "chakrabarti": Chakrabarti,
+        "eboli": Eboli,
+        "wieschollek": Wieschollek,
+    }
     if bundle.method not in methods:
         known = ", ".join(methods)
         raise InvalidModel(
-            f"{bundle.path}: method {bundle.method!r} cannot deblur a burst; use 'fba' or one of: {known}"
+            f"{bundle.path}: method {bundle.method!r} cannot deblur a photograph or a burst; use one of: {known}"
         )
     return methods[bundle.method](bundle, device=device, precision=precision, batch=batch)

@@ -6,41 +6,32 @@ Of whole frames where the blur of a frame is the same everywhere; of patches whe
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from kernels.arrays import Array, array_module
-from kernels.burst import BurstAccumulator, fuse_patches
+from kernels.burst import SMOOTHING, BurstAccumulator, fuse_patches
 from kernels.patches import PatchGrid, extract_patches, overlap_add
 from runtime.errors import InvalidArgument
 from runtime.images import luminance
-from runtime.methods import BurstOptions
+from runtime.methods import BurstEstimate, BurstOptions
 from runtime.progress import Progress, Stopwatch
 
 BATCH_VALUES = 2**24
 """Pixels of all frames' patches that are fused at a time, 64 MiB."""
 
 
-@dataclass(frozen=True)
-class Accumulation:
-    """A fused burst, as arrays on its device.
+class FourierBurstAccumulation:
+    """Restoration of bursts without a network: whole frames, or patch by patch where `BurstOptions.patch` says so."""
 
-    Attributes
-    ----------
-    latent
-        Float32 ``(C, H, W)``.
-    leaders
-        Int32 ``(H', W' // 2 + 1)``: for each frequency of the mirrored frames, in the layout of ``numpy.fft.rfft2``,
-        the number of the frame with the largest weight.
-    shares
-        Float32 of that shape: that weight, of a sum of 1.
-    """
-
-    latent: Array
-    leaders: Array
-    shares: Array
+    def restore_burst(
+        self, frames: Iterable[Array], options: BurstOptions, stopwatch: Stopwatch, progress: Progress | None
+    ) -> BurstEstimate:
+        """Fuse aligned frames: see `fuse` and `fuse_by_patches`."""
+        if options.patch is None:
+            return fuse(frames, options, stopwatch)
+        return BurstEstimate(fuse_by_patches(list(frames), options.patch, options, stopwatch, progress))
 
 
-def fuse(frames: Iterable[Array], options: BurstOptions, stopwatch: Stopwatch) -> Accumulation:
+def fuse(frames: Iterable[Array], options: BurstOptions, stopwatch: Stopwatch) -> BurstEstimate:
     """Fuse aligned frames, one after the other: memory does not grow with their number.
 
     The Fourier transform takes a frame for one period of many. Each is therefore continued below and on the right by
@@ -52,7 +43,7 @@ def fuse(frames: Iterable[Array], options: BurstOptions, stopwatch: Stopwatch) -
     frames
         Float32 ``(C, H, W)``, at least one, all of one shape and on one device.
     options
-        What is asked for; `BurstOptions.p` counts.
+        What is asked for; `BurstOptions.p` and `BurstOptions.smoothing` count.
     stopwatch
         Charged for ``fuse``.
     """
@@ -60,14 +51,16 @@ def fuse(frames: Iterable[Array], options: BurstOptions, stopwatch: Stopwatch) -
     for frame in frames:
         with stopwatch("fuse"):
             shape, continued = frame.shape, _continued(frame)
-            accumulator = accumulator or BurstAccumulator(*continued.shape, p=options.p)
+            accumulator = accumulator or BurstAccumulator(
+                *continued.shape, p=options.p, sigma=_sigma(options, min(continued.shape[1:]))
+            )
             accumulator.add(continued)
     if accumulator is None or shape is None:
         raise ValueError("a burst of no frames: give at least one")
     with stopwatch("fuse"):
         _, height, width = shape
         latent = array_module(frame).ascontiguousarray(accumulator.result()[:, :height, :width])
-        return Accumulation(latent, accumulator.leaders, accumulator.shares)
+        return BurstEstimate(latent, accumulator.leaders, accumulator.shares)
 
 
 def fuse_by_patches(
@@ -82,7 +75,8 @@ def fuse_by_patches(
     patch
         Side of a patch in pixels, much larger than the blur.
     options
-        What is asked for; `BurstOptions.p` and `BurstOptions.stride` count. By default patches overlap by a half.
+        What is asked for; `BurstOptions.p`, `BurstOptions.stride` and `BurstOptions.smoothing` count. By default
+        patches overlap by a half.
     stopwatch
         Charged for ``extract``, ``fuse`` and ``overlap-add``.
     progress
@@ -114,12 +108,17 @@ def fuse_by_patches(
             with stopwatch("extract"):
                 patches = _bursts([frame[channel] for frame in frames], grid, start, stop)
             with stopwatch("fuse"):
-                fused = fuse_patches(patches, options.p, guide=guide)
+                fused = fuse_patches(patches, options.p, _sigma(options, patch), guide)
             with stopwatch("overlap-add"):
                 overlap_add(fused, grid, start, target)
         if progress is not None:
             progress("patches", stop / len(grid))
     return out
+
+
+def _sigma(options: BurstOptions, side: int) -> float:
+    """Return the standard deviation, in frequency samples, of the Gaussian that smooths the magnitudes."""
+    return (SMOOTHING if options.smoothing is None else options.smoothing) * side
 
 
 def _bursts(planes: Sequence[Array], grid: PatchGrid, start: int, stop: int) -> Array:

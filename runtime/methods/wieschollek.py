@@ -7,13 +7,16 @@ Lab with the chrominance of Fourier burst accumulation (Section 3.3).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from kernels.arrays import Array
 from runtime.bundle import Bundle
 from runtime.burst_engine import BurstEngine, NetworkBurstModel
 from runtime.devices import Device, download
-from runtime.methods import BurstOptions
+from runtime.errors import InvalidArgument
+from runtime.lab import with_chroma_of
+from runtime.methods import FBA, BurstEstimate, BurstOptions, fba
 from runtime.progress import Progress, Stopwatch
 from runtime.registration import sharpness
 
@@ -36,13 +39,32 @@ class Wieschollek:
         self._engine = BurstEngine(NetworkBurstModel(bundle, device=device, precision=precision), batch=batch)
 
     def restore_burst(
-        self, frames: Sequence[Array], options: BurstOptions, stopwatch: Stopwatch, progress: Progress | None
-    ) -> Array:
-        """Restore ``(C, H, W)`` float32 planes from aligned frames of that shape, in any order."""
+        self, frames: Iterable[Array], options: BurstOptions, stopwatch: Stopwatch, progress: Progress | None
+    ) -> BurstEstimate:
+        """Restore ``(C, H, W)`` float32 planes from aligned frames of that shape, in any order.
+
+        Raises
+        ------
+        InvalidArgument
+            If `BurstOptions.patch` is given, or the stride does not fit the model.
+        """
+        if options.patch is not None:
+            raise InvalidArgument(
+                f"patch {options.patch!r}: a network has patches of its own; give it with {FBA!r} only"
+            )
+        frames = list(frames)
+        used = frames
         if len(frames) > FRAMES:
             with stopwatch("choose"):
-                frames = sharpest(frames, FRAMES)
-        return self._engine.restore(frames, stride=options.stride, stopwatch=stopwatch, progress=progress)
+                used = sharpest(frames, FRAMES)
+        latent = self._engine.restore(
+            used, stride=options.stride, smoothing=options.smoothing or 0, stopwatch=stopwatch, progress=progress
+        )
+        if options.chroma == FBA:
+            fused = fba.fuse(frames, replace(options, smoothing=None), stopwatch).latent
+            with stopwatch("chroma"):
+                latent = with_chroma_of(latent, fused)
+        return BurstEstimate(latent)
 
 
 def sharpest(frames: Sequence[Array], count: int) -> list[Array]:

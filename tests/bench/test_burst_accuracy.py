@@ -4,8 +4,20 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from bench.burst_accuracy import BEST, FBA, MEAN, METHODS, NETWORK, affine_fit, bursts, score_burst
-from bench.bursts import Burst
+from bench.burst_accuracy import (
+    BEST,
+    FBA,
+    MEAN,
+    METHODS,
+    NETWORK,
+    affine_fit,
+    burst_methods,
+    bursts,
+    score_burst,
+    score_colours,
+)
+from bench.bursts import BORDER, Burst, fba_psf_moved
+from tests.bench.conftest import write_picture
 from tests.runtime.models import write_burst_bundle
 
 
@@ -58,4 +70,54 @@ def test_a_model_for_single_photographs_is_refused(bundle, data_set):
     arguments = ["--model", str(bundle.path), "--data", str(data_set), "--set", "synthetic_7", "--device", "cpu"]
     result = CliRunner().invoke(bursts, arguments)
     assert result.exit_code != 0
-    assert "cannot deblur a burst" in str(result.exception)
+    assert "restores one photograph, not a burst" in str(result.exception)
+
+
+def test_colours_are_compared_under_what_the_burst_forgives(colour_scene):
+    assert score_colours(colour_scene, Burst([], colour_scene)) == {"rgb": 100, "chroma": 0}
+    darker = 0.6 * colour_scene + 0.1
+    assert score_colours(darker, Burst([], colour_scene, fit_values=True))["rgb"] > 60
+    assert score_colours(darker, Burst([], colour_scene))["rgb"] < 25
+    noisy = colour_scene.copy()
+    noisy[::2, :, 0] += 0.02
+    noisy[1::2, :, 0] -= 0.02
+    found = score_colours(noisy, Burst([], colour_scene))
+    squares = np.square(noisy.clip(0, 1) - colour_scene)[BORDER:-BORDER, BORDER:-BORDER]
+    assert found["rgb"] == pytest.approx(-10 * np.log10(squares.mean()), abs=0.01)
+    assert 0.5 < found["chroma"] < 10
+
+
+def test_grey_colours_have_no_error_of_their_own(colour_scene):
+    grey = np.repeat(colour_scene.mean(axis=2, keepdims=True), 3, axis=2)
+    assert score_colours(grey, Burst([], colour_scene))["chroma"] > 10
+    assert score_colours(colour_scene[..., 0], Burst([], colour_scene[..., 0])) == {}
+
+
+def test_smoothing_and_chroma_reach_the_network(mean_network, tmp_path, colour_scene):
+    for number in range(2):
+        write_picture(tmp_path / "eval" / "fba_psf" / f"REG_{number:03}.jpg", np.roll(colour_scene, number, 1))
+    write_picture(tmp_path / "eval" / "fba_psf" / "sharp_000.jpg", colour_scene)
+    arguments = ["--model", mean_network, "--device", "cpu", "--data", tmp_path, "--set", "fba_psf",
+                 "--smoothing", 0.1, "--json", tmp_path / "r.json"]  # fmt: skip
+    scores = []
+    for chroma in ("own", "fba"):
+        result = CliRunner().invoke(bursts, [str(argument) for argument in [*arguments, "--chroma", chroma]])
+        assert result.exit_code == 0, result.output
+        content = json.loads((tmp_path / "r.json").read_text())
+        assert (content["settings"]["smoothing"], content["settings"]["chroma"]) == (0.1, chroma)
+        scores.append(content["tables"]["cases"][0]["methods"])
+    assert scores[0][FBA]["rgb"] == scores[1][FBA]["rgb"]
+    assert scores[0][NETWORK]["chroma"] != scores[1][NETWORK]["chroma"]
+
+
+@pytest.mark.data
+def test_moved_frames_are_aligned_first(data_root):
+    scores = {}
+    for case in fba_psf_moved(data_root):
+        burst = case.load()
+        part = (slice(100, 400), slice(200, 560))
+        small = Burst([np.ascontiguousarray(frame[part]) for frame in burst.frames],
+                      np.ascontiguousarray(burst.sharp[part]), True, burst.reference)  # fmt: skip
+        restore = burst_methods("wieschollek", "cpu", "fp32", {"stride": 33})[FBA]
+        scores[case.name] = score_burst(restore(small), small).psnr
+    assert scores["moved"] > scores["still"] - 0.3

@@ -3,7 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from bench.burst_restoration import OFFSETS, _burst, measure_burst_restoration
+from bench.burst_restoration import OFFSETS, Frames, measure_burst_restoration
 from tests.runtime.models import write_burst_bundle
 
 
@@ -22,5 +22,14 @@ def test_every_stage_is_there_and_the_parts_make_the_whole(tmp_path, register):
 
 
 def test_frames_are_no_copies_of_each_other():
-    burst = _burst(2 * OFFSETS, 0.02)
+    burst = Frames(2 * OFFSETS, 0.02)
+    assert len(burst) == len(list(burst)) == 2 * OFFSETS
     assert all(not np.array_equal(first, second) for first, second in pairwise(burst))
+
+
+def test_frames_are_made_when_they_are_read():
+    burst = Frames(3, 0.02)
+    assert burst[1] is not burst[1]
+    np.testing.assert_array_equal(burst[1], burst[1])
+    with pytest.raises(IndexError):
+        burst[3]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from click import UsageError
 
-from bench.bursts import BURST_SETS, FRAMES, fba_psf, shake_kernels, synthetic
+from bench.bursts import BURST_SETS, FRAMES, STILL, fba_psf, fba_psf_moved, shake_kernels, synthetic
 from tests.bench.conftest import write_picture
 
 
@@ -51,6 +51,21 @@ def test_the_registered_burst_is_read_with_its_truth(tmp_path, colour_scene):
     assert burst.fit_values
     assert [round(float(np.mean(frame) / np.mean(burst.sharp)), 1) for frame in burst.frames] == [0.3, 0.7]
     assert burst.sharp.shape == colour_scene.shape
+
+
+def test_a_burst_is_moved_but_for_the_frame_that_all_are_aligned_with(tmp_path, colour_scene):
+    folder = tmp_path / "eval" / "fba_psf"
+    for number in range(6):
+        write_picture(folder / f"REG_{number:03}.jpg", colour_scene)
+    write_picture(folder / "sharp_000.jpg", colour_scene)
+    cases = {case.name: case.load() for case in fba_psf_moved(tmp_path)}
+    still, moved = cases["still"], cases["moved"]
+    assert (still.reference, moved.reference) == (None, STILL)
+    shapes = {image.shape for burst in cases.values() for image in (*burst.frames, burst.sharp)}
+    assert shapes == {(150 - 64, 160 - 64, 3)}
+    differences = [float(np.abs(a - b).mean()) for a, b in zip(moved.frames, still.frames, strict=True)]
+    assert differences[STILL] == 0
+    assert min(difference for number, difference in enumerate(differences) if number != STILL) > 0.01
 
 
 def test_every_set_names_the_folder_that_is_missing(tmp_path):

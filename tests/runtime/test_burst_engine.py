@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.burst_engine import STAGE, BurstEngine, NetworkBurstModel
+from runtime.burst_engine import STAGE, BurstEngine, NetworkBurstModel, divide
 from runtime.devices import CPU
 from runtime.errors import InvalidArgument, InvalidModel, OutOfMemory
 from runtime.progress import Stopwatch
@@ -67,6 +67,44 @@ def test_filters_are_predicted_from_luminance_and_applied_to_every_plane(rng):
     other = First()
     BurstEngine(other).restore(grey)
     np.testing.assert_allclose(model.guides[0], other.guides[0], atol=1e-6)
+
+
+def test_filters_are_divided_into_what_is_common_and_weights(rng):
+    filters = rng.standard_normal((2, 3, 2, SIZE, SIZE // 2 + 1)).astype(np.float32)
+    filters[0, 1] = 0
+    filters[1, :, :, 2, 3] = 0
+    whole, weights = divide(filters)
+    np.testing.assert_allclose(weights, np.hypot(filters[:, :, 0], filters[:, :, 1]), rtol=1e-6)
+    total = weights.sum(1, keepdims=True)
+    shares = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
+    np.testing.assert_allclose(whole * shares[:, :, None], filters, atol=1e-5)
+    magnitudes = np.hypot(whole[:, :, 0], whole[:, :, 1])
+    np.testing.assert_allclose(magnitudes[weights > 0], np.broadcast_to(total, weights.shape)[weights > 0], rtol=1e-4)
+
+
+class Halves(First):
+    """The first frame gives the lower half of the rows of frequencies of each patch, the second one the upper half."""
+
+    def fuse(self, patches):
+        filters = np.zeros((*patches.shape[:2], 2, SIZE, SIZE // 2 + 1), np.float32)
+        low = np.abs(np.fft.fftfreq(SIZE)) < 0.25
+        filters[:, 0, 0, low] = filters[:, 1, 0, ~low] = 0.999
+        filters[:, 0, 0, ~low] = filters[:, 1, 0, low] = 0.001
+        return filters
+
+
+def test_smoothing_blends_the_weights_of_the_frames_over_the_frequencies(rng):
+    burst = list(rng.random((2, 1, 40, 40), dtype=np.float32))
+
+    def restored(smoothing, frames=burst):
+        return BurstEngine(Halves()).restore(frames, smoothing=smoothing)
+
+    np.testing.assert_allclose(restored(1e-3), restored(0.0), atol=1e-5)
+    mean = burst[0] + burst[1]  # halved by the mean, doubled by the last filter
+    distances = [np.square(restored(smoothing) - mean).mean() for smoothing in (0.0, 0.1, 0.4)]
+    assert distances[0] > 1.2 * distances[1] > 2 * distances[2]
+    for smoothing in (0.05, 0.2):
+        np.testing.assert_allclose(restored(smoothing, 2 * burst[:1]), 2 * burst[0], atol=1e-5)
 
 
 def test_a_batch_counts_the_patches_of_all_frames(rng):

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from runtime import api
-from runtime.api import Restoration
 from runtime.cli import main
 from runtime.errors import InvalidImage
 from runtime.images import write_file
+from runtime.restoration import Restoration
 
 KERNEL = np.float32([[0, 0.125, 0], [0, 0.5, 0.25], [0, 0, 0.125]])
 REASON = None

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from skimage.data import chelsea
 
-from runtime import burst
+from runtime import api
 from runtime.cli.burst import weights_picture
 from runtime.images import Header, decode, read_file, write_file
 from tests.runtime.bursts import pixels_of, scene, shaken
@@ -29,16 +29,16 @@ def seen(monkeypatch):
     """Options that reached the runtime so far, which stays as it is."""
     reached = []
 
-    class Recorder(burst.BurstDeblurrer):
+    class Recorder(api.Deblurrer):
         def __init__(self, **options):
             reached.append(options)
-            super().__init__(device="cpu")
+            super().__init__(model="fba", device="cpu")
 
-        def restore(self, frames, progress, **options):
+        def restore_burst(self, frames, progress, **options):
             reached.append(options)
-            return super().restore(frames, register=False, progress=progress)
+            return super().restore_burst(frames, register=False, progress=progress)
 
-    monkeypatch.setattr(burst, "BurstDeblurrer", Recorder)
+    monkeypatch.setattr(api, "Deblurrer", Recorder)
     return reached
 
 
@@ -47,7 +47,7 @@ def test_a_folder_of_frames_becomes_one_photograph(deblur, folder, tmp_path):
     assert (result.code, result.out, result.err) == (0, b"", "")
     pixels, header = read_file(tmp_path / "sharp.png")
     paths = sorted(folder.glob("*.png"))
-    expected = burst.BurstDeblurrer(device="cpu").restore(paths, reference=2).image
+    expected = api.Deblurrer(model="fba", device="cpu").restore_burst(paths, reference=2).image
     np.testing.assert_array_equal(pixels, expected)
     assert header == Header("PNG", icc_profile(), exif_block()), "metadata are those of the reference"
 
@@ -73,7 +73,7 @@ def test_files_in_the_order_given_and_json(deblur, folder, tmp_path):
 
 def test_options_reach_the_runtime(deblur, folder, tmp_path, seen):
     loading = {"model": "mine", "device": "cpu", "precision": "fp16", "batch": 7}
-    restoring = {"reference": 1, "p": 30.0, "patch": 99, "stride": 4}
+    restoring = {"reference": 1, "p": 30.0, "patch": 99, "stride": 4, "smoothing": 0.1, "chroma": "fba"}
     options = [part for name, value in (loading | restoring).items() for part in (f"--{name}", value)]
     assert deblur("burst", folder, "-o", tmp_path / "out.png", "--no-register", *options).code == 0
     assert seen == [loading, restoring | {"register": False}]

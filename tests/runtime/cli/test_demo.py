@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from runtime.api import Restoration
-from runtime.burst import BurstRestoration
 from runtime.cli import demo
 from runtime.images import open_image, read_file
 from runtime.registration import Registration, largest_shift
+from runtime.restoration import BurstRestoration, Restoration
 
 
 class Knowing:
@@ -141,12 +140,12 @@ def opened_bursts(monkeypatch):
             self.model = options["model"]
             seen.append(options)
 
-        def restore(self, frames, progress, **options):
+        def restore_burst(self, frames, progress, **options):
             seen.append(options)
             progress("looking", 1.0)
             return BurstRestoration(frames[1], 1, (0, 1), None, None, {}, f"{self.model}-1")
 
-    monkeypatch.setattr("runtime.burst.BurstDeblurrer", First)
+    monkeypatch.setattr("runtime.api.Deblurrer", First)
     return seen
 
 

@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kernels.burst import BurstAccumulator
 from runtime.errors import InvalidArgument
 from runtime.methods import BurstOptions
-from runtime.methods.fba import fuse, fuse_by_patches
+from runtime.methods.fba import FourierBurstAccumulation, fuse, fuse_by_patches
 from runtime.progress import Stopwatch
 from tests.runtime.bursts import psnr, scene, shaken
 
@@ -85,3 +86,24 @@ def test_the_batch_makes_no_difference(monkeypatch):
 def test_a_stride_beyond_the_patch():
     with pytest.raises(InvalidArgument, match="stride 17 leaves gaps between patches of 16 pixels: give at most 16"):
         fused_by_patches([scene(40, 40)], 16, stride=17)
+
+
+def test_the_method_fuses_frames_whole_or_by_patches():
+    frames = shaken(scene(60, 70), 3)
+
+    def restore(options):
+        return FourierBurstAccumulation().restore_burst(iter(frames), options, Stopwatch(), None)
+
+    whole, parts = restore(BurstOptions(p=5)), restore(BurstOptions(p=5, patch=32))
+    np.testing.assert_array_equal(whole.latent, fused(frames, p=5).latent)
+    assert whole.leaders.shape == whole.shares.shape
+    np.testing.assert_array_equal(parts.latent, fused_by_patches(frames, 32, p=5))
+    assert parts.leaders is parts.shares is None
+
+
+def test_smoothing_is_a_share_of_the_shorter_side():
+    frames = shaken(scene(48, 60), 3)
+    accumulator = BurstAccumulator(3, 48, 60, sigma=4.8)
+    for frame in frames:
+        accumulator.add(frame)
+    np.testing.assert_allclose(fused(frames, smoothing=0.1).latent, accumulator.result(), atol=1e-6)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.ndimage import uniform_filter
@@ -6,7 +8,9 @@ from kernels.burst import BurstAccumulator
 from runtime.bundle import load_model
 from runtime.devices import CPU
 from runtime.errors import InvalidArgument
-from runtime.methods import BurstOptions, create_burst_method
+from runtime.lab import to_lab
+from runtime.methods import BurstOptions, create_method
+from runtime.methods.fba import fuse
 from runtime.methods.wieschollek import FRAMES, sharpest
 from runtime.progress import Stopwatch
 from tests.runtime.bursts import psnr, scene, shaken
@@ -17,7 +21,7 @@ QUICK = BurstOptions(stride=16)
 
 @pytest.fixture(scope="module")
 def shipped():
-    return create_burst_method(load_model("wieschollek"), device=CPU, precision="fp32", batch=None)
+    return create_method(load_model("wieschollek"), device=CPU, precision="fp32", batch=None)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +36,7 @@ def burst(latent):
 
 
 def restore(method, frames, options=QUICK):
-    return method.restore_burst(frames, options, Stopwatch(), None)
+    return method.restore_burst(frames, options, Stopwatch(), None).latent
 
 
 def accumulate(frames):
@@ -76,12 +80,12 @@ def test_grey_frames_are_restored_like_the_luminance_of_colour(shipped, burst):
 
 
 def test_of_too_many_frames_the_sharpest_are_used(tmp_path, latent, rng):
-    method = create_burst_method(write_burst_bundle(tmp_path), device=CPU, precision="fp32", batch=None)
+    method = create_method(write_burst_bundle(tmp_path), device=CPU, precision="fp32", batch=None)
     sharp = [latent + 0.01 * rng.standard_normal(latent.shape).astype(np.float32) for _ in range(FRAMES)]
     dull = [np.full_like(latent, 0.5)] * 3
     watch = Stopwatch()
     mixed = [*dull[:2], *sharp[:5], dull[2], *sharp[5:]]
-    restored = method.restore_burst(mixed, BurstOptions(), watch, None)
+    restored = method.restore_burst(mixed, BurstOptions(), watch, None).latent
     np.testing.assert_allclose(restored, np.mean(sharp, axis=0), atol=1e-5)
     assert "choose" in watch.seconds()
 
@@ -103,3 +107,27 @@ def test_the_model_has_a_stride_of_its_own(shipped, burst):
     assert load_model("wieschollek").patch.stride == 5
     with pytest.raises(InvalidArgument, match="this model takes 1 to 33 pixels"):
         restore(shipped, small, BurstOptions(stride=34))
+
+
+def test_the_chroma_of_accumulation_under_the_lightness_of_the_network(shipped, burst):
+    frames, watch = burst[:3], Stopwatch()
+    own = restore(shipped, frames).clip(0, 1)
+    mixed = shipped.restore_burst(frames, replace(QUICK, chroma="fba"), watch, None).latent
+    assert "chroma" in watch.seconds()
+    inner = (mixed > 0.02).all(0) & (mixed < 0.98).all(0)  # elsewhere sRGB may lack the colour
+    assert inner.mean() > 0.5
+    accumulated = to_lab(fuse(frames, QUICK, Stopwatch()).latent)
+    np.testing.assert_allclose(to_lab(mixed)[0][inner], to_lab(own)[0][inner], atol=0.01)
+    np.testing.assert_allclose(to_lab(mixed)[1:, inner], accumulated[1:, inner], atol=0.02)
+    assert np.abs(to_lab(own) - accumulated)[1:, inner].mean() > 0.2
+
+
+def test_smoothing_is_an_option_that_identical_frames_do_not_notice(shipped, burst):
+    smooth = replace(QUICK, smoothing=0.05)
+    assert np.abs(restore(shipped, burst[:3], smooth) - restore(shipped, burst[:3])).max() > 1e-3
+    np.testing.assert_allclose(restore(shipped, 3 * burst[:1], smooth), restore(shipped, 3 * burst[:1]), atol=1e-4)
+
+
+def test_patches_of_accumulation_are_refused_before_any_frame_is_read(shipped):
+    with pytest.raises(InvalidArgument, match="patch 64: a network has patches of its own"):
+        restore(shipped, iter(lambda: pytest.fail("read"), None), BurstOptions(patch=64))

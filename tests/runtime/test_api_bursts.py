@@ -19,14 +19,15 @@ from runtime.errors import (
     UnsupportedType,
 )
 from runtime.images import luminance, open_image, read_file, write_file
+from runtime.methods import BurstEstimate, BurstOptions
 from runtime.registration import warp
 from tests.runtime.bursts import pixels_of, psnr, scene, shaken
-from tests.runtime.models import write_patch_bundle
+from tests.runtime.models import write_burst_bundle, write_patch_bundle
 
 
 @pytest.fixture(scope="module")
 def deblurrer():
-    return runtime.BurstDeblurrer(device="cpu")
+    return runtime.Deblurrer(model="fba", device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -51,34 +52,34 @@ def test_a_burst_becomes_sharper_than_its_best_frame(latent, frames):
 
 
 def test_what_comes_in_goes_out(deblurrer, frames, tmp_path):
-    expected = deblurrer.restore(frames, register=False).image
-    pictures = deblurrer.restore([Image.fromarray(frame) for frame in frames], register=False).image
+    expected = deblurrer.restore_burst(frames, register=False).image
+    pictures = deblurrer.restore_burst([Image.fromarray(frame) for frame in frames], register=False).image
     assert isinstance(pictures, Image.Image)
     np.testing.assert_array_equal(np.asarray(pictures), expected)
     paths = [tmp_path / f"{number}.png" for number in range(len(frames))]
     for path, frame in zip(paths, frames, strict=True):
         write_file(path, frame)
-    np.testing.assert_array_equal(deblurrer.restore(paths, register=False).image, expected)
-    encoded = deblurrer.restore([path.read_bytes() for path in paths], register=False).image
+    np.testing.assert_array_equal(deblurrer.restore_burst(paths, register=False).image, expected)
+    encoded = deblurrer.restore_burst([path.read_bytes() for path in paths], register=False).image
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(encoded))), expected)
-    sixteen = deblurrer.restore([frame.astype(np.uint16) * 257 for frame in frames], register=False).image
+    sixteen = deblurrer.restore_burst([frame.astype(np.uint16) * 257 for frame in frames], register=False).image
     assert sixteen.dtype == np.uint16
     np.testing.assert_allclose(sixteen / 65535, expected / 255, atol=0.51 / 255)
-    grey = deblurrer.restore([frame[..., 1] for frame in frames], register=False).image
+    grey = deblurrer.restore_burst([frame[..., 1] for frame in frames], register=False).image
     assert grey.shape == frames[0].shape[:2]
 
 
 def test_alpha_is_that_of_the_reference(deblurrer, frames):
     with_alpha = [np.dstack([frame, np.full(frame.shape[:2], 50 * n, np.uint8)]) for n, frame in enumerate(frames)]
     for register in (True, False):
-        result = deblurrer.restore(with_alpha, register=register, reference=2)
+        result = deblurrer.restore_burst(with_alpha, register=register, reference=2)
         assert result.reference == 2
         assert (result.image[..., 3] == 100).all()
 
 
 def test_a_restoration_says_who_gave_what(deblurrer, frames):
     stages = []
-    result = deblurrer.restore(frames, progress=lambda stage, fraction: stages.append((stage, fraction)))
+    result = deblurrer.restore_burst(frames, progress=lambda stage, fraction: stages.append((stage, fraction)))
     assert result.frames == (0, 1, 2, 3, 4)
     assert result.model == "fba"
     assert list(result.timings) == ["read", "sharpest frame", "register", "fuse"]
@@ -93,20 +94,20 @@ def test_a_restoration_says_who_gave_what(deblurrer, frames):
 def test_one_frame_and_equal_frames_come_back(deblurrer, frames):
     for count in (1, 4):
         for register in (True, False):
-            result = deblurrer.restore([frames[0]] * count, register=register)
+            result = deblurrer.restore_burst([frames[0]] * count, register=register)
             np.testing.assert_array_equal(result.image, frames[0])
     flat = np.full((30, 40), 77, np.uint8)
-    np.testing.assert_array_equal(deblurrer.restore([flat] * 3).image, flat)
+    np.testing.assert_array_equal(deblurrer.restore_burst([flat] * 3).image, flat)
 
 
 def test_order_does_not_matter(deblurrer, frames):
-    ways = [deblurrer.restore(order) for order in (frames, frames[::-1])]
+    ways = [deblurrer.restore_burst(order) for order in (frames, frames[::-1])]
     assert ways[0].reference == len(frames) - 1 - ways[1].reference
     assert np.abs(ways[0].image.astype(int) - ways[1].image).max() <= 1
 
 
 def test_frames_can_be_fused_patch_by_patch(deblurrer, latent, frames):
-    result = deblurrer.restore(frames, patch=64)
+    result = deblurrer.restore_burst(frames, patch=64)
     assert (result.leaders, result.shares) == (None, None)
     assert result.frames == (0, 1, 2, 3, 4)
     best = max(psnr(planes_of(frame), latent) for frame in frames)
@@ -115,7 +116,7 @@ def test_frames_can_be_fused_patch_by_patch(deblurrer, latent, frames):
 
 def test_power_zero_is_the_mean(deblurrer, frames):
     mean = np.mean([frame.astype(float) for frame in frames], axis=0)
-    assert np.abs(deblurrer.restore(frames, register=False, p=0).image - mean).max() < 0.51
+    assert np.abs(deblurrer.restore_burst(frames, register=False, p=0).image - mean).max() < 0.51
 
 
 MARGIN = 32
@@ -146,7 +147,9 @@ def test_frames_that_moved_are_brought_back(deblurrer):
     back[2] = seen[2]
 
     def score(frames, register):
-        restored = deblurrer.restore([pixels_of(frame.clip(0, 1)) for frame in frames], register=register, reference=2)
+        restored = deblurrer.restore_burst(
+            [pixels_of(frame.clip(0, 1)) for frame in frames], register=register, reference=2
+        )
         return psnr(planes_of(restored.image), inner(latent), border=8)
 
     assert score(seen, register=False) < 25
@@ -156,9 +159,9 @@ def test_frames_that_moved_are_brought_back(deblurrer):
 def test_a_frame_of_another_scene_is_left_out_and_named(deblurrer, frames):
     height, width = frames[0].shape[:2]
     intruder = np.ascontiguousarray(chelsea()[:height, :width])
-    expected = deblurrer.restore(frames)
+    expected = deblurrer.restore_burst(frames)
     with pytest.warns(FrameLeftOut, match=r"frame 3 is left out: it cannot be aligned with frame \d; it shows another"):
-        result = deblurrer.restore([*frames[:3], intruder, *frames[3:]])
+        result = deblurrer.restore_burst([*frames[:3], intruder, *frames[3:]])
     assert result.frames == (0, 1, 2, 4, 5)
     assert set(np.unique(result.leaders)) == {0, 1, 2, 4, 5}
     np.testing.assert_array_equal(result.image, expected.image)
@@ -168,15 +171,15 @@ def test_a_stray_frame_is_no_reference_however_sharp(deblurrer, frames):
     height, width = frames[0].shape[:2]
     noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     with pytest.warns(FrameLeftOut, match="frame 0 is left out"):
-        result = deblurrer.restore([noise, *frames])
+        result = deblurrer.restore_burst([noise, *frames])
     assert result.frames == (1, 2, 3, 4, 5)
-    np.testing.assert_array_equal(result.image, deblurrer.restore(frames).image)
+    np.testing.assert_array_equal(result.image, deblurrer.restore_burst(frames).image)
 
 
 def test_of_frames_without_a_common_scene_one_comes_back(deblurrer):
     frames = list(np.random.default_rng(0).integers(0, 256, (3, 60, 80, 3), np.uint8))
     with pytest.warns(FrameLeftOut) as left_out:
-        result = deblurrer.restore(frames)
+        result = deblurrer.restore_burst(frames)
     assert len(left_out) == 2
     np.testing.assert_array_equal(result.image, frames[result.reference])
 
@@ -184,7 +187,7 @@ def test_of_frames_without_a_common_scene_one_comes_back(deblurrer):
 def test_frames_that_can_be_aligned_raise_no_warning(deblurrer, frames):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        deblurrer.restore(frames)
+        deblurrer.restore_burst(frames)
 
 
 def test_frames_are_read_one_at_a_time(deblurrer, frames):
@@ -203,19 +206,19 @@ def test_frames_are_read_one_at_a_time(deblurrer, frames):
             yield tracked
             del tracked
 
-    assert len(deblurrer.restore(burst(), register=False).frames) == 15
+    assert len(deblurrer.restore_burst(burst(), register=False).frames) == 15
     assert most <= 3
 
 
 def test_an_iterator_can_be_aligned(deblurrer, frames):
-    np.testing.assert_array_equal(deblurrer.restore(iter(frames)).image, deblurrer.restore(frames).image)
+    np.testing.assert_array_equal(deblurrer.restore_burst(iter(frames)).image, deblurrer.restore_burst(frames).image)
 
 
 def test_many_threads_share_one_deblurrer(deblurrer, frames):
-    expected, answers = deblurrer.restore(frames).image, [None] * 3
+    expected, answers = deblurrer.restore_burst(frames).image, [None] * 3
 
     def work(index):
-        answers[index] = deblurrer.restore(frames).image
+        answers[index] = deblurrer.restore_burst(frames).image
 
     threads = [threading.Thread(target=work, args=(index,)) for index in range(3)]
     for thread in threads:
@@ -233,33 +236,55 @@ class Stub:
         self.seen = []
 
     def restore_burst(self, frames, options, stopwatch, progress):
-        self.seen.append((len(frames), options.stride, options.p))
+        frames = list(frames)
+        self.seen.append((len(frames), options))
         progress("network", 1.0)
         with stopwatch("network"):
-            return frames[-1]
+            return BurstEstimate(frames[-1])
 
 
 def test_a_burst_network_is_given_aligned_frames(frames, tmp_path, monkeypatch):
     monkeypatch.setattr("runtime.methods.wieschollek.Wieschollek", Stub)
     bundle = write_patch_bundle(tmp_path / "network", "cores", method="wieschollek", name="stub")
-    deblurrer = runtime.BurstDeblurrer(model=bundle.path, device="cpu")
+    deblurrer = runtime.Deblurrer(model=bundle.path, device="cpu")
     stages = []
-    result = deblurrer.restore(frames, register=False, stride=3, progress=lambda *stage: stages.append(stage))
+    asked = {"p": 9.0, "patch": 2, "stride": 3, "smoothing": 0.5, "chroma": "fba"}
+    result = deblurrer.restore_burst(frames, register=False, progress=lambda *stage: stages.append(stage), **asked)
     np.testing.assert_array_equal(result.image, frames[-1])
-    assert deblurrer._method.seen == [(5, 3, 11.0)]
+    assert deblurrer._method.seen == [(5, BurstOptions(**asked))]
     assert (result.model, result.leaders, result.shares) == ("stub", None, None)
     assert stages[-1] == ("network", 1.0)
     assert "network" in result.timings
-    with pytest.raises(InvalidArgument, match="patch 64: stub has patches of its own"):
-        deblurrer.restore(frames, patch=64)
 
 
-def test_a_model_that_fuses_no_bursts_is_refused(tmp_path):
-    bundle = write_patch_bundle(tmp_path / "single", "cores")
-    with pytest.raises(InvalidModel, match="'chakrabarti' cannot deblur a burst; use 'fba'"):
-        runtime.BurstDeblurrer(model=bundle, device="cpu")
+def test_a_model_of_one_kind_says_that_it_is_not_of_the_other(deblurrer, frames, tmp_path):
+    bundle = write_patch_bundle(tmp_path / "single", "cores", name="solo")
+    with pytest.raises(InvalidModel, match="solo restores one photograph, not a burst: call restore, or load another"):
+        runtime.Deblurrer(model=bundle, device="cpu").restore_burst(frames)
+    with pytest.raises(InvalidModel, match="such as 'fba' or 'wieschollek'"):
+        runtime.deblur_burst(frames, model=bundle.path, device="cpu")
+    with pytest.raises(InvalidModel, match="fba restores bursts, not one photograph: call restore_burst, or load"):
+        deblurrer.restore(frames[0])
+    burst_bundle = write_burst_bundle(tmp_path / "burst")
+    with pytest.raises(InvalidModel, match=r"mean-of-frames restores bursts.* such as 'chakrabarti'"):
+        runtime.deblur(frames[0], model=burst_bundle.path, device="cpu")
+    assert (deblurrer.bundle, deblurrer.name) == (None, "fba")
+
+
+def test_a_model_that_is_not_there(frames):
     with pytest.raises(ModelNotFound):
-        runtime.deblur_burst([], model="absent", device="cpu")
+        runtime.deblur_burst(frames, model="absent", device="cpu")
+
+
+def test_smoothing_and_chroma_reach_accumulation(deblurrer, frames):
+    def restored(**options):
+        return deblurrer.restore_burst(frames, register=False, **options).image
+
+    expected = restored()
+    for way in ({}, {"patch": 64}):
+        np.testing.assert_array_equal(restored(smoothing=0.02, **way), restored(**way))
+        assert (restored(smoothing=0.2, **way) != restored(**way)).mean() > 0.01
+    np.testing.assert_array_equal(restored(chroma="fba"), expected)
 
 
 PIXELS = np.arange(20 * 30 * 3, dtype=np.uint8).reshape(20, 30, 3)
@@ -278,7 +303,7 @@ PIXELS = np.arange(20 * 30 * 3, dtype=np.uint8).reshape(20, 30, 3)
 )
 def test_one_frame_among_ten_that_cannot_be_used_is_named(deblurrer, odd, error, message, register):
     with pytest.raises(error, match=message):
-        deblurrer.restore([PIXELS] * 6 + [odd] + [PIXELS] * 3, register=register)
+        deblurrer.restore_burst([PIXELS] * 6 + [odd] + [PIXELS] * 3, register=register)
 
 
 @pytest.mark.parametrize(
@@ -293,6 +318,11 @@ def test_one_frame_among_ten_that_cannot_be_used_is_named(deblurrer, odd, error,
         ([PIXELS], {"p": "11"}, InvalidArgument, "p '11'"),
         ([PIXELS], {"patch": 0}, InvalidArgument, "patch 0: give a whole number of pixels"),
         ([PIXELS], {"stride": 2.0}, InvalidArgument, "stride 2.0: give a whole number of pixels"),
+        ([PIXELS], {"smoothing": -0.1}, InvalidArgument, "smoothing -0.1: give a share"),
+        ([PIXELS], {"smoothing": float("inf")}, InvalidArgument, "smoothing inf"),
+        ([PIXELS], {"smoothing": float("nan")}, InvalidArgument, "smoothing nan"),
+        ([PIXELS], {"smoothing": "much"}, InvalidArgument, "smoothing 'much'"),
+        ([PIXELS], {"chroma": "none"}, InvalidArgument, "chroma 'none': give one of own, fba"),
         ([PIXELS], {"reference": 1}, InvalidArgument, "reference 1: give the number of a frame"),
         ([PIXELS], {"reference": -1}, InvalidArgument, "reference -1"),
         ([PIXELS], {"reference": 0.5}, InvalidArgument, "reference 0.5"),
@@ -301,7 +331,7 @@ def test_one_frame_among_ten_that_cannot_be_used_is_named(deblurrer, odd, error,
 )
 def test_what_cannot_be_is_named(deblurrer, frames, options, error, message):
     with pytest.raises(error, match=message):
-        deblurrer.restore(frames, **options)
+        deblurrer.restore_burst(frames, **options)
 
 
 @pytest.fixture(scope="module")
@@ -320,10 +350,10 @@ def score_against(truth, pixels):
 @pytest.mark.data
 def test_a_real_burst_against_the_shot_from_a_tripod(deblurrer, real_burst):
     truth, paths = real_burst
-    fused = score_against(truth, deblurrer.restore(paths, register=False).image)
+    fused = score_against(truth, deblurrer.restore_burst(paths, register=False).image)
     assert fused >= 29.1
     assert fused > 3 + max(score_against(truth, read_file(path)[0]) for path in paths)
-    assert score_against(truth, deblurrer.restore(paths, register=False, p=30).image) > fused + 0.5
+    assert score_against(truth, deblurrer.restore_burst(paths, register=False, p=30).image) > fused + 0.5
 
 
 @pytest.mark.data
@@ -334,6 +364,6 @@ def test_a_real_burst_that_moved_is_as_good_as_the_registered_one(deblurrer, rea
 
     def score(frames, register):
         pixels = [pixels_of(frame.clip(0, 1)) for frame in frames]
-        return score_against(inner(truth[part]), deblurrer.restore(pixels, register=register, reference=4).image)
+        return score_against(inner(truth[part]), deblurrer.restore_burst(pixels, register=register, reference=4).image)
 
     assert score(moved(frames, still=4)[0], register=True) > score([inner(frame) for frame in frames], False) - 0.3
