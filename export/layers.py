@@ -36,6 +36,13 @@ def add_module(graph: Graph, name: str, module: nn.Module, x: str) -> str:
     raise TypeError(f"{name} is no layer known here but {type(module).__name__}")
 
 
+def convolution(graph: Graph, name: str, layer: nn.Conv2d, x: str, order: np.ndarray | slice = slice(None)) -> str:
+    """Add a convolution of ``x (N, channels, H, W)``, whose channels lie there in another `order` if one is given."""
+    weight = graph.weight(f"{name}.weight", to_numpy(layer.weight)[:, order])
+    bias = graph.weight(f"{name}.bias", to_numpy(layer.bias))
+    return graph.node("Conv", x, weight, bias, strides=list(layer.stride), pads=[*layer.padding, *layer.padding])
+
+
 def silu(graph: Graph, x: str) -> str:
     """Add ``x sigmoid(x)``."""
     return graph.node("Mul", x, graph.node("Sigmoid", x))

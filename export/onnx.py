@@ -85,7 +85,12 @@ def write_graphs(network: Chakrabarti, folder: Path) -> dict[str, str]:
     return write_part(folder, "network", lambda weights, half: build_graph(network, weights, half))
 
 
-def write_part(folder: Path, part: str, build: Callable[[Weights, bool], onnx.ModelProto]) -> dict[str, str]:
+def write_part(
+    folder: Path,
+    part: str,
+    build: Callable[[Weights, bool], onnx.ModelProto],
+    precisions: Sequence[str] = PRECISIONS,
+) -> dict[str, str]:
     """Write ``<part>.fp32.onnx``, ``<part>.fp16.onnx`` and ``<part>.weights``.
 
     Parameters
@@ -94,6 +99,8 @@ def write_part(folder: Path, part: str, build: Callable[[Weights, bool], onnx.Mo
         Where to.
     build
         Makes the graph over a file of weights, in half precision or not.
+    precisions
+        Which of the graphs.
 
     Returns
     -------
@@ -102,7 +109,7 @@ def write_part(folder: Path, part: str, build: Callable[[Weights, bool], onnx.Mo
     """
     weights = Weights(folder / f"{part}.weights")
     files = {}
-    for precision in PRECISIONS:
+    for precision in precisions:
         model = build(weights, precision == "fp16")
         files[precision] = f"{part}.{precision}.onnx"
         (folder / files[precision]).write_bytes(model.SerializeToString(deterministic=True))

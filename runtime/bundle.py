@@ -29,7 +29,7 @@ SEARCH_VARIABLE = "DEBLUR_MODELS"
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """One input or output of a graph: a symbolic dimension is a string."""
+    """One input or output of a graph: a symbolic dimension is a string, an output's may be a fraction ("height/8")."""
 
     name: str
     type: str

@@ -130,7 +130,7 @@ class Session:
             for spec in self.part.inputs:
                 self._bind(binding.bind_input, spec, inputs[spec.name])
             for spec in self.part.outputs:
-                shape = tuple(sizes[size] if isinstance(size, str) else size for size in spec.shape)
+                shape = tuple(_output_size(size, sizes) for size in spec.shape)
                 outputs[spec.name] = cupy.empty(shape, spec.type)
                 self._bind(binding.bind_output, spec, outputs[spec.name])
             with self._queue:
@@ -168,6 +168,14 @@ def _check_inputs(part: Part, inputs: dict[str, Array]) -> dict[str, int]:
                 f"the network takes C-contiguous {spec.type} {spec.shape}"
             )
     return sizes
+
+
+def _output_size(size: int | str, sizes: dict[str, int]) -> int:
+    """Return the size of an output's dimension: a number, a symbol of the inputs, or a fraction of one: "height/8"."""
+    if isinstance(size, int):
+        return size
+    name, _, divisor = size.partition("/")
+    return sizes[name] // int(divisor or 1)
 
 
 def _create(graph: Path, device: Device) -> Any:

@@ -13,8 +13,9 @@ from torch import nn
 
 from export.check import open_graph, round_weights
 from export.graph import OPSET, Graph, Weights
+from export.layers import convolution, silu, to_numpy
 from export.networks.kernel_prior import ESTIMATE, FRAME, LEAST_TOTAL, UNIT, KernelPrior, Residual
-from export.onnx import replacing
+from export.onnx import replacing, write_part
 from export.prior.train import load_prior
 from runtime.blind.evidence import CHANNELS, LEVEL
 from runtime.bundle import Bundle, load_model, write_bundle
@@ -72,13 +73,8 @@ def write_graph(network: KernelPrior, folder: Path) -> str:
     str
         File name of the graph.
     """
-    weights = Weights(folder / "prior.weights")
-    model = build_graph(network, weights)
-    file = folder / "prior.fp32.onnx"
-    file.write_bytes(model.SerializeToString(deterministic=True))
-    weights.write()
-    onnx.checker.check_model(str(file), full_check=True)
-    return file.name
+    files = write_part(folder, "prior", lambda weights, _: build_graph(network, weights), ("fp32",))
+    return files["fp32"]
 
 
 def build_graph(network: KernelPrior, weights: Weights) -> onnx.ModelProto:
@@ -174,17 +170,13 @@ def _layers(graph: Graph, name: str, layers: nn.Sequential, x: str) -> str:
 def _layer(graph: Graph, name: str, layer: nn.Module, x: str) -> str:
     match layer:
         case nn.SiLU():
-            return graph.node("Mul", x, graph.node("Sigmoid", x))
+            return silu(graph, x)
         case nn.Linear():
-            return graph.linear(name, x, _numpy(layer.weight), _numpy(layer.bias))
+            return graph.linear(name, x, to_numpy(layer.weight), to_numpy(layer.bias))
         case nn.Conv2d():
-            weight, bias = (
-                graph.weight(f"{name}.{key}", _numpy(getattr(layer, key))) for key in ("weight", "bias")
-            )
-            return graph.node("Conv", x, weight, bias, strides=list(layer.stride), pads=[1, 1, 1, 1])
+            return convolution(graph, name, layer, x)
         case Residual():
-            inner = _layer(graph, f"{name}.conv", layer.conv, x)
-            return graph.node("Add", x, graph.node("Mul", inner, graph.node("Sigmoid", inner)))
+            return graph.node("Add", x, silu(graph, _layer(graph, f"{name}.conv", layer.conv, x)))
     raise TypeError(f"{name} is a {type(layer).__name__}, which has no translation")
 
 
@@ -195,10 +187,6 @@ def _join(graph: Graph, low: str, high: str) -> str:
         "Resize", low, "", scales, mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"
     )
     return graph.node("Concat", twice, high, axis=1)
-
-
-def _numpy(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.detach().cpu().numpy()
 
 
 def _manifest(

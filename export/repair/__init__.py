@@ -1,0 +1,1 @@
+"""The network that repairs restored photographs: examples of what a kernel's error leaves, training, and export."""
