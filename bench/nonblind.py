@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 import numpy as np
@@ -19,6 +19,7 @@ from bench.options import publish, report_options
 from bench.report import Column, Report, Table
 from bench.scoring import score
 from bench.solvers import MOST, TOLERANCE, PeriodicBlur, conjugate_gradients, fourier
+from bench.stages import stage_table
 from kernels.arrays import Array
 from runtime.nonblind.boundary import Observation
 from runtime.nonblind.irc import THRESHOLD, Problem, admm, irc, residual_compensation, smooth_start
@@ -68,6 +69,7 @@ def nonblind(data: str | None, cases: int, repeats: int, json: Path | None, plot
         report.tables = _tables(rows)
         if json:
             report.write_json(json)
+    report.tables["stages"] = stage_table([_moved(case) for name, case, _ in tasks if name == "synthetic"])
     report.tables["formulations"] = formulation_table(repeats)
     publish(report, json, plot, _draw, (7, 5))
 
@@ -77,13 +79,20 @@ def _whole(case: Case) -> Case:
     return replace(case, load=lambda: replace(case.load(), border=0, max_shift=0))
 
 
+def _moved(case: Case) -> tuple[Case, Array, Array]:
+    sample = cast(Moved, case.load())
+    return case, _planes(sample), sample.field
+
+
 def _measure(sample: Sample, restore: Restore) -> dict[str, Any]:
-    started = time.perf_counter()
+    started, busy = time.perf_counter(), time.process_time()
     restored = restore(sample)
-    seconds = time.perf_counter() - started
+    seconds, cpu = time.perf_counter() - started, time.process_time() - busy
     result = score(_image(restored), sample)
     height, width = sample.observed.shape[:2]
-    return {"psnr": result.psnr, "ssim": result.ssim, "seconds": seconds, "megapixels": height * width / 1e6}
+    return {
+        "psnr": result.psnr, "ssim": result.ssim, "seconds": seconds, "cpu": cpu, "megapixels": height * width / 1e6,
+    }  # fmt: skip
 
 
 def _unchanged(sample: Sample) -> Array:
@@ -175,7 +184,7 @@ UNIFORM: dict[str, Restore] = {
 def _tables(rows: list[dict[str, Any]]) -> dict[str, Table]:
     columns = (
         Column("PSNR dB", "psnr", ".2f"), Column("SSIM", "ssim", ".4f"), Column("seconds", "seconds", ".2f"),
-        Column("megapixels", "megapixels", ".2f"),
+        Column("CPU seconds", "cpu", ".2f"), Column("megapixels", "megapixels", ".2f"),
     )  # fmt: skip
     means = []
     for name in dict.fromkeys(row["set"] for row in rows):

@@ -82,29 +82,9 @@ def deconvolve_motion(
     return restored
 
 
-def find_misfit(latent: Array, observed: Array, field: Array) -> float:
-    """Return how far a restored plane, blurred again, is from what was observed.
-
-    Parameters
-    ----------
-    latent, observed : (H, W) array of float32
-        Restored and observed plane, values in [0, 1]. Saturated pixels do not count, nor those whose motion may begin
-        or end beyond the border, as far as the photograph is large enough.
-    field : (H, W, 2) array of float32
-        As in `deconvolve_motion`.
-
-    Returns
-    -------
-    float
-        Root mean square of the difference, in units of the value range; 0 where no pixel counts.
-    """
-    xp = array_module(observed)
-    margins = (min(LONGEST // 2 + 1, size // 4) for size in observed.shape)
-    inside = tuple(slice(margin, size - margin) for margin, size in zip(margins, observed.shape, strict=True))
-    blur = MotionBlur.of_field(field, load_bank())
-    known = (xp.abs(observed) < SATURATED)[inside]
-    error = (blur.forward(xp.ascontiguousarray(latent[None]))[0] - observed)[inside][known]
-    return float(xp.square(error).mean()) ** 0.5 if error.size else 0.0
+def blur_along(planes: Array, field: Array) -> Array:
+    """Blur planes (C, H, W) of float32 as a motion field says, see `deconvolve_motion`; beyond the border is black."""
+    return MotionBlur.of_field(field, load_bank()).forward(planes)
 
 
 def motion_problem(planes: Array, field: Array, noise: float) -> tuple[Problem, tuple[slice, slice]]:

@@ -59,6 +59,15 @@ def test_formulations_are_timed(report):
     assert len(report["tables"]["formulations"]) == 4
 
 
+def test_stages_make_up_the_whole(report):
+    rows = report["tables"]["stages"]
+    assert rows
+    for row in rows:
+        parts = [row[name] for name in ("set-up", "blur", "adjoint", "inverse filters", "rest")]
+        assert min(parts) > 0
+        assert sum(parts) == pytest.approx(row["all"])
+
+
 def test_the_report_says_where_it_was_measured(report):
     assert report["benchmark"] == "nonblind"
     assert report["machine"]["cores"] >= 1

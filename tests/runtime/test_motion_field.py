@@ -5,7 +5,7 @@ from kernels.patches import PatchGrid
 from runtime.bundle import PatchGeometry
 from runtime.devices import CPU
 from runtime.errors import InvalidArgument, InvalidModel
-from runtime.motion_field import MotionNetwork, PatchMotions, find_doubt, join
+from runtime.motion_field import MotionNetwork, PatchMotions, find_doubt, join, relative_error
 from tests.runtime.models import write_motion_bundle, write_patch_bundle
 
 
@@ -66,6 +66,12 @@ def test_doubts(reach, error, doubt):
     motions = same(grid, (reach, 0.0), error)
     found = find_doubt(join(motions, grid), motions)
     assert found is None if doubt is None else doubt in found
+
+
+def test_the_error_is_relative_to_the_reach():
+    grid = PatchGrid(30, 40, 17, 5, 4)
+    motions = same(grid, (10.0, 0.0), 2.0)
+    assert relative_error(join(motions, grid), motions) == pytest.approx(0.2, rel=1e-3)
 
 
 def test_a_bundle_that_maps_no_patches_to_motions_is_refused(tmp_path, bundle):

@@ -7,7 +7,7 @@ from runtime.errors import InvalidArgument, InvalidImage, UnsupportedType
 from runtime.images import read_file
 from runtime.nonblind import tiles
 from runtime.nonblind.motion import blend, load_bank
-from runtime.nonuniform import deconvolve_motion, motion_problem
+from runtime.nonuniform import blur_along, deconvolve_motion, motion_problem
 
 MARGIN = 20
 
@@ -39,9 +39,7 @@ def scene():
     observed = nonuniform_convolve(latent, bank, indices, weights)
     observed += 0.003 * random.standard_normal(observed.shape).astype(np.float32)
     inside = slice(10, -10), slice(10, -10)
-    return tuple(
-        np.ascontiguousarray(array) for array in (latent[:, *inside], observed[:, *inside], field[inside])
-    )
+    return tuple(np.ascontiguousarray(array) for array in (latent[:, *inside], observed[:, *inside], field[inside]))
 
 
 def test_it_restores_what_moved(scene):
@@ -49,6 +47,11 @@ def test_it_restores_what_moved(scene):
     restored = deconvolve_motion(observed, field)
     assert restored.dtype == np.float32
     assert psnr(restored, latent) > psnr(observed, latent) + 5
+
+
+def test_what_is_blurred_again_is_what_was_observed(scene):
+    latent, observed, field = scene
+    assert psnr(blur_along(latent, field), observed) > 45
 
 
 def test_a_camera_that_turns_about_a_pixel(scene):

@@ -6,7 +6,8 @@ from skimage.data import astronaut
 import runtime
 from runtime.devices import CPU
 from runtime.errors import InvalidArgument
-from runtime.methods import Options, create_method
+from runtime.methods import Estimate, Options, create_method
+from runtime.methods.eboli import find_misfit
 from runtime.nonblind.motion import motion_kernel
 from runtime.progress import Stopwatch
 from tests.runtime.models import write_motion_bundle
@@ -51,6 +52,67 @@ def test_a_sharp_photograph_comes_back_as_it_was(deblurrer, scene):
     result = deblurrer.restore(scene)
     assert result.reason is not None
     np.testing.assert_array_equal(result.image, scene)
+
+
+class Uniform:
+    """Finds what it is told."""
+
+    def __init__(self, latent, kernel, reason=None):
+        self.estimate = Estimate(latent, kernel=kernel, reason=reason)
+
+    def restore(self, observed, options, stopwatch, progress):
+        assert options.stride is None
+        return self.estimate
+
+
+@pytest.fixture(scope="module")
+def bent(scene):
+    """Latent and observed planes of a camera that went right, then down, and the kernel of that."""
+    kernel = np.zeros((9, 9), np.float32)
+    kernel[0, :] = kernel[:, -1] = 1
+    kernel /= kernel.sum()
+    latent = np.ascontiguousarray(np.moveaxis(scene, -1, 0))
+    return latent, np.stack([fftconvolve(plane, kernel, "same") for plane in latent]).astype(np.float32), kernel
+
+
+def restore_beside(tmp_path, observed, uniform):
+    """Restore planes by a network that is sure to see 9 px from left to right, and by what finds one kernel."""
+    bundle = write_motion_bundle(tmp_path / "motion", (8.0, 0.0, -2.0))
+    method = create_method(bundle, device=CPU, precision="fp32", batch=None)
+    vars(method)["_uniform"] = uniform
+    return method.restore(observed, Options(stride=4), Stopwatch(), None)
+
+
+def test_one_kernel_is_taken_where_it_explains_more(tmp_path, bent):
+    latent, observed, kernel = bent
+    result = restore_beside(tmp_path, observed, Uniform(latent, kernel))
+    assert result.latent is latent
+    assert result.kernel is kernel
+    assert result.motion.shape == (*observed.shape[1:], 2)
+
+
+def test_motion_is_kept_where_one_kernel_explains_less(tmp_path, bent):
+    latent, observed, kernel = bent
+    result = restore_beside(tmp_path, observed, Uniform(latent[:, ::-1], kernel))
+    assert result.kernel is None
+    assert result.reason is None
+    assert not np.array_equal(result.latent, observed)
+
+
+def test_what_nothing_explains_is_left_alone(tmp_path, bent):
+    _, observed, kernel = bent
+    result = restore_beside(tmp_path, observed, Uniform(observed, kernel, "no kernel"))
+    assert result.reason == "no kernel"
+    assert result.latent is observed
+
+
+def test_the_misfit_counts_what_is_inside_and_not_saturated():
+    observed = np.full((160, 200), 0.5, np.float32)
+    blurred = observed + 0.1
+    blurred[:35], blurred[:, :35], blurred[-35:], blurred[:, -35:] = 9, 9, 9, 9
+    observed[80, 100], blurred[80, 100] = 1, 0
+    assert find_misfit(blurred, observed) == pytest.approx(0.1, rel=1e-4)
+    assert find_misfit(np.zeros((50, 60), np.float32), np.ones((50, 60), np.float32)) == 0
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 200, 3), (40, 31, 4)])
