@@ -43,8 +43,8 @@ def nonuniform_adjoint(
     """Let each tile of pixels spread what it holds by the filters that it blends, one after the other.
 
     Rows of tiles spread into slabs of their own, which are added up when all are done: no two threads write to the same
-    place, and sums do not depend on their number. About twice the time of `nonuniform_convolve`, since sums lie in memory;
-    the slabs take as much of it as ``1 + 2 reach[0] / TILE`` images.
+    place, and sums do not depend on their number. Twice the time of `nonuniform_convolve`, since sums lie in memory, of
+    which the slabs take as much as ``1 + 2 reach[0] / TILE`` images.
     """
     if out is None:
         out = np.empty_like(image)
