@@ -10,8 +10,11 @@ from bench.accuracy import accuracy
 from bench.blind_motion import motion
 from bench.burst_accuracy import bursts
 from bench.burst_throughput import burst_throughput
+from bench.gpu import gpu
 from bench.kernels import kernels
+from bench.latency import latency
 from bench.nonblind import nonblind
+from bench.peers import peers
 from bench.quality import quality
 from bench.throughput import throughput
 from runtime.errors import DeblurError
@@ -27,7 +30,12 @@ class _Group(click.Group):
             raise click.ClickException(str(error)) from error
 
 
-@click.group(cls=_Group, commands=[kernels, throughput, burst_throughput, accuracy, bursts, quality, nonblind, motion])
+COMMANDS = [
+    kernels, throughput, latency, burst_throughput, peers, gpu, accuracy, bursts, quality, nonblind, motion,
+]  # fmt: skip
+
+
+@click.group(cls=_Group, commands=COMMANDS)
 def main() -> None:
     """Measure the runtime. Every command prints tables and, on request, writes JSON and a plot."""
 

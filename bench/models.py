@@ -39,6 +39,47 @@ def open_model(name: str) -> Iterator[Bundle]:
     yield bundle
 
 
+def make_untrained(name: str, folder: str) -> dict[str, Any]:
+    """Make a bundle with random weights, as `open_model` does, to keep; return what `describe_model` says of it.
+
+    Parameters
+    ----------
+    name
+        Name or path of a configuration.
+    folder
+        Exists; the bundle goes into ``bundle`` in it.
+
+    Raises
+    ------
+    ModelNotFound
+        If there is no such configuration.
+    MissingDependency
+        If PyTorch is not installed.
+    """
+    return describe_model(_untrained(name, Path(folder), ModelNotFound(f"no configuration named {name!r}")))
+
+
+def dense_flops(bundle: Bundle) -> int:
+    """Return the operations of the dense layers of a network for one patch: two per weight that has a bias.
+
+    Raises
+    ------
+    MissingDependency
+        If onnx is not installed.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise MissingDependency("counting operations needs onnx: pip install 'deblur-runtime[export]'") from error
+    graph = onnx.load(bundle.part("network").graphs["fp32"], load_external_data=False).graph
+    sizes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    return sum(
+        2 * size[0] * size[1]
+        for name, size in sizes.items()
+        if len(size) == 2 and name.removesuffix("weight") + "bias" in sizes
+    )
+
+
 def describe_model(bundle: Bundle) -> dict[str, Any]:
     """Return what a report states about a model: name, version, and whether it was trained at all."""
     return {

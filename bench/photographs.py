@@ -44,6 +44,34 @@ def blurred_photograph(megapixels: float, *, grey: bool = False) -> npt.NDArray[
     return np.ascontiguousarray(np.tile(period, repeats)[:height, :width])
 
 
+def moved_photograph(megapixels: float, field: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Return a colour photograph of format 3:2, each pixel blurred along its own motion, with 1 % noise.
+
+    Parameters
+    ----------
+    megapixels
+        Size in units of 1e6 pixels.
+    field
+        ``(H, W, 2)``: length in pixels and angle in degrees at each pixel of that size; see `size_of`.
+
+    Returns
+    -------
+    array
+        uint8, ``(H, W, 3)``.
+
+    Raises
+    ------
+    MissingDependency
+        If scikit-image is not installed.
+    """
+    from bench.motions import blur_along
+
+    height, width = size_of(megapixels)
+    period = _sharp_period()
+    sharp = np.tile(period, (-(-height // len(period)), -(-width // len(period)), 1))[:height, :width]
+    return _with_noise(blur_along(sharp.astype(np.float32), field))
+
+
 def size_of(megapixels: float) -> tuple[int, int]:
     """Return height and width of a 3:2 photograph."""
     width = round(math.sqrt(1e6 * megapixels * 1.5))
@@ -63,14 +91,22 @@ def shake_kernel(side: int = 25) -> npt.NDArray[np.float64]:
 
 @lru_cache(maxsize=1)
 def _blurred_period() -> npt.NDArray[np.uint8]:
+    mirrored = _sharp_period()
+    transfer = np.fft.rfft2(shake_kernel(), s=mirrored.shape[:2])[..., None]
+    blurred = np.fft.irfft2(np.fft.rfft2(mirrored, axes=(0, 1)) * transfer, s=mirrored.shape[:2], axes=(0, 1))
+    return _with_noise(blurred)
+
+
+def _sharp_period() -> npt.NDArray[np.float64]:
     try:
         from skimage.data import astronaut
     except ImportError as error:
         raise MissingDependency("benchmarks need scikit-image: pip install 'deblur-runtime[bench]'") from error
     sharp = astronaut() / 255
     mirrored = np.concatenate([sharp, sharp[::-1]])
-    mirrored = np.concatenate([mirrored, mirrored[:, ::-1]], axis=1)
-    transfer = np.fft.rfft2(shake_kernel(), s=mirrored.shape[:2])[..., None]
-    blurred = np.fft.irfft2(np.fft.rfft2(mirrored, axes=(0, 1)) * transfer, s=mirrored.shape[:2], axes=(0, 1))
-    noisy = blurred + NOISE * np.random.default_rng(1).standard_normal(blurred.shape)
+    return np.concatenate([mirrored, mirrored[:, ::-1]], axis=1)
+
+
+def _with_noise(image: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
+    noisy = image + NOISE * np.random.default_rng(1).standard_normal(image.shape)
     return np.rint(255 * noisy.clip(0, 1)).astype(np.uint8)

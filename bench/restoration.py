@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
+from importlib.util import find_spec
 from typing import Any
 
-from bench.models import patch_geometry
+from bench.models import dense_flops, patch_geometry
 from bench.photographs import blurred_photograph
 from bench.timing import spread
 from runtime.devices import resolve_device
@@ -48,13 +49,15 @@ def measure_restoration(
     dict
         Sizes and counts; seconds of each of `STAGES`, of ``neural average`` (the first four together), of ``other``
         (what no stage accounts for) and of the ``whole`` call, each as `spread` gives them; rates of the medians;
-        ``not_network``, the share of the neural average that is not the network; on a GPU ``gpu_bytes``, what
-        the model and its pools of memory hold there in the end.
+        ``not_network``, the share of the neural average that is not the network; where onnx is installed,
+        ``network_flops_per_second`` of its dense layers; on a GPU ``gpu_bytes``, what the model and its pools of
+        memory hold there in the end.
     """
     from kernels.patches import PatchGrid
     from runtime import Deblurrer
+    from runtime.session import open_session
 
-    free_before = _free_gpu_memory() if resolve_device(device).is_cuda else 0
+    free_before = free_gpu_memory() if resolve_device(device).is_cuda else 0
     deblurrer = Deblurrer(model=model, device=device, precision=precision, batch=batch)
     geometry = patch_geometry(deblurrer.bundle)
     photograph = blurred_photograph(megapixels, grey=grey)
@@ -78,6 +81,7 @@ def measure_restoration(
         "megapixels": height * width / 1e6,
         "size": f"{width} x {height}",
         "channels": 1 if grey else 3,
+        "precision": open_session(deblurrer.bundle, "network", device=deblurrer.device, precision=precision).precision,
         "stride": stride or geometry.stride,
         "batch": batch or (CUDA_BATCH if deblurrer.device.is_cuda else CPU_BATCH),
         "patches": patches,
@@ -88,12 +92,15 @@ def measure_restoration(
         "megapixels_per_second": height * width / 1e6 / whole,
         "seconds_per_megapixel": whole / (height * width / 1e6),
     }
+    if find_spec("onnx"):
+        row["network_flops_per_second"] = patches * dense_flops(deblurrer.bundle) / seconds["network"]["median"]
     if deblurrer.device.is_cuda:
-        row["gpu_bytes"] = free_before - _free_gpu_memory()
+        row["gpu_bytes"] = free_before - free_gpu_memory()
     return row
 
 
-def _free_gpu_memory() -> int:
+def free_gpu_memory() -> int:
+    """Return the bytes that are free on the current GPU."""
     import cupy
 
     free, _ = cupy.cuda.runtime.memGetInfo()

@@ -65,15 +65,18 @@ def throughput(
             {"model": describe_model(bundle), "device": str(place), "precision": precision, "quality": quality,
              "nonblind": nonblind or "that of the quality", "channels": 1 if grey else 3, "repeats": repeats},
         )  # fmt: skip
-        rows = []
+        rows: list[dict[str, Any]] = []
+        rates = run_isolated("bench.machine:attainable", {"device": "cuda"})[0] if place.is_cuda else {}
         same = {"model": str(bundle.path), "repeats": repeats, "device": str(place), "precision": precision,
                 "quality": quality, "nonblind": nonblind, "grey": grey}  # fmt: skip
         for size, step, count in product(megapixels, *(choice or (None,) for choice in (stride, batch))):
             row, peak = run_isolated(
                 "bench.restoration:measure_restoration", {**same, "megapixels": size, "stride": step, "batch": count}
             )
-            rows.append({**row, "peak_bytes": peak})
-        report.tables.update(_restoration_tables(rows))
+            rows.append({**row, **_of_matrix_rate(row, rates), "peak_bytes": peak})
+            report.tables.update(_restoration_tables(rows))
+            if json:
+                report.write_json(json)
         if compare:
             report.tables["network"] = _network_table(
                 [row for wait in WAIT_POLICIES for row in _contest(bundle, batch or [CPU_BATCH], repeats, wait)]
@@ -81,10 +84,18 @@ def throughput(
     publish(report, json, plot, _draw, (12, 4.5))
 
 
+def _of_matrix_rate(row: dict[str, Any], rates: dict[str, float]) -> dict[str, float]:
+    """Compare the network with what a GPU gives at best in the network's precision, where both are known."""
+    rate = rates.get({"fp16": "half_flops_per_second", "fp32": "flops_per_second"}[row["precision"]]) if rates else None
+    done = row.get("network_flops_per_second")
+    return {"of_matrix_rate": done / rate} if done and rate else {}
+
+
 def _restoration_tables(rows: list[dict[str, Any]]) -> dict[str, Table]:
     which = (Column("Mpx", "megapixels", ".2f"), Column("size", "size"), Column("stride", "stride"))
     stages = [stage for stage in (*STAGES, "other", "whole") if stage in rows[0]["seconds"]]
     gpu = (Column("GPU MiB", "gpu_bytes", ".0f", 2**-20),) if "gpu_bytes" in rows[0] else ()
+    share = (Column("of matrix rate", "of_matrix_rate", ".0%"),) if "of_matrix_rate" in rows[0] else ()
     speed = Table(
         "Restoration",
         (
@@ -95,6 +106,8 @@ def _restoration_tables(rows: list[dict[str, Any]]) -> dict[str, Table]:
             Column("Mpx/s", "neural_megapixels_per_second", ".3f"),
             Column("patches/s", "patches_per_second", ".0f"),
             Column("not network", "not_network", ".1%"),
+            Column("network GFLOP/s", "network_flops_per_second", ".0f", 1e-9),
+            *share,
             Column("whole s", "seconds.whole", ".3f"),
             Column("Mpx/s", "megapixels_per_second", ".3f"),
             Column("s/Mpx", "seconds_per_megapixel", ".2f"),
@@ -104,6 +117,7 @@ def _restoration_tables(rows: list[dict[str, Any]]) -> dict[str, Table]:
         rows,
         notes=(
             "Not network: share of the neural average that is extract, filter and overlap-add.",
+            "Network GFLOP/s: its dense layers alone; of the rate of large matrices of its precision on this GPU.",
             "Peak: resident memory of the whole process. Photographs are blurred by one 25 px kernel, with 1 % noise.",
         ),
     )

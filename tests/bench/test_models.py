@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.models import describe_model, open_model, patch_geometry
+from bench.models import dense_flops, describe_model, make_untrained, open_model, patch_geometry
 from runtime.bundle import PatchGeometry
 from runtime.devices import CPU
 from runtime.errors import InvalidModel, MissingDependency, ModelNotFound
@@ -36,6 +36,26 @@ def test_a_configuration_becomes_an_untrained_bundle_for_a_while(tiny_config, rn
         path = made.path
         assert not [file for file in path.parent.iterdir() if file.suffix == ".pt"]
     assert not path.exists()
+
+
+def test_an_untrained_bundle_can_be_kept(tiny_config, tmp_path):
+    pytest.importorskip("torch")
+    assert make_untrained(str(tiny_config), str(tmp_path)) == {"name": "tiny", "version": "1", "weights": "random"}
+    with open_model(str(tmp_path / "bundle")) as kept:
+        # Widths of the configuration, and of the bands and the filter that every network has.
+        products = [(416, 4), (416, 4), (289, 4), (8, 4), (8, 4), (8, 8), (8, 65 * 65)]
+        assert dense_flops(kept) == sum(2 * rows * cols for rows, cols in products)
+
+
+def test_what_is_no_configuration_is_not_made(tmp_path):
+    with pytest.raises(ModelNotFound, match="nonsense"):
+        make_untrained("nonsense", str(tmp_path))
+
+
+def test_counting_operations_needs_onnx(bundle, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(MissingDependency, match="onnx"):
+        dense_flops(bundle)
 
 
 def test_neither_a_bundle_nor_a_configuration_is_not_found():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from skimage.data import astronaut
 
-from bench.photographs import blurred_photograph, shake_kernel, size_of
+from bench.photographs import blurred_photograph, moved_photograph, shake_kernel, size_of
 
 
 @pytest.mark.parametrize("megapixels", [0.01, 0.25, 1, 24])
@@ -32,6 +32,18 @@ def test_the_blur_is_the_kernel():
     # The kernel's corner is its origin, so the photograph lies half a kernel further on. Noise is 2.55.
     assert abs((window[::-1, ::-1] * kernel).sum() - seen) < 10
     assert half == len(kernel) // 2
+
+
+def test_motion_blurs_along_itself():
+    height, width = size_of(0.06)
+    field = np.zeros((height, width, 2), np.float32)
+    field[..., 0] = 15
+    moved = moved_photograph(0.06, field).astype(float)
+    assert moved.shape == (height, width, 3)
+    row, inside = astronaut()[150, :width, 0].astype(float), slice(10, width - 10)
+    means = np.convolve(row, np.ones(15) / 15, "same")
+    errors = [np.abs(moved[150, inside, 0] - seen[inside]).mean() for seen in (means, row)]
+    assert errors[0] < min(4, 0.6 * errors[1])
 
 
 def test_it_continues_over_the_seams_of_its_repeats():

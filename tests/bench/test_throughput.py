@@ -74,6 +74,15 @@ def test_strides_batches_and_sizes_are_combined_and_the_network_compared(bundle,
     assert "Network alone" in result.output
 
 
+def test_the_network_is_compared_with_the_matrix_rate_of_its_precision():
+    rates = {"half_flops_per_second": 8.0, "flops_per_second": 2.0}
+    for precision, share in (("fp16", 0.125), ("fp32", 0.5)):
+        row = {"precision": precision, "network_flops_per_second": 1.0}
+        assert throughput_module._of_matrix_rate(row, rates) == {"of_matrix_rate": share}
+        assert throughput_module._of_matrix_rate(row, {}) == {}
+    assert throughput_module._of_matrix_rate({"precision": "fp16"}, rates) == {}
+
+
 def test_a_restoration_that_fails_fails_the_command(bundle):
     result = CliRunner().invoke(
         throughput, ("--model", str(bundle.path), "--megapixels", "0.01", "--nonblind", "magic")

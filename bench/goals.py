@@ -1,0 +1,95 @@
+"""What the runtime is to reach on a GPU, against what the sections of ``python -m bench gpu`` have measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench.report import Column, Table
+
+EFFICIENT = (
+    "extract_patches", "overlap_add", "accumulate", "fuse_patches", "nonuniform_convolve, motions",
+    "nonuniform_adjoint, motions", "nonuniform_convolve, inverses",
+)  # fmt: skip
+"""Kernels that are to reach `OF_BOUND` of what copying, or their docstring, allows."""
+OF_BOUND, OF_MATRIX_RATE, AROUND = 0.8, 0.6, 0.25
+OVER_COMPILED, OVER_MONAI, ROUNDING, BURST_SECONDS = 2.0, 5.0, 1e-4, 1.0
+
+
+class Goal(NamedTuple):
+    """One figure and its limit, the least or the most that it may be."""
+
+    what: str
+    value: float
+    limit: float
+    least: bool
+
+    def row(self) -> dict[str, Any]:
+        """Return what a report holds of it."""
+        met = self.value >= self.limit if self.least else self.value <= self.limit
+        sign = ">=" if self.least else "<="
+        return {"goal": self.what, "value": self.value, "limit": f"{sign} {self.limit:g}", "met": met}
+
+
+def goal_table(folder: Path, face: str) -> Table:
+    """Compare the figures in a folder with the goals; of sections that have written none there is nothing.
+
+    Parameters
+    ----------
+    folder
+        Results of ``python -m bench gpu``.
+    face
+        Which face of the kernels: ``"cuda"``, or ``"cpu"`` in a rehearsal.
+    """
+    return Table(
+        "Goals, set for an H200",
+        (Column("goal", "goal"), Column("measured", "value", ".3g"), Column("limit", "limit"), Column("met", "met")),
+        [goal.row() for goal in (*_kernels(folder, face), *_network(folder), *_peers(folder), *_bursts(folder))],
+    )
+
+
+def _kernels(folder: Path, face: str) -> Iterator[Goal]:
+    rows = [row for row in _rows(folder, "kernels", "kernels") if row["face"] == face]
+    largest = {row["kernel"]: row for row in sorted(rows, key=lambda row: row["size"])}
+    for name in EFFICIENT:
+        if name in largest:
+            yield Goal(f"{name}, of its bound", largest[name]["of_roofline"], OF_BOUND, least=True)
+    if {"filter_patches", "rfft2 and irfft2 alone"} <= set(largest):
+        ours, alone = (largest[name]["seconds"]["median"] for name in ("filter_patches", "rfft2 and irfft2 alone"))
+        yield Goal("filter_patches, time over the library's transforms", ours / alone, 1.0, least=False)
+
+
+def _network(folder: Path) -> Iterator[Goal]:
+    for row in _rows(folder, "throughput-paper-strides", "restoration"):
+        if row["stride"] == 4:
+            share = row["not_network"]["median"]
+            yield Goal("paper size, stride 4: around the network", share / (1 - share), AROUND, least=False)
+            if "of_matrix_rate" in row:
+                rate = row["of_matrix_rate"]
+                yield Goal("paper size, stride 4: network, of the matrix rate", rate, OF_MATRIX_RATE, least=True)
+
+
+def _peers(folder: Path) -> Iterator[Goal]:
+    tables = ("patches", "compiled")
+    rows = [row for table in tables for row in _rows(folder, "peers-paper", table) if "seconds" in row]
+    for by, limit in (("PyTorch compiled", OVER_COMPILED), ("MONAI", OVER_MONAI)):
+        ratios = [row["time_over_runtime"] for row in rows if row["by"] == by and row["precision"] != "fp32"]
+        if ratios:
+            yield Goal(f"{by} in half precision, time over the runtime's", min(ratios), limit, least=True)
+    differences = [row["max_abs_difference"] for row in rows if row["precision"] == "fp32"]
+    if differences:
+        yield Goal("peers in float32, largest difference", max(differences), ROUNDING, least=False)
+
+
+def _bursts(folder: Path) -> Iterator[Goal]:
+    for row in _rows(folder, "bursts", "bursts"):
+        if row["model"] != "fba":
+            name = f"{row['frames']} frames of {row['megapixels']:.2g} Mpx by {row['model']}, seconds"
+            yield Goal(name, row["seconds"]["whole"]["median"], BURST_SECONDS, least=False)
+
+
+def _rows(folder: Path, section: str, table: str) -> list[dict[str, Any]]:
+    file = folder / f"{section}.json"
+    return list(json.loads(file.read_text(encoding="utf-8"))["tables"].get(table, [])) if file.is_file() else []
