@@ -144,17 +144,16 @@ class Deblurrer:
         )
         if not 0 <= strength <= 1:
             raise InvalidArgument(f"strength {strength!r}: give a number from 0 (nothing) to 1 (all)")
-        planes, frame = open_image(image)
         with on_device(self.device):
             stopwatch = Stopwatch(self.device)
-            observed = upload(planes, self.device)
+            observed, frame = open_image(image, self.device)
             estimate = self._method.restore(observed, options, stopwatch, progress)
             latent = observed + strength * (estimate.latent - observed) if strength < 1 else estimate.latent
             return Restoration(
-                image=frame.close(latent if is_cuda(planes) else download(latent)),
+                image=frame.close(latent),
                 kernel=_on_host(estimate.kernel),
-                initial=_on_host(estimate.initial),
-                motion=_on_host(estimate.motion),
+                initial=None if estimate.initial is None else frame.fetch(estimate.initial),
+                motion=None if estimate.motion is None else frame.fetch(estimate.motion),
                 timings=stopwatch.seconds(),
                 model=self.name,
                 confidence=estimate.confidence,
@@ -361,10 +360,9 @@ def deconvolve(
     if (kernel is None) == (motion is None):
         both = "both a kernel and a motion" if motion is not None else "neither a kernel nor a motion"
         raise InvalidArgument(f"{both}: give the one that describes the blur")
-    planes, frame = open_image(image)
     place = resolve_device(device)
     with on_device(place):
-        observed = upload(planes, place)
+        observed, frame = open_image(image, place)
         if motion is None:
             latent = _nonblind.deconvolve(
                 observed, _floats(kernel, place), method=method, quality=quality, noise=noise, progress=progress
@@ -374,7 +372,7 @@ def deconvolve(
             latent = _nonuniform.deconvolve_motion(
                 observed, _floats(motion, place), method=method or "irc", noise=noise, progress=progress
             )
-        return frame.close(latent if is_cuda(planes) else download(latent))
+        return frame.close(latent)
 
 
 @lru_cache(maxsize=8)

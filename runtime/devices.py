@@ -1,4 +1,9 @@
-"""Which device runs the work, and, where CUDA cannot be had, exactly why."""
+"""Which device runs the work, and, where CUDA cannot be had, exactly why.
+
+What goes to a GPU goes there once, in the type it came in, and comes back once: of a photograph of 24 megapixels and 8
+bits 72 MB each way, some 5 ms at the 16 GB/s of a narrow bus, against seconds of work. Transfers in bands of rows, to
+hide these too, would not pay for a second stream and its events.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +18,13 @@ from importlib import metadata, util
 from typing import Any
 
 from kernels.arrays import Array, is_cuda
+from runtime.cuda_libraries import FORKED, explain
 from runtime.errors import DeviceUnavailable, InvalidArgument
 
 log = logging.getLogger("runtime")
+
+_cuda_process: int | None = None
+"""The process that has used CUDA: it alone can, not those forked from it."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,7 @@ def resolve_device(device: str) -> Device:
     if device == "cpu":
         return CPU
     if device == "auto":
-        return _automatic()
+        return _automatic(os.getpid())
     index = int(match.group(1) or 0)
     if problem := cuda_problem(index):
         raise DeviceUnavailable(f"device {device!r} cannot be used: {problem}")
@@ -83,7 +92,8 @@ def upload(array: Array, device: Device) -> Array:
         raise InvalidArgument(f"the image lies on {lies_on} but the work is on {device}: give device='{lies_on}'")
     import cupy
 
-    return cupy.asarray(array)
+    # Only a host knows of bytes in another order.
+    return cupy.asarray(array.astype(array.dtype.newbyteorder("="), copy=False))
 
 
 def download(array: Array) -> Array:
@@ -96,7 +106,7 @@ def download(array: Array) -> Array:
 
 
 @lru_cache(maxsize=1)
-def _automatic() -> Device:
+def _automatic(process: int) -> Device:
     problem = cuda_problem(0)
     if problem is None:
         return Device("cuda", 0)
@@ -110,10 +120,17 @@ def on_device(device: Device) -> Iterator[None]:
 
     Work that the caller's stream has queued happens before, and what the caller queues afterwards happens after:
     arrays pass in and out without waiting for either.
+
+    Raises
+    ------
+    DeviceUnavailable
+        In a process that was forked from one that had used CUDA.
     """
     if not device.is_cuda:
         yield
         return
+    if problem := _fork_problem():
+        raise DeviceUnavailable(f"{device} cannot be used: {problem}")
     import cupy
 
     with cupy.cuda.Device(device.index):
@@ -139,6 +156,15 @@ def _stream(device: Device, process: int) -> Any:
 
     with cupy.cuda.Device(device.index):
         return cupy.cuda.Stream(non_blocking=True)
+
+
+def free_unused_memory(device: Device) -> None:
+    """Give a GPU back what CuPy keeps for later arrays, for ONNX Runtime and other processes to use; wait for it."""
+    if device.is_cuda:
+        import cupy
+
+        with cupy.cuda.Device(device.index):
+            cupy.get_default_memory_pool().free_all_blocks()
 
 
 def cuda_problem(index: int = 0) -> str | None:
@@ -173,14 +199,22 @@ def _package_problem() -> str | None:
 
 
 def _driver_problem(index: int) -> str | None:
-    import cupy
-
+    global _cuda_process
+    if problem := _fork_problem():
+        return problem
     try:
+        import cupy
+
         count = int(cupy.cuda.runtime.getDeviceCount())
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        return f"the CUDA driver gives no device ({error}): install an NVIDIA driver for CUDA 13 or newer"
-    except ImportError as error:
-        return f"CuPy cannot load the CUDA libraries ({error}): pip install 'deblur-runtime[gpu]'"
+    except (ImportError, RuntimeError) as error:
+        # CUDA's own errors are RuntimeErrors; so is that of a driver which is not there.
+        reason = str(error).splitlines()[0]
+        return explain(str(error)) or f"CUDA gives no device ({reason}): install an NVIDIA driver for CUDA 13 or newer"
+    _cuda_process = os.getpid()
     if index >= count:
         return f"there is no GPU number {index}; this machine has {count}"
     return None
+
+
+def _fork_problem() -> str | None:
+    return None if _cuda_process in (None, os.getpid()) else FORKED

@@ -14,7 +14,7 @@ from kernels.arrays import Array, array_module
 from kernels.fourier import filter_patches
 from kernels.patches import PatchGrid, extract_patches, overlap_add
 from runtime.bundle import Bundle, PatchGeometry
-from runtime.devices import Device
+from runtime.devices import Device, free_unused_memory
 from runtime.errors import InvalidArgument, InvalidModel, OutOfMemory
 from runtime.progress import Progress, Stopwatch
 from runtime.session import Session, open_session
@@ -125,13 +125,12 @@ class Batches:
         """
         start = 0
         while start < len(grid):
-            stop = min(start + self.size, len(grid))
-            try:
-                cores = restore(start, stop)
-            except Exception as error:
-                if not _is_out_of_memory(error):
-                    raise
-                self._shrink(error)
+            size = self.size
+            stop = min(start + size, len(grid))
+            cores = self._attempt(restore, start, stop, size)
+            if cores is None:
+                # Only now, without the error and the arrays of its frames, is there something to give back.
+                free_unused_memory(self.device)
                 continue
             with stopwatch("overlap-add"):
                 for plane, restored in zip(out, cores, strict=True):
@@ -146,16 +145,30 @@ class Batches:
 
         On a GPU always a full batch, since each new shape costs the network a new plan.
         """
-        return self.size if self.device.is_cuda else count
+        # Another thread may have halved the size since `count` was chosen.
+        return max(self.size, count) if self.device.is_cuda else count
 
-    def _shrink(self, error: Exception) -> None:
-        if self._fixed or self.size == 1:
-            raise OutOfMemory(
-                f"{self.device} has too little memory for a batch of {self.size} patches: "
-                "give a smaller batch or free memory on the device"
-            ) from error
-        self.size //= 2
-        log.warning("%s ran out of memory; going on with batches of %d patches", self.device, self.size)
+    def _attempt(
+        self, restore: Callable[[int, int], list[Array]], start: int, stop: int, size: int
+    ) -> list[Array] | None:
+        """Restore a batch, or halve the size and return ``None`` where there is no memory for it."""
+        try:
+            return restore(start, stop)
+        except Exception as error:
+            if not _is_out_of_memory(error):
+                raise
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            if self._fixed or size == 1:
+                raise OutOfMemory(
+                    f"{self.device} has too little memory for a batch of {size} patches: "
+                    f"give a smaller batch or free memory on the device ({reason})"
+                ) from error
+            self.size = min(self.size, size // 2)
+            log.warning(
+                "%s ran out of memory with batches of %d patches (%s); going on with batches of %d patches",
+                self.device, size, reason, self.size,
+            )  # fmt: skip
+            return None
 
 
 class PatchEngine:
@@ -268,9 +281,13 @@ def plan(planes: Array, geometry: PatchGeometry | PatchModel, stride: int | None
     return PatchGrid(height, width, patch=geometry.size, core=geometry.core, stride=stride)
 
 
+_NO_MEMORY = ("Failed to allocate memory", "out of memory", "ALLOC_FAILED", "ALLOCATION_FAILED")
+"""How ONNX Runtime's arena, CUDA and its libraries say that an allocation failed."""
+
+
 def _is_out_of_memory(error: Exception) -> bool:
     """Recognise running out of memory, and nothing else, in what NumPy, CuPy and ONNX Runtime raise."""
     if isinstance(error, MemoryError):
         return True
-    known = ("Failed to allocate memory", "cudaErrorMemoryAllocation", "CUBLAS_STATUS_ALLOC_FAILED")
-    return type(error).__module__.startswith(("cupy", "onnxruntime")) and any(text in str(error) for text in known)
+    library = type(error).__module__.startswith(("cupy", "onnxruntime"))
+    return library and any(text in str(error) for text in _NO_MEMORY)

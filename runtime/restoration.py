@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kernels.arrays import Array
+
 
 @dataclass(frozen=True)
 class Restoration:
@@ -20,9 +22,10 @@ class Restoration:
     kernel
         The blur kernel: float32 NumPy array of sum 1, or ``None`` where none was estimated.
     initial
-        The network's own estimate of the sharp luminance: float32 NumPy array ``(H, W)``, or ``None``.
+        The network's own estimate of the sharp luminance: float32 array ``(H, W)``, or ``None``. A NumPy array, or for
+        an image on a GPU a CuPy array there.
     motion
-        The motion field: float32 NumPy array ``(H, W, 2)`` in pixels and degrees, or ``None``.
+        The motion field: float32 array ``(H, W, 2)`` in pixels and degrees, where `initial` would be, or ``None``.
     timings
         Seconds by stage.
     model
@@ -36,8 +39,8 @@ class Restoration:
 
     image: Any
     kernel: npt.NDArray[np.float32] | None
-    initial: npt.NDArray[np.float32] | None
-    motion: npt.NDArray[np.float32] | None
+    initial: Array | None
+    motion: Array | None
     timings: dict[str, float]
     model: str
     confidence: float | None = None

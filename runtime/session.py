@@ -1,38 +1,44 @@
-"""ONNX Runtime sessions: one network on one device, arrays in and arrays out where they lie."""
+"""ONNX Runtime sessions: one network on one device, arrays in and arrays out where they lie.
+
+On a GPU the host queues batch after batch and waits for none, so that it is ahead of the device by as many as the queue
+takes. Three things are left out on purpose. Outputs are not allocated beforehand: CuPy's pool gives the memory of the
+batch before, in the order of the stream, without asking the driver, and what a caller still holds is never written
+over. Bindings are not kept, since they name those addresses. CUDA graphs, which need fixed addresses and one graph per
+shape, would save launches only: a batch of 4096 patches is a few dozen of them, microseconds each that pass while the
+device is still at the batch before.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from kernels.arrays import Array
 from runtime.bundle import Bundle, Part, TensorSpec
-from runtime.devices import Device, on_device, work_stream
+from runtime.cuda_libraries import explain, missing_library, preload
+from runtime.devices import Device, free_unused_memory, on_device, work_stream
 from runtime.errors import DeviceUnavailable, InvalidArgument, InvalidModel, MissingDependency
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _cache: dict[tuple[Any, ...], Session] = {}
+_alive: weakref.WeakSet[Session] = weakref.WeakSet()
 _lock = threading.Lock()
 
 
-def _forget_parent() -> None:
-    """Start a forked child without sessions: the parent's threads and CUDA context did not come along.
-
-    The parent's sessions must not be destroyed here: that would wait for threads which do not exist in the child. Each
-    gets a reference that nothing ever gives back.
-    """
+def _leave_parent() -> None:
+    """Let a forked child load its networks anew: the parent's threads and CUDA context did not come along."""
     global _lock
     _lock = threading.Lock()
-    for session in _cache.values():
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
-    _cache.clear()
+    for session in _alive:
+        session.leave_parent()
 
 
-os.register_at_fork(after_in_child=_forget_parent)
+os.register_at_fork(after_in_child=_leave_parent)
 
 
 def open_session(bundle: Bundle, part: str, *, device: Device, precision: str = "auto") -> Session:
@@ -64,13 +70,16 @@ def open_session(bundle: Bundle, part: str, *, device: Device, precision: str = 
 
 
 def close_sessions() -> None:
-    """Drop every cached session, and with them their memory."""
+    """Drop every cached session, and with them their memory, and that which CuPy keeps for later arrays."""
     with _lock:
+        devices = {session.device for session in _cache.values()}
         _cache.clear()
+    for device in devices:
+        free_unused_memory(device)
 
 
 class Session:
-    """One network of a bundle, loaded on one device; safe to call from many threads.
+    """One network of a bundle, loaded on one device; safe to call from many threads, and on the CPU after a fork.
 
     On the CPU, NumPy arrays go in and come out. On a GPU, CuPy arrays are bound where they lie, outputs are
     allocated by CuPy, and the work is queued on `runtime.devices.work_stream`, where the kernels queue theirs; nothing
@@ -90,8 +99,9 @@ class Session:
         self.part = part
         self.device = device
         self.precision = precision
-        self._session = _create(part.graphs[precision], device)
+        self._session: Any = _create(part.graphs[precision], device)
         self._queue = threading.Lock()
+        _alive.add(self)
 
     def run(self, **inputs: Array) -> dict[str, Array]:
         """Run the network once.
@@ -112,19 +122,35 @@ class Session:
             If an input is missing, unknown, or of another shape or type.
         """
         sizes = _check_inputs(self.part, inputs)
+        session = self._loaded()
         if not self.device.is_cuda:
             names = [spec.name for spec in self.part.outputs]
-            return dict(zip(names, self._session.run(names, inputs), strict=True))
-        return self._run_bound(inputs, sizes)
+            return dict(zip(names, session.run(names, inputs), strict=True))
+        return self._run_bound(session, inputs, sizes)
 
-    def _run_bound(self, inputs: dict[str, Array], sizes: dict[str, int]) -> dict[str, Array]:
+    def leave_parent(self) -> None:
+        """Load the network anew on its next use, as a forked process must.
+
+        The parent's session is not destroyed: that would wait for threads which do not exist here. It gets a reference
+        that nothing ever gives back.
+        """
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._session))
+        self._session, self._queue = None, threading.Lock()
+
+    def _loaded(self) -> Any:
+        if self._session is None:
+            with self._queue:
+                self._session = self._session or _create(self.part.graphs[self.precision], self.device)
+        return self._session
+
+    def _run_bound(self, session: Any, inputs: dict[str, Array], sizes: dict[str, int]) -> dict[str, Array]:
         import cupy
         import onnxruntime
 
         options = onnxruntime.RunOptions()
         # The kernels that read the outputs queue on the same stream: the order holds without waiting.
         options.add_run_config_entry("disable_synchronize_execution_providers", "1")
-        binding = self._session.io_binding()
+        binding = session.io_binding()
         outputs = {}
         with on_device(self.device):
             for spec in self.part.inputs:
@@ -134,7 +160,7 @@ class Session:
                 outputs[spec.name] = cupy.empty(shape, spec.type)
                 self._bind(binding.bind_output, spec, outputs[spec.name])
             with self._queue:
-                self._session.run_with_iobinding(binding, options)
+                session.run_with_iobinding(binding, options)
         return outputs
 
     def _bind(self, bind: Any, spec: TensorSpec, array: Array) -> None:
@@ -190,22 +216,20 @@ def _create(graph: Path, device: Device) -> Any:
     # Between two batches the cores belong to the array kernels: idle workers must sleep, not spin.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     provider = "CUDAExecutionProvider" if device.is_cuda else "CPUExecutionProvider"
+    version = f"ONNX Runtime {onnxruntime.__version__}"
     if device.is_cuda:
-        # Finds cuDNN and cuBLAS in the installed nvidia-* packages, which the loader does not search.
-        onnxruntime.preload_dlls()
+        preload()
     try:
         session = onnxruntime.InferenceSession(
-            str(graph), options, providers=[(provider, _provider_options(device))]
+            str(graph), options, providers=[(provider, _provider_options(device))], enable_fallback=False
         )
     except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise InvalidModel(f"{graph}: ONNX Runtime {onnxruntime.__version__} cannot load it: {reason}") from error
+        if device.is_cuda and (problem := explain(str(error))):
+            raise DeviceUnavailable(f"{version} does not start on {device}: {problem}") from error
+        raise InvalidModel(f"{graph}: {version} cannot load it: {str(error).splitlines()[0]}") from error
     if session.get_providers()[0] != provider:
-        raise DeviceUnavailable(
-            f"ONNX Runtime {onnxruntime.__version__} did not start on {device} and fell back to "
-            f"{session.get_providers()[0]}: a CUDA 13 or cuDNN 9 library is missing or does not fit; "
-            "pip install 'deblur-runtime[gpu]' and see deblur doctor"
-        )
+        problem = missing_library() or "all its libraries load; its own lines on standard error say more"
+        raise DeviceUnavailable(f"{version} does not start on {device}: {problem}")
     return session
 
 

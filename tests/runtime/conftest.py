@@ -1,7 +1,22 @@
 import numpy as np
 import pytest
 
+from runtime import burst_engine, patch_engine
+from tests.kernels.cuda_emulator import MISSING_COMPILER
+from tests.runtime import cuda_stand_in
+
 
 @pytest.fixture
 def rng():
     return np.random.default_rng(20160801)
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """CuPy and CUDA sessions without a GPU, see `tests.runtime.cuda_stand_in`; gives what that counts."""
+    if MISSING_COMPILER is not None:
+        pytest.skip(MISSING_COMPILER)
+    for engine in (patch_engine, burst_engine):
+        monkeypatch.setattr(engine, "CUDA_BATCH", 64)
+    yield cuda_stand_in.install(monkeypatch)
+    cuda_stand_in.forget()

@@ -1,0 +1,383 @@
+"""A stand-in for CuPy that needs no GPU: NumPy arrays under the rules of a device.
+
+What CuPy refuses is refused: NumPy and device arrays in one operation, and copies to the host that nobody asked for.
+Functions exist where the real CuPy has them, and their arguments must fit its signatures. Transfers and waits are
+counted. Kernels are those of `kernels/cuda/*.cu`, run on the host; so are networks, bound to the arrays' addresses.
+"""
+
+import inspect
+import operator
+import sys
+import time
+from dataclasses import dataclass, field
+from functools import cache, partial
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import scipy.fft
+
+from tests.kernels.cuda_emulator import emulated_module
+
+try:
+    import cupy as _real
+    import cupyx.scipy.fft as _real_fft
+except ImportError:
+    _real = _real_fft = None
+
+MEMORY = 8 << 30
+
+
+@dataclass
+class Traffic:
+    """What went over the bus, and what the host waited for."""
+
+    uploads: list[int] = field(default_factory=list)
+    downloads: list[int] = field(default_factory=list)
+    waits: list[str] = field(default_factory=list)
+    returned_memory: int = 0
+
+    def clear(self):
+        self.uploads.clear()
+        self.downloads.clear()
+        self.waits.clear()
+        self.returned_memory = 0
+
+
+traffic = Traffic()
+
+
+class ndarray:
+    """A device array: all of NumPy's that the project uses, and nothing implicit."""
+
+    __hash__ = None
+    __array_priority__ = 100
+
+    def __init__(self, array):
+        self.array = np.asarray(array)
+
+    shape = property(lambda self: self.array.shape)
+    dtype = property(lambda self: self.array.dtype)
+    ndim = property(lambda self: self.array.ndim)
+    size = property(lambda self: self.array.size)
+    nbytes = property(lambda self: self.array.nbytes)
+    strides = property(lambda self: self.array.strides)
+    flags = property(lambda self: SimpleNamespace(c_contiguous=self.array.flags.c_contiguous))
+    T = property(lambda self: ndarray(self.array.T))
+    real = property(lambda self: ndarray(self.array.real))
+    imag = property(lambda self: ndarray(self.array.imag))
+    data = property(lambda self: SimpleNamespace(ptr=self.array.ctypes.data))
+    device = property(lambda self: Device(0))
+
+    def get(self):
+        traffic.downloads.append(self.nbytes)
+        _wait("get")
+        return self.array.copy()
+
+    def __getitem__(self, key):
+        if any(isinstance(part, ndarray) and part.dtype == bool for part in (key if isinstance(key, tuple) else [key])):
+            _wait("selection by a mask")
+        return _wrap(self.array[_unwrap(key)])
+
+    def __setitem__(self, key, value):
+        self.array[_unwrap(key)] = _unwrap(value)
+
+    def __len__(self):
+        return len(self.array)
+
+    def __iter__(self):
+        return (self[number] for number in range(len(self)))
+
+    def __array__(self, *arguments, **options):
+        raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`")
+
+    def __array_function__(self, function, types, arguments, options):
+        raise TypeError(f"numpy.{function.__name__} of a device array")
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        assert method == "__call__", method
+        return _wrap(ufunc(*map(_unwrap, inputs), **{name: _unwrap(value) for name, value in options.items()}))
+
+
+def _method(name, self, *arguments, **options):
+    return _wrap(getattr(self.array, name)(*map(_unwrap, arguments), **options))
+
+
+def _number(convert, self):
+    _wait(convert.__name__)
+    return convert(self.array)
+
+
+def _operation(name, self, *others):
+    done = getattr(operator, name)(self.array, *map(_unwrap, others))
+    if name.startswith("__i") and name != "__invert__":
+        self.array = done
+        return self
+    return _wrap(done)
+
+
+def _reflected(name, self, other):
+    return _wrap(getattr(operator, name)(_unwrap(other), self.array))
+
+
+def _give(name, function):
+    setattr(ndarray, name, lambda self, *arguments, **options: function(self, *arguments, **options))
+
+
+for _name in (
+    *("all", "any", "argmax", "argmin", "astype", "conj", "copy", "cumsum", "fill", "max", "mean", "min"),
+    *("ravel", "repeat", "reshape", "squeeze", "std", "sum", "transpose", "var"),
+):
+    _give(_name, partial(_method, _name))
+for _name, _convert in {"float": float, "int": int, "bool": bool, "index": operator.index, "complex": complex}.items():
+    _give(f"__{_name}__", partial(_number, _convert))
+_give("item", partial(_number, np.ndarray.item))
+_give("tolist", partial(_number, np.ndarray.tolist))
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor"):
+    _give(f"__{_name}__", partial(_operation, f"__{_name}__"))
+    _give(f"__r{_name}__", partial(_reflected, f"__{_name}__"))
+    _give(f"__i{_name}__", partial(_operation, f"__i{_name}__"))
+for _name in ("neg", "pos", "abs", "invert", "lt", "le", "gt", "ge", "eq", "ne"):
+    _give(f"__{_name}__", partial(_operation, f"__{_name}__"))
+
+
+def _wait(what):
+    traffic.waits.append(what)
+
+
+def _wrap(value):
+    if isinstance(value, (np.ndarray, np.generic)):
+        return ndarray(value)
+    return type(value)(map(_wrap, value)) if type(value) in (list, tuple) else value
+
+
+def _unwrap(value):
+    if isinstance(value, ndarray):
+        return value.array
+    if isinstance(value, np.ndarray):
+        raise TypeError(f"Unsupported type {type(value)}")
+    if isinstance(value, slice):
+        return slice(*map(_unwrap, (value.start, value.stop, value.step)))
+    return type(value)(map(_unwrap, value)) if type(value) in (list, tuple) else value
+
+
+WAITING = ("flatnonzero", "nonzero", "argwhere", "unique", "quantile", "percentile")
+"""Functions for which CuPy waits."""
+
+
+def _function(name, host, real):
+    """Wrap a function of NumPy or SciPy as CuPy's."""
+
+    def call(*arguments, **options):
+        if real is not None and not isinstance(host, np.ufunc):
+            inspect.signature(real).bind(*arguments, **options)
+        if name in WAITING:
+            _wait(name)
+        if name == "interp" and not arguments[0].flags.c_contiguous:
+            raise NotImplementedError("Non-C-contiguous x is currently not supported")
+        return _wrap(host(*map(_unwrap, arguments), **{key: _unwrap(value) for key, value in options.items()}))
+
+    if hasattr(host, "at"):
+        call.at = lambda *arguments: host.at(*map(_unwrap, arguments))
+    return call
+
+
+class _Namespace(ModuleType):
+    """The functions of a module of NumPy or SciPy that CuPy has too."""
+
+    def __init__(self, name, host, real):
+        super().__init__(name)
+        self._host, self._real = host, real
+
+    def __getattr__(self, name):
+        if name.startswith("__") or (self._real is not None and not hasattr(self._real, name)):
+            raise AttributeError(f"CuPy has no {self.__name__}.{name}")
+        value = getattr(self._host, name)
+        if not callable(value) or isinstance(value, type):
+            return value
+        return _function(name, value, None if self._real is None else getattr(self._real, name))
+
+
+def _upload(convert):
+    def call(value, dtype=None):
+        if isinstance(value, ndarray):
+            return ndarray(convert(value.array, dtype))
+        parts = _unwrap(value) if isinstance(value, list) else value
+        if not (isinstance(value, list) and value and isinstance(value[0], ndarray)):
+            assert np.asarray(parts).dtype.isnative
+            traffic.uploads.append(np.asarray(parts).nbytes)
+        return ndarray(np.array(convert(parts, dtype)))
+
+    return call
+
+
+class Stream:
+    """Work is done at once; what is counted is who waits."""
+
+    current: list["Stream"] = []  # noqa: RUF012
+    ptr = 12345
+
+    def __init__(self, non_blocking=False):
+        self.non_blocking = non_blocking
+
+    def __enter__(self):
+        Stream.current.append(self)
+        return self
+
+    def __exit__(self, *failure):
+        Stream.current.pop()
+
+    def record(self, event=None):
+        event = event or Event()
+        event.time = time.perf_counter()
+        return event
+
+    def wait_event(self, event):
+        assert event.time, "an event that nobody recorded"
+
+    def synchronize(self):
+        _wait("stream")
+
+
+class Event:
+    time = 0.0
+
+    def synchronize(self):
+        _wait("event")
+
+
+class Device:
+    def __init__(self, number=0):
+        self.id = number
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        pass
+
+    def synchronize(self):
+        _wait("device")
+
+
+class CUDARuntimeError(RuntimeError):
+    """As CuPy raises it: with a status."""
+
+    def __init__(self, status, message):
+        super().__init__(message)
+        self.status = status
+
+
+class OutOfMemoryError(MemoryError):
+    """CuPy's own, with its text."""
+
+    def __init__(self, size, total):
+        super().__init__(f"Out of memory allocating {size:,} bytes (allocated so far: {total:,} bytes).")
+
+
+class _Pool:
+    def free_all_blocks(self):
+        traffic.returned_memory += 1
+
+
+@cache
+def _null_stream():
+    return Stream()
+
+
+def make_modules():
+    """Return the modules that stand in, by the names under which they are imported."""
+    cupy = _Namespace("cupy", np, _real)
+    cupy.ndarray = ndarray
+    cupy.asarray, cupy.array = _upload(np.asarray), _upload(np.array)
+    cupy.ascontiguousarray = _upload(np.ascontiguousarray)
+    cupy.asnumpy = lambda array: array.get() if isinstance(array, ndarray) else np.asarray(array)
+    cupy.fft = _Namespace("cupy.fft", np.fft, _real and _real.fft)
+    cupy.get_default_memory_pool = _Pool
+    cupy.cuda = ModuleType("cupy.cuda")
+    cupy.cuda.Stream, cupy.cuda.Event, cupy.cuda.Device = Stream, Event, Device
+    cupy.cuda.get_current_stream = lambda: Stream.current[-1] if Stream.current else _null_stream()
+    cupy.cuda.get_elapsed_time = lambda start, stop: 1e3 * (stop.time - start.time)
+    cupy.cuda.memory = SimpleNamespace(OutOfMemoryError=OutOfMemoryError)
+    cupy.cuda.runtime = SimpleNamespace(
+        CUDARuntimeError=CUDARuntimeError,
+        getDeviceCount=lambda: 1,
+        memGetInfo=lambda: (MEMORY // 2, MEMORY),
+        getDeviceProperties=lambda number: {"name": b"Stand-in", "major": 9, "minor": 0},
+        driverGetVersion=lambda: 13000,
+    )
+    cupyx, cupyx_scipy = ModuleType("cupyx"), ModuleType("cupyx.scipy")
+    cupyx.scipy, cupyx_scipy.fft = cupyx_scipy, _Namespace("cupyx.scipy.fft", scipy.fft, _real_fft)
+    return {"cupy": cupy, "cupyx": cupyx, "cupyx.scipy": cupyx_scipy, "cupyx.scipy.fft": cupyx_scipy.fft}
+
+
+class KernelModule:
+    """The kernels of one `.cu` file, for device arrays; what `kernels.cuda._module._module` returns."""
+
+    def __init__(self, family):
+        self._family = family
+
+    def get_function(self, name):
+        run = emulated_module(self._family).get_function(name)
+
+        def launch(grid, block, arguments, shared_mem=0):
+            assert not any(isinstance(argument, np.ndarray) for argument in arguments), "a host array for a kernel"
+            run(grid, block, [_unwrap(argument) for argument in arguments], shared_mem=shared_mem)
+
+        return launch
+
+
+class BoundOnHost:
+    """An ONNX Runtime session on the CPU that takes bindings of "CUDA" addresses."""
+
+    def __init__(self, session):
+        self._session = session
+
+    def io_binding(self):
+        return _Binding(self._session.io_binding())
+
+    def run_with_iobinding(self, binding, options):
+        self._session.run_with_iobinding(binding.binding, options)
+
+
+class _Binding:
+    def __init__(self, binding):
+        self.binding = binding
+
+    def bind_input(self, name, device, number, dtype, shape, address):
+        assert (device, number) == ("cuda", 0)
+        self.binding.bind_input(name, "cpu", 0, dtype, shape, address)
+
+    def bind_output(self, name, device, number, dtype, shape, address):
+        assert (device, number) == ("cuda", 0)
+        self.binding.bind_output(name, "cpu", 0, dtype, shape, address)
+
+
+def install(patch):
+    """Let the stand-in take the place of CuPy and of ONNX Runtime on CUDA until `patch` is undone."""
+    from kernels.cuda import _module
+    from runtime import devices, session
+
+    for name, module in make_modules().items():
+        patch.setitem(sys.modules, name, module)
+    create = session._create
+    patch.setattr(
+        session,
+        "_create",
+        lambda graph, device: BoundOnHost(create(graph, devices.CPU)) if device.is_cuda else create(graph, device),
+    )
+    patch.setattr(session, "_cache", {})
+    patch.setattr(devices, "cuda_problem", lambda index=0: None)
+    patch.setattr(_module, "_module", KernelModule)
+    forget()
+    return traffic
+
+
+def forget():
+    """Forget what was counted, and every array that a cache holds."""
+    from kernels.cuda import _module
+    from runtime import api, devices
+
+    _module._owned.clear()
+    for cached in (_module._copies, devices._stream, devices._automatic, api._deblurrer):
+        cached.cache_clear()
+    traffic.clear()

@@ -1,0 +1,172 @@
+"""The whole chain on a device, without one: what a GPU would refuse, what goes to and fro, and who waits for whom."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.signal import fftconvolve
+from skimage.data import astronaut
+
+import runtime
+from runtime.devices import Device
+from runtime.patch_engine import NetworkPatchModel, PatchEngine
+from runtime.session import open_session
+from tests.runtime import cuda_stand_in
+from tests.runtime.models import write_burst_bundle, write_motion_bundle, write_patch_bundle
+
+KERNEL = np.full((5, 1), 0.2, np.float32)
+PHOTOGRAPH = np.ascontiguousarray(astronaut()[60:131, 130:213])
+BLURRED = np.stack([fftconvolve(PHOTOGRAPH[..., c], KERNEL, "valid") for c in range(3)], axis=-1).astype(np.uint8)
+PIXELS = BLURRED.size // 3
+FIELD = np.stack([np.full(BLURRED.shape[:2], 5.0), np.full(BLURRED.shape[:2], 30.0)], axis=-1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    return {
+        "patches": write_patch_bundle(folder / "patches", "filters", stride=9),
+        "cores": write_patch_bundle(folder / "cores", "cores", stride=9),
+        "burst": write_burst_bundle(folder / "burst"),
+        "motion": write_motion_bundle(folder / "motion", (4.0, 0.0, -3.0)),
+    }
+
+
+def restored(models, image, device, model="patches", **options):
+    return runtime.Deblurrer(model=models[model], device=device).restore(image, **options).image
+
+
+def deconvolved(models, image, device, **options):
+    return runtime.deconvolve(image, device=device, **options)
+
+
+def fused(models, image, device, model="fba", **options):
+    frames = [image] * 3
+    return runtime.deblur_burst(frames, model=model if model == "fba" else models[model].path, device=device, **options)
+
+
+JOBS = {
+    "neural average": partial(restored, nonblind="none"),
+    "neural average by cores": partial(restored, model="cores", nonblind="none"),
+    "deblur": partial(restored, quality="fast", support=9),
+    "deblur without refinement": partial(restored, refine=False, nonblind="wiener", strength=0.5),
+    "deblur without network": partial(restored, neural=False, quality="fast", support=9),
+    "motion": partial(restored, model="motion", quality="fast", support=9),
+    **{
+        method: partial(deconvolved, kernel=KERNEL, method=method, quality="fast")
+        for method in ("hyper-laplacian", "epll", "wiener", "irc")
+    },
+    "known motion": partial(deconvolved, motion=FIELD),
+    "accumulation": partial(fused, register=False),
+    "accumulation by patches": partial(fused, register=False, patch=32),
+    "burst network": partial(fused, register=False, model="burst", stride=9),
+}
+
+BURSTS = ("accumulation", "accumulation by patches", "burst network")
+AS_FLOATS = 4 * BLURRED.size
+UPLOADS = {
+    "known motion": [BLURRED.size, FIELD.nbytes],
+    "motion": [BLURRED.size, FIELD.nbytes],
+    **{name: 3 * [AS_FLOATS] for name in BURSTS},
+}
+"""What else has the size of a photograph: motion fields, and frames, which were opened on the host to be aligned."""
+DOWNLOADS = {
+    "deblur": [BLURRED.size, 4 * PIXELS],
+    "deblur without refinement": [BLURRED.size, 4 * PIXELS],
+    "motion": [BLURRED.size, 4 * PIXELS, FIELD.nbytes],
+    **{name: [AS_FLOATS] for name in BURSTS},
+}
+"""What else there is to look at: the network's estimate, and the motion field."""
+
+
+def photographs(transfers):
+    """Those of the transfers that may be a photograph, or a plane of one, in 8 bits or as float32."""
+    return [size for size in transfers if size in {PIXELS * bytes_each for bytes_each in (1, 3, 4, 8, 12)}]
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_the_device_restores_as_the_cpu_does_and_photographs_cross_once(stand_in, models, name):
+    expected = JOBS[name](models, BLURRED, "cpu").astype(float)
+    stand_in.clear()
+    found = JOBS[name](models, BLURRED, "cuda")
+    assert isinstance(found, np.ndarray)
+    assert found.dtype == np.uint8
+    assert np.abs(found - expected).max() <= 1
+    assert photographs(stand_in.uploads) == UPLOADS.get(name, [BLURRED.size])
+    assert photographs(stand_in.downloads) == DOWNLOADS.get(name, [BLURRED.size])
+
+    image = cuda_stand_in.ndarray(BLURRED.copy())
+    stand_in.clear()
+    there = JOBS[name](models, image, "cuda")
+    assert isinstance(there, cuda_stand_in.ndarray)
+    assert photographs(stand_in.downloads) == []
+    np.testing.assert_array_equal(there.array, found)
+    np.testing.assert_array_equal(image.array, BLURRED)
+
+
+def test_nothing_waits_for_the_neural_average(stand_in, models):
+    planes = cuda_stand_in.ndarray(np.ascontiguousarray(BLURRED.transpose(2, 0, 1), np.float32) / 255)
+    engine = PatchEngine(NetworkPatchModel(models["patches"], device=Device("cuda")), batch=16)
+    engine.restore(planes, guide=planes[0])
+    assert len(stand_in.uploads) < 10
+    assert stand_in.downloads == []
+    assert stand_in.waits == []
+
+
+def test_tables_are_uploaded_once(stand_in, models):
+    restored(models, BLURRED, "cuda", nonblind="none")
+    stand_in.clear()
+    restored(models, BLURRED, "cuda", nonblind="none")
+    # The photograph, and the weights of its luminance.
+    assert sorted(stand_in.uploads) == [12, BLURRED.size]
+
+
+def test_a_restoration_on_the_device_keeps_its_planes_there(stand_in, models):
+    deblurrer = runtime.Deblurrer(model=models["patches"], device="cuda")
+    there = deblurrer.restore(cuda_stand_in.ndarray(BLURRED.copy()), refine=False, nonblind="wiener")
+    here = deblurrer.restore(BLURRED, refine=False, nonblind="wiener")
+    assert isinstance(there.initial, cuda_stand_in.ndarray)
+    assert isinstance(here.initial, np.ndarray)
+    np.testing.assert_allclose(there.initial.array, here.initial, atol=1e-6)
+    assert isinstance(there.kernel, np.ndarray)
+    assert list(there.timings) == ["extract", "network", "filter", "overlap-add", "kernel estimate", "non-blind"]
+
+
+def test_pictures_of_any_kind_come_back_from_the_device(stand_in, models):
+    sharp = restored(models, BLURRED, "cuda", nonblind="none")
+    picture = restored(models, Image.fromarray(BLURRED), "cuda", nonblind="none")
+    np.testing.assert_array_equal(np.asarray(picture), sharp)
+    wide = (BLURRED.astype(np.uint16) * 257).astype(">u2")
+    np.testing.assert_allclose(restored(models, wide, "cuda", nonblind="none") / 257, sharp, atol=0.51)
+    with_alpha = np.concatenate([BLURRED, BLURRED[..., :1]], axis=-1)
+    np.testing.assert_array_equal(restored(models, with_alpha, "cuda", nonblind="none")[..., 3], BLURRED[..., 0])
+
+
+def test_outputs_of_a_session_are_not_written_over(stand_in, models, rng):
+    session = open_session(models["cores"], "network", device=Device("cuda"))
+    first, second = (cuda_stand_in.ndarray(rng.random((4, 17, 17), np.float32)) for _ in range(2))
+    found = session.run(patches=first)["cores"]
+    session.run(patches=second)
+    np.testing.assert_array_equal(found.array, first.array[:, 4:13, 4:13])
+
+
+def test_the_stand_in_refuses_what_a_device_refuses(stand_in):
+    import cupy
+
+    array = cupy.zeros((2, 3), cupy.float32)
+    with pytest.raises(TypeError, match="Implicit conversion"):
+        np.asarray(array)
+    with pytest.raises(TypeError, match="Unsupported type"):
+        array + np.zeros((2, 3))
+    with pytest.raises(TypeError, match="Unsupported type"):
+        np.zeros((2, 3), np.float32) * array
+    with pytest.raises(TypeError, match="Unsupported type"):
+        cupy.stack([array, np.zeros((2, 3), np.float32)])
+    with pytest.raises(TypeError, match=r"numpy\.median"):
+        np.median(array)
+    with pytest.raises(AttributeError):
+        cupy.nothing_of_the_kind(array)
+    assert stand_in.waits == []
+    assert float((2 * array).sum()) == 0
+    assert stand_in.waits == ["float"]
