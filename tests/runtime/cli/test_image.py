@@ -278,3 +278,14 @@ def test_a_real_network_that_changes_nothing_gives_the_photograph_back(deblur, t
     found, _ = read_file(tmp_path / "out.tif")
     assert np.array_equal(found[..., 3], pixels[..., 3])
     assert np.abs(found.astype(int) - pixels).max() <= 1
+
+
+def test_a_model_that_restores_bursts_fails_once_not_at_every_photograph(deblur, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.png", "b.png"):
+        write_file(folder / name, np.zeros((8, 8, 3), np.uint8))
+    result = deblur("image", folder, "-o", tmp_path / "out", "--model", "fba", "--device", "cpu")
+    assert result.code == 1
+    assert result.err.startswith("deblur: fba restores bursts, not one photograph: ")
+    assert result.err.count("\n") == 1
