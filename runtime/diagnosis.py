@@ -8,12 +8,14 @@ from typing import Any
 
 from runtime import __version__
 from runtime.bundle import list_models
-from runtime.devices import Device, cuda_problem, installed_version
+from runtime.cuda_libraries import explain
+from runtime.devices import Device, cuda_problem, installed_version, on_device
 from runtime.errors import DeblurError
 from runtime.session import open_session
 
 _PACKAGES = (
     "numpy", "scipy", "numba", "pillow", "opencv-python-headless", "onnxruntime", "onnxruntime-gpu", "cupy-cuda13x",
+    "nvidia-cublas", "nvidia-cuda-nvrtc", "nvidia-cuda-runtime", "nvidia-cudnn-cu13", "nvidia-cufft", "nvidia-curand",
 )  # fmt: skip
 
 
@@ -61,8 +63,8 @@ def _cuda() -> dict[str, Any]:
         return {"works": False, "problem": problem}
     import cupy
 
-    if problem := _session_problem():
-        return {"works": False, "problem": problem}
+    if problems := [problem for problem in (_kernel_problem(), _session_problem()) if problem]:
+        return {"works": False, "problem": "; ".join(problems)}
     properties = cupy.cuda.runtime.getDeviceProperties(0)
     free, total = cupy.cuda.runtime.memGetInfo()
     return {
@@ -73,6 +75,25 @@ def _cuda() -> dict[str, Any]:
         "memory_bytes": total,
         "free_bytes": free,
     }
+
+
+def _kernel_problem() -> str | None:
+    """Use what the kernels need of CUDA: its compiler, and its libraries of Fourier transforms and products."""
+    import cupy
+
+    from kernels.arrays import fft_module
+    from kernels.patches import PatchGrid, extract_patches
+
+    try:
+        with on_device(Device("cuda")):
+            plane = cupy.ones((8, 8), cupy.float32)
+            patches = extract_patches(plane, PatchGrid(8, 8, patch=5, core=3, stride=3), 0, 1)
+            float(fft_module(plane).rfft2(plane @ plane).real.sum() + patches.sum())
+    except Exception as error:
+        return (
+            explain(str(error)) or f"CuPy {cupy.__version__} cannot compute: {next(iter(str(error).splitlines()), '')}"
+        )
+    return None
 
 
 def _session_problem() -> str | None:

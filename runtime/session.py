@@ -241,4 +241,6 @@ def _provider_options(device: Device) -> dict[str, str]:
         "user_compute_stream": str(work_stream(device).ptr),
         "cudnn_conv_algo_search": "HEURISTIC",
         "arena_extend_strategy": "kSameAsRequested",
+        # Single precision means it; who wants tensor cores has the graph in half precision, whose parity is stated.
+        "use_tf32": "0",
     }

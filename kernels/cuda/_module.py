@@ -51,9 +51,7 @@ def constants(like: Array, build: Callable[..., tuple[Array, ...]], *parameters:
     return _copies(build, parameters, _device(like)).ready()
 
 
-def constants_of(
-    owner: object, like: Array, build: Callable[[Any], tuple[Array, ...]]
-) -> tuple[Array, ...]:
+def constants_of(owner: object, like: Array, build: Callable[[Any], tuple[Array, ...]]) -> tuple[Array, ...]:
     """Return the arrays ``build(owner)``, copied once to where `like` lies, and kept as long as `owner` is."""
     kept = _owned.setdefault(owner, {})
     key = build, _device(like)

@@ -1,8 +1,11 @@
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
 from kernels.cuda import _module
-from kernels.cuda._module import constants, launch
+from kernels.cuda._module import constants, constants_of, launch
 
 
 class Recorder:
@@ -46,6 +49,27 @@ def test_constants_are_built_once():
     assert constants(like, build, 5)[0] is constants(like, build, 5)[0]
     constants(like, build, 6)
     assert calls == [5, 6]
+
+
+class Owner:
+    """Something that has tables."""
+
+
+def test_constants_of_an_object_are_built_once_and_go_with_it():
+    calls, owner, like = [], Owner(), np.zeros(1)
+
+    def build(owner):
+        calls.append(owner)
+        return (np.arange(4),)
+
+    table = constants_of(owner, like, build)[0]
+    assert constants_of(owner, like, build)[0] is table
+    assert constants_of(owner, like, lambda owner: (np.arange(5),))[0].size == 5
+    assert calls == [owner]
+    gone, calls[:] = weakref.ref(table), []
+    del owner, table
+    gc.collect()
+    assert gone() is None
 
 
 @pytest.mark.gpu

@@ -20,7 +20,9 @@ def nvrtc():
 def compile_for(nvrtc, source, architecture):
     """Return the compiler's status (0 is success), its log, and the size of the binary in bytes."""
     program, size = ctypes.c_void_p(), ctypes.c_size_t()
-    options = [option.encode() for option in (*_module.OPTIONS, f"--gpu-architecture={architecture}")]
+    # A register that does not fit is a warning, and so fails a test.
+    checks = f"--gpu-architecture={architecture}", "--ptxas-options=--warn-on-spills"
+    options = [option.encode() for option in (*_module.OPTIONS, *checks)]
     assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernels.cu", 0, None, None) == 0
     try:
         status = nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
@@ -46,3 +48,12 @@ def test_an_error_would_be_seen(nvrtc):
     status, log, _ = compile_for(nvrtc, "__global__ void broken() { undeclared = 1; }", "sm_90")
     assert status != 0
     assert "undeclared" in log
+
+
+def test_registers_that_spill_would_be_seen(nvrtc):
+    sums = range(99)
+    body = "".join(f"float s{n} = x[{n}];" for n in sums)
+    body += f"for (int i = 0; i < count; ++i) {{ {''.join(f's{n} = s{n} * s{(n + 7) % 99} + i;' for n in sums)} }}"
+    body += "".join(f"x[{n}] = s{n};" for n in sums)
+    crowded = f'extern "C" __global__ void __launch_bounds__(1024, 2) crowded(float* x, int count) {{ {body} }}'
+    assert "spilled" in compile_for(nvrtc, crowded, "sm_90")[1]

@@ -287,6 +287,7 @@ def _null_stream():
 def make_modules():
     """Return the modules that stand in, by the names under which they are imported."""
     cupy = _Namespace("cupy", np, _real)
+    cupy.__version__ = "0"
     cupy.ndarray = ndarray
     cupy.asarray, cupy.array = _upload(np.asarray), _upload(np.array)
     cupy.ascontiguousarray = _upload(np.ascontiguousarray)

@@ -1,4 +1,5 @@
 import logging
+import os
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -113,3 +114,60 @@ def test_arrays_go_to_the_gpu_and_back(fake_cupy):
 def test_an_array_on_a_gpu_goes_nowhere_else(fake_cupy, device):
     with pytest.raises(InvalidArgument, match=f"lies on cuda:1 but the work is on {device}: give device='cuda:1'"):
         devices.upload(FakeCudaArray(), device)
+
+
+class TooOld(RuntimeError):
+    """What CuPy raises with a driver of an earlier CUDA."""
+
+
+@pytest.mark.parametrize(
+    ("error", "mend"),
+    [
+        (TooOld("cudaErrorInsufficientDriver: CUDA driver version is insufficient for CUDA runtime version"), "580"),
+        (ImportError("libcudart.so.13: cannot open shared object file: No such file or directory"), "cuda-runtime"),
+        (TooOld("cudaErrorInitializationError: initialization error"), "'spawn'"),
+        (TooOld("cudaErrorNoDevice: no CUDA-capable device is detected"), "no CUDA-capable device"),
+    ],
+)
+def test_what_the_driver_says_is_explained(monkeypatch, fake_cupy, error, mend):
+    def count():
+        raise error
+
+    sys.modules["cupy"].cuda = SimpleNamespace(runtime=SimpleNamespace(getDeviceCount=count))
+    installed(monkeypatch, onnxruntime_gpu="1.31")
+    monkeypatch.setattr(devices.util, "find_spec", lambda name: True)
+    assert mend in devices.cuda_problem()
+
+
+@pytest.fixture
+def forked(monkeypatch, stand_in):
+    """A process whose parent has used CUDA."""
+    monkeypatch.setattr(devices, "_cuda_process", os.getpid() + 1)
+
+
+def test_a_process_that_uses_cuda_keeps_it(monkeypatch, stand_in):
+    monkeypatch.setattr(devices, "_cuda_process", None)
+    assert devices._driver_problem(0) is None
+    assert devices._cuda_process == os.getpid()
+    assert devices._driver_problem(0) is None
+
+
+def test_a_forked_process_is_told_to_spawn(forked):
+    assert "multiprocessing.set_start_method('spawn')" in devices._driver_problem(0)
+    with (
+        pytest.raises(DeviceUnavailable, match="cuda:0 cannot be used: this process was forked"),
+        devices.on_device(devices.Device("cuda")),
+    ):
+        pass
+
+
+def test_a_forked_process_may_choose_again(monkeypatch, forked):
+    monkeypatch.setattr(devices, "cuda_problem", devices._driver_problem)
+    assert devices.resolve_device("auto") == devices.CPU
+
+
+def test_memory_is_given_back(stand_in):
+    devices.free_unused_memory(devices.CPU)
+    assert stand_in.returned_memory == 0
+    devices.free_unused_memory(devices.Device("cuda"))
+    assert stand_in.returned_memory == 1

@@ -1,7 +1,12 @@
 import json
 
+import pytest
+from click.testing import CliRunner
+
 import runtime
-from runtime import diagnosis
+from runtime import diagnosis, session
+from runtime.cli.info import doctor
+from runtime.errors import DeviceUnavailable
 
 
 def test_reports_what_is_here():
@@ -17,3 +22,47 @@ def test_reports_what_is_here():
 def test_names_what_keeps_cuda_away(monkeypatch):
     monkeypatch.setattr(diagnosis, "cuda_problem", lambda: "no driver: install one")
     assert runtime.diagnose()["cuda"] == {"works": False, "problem": "no driver: install one"}
+
+
+def test_a_device_that_works_is_described(stand_in, monkeypatch):
+    monkeypatch.setattr(diagnosis, "cuda_problem", lambda: None)
+    found = runtime.diagnose()["cuda"]
+    assert found["works"]
+    assert found["device"] == "Stand-in"
+    assert found["compute_capability"] == "9.0"
+
+
+def test_libraries_of_the_kernels_and_of_the_network_are_named(stand_in, monkeypatch):
+    """With what CuPy and ONNX Runtime say where a package is not installed."""
+    import cupyx.scipy.fft
+
+    def no_transforms(*arguments, **options):
+        raise ImportError('Failure finding "libcufft.so.12 or libcufft.so.11": No such file: libcufft.so.12')
+
+    def no_session(graph, device):
+        raise DeviceUnavailable("libcudnn.so.9 is missing: pip install --upgrade nvidia-cudnn-cu13")
+
+    monkeypatch.setattr(diagnosis, "cuda_problem", lambda: None)
+    monkeypatch.setattr(cupyx.scipy.fft, "rfft2", no_transforms, raising=False)
+    monkeypatch.setattr(session, "_create", no_session)
+    report = CliRunner().invoke(doctor)
+    assert report.exit_code == 0
+    assert "works: no" in report.output
+    assert "libcufft.so.12 is missing: pip install --upgrade nvidia-cufft" in report.output
+    assert "libcudnn.so.9 is missing: pip install --upgrade nvidia-cudnn-cu13" in report.output
+
+
+def test_what_nobody_foresaw_is_passed_on(stand_in, monkeypatch):
+    import cupy
+
+    def broken(*arguments):
+        raise RuntimeError("the device is on fire\nrun")
+
+    monkeypatch.setattr(diagnosis, "cuda_problem", lambda: None)
+    monkeypatch.setattr(cupy, "ones", broken, raising=False)
+    assert "cannot compute: the device is on fire" in runtime.diagnose()["cuda"]["problem"]
+
+
+@pytest.mark.gpu
+def test_a_gpu_is_named():
+    assert runtime.diagnose()["cuda"]["works"]

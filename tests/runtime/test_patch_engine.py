@@ -1,14 +1,16 @@
 import logging
+import weakref
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.devices import CPU
+from runtime.devices import CPU, Device
 from runtime.errors import InvalidArgument, InvalidModel, OutOfMemory
-from runtime.patch_engine import NetworkPatchModel, PatchEngine
+from runtime.patch_engine import Batches, NetworkPatchModel, PatchEngine
 from runtime.progress import Stopwatch
+from tests.runtime import cuda_stand_in
 from tests.runtime.models import write_patch_bundle
 
 SIZE, CORE = 17, 9
@@ -111,6 +113,70 @@ def test_memory_that_never_suffices_fails_the_call(rng):
 def test_any_other_error_is_not_taken_for_out_of_memory(rng):
     with pytest.raises(RuntimeError, match="no more"):
         PatchEngine(Doubling(limit=0, error=RuntimeError)).restore(rng.random((1, 20, 20), dtype=np.float32))
+
+
+class Fault(RuntimeError):
+    """An error of ONNX Runtime, by the module it says it is from."""
+
+
+Fault.__module__ = "onnxruntime.capi.onnxruntime_pybind11_state"
+ARENA = "bfc_arena.cc:376 AllocateRawInternal Failed to allocate memory for requested buffer of size 2147483648"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        f"[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Non-zero status code returned while running Gemm node. {ARENA}",
+        "CUDA failure 2: out of memory ; GPU=0 ; hostname=server ; expr=cudaMalloc((void**)&p, size);",
+        "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0",
+        "CUDNN failure 5003: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED ; GPU=0",
+    ],
+)
+def test_what_onnx_runtime_says_of_memory_is_recognised(rng, message):
+    planes = rng.random((1, 60, 60), dtype=np.float32)
+    model = Doubling(limit=100)
+    model.error = lambda text: Fault(message)
+    np.testing.assert_allclose(PatchEngine(model).restore(planes, stride=2), 2 * planes, atol=1e-5)
+    model.error = lambda text: Fault("CUDA failure 700: an illegal memory access was encountered")
+    with pytest.raises(Fault, match="illegal memory access"):
+        PatchEngine(model).restore(planes, stride=2)
+
+
+def test_a_device_out_of_memory_is_given_its_own_back_and_goes_on(stand_in, models, bundles, monkeypatch, caplog):
+    """CuPy's error halves the batch once; the arrays of what failed are gone before memory is freed."""
+    from runtime import patch_engine
+
+    planes = np.random.default_rng(3).random((1, 60, 60), dtype=np.float32)
+    expected = PatchEngine(models["filters"]).restore(planes)
+    model = NetworkPatchModel(bundles["filters"], device=Device("cuda"))
+    run, failed, alive = model.predict, [], []
+
+    def predict(patches):
+        if len(patches) > 32:
+            failed.append(weakref.ref(patches))
+            raise cuda_stand_in.OutOfMemoryError(len(patches) * 4 * SIZE**2, 1 << 33)
+        return run(patches)
+
+    def free(device):
+        alive.extend(reference() is not None for reference in failed)
+
+    monkeypatch.setattr(model, "predict", predict)
+    monkeypatch.setattr(patch_engine, "free_unused_memory", free)
+    with caplog.at_level(logging.WARNING, logger="runtime"):
+        restored = PatchEngine(model).restore(cuda_stand_in.ndarray(planes))
+    np.testing.assert_allclose(restored.array, expected, atol=1e-6)
+    assert alive == [False]
+    assert [record.getMessage() for record in caplog.records] == [
+        "cuda:0 ran out of memory with batches of 64 patches (Out of memory allocating 73,984 bytes (allocated so far: "
+        "8,589,934,592 bytes).); going on with batches of 32 patches"
+    ]
+
+
+def test_a_batch_that_another_thread_made_smaller_is_still_padded_enough():
+    batches = Batches(Device("cuda"), 64)
+    batches.size = 16
+    assert batches.padded(40) == 40
+    assert batches.padded(3) == 16
 
 
 @pytest.mark.parametrize("stride", [0, CORE + 1, 2.5, "4"])
