@@ -1,4 +1,4 @@
-"""Command line: ``python -m export train|onnx|check|prior|prior-onnx``."""
+"""Command line: ``python -m export train|onnx|check|prior|prior-onnx|repair|repair-onnx``."""
 
 from __future__ import annotations
 
@@ -143,6 +143,35 @@ def prior_onnx(checkpoint: str, bundle: str, trained_on: tuple[str, ...]) -> Non
 
     written = export_prior(checkpoint, bundle, trained_on)
     click.echo(f"{written.path}: {written.bytes / 1e6:.2f} MB, {_describe(written.part('prior').parity)}")
+
+
+@main.command()
+@click.option("--data", required=True, type=click.Path(exists=True, file_okay=False), help="Folder of photographs.")
+@click.option("--out", default="runs/repair", type=click.Path(file_okay=False), help="Where the run is kept.")
+@click.option("--minutes", type=float, default=120, help="Time for recording and training together.")
+@click.option("--processes", type=int, default=1, help="How many record at once.")
+@click.option("--resume", is_flag=True, help="Go on from what is there.")
+def repair(data: str, out: str, minutes: float, processes: int, resume: bool) -> None:
+    """Train a network that repairs restored photographs: simulate, estimate, restore, record, learn."""
+    from export.photographs import find_photographs
+    from export.repair.run import run_repair
+
+    checkpoint = run_repair(
+        find_photographs(data), out, minutes, processes=processes, resume=resume, report=click.echo
+    )
+    click.echo(f"{checkpoint}: export it with python -m export repair-onnx")
+
+
+@main.command("repair-onnx")
+@click.argument("checkpoint", type=click.Path(exists=True, dir_okay=False))
+@click.argument("bundle", type=click.Path(file_okay=False))
+@click.option("--trained-on", multiple=True, help="What the photographs are and their licence, for the record.")
+def repair_onnx(checkpoint: str, bundle: str, trained_on: tuple[str, ...]) -> None:
+    """Export CHECKPOINT, of a network that repairs restored photographs, to the folder BUNDLE."""
+    from export.repair.onnx import export_repair
+
+    written = export_repair(checkpoint, bundle, trained_on)
+    click.echo(f"{written.path}: {written.bytes / 1e6:.2f} MB, {_describe(written.part('repair').parity)}")
 
 
 def _describe(parity: Mapping[str, Mapping[str, Any]]) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from export.camera import GAMMA
 from export.prior.kernels import draw_motion, random_kernel, random_motion
-from export.prior.turning import blur_by_motion, turning_angles
+from export.prior.turning import blur_by_turning
 from runtime.blind.kernel_shape import Kernel
 from runtime.blind.pyramid import shrink
 
@@ -20,7 +20,6 @@ FLAT = 0.03
 LEAST_SIDE = 32
 """Side in pixels under which an observed image tells nothing."""
 _ATTEMPTS = 200
-_MOMENTS = 64
 _LEAST = {"sizes": 3, "sides": LEAST_SIDE, "noise": 1e-6, "turn": 0, "room": 0.1}
 
 
@@ -122,12 +121,9 @@ def observe(planes: Sequence[NDArray[np.uint8]], config: SimulationConfig, rng: 
     if allowed < max(LEAST_SIDE, 2 * kernel.shape[0] - 2):
         raise ValueError(f"no photograph is large enough for a kernel of {kernel.shape[0]} px; give larger ones")
     side = min(max(round(log_uniform(rng, config.sides)), 5 * kernel.shape[0]), allowed)
-    sharp = sharp_crop(planes, side + margin, config, rng)
+    sharp = sharp_crop(planes, side + margin, config.shrinking, rng)
     if turning:
-        moments = np.linspace(0, len(motion.path) - 1, _MOMENTS).astype(int)
-        exposure = motion.exposure[moments]
-        angles = turning_angles(exposure, rng) * (2 * rng.uniform(*config.turn) / side)
-        blurred = blur_by_motion(sharp, motion.path[moments], angles, exposure, motion.softness)
+        blurred = blur_by_turning(sharp, motion, 2 * rng.uniform(*config.turn) / side, rng)
         image = blurred[margin // 2 : margin // 2 + side, margin // 2 : margin // 2 + side]
     elif rng.random() < config.linear:
         image = np.maximum(fftconvolve(sharp**GAMMA, kernel, "valid"), 0) ** (1 / GAMMA)
@@ -140,12 +136,12 @@ def observe(planes: Sequence[NDArray[np.uint8]], config: SimulationConfig, rng: 
 
 
 def sharp_crop(
-    planes: Sequence[NDArray[np.uint8]], side: int, config: SimulationConfig, rng: np.random.Generator
+    planes: Sequence[NDArray[np.uint8]], side: int, shrinking: Sequence[float], rng: np.random.Generator
 ) -> NDArray[np.float32]:
     """Cut a square (side, side) that is not flat, values in [0, 1], out of a photograph made smaller at random."""
     for _ in range(_ATTEMPTS):
         plane = planes[rng.integers(len(planes))]
-        factor = min(float(rng.choice(config.shrinking)), min(plane.shape) / side)
+        factor = min(float(rng.choice(shrinking)), min(plane.shape) / side)
         if factor < 1:
             continue
         need = round(side * factor)

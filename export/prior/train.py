@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-import dataclasses
 import math
-import os
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,8 +11,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from tqdm import tqdm
 
+from export.descent import Descent, DescentConfig
 from export.networks.kernel_prior import ESTIMATE, NOISE, UNIT, KernelPrior, KernelPriorConfig
 from export.prior.simulation import SimulationConfig
 from export.prior.states import States
@@ -31,52 +27,19 @@ _LARGEST_STRUCTURE = 64.0
 
 
 @dataclass(frozen=True)
-class PriorTrainConfig:
-    """How the prior is trained.
+class PriorTrainConfig(DescentConfig):
+    """How the prior is trained, on states all of one side in each step.
 
     Attributes
     ----------
-    steps
-        Number of steps; a time budget given to the trainer takes its place.
-    batch
-        States per step, all of one side; a multiple of 8, for every way to turn them.
-    learning_rate
-        Highest rate of AdamW, reached after `warmup` steps, then falling to zero as a cosine.
-    weight_decay
-        As in AdamW.
-    clip
-        Largest norm of the gradient.
     error_weight
         Weight of the squared error in the logarithm of the expected error.
     ratio_weight
         Weight of the logarithm of the `error_ratio`.
-    memory
-        How much of the running average of the weights, which is what counts in the end, outlives a step.
-    validate_every
-        Steps from one validation, with a checkpoint, to the next.
-    seed
-        Of the weights and of the order of the states.
     """
 
-    steps: int = 10000
-    batch: int = 32
-    learning_rate: float = 2e-3
-    warmup: int = 100
-    weight_decay: float = 1e-3
-    clip: float = 1.0
     error_weight: float = 0.02
     ratio_weight: float = 0.4
-    memory: float = 0.998
-    validate_every: int = 500
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if min(self.steps, self.batch, self.validate_every) < 1 or self.batch % 8:
-            raise ValueError("steps, batch and validate_every must be at least 1, and batch a multiple of 8")
-        if self.learning_rate <= 0 or self.warmup < 0:
-            raise ValueError("learning_rate must be positive and warmup at least 0")
-        if not 0 <= self.memory < 1:
-            raise ValueError(f"memory must be a share from 0 to below 1, got {self.memory}")
 
 
 @dataclass(frozen=True)
@@ -88,7 +51,7 @@ class PriorConfig:
     train: PriorTrainConfig = field(default_factory=PriorTrainConfig)
 
 
-class PriorTrainer:
+class PriorTrainer(Descent):
     """Trains one network on states.
 
     Parameters
@@ -105,6 +68,8 @@ class PriorTrainer:
         Checkpoint whose weights to begin with.
     """
 
+    measure = "relative_error"
+
     def __init__(
         self,
         config: PriorConfig,
@@ -114,92 +79,38 @@ class PriorTrainer:
         minutes: float | None = None,
         start: str | Path | None = None,
     ) -> None:
-        self.config, self.checkpoint, self.minutes = config, Path(checkpoint), minutes
-        self._training, self._validation = training, validation
         torch.manual_seed(config.train.seed)
-        self._random = np.random.default_rng(config.train.seed)
-        # Channels last: a fifth less time on a CPU.
-        self.network = KernelPrior(config.network).to(memory_format=torch.channels_last)
-        self.samples = 0
+        network, samples = KernelPrior(config.network), 0
         if start is not None:
             begun, content = load_prior(start)
             if begun.config != config.network:
                 raise ValueError(f"{start}: is of another network; start from nothing, or use its widths")
-            self.network.load_state_dict(begun.state_dict())
-            self.samples = int(content["samples"])
-        self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
-        train = config.train
-        self._optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=train.learning_rate, weight_decay=train.weight_decay
-        )
+            network.load_state_dict(begun.state_dict())
+            samples = int(content["samples"])
+        super().__init__(config, network, checkpoint, minutes)
+        self.samples = samples
+        self._training, self._validation = training, validation
+        self._random = np.random.default_rng(config.train.seed)
         sides = sorted(training.kernels)
         counts = np.array([len(training.kernels[side]) for side in sides])
         self._sides, self._shares = sides, counts / counts.sum()
-        self.step, self.seconds = 0, 0.0
-        self.accuracy: dict[str, float] = {}
-
-    @property
-    def progress(self) -> float:
-        """Share of the training that is done."""
-        if self.minutes is not None:
-            return self.seconds / (60 * self.minutes)
-        return self.step / self.config.train.steps
-
-    def run(self, progress: bool = True) -> dict[str, float]:
-        """Train to the end and return the last `validate`."""
-        self.network.train()
-        begun = time.perf_counter()
-        with tqdm(total=100, disable=not progress, unit="%", desc="train") as bar:
-            while self.progress < 1:
-                self.train_step(self._batch())
-                self.seconds = time.perf_counter() - begun
-                if self.progress >= 1 or self.step % self.config.train.validate_every == 0:
-                    self.accuracy = validate(self.average, self._validation)
-                    self.save()
-                    bar.set_postfix_str(f"relative error {self.accuracy['relative_error']:.4f}")
-                bar.update(min(round(100 * self.progress), 100) - bar.n)
-        return self.accuracy
-
-    def train_step(self, batch: tuple[Tensor, Tensor]) -> float:
-        """Take one step on evidence (N, 8, S, S) and kernels (N, S, S), and return the loss before it."""
-        train = self.config.train
-        warm = min(1.0, (self.step + 1) / train.warmup) if train.warmup else 1.0
-        for group in self._optimiser.param_groups:
-            group["lr"] = train.learning_rate * warm * (0.5 + 0.5 * math.cos(math.pi * min(self.progress, 1)))
-        evidence, truth = batch
-        kernels, log_errors = self.network(evidence.to(memory_format=torch.channels_last))
-        value = loss(kernels, log_errors, truth, evidence[:, NOISE, 0, 0], train.error_weight, train.ratio_weight)
-        self._optimiser.zero_grad()
-        value.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), train.clip)
-        self._optimiser.step()
-        self.step += 1
-        self.samples += len(truth)
-        # A short memory first, so that the first weights are soon forgotten.
-        memory = min(train.memory, self.step / (self.step + 20))
-        with torch.no_grad():
-            for mean, parameter in zip(self.average.parameters(), self.network.parameters(), strict=True):
-                mean.lerp_(parameter, 1 - memory)
-        return float(value.detach())
-
-    def save(self) -> None:
-        """Write the checkpoint, whole or not at all: the averaged weights, and how accurate they are."""
-        content = {
-            "config": dataclasses.asdict(self.config),
-            "network": self.average.state_dict(),
-            "samples": self.samples,
-            "states": len(self._training),
-            "accuracy": self.accuracy,
-        }
-        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.checkpoint.with_suffix(f".{os.getpid()}")
-        torch.save(content, draft)
-        draft.replace(self.checkpoint)
 
     def _batch(self) -> tuple[Tensor, Tensor]:
+        """Draw evidence (N, 8, S, S) and kernels (N, S, S)."""
         side = int(self._random.choice(self._sides, p=self._shares))
         which = self._random.integers(len(self._training.kernels[side]), size=self.config.train.batch)
         return pad(*turn(*self._training.take(side, which)))
+
+    def _loss(self, batch: tuple[Tensor, ...]) -> Tensor:
+        train, (evidence, truth) = self.config.train, batch
+        kernels, log_errors = self.network(evidence.to(memory_format=torch.channels_last))
+        return loss(kernels, log_errors, truth, evidence[:, NOISE, 0, 0], train.error_weight, train.ratio_weight)
+
+    def _validate(self) -> dict[str, float]:
+        return validate(self.average, self._validation)
+
+    def _content(self) -> dict[str, Any]:
+        return {"states": len(self._training)}
 
 
 def turn(evidence: Tensor, kernels: Tensor) -> tuple[Tensor, Tensor]:

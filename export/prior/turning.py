@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.camera import GAMMA
+from export.prior.kernels import Motion
 
 _KNOTS = 6
+_MOMENTS = 64
 
 
 def turning_angles(exposure: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
@@ -18,6 +20,19 @@ def turning_angles(exposure: NDArray[np.float64], rng: np.random.Generator) -> N
     angles = np.interp(time, np.arange(_KNOTS), rng.standard_normal(_KNOTS))
     angles -= np.average(angles, weights=exposure)
     return angles / max(float(np.abs(angles).max()), 1e-9)
+
+
+def blur_by_turning(
+    sharp: NDArray[np.float32], motion: Motion, turn: float, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Blur a picture (H, W) by a motion and, besides, by a random turn of up to `turn` radians; see `blur_by_motion`.
+
+    The picture stays in place: on average over the exposure it is neither moved nor turned.
+    """
+    moments = np.linspace(0, len(motion.path) - 1, _MOMENTS).astype(int)
+    exposure = motion.exposure[moments]
+    path = motion.path[moments] - np.average(motion.path[moments], axis=0, weights=exposure)
+    return blur_by_motion(sharp, path, turn * turning_angles(exposure, rng), exposure, motion.softness)
 
 
 def blur_by_motion(

@@ -59,6 +59,21 @@ def test_prior_and_its_export(folder):
     assert "states for" not in _run("prior", *arguments, "--resume")
 
 
+def test_repair_and_its_export(folder, planes):
+    for index in (0, 3):
+        (folder / "large").mkdir(exist_ok=True)
+        Image.fromarray(planes[index]).save(folder / "large" / f"{index}.png")
+    arguments = ["--data", folder / "large", "--out", folder / "repair", "--minutes", "0.001"]
+    output = _run("repair", *arguments)
+    assert "1 examples for validation" in output
+    assert "export it with python -m export repair-onnx" in output
+    checkpoint = folder / "repair" / "checkpoint.pt"
+    written = checkpoint.stat().st_mtime_ns
+    assert "fp32 within" in _run("repair-onnx", checkpoint, folder / "bundle", "--trained-on", "pictures")
+    assert "1 examples for validation" in _run("repair", *arguments, "--resume")
+    assert checkpoint.stat().st_mtime_ns == written
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
@@ -71,6 +86,9 @@ def test_prior_and_its_export(folder):
         (["prior", "--data", "runs"], 1, "no photographs there"),
         (["prior", "--data", "photographs", "--rounds", "0"], 1, "rounds and processes must be positive"),
         (["prior-onnx", "tiny.toml", "bundle"], 1, "is no checkpoint"),
+        (["repair", "--data", "runs"], 1, "no photographs there"),
+        (["repair", "--data", "photographs", "--minutes", "0"], 1, "minutes and processes must be positive"),
+        (["repair-onnx", "tiny.toml", "bundle"], 1, "is no checkpoint"),
     ],
 )
 def test_mistakes_are_one_line_and_fail(folder, monkeypatch, capsys, arguments, status, message):

@@ -55,14 +55,14 @@ def test_blur_in_linear_light_brightens_edges(planes):
 
 def test_crops_show_something(planes):
     blank = np.full((300, 300), 128, np.uint8)
-    crop = sharp_crop([blank, planes[0]], 90, PLAIN, np.random.default_rng(0))
+    crop = sharp_crop([blank, planes[0]], 90, PLAIN.shrinking, np.random.default_rng(0))
     assert crop.shape == (90, 90)
     assert crop.std() > FLAT
     assert crop.min() >= 0
     assert crop.max() <= 1
     for useless in (blank, planes[0][:80, :80]):
         with pytest.raises(ValueError, match="give larger ones"):
-            sharp_crop([useless], 90, PLAIN, np.random.default_rng(0))
+            sharp_crop([useless], 90, PLAIN.shrinking, np.random.default_rng(0))
 
 
 def test_photographs_limit_the_sides(planes):

@@ -1,0 +1,142 @@
+"""Examples for the repair network: pictures, what deconvolution by an estimated kernel makes of them, and the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from export.repair.estimates import Estimate, estimate_kernel
+from export.repair.scenes import Scene, SceneConfig, make_scene
+from runtime.blind.kernel_shape import extent, fit, spread
+from runtime.blind.prior import KernelPrior
+from runtime.nonblind import deconvolve
+from runtime.nonblind.noise import estimate_noise
+from runtime.quality import align
+from runtime.repair import evidence, facts
+
+KERNEL_ERROR = 0.2
+"""Relative error of the kernel that deconvolution allows for, as after a blind estimation."""
+BALANCED = 0.8
+"""Share that is restored at quality ``"balanced"``; the others at ``"fast"``."""
+BORDER, MAX_SHIFT = 24, 6
+"""Pixels at the border that do not count in aligning the truth, and how far it may be moved."""
+EDGE = 8
+"""Pixels at the border of an example that alignment may have spoilt."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """What the network is shown, and what it should answer.
+
+    Attributes
+    ----------
+    planes : array (4, n, n) float16
+        The three of `runtime.repair.evidence`, and the truth, where the restoration lies; `EDGE` pixels around them
+        are not to be believed.
+    measures : array (3,) float32
+        Standard deviation of the noise, logarithm of the kernel's expected error, and width of the kernel in pixels,
+        as `runtime.repair.facts` takes them.
+    """
+
+    planes: NDArray[np.float16]
+    measures: NDArray[np.float32]
+
+
+def make_example(
+    planes: Sequence[NDArray[np.uint8]], config: SceneConfig, prior: KernelPrior, rng: np.random.Generator
+) -> Example:
+    """Make a scene of photographs (`make_scene`), estimate its kernel, and restore it."""
+    scene = make_scene(planes, config, rng)
+    noise = estimate_noise(scene.observed)
+    estimate = estimate_kernel(scene, noise, prior, rng)
+    return restore(scene, estimate, noise, "balanced" if rng.random() < BALANCED else "fast")
+
+
+def restore(scene: Scene, estimate: Estimate, noise: float, quality: str) -> Example:
+    """Restore a scene with an estimated kernel.
+
+    Parameters
+    ----------
+    scene, estimate
+        The picture and its kernel, which is known only up to a translation, and so is the restoration.
+    noise
+        Standard deviation of the noise, as the network is told.
+    quality : {"fast", "balanced", "best"}
+        Of deconvolution.
+    """
+    kernel = fit(estimate.kernel, extent(estimate.kernel)).astype(np.float32)
+    (restored,) = deconvolve(scene.observed[None], kernel, kernel_error=KERNEL_ERROR, quality=quality)
+    truth = align(scene.sharp, restored, border=BORDER, max_shift=MAX_SHIFT)
+    shown = evidence(scene.observed, restored, kernel)
+    return Example(
+        np.concatenate([shown, truth[None]]).astype(np.float16),
+        np.array([noise, estimate.log_error, spread(kernel)], np.float32),
+    )
+
+
+class Examples:
+    """Many examples.
+
+    Parameters
+    ----------
+    planes : Tensor (N, 4, n, n) float16
+        As those of `Example`.
+    facts : Tensor (N, 3) float32
+        As `runtime.repair.facts` gives them.
+    """
+
+    def __init__(self, planes: torch.Tensor, facts: torch.Tensor) -> None:
+        self.planes, self.facts = planes, facts
+
+    @classmethod
+    def of(cls, planes: NDArray[np.float16], measures: NDArray[np.float32]) -> Examples:
+        """Gather planes (N, 4, n, n) and measures (N, 3) of examples."""
+        told = np.stack([facts(*(float(value) for value in one)) for one in measures])
+        return cls(torch.from_numpy(planes), torch.from_numpy(told))
+
+    @classmethod
+    def read(cls, files: Sequence[str | Path]) -> Examples:
+        """Read files that `write_examples` wrote, together.
+
+        Raises
+        ------
+        ValueError
+            If there is none, or they are of different sizes.
+        """
+        if not files:
+            raise ValueError("no file: no examples; record for longer")
+        parts = []
+        for file in files:
+            with np.load(file, allow_pickle=False) as stored:
+                parts.append((stored["planes"], stored["measures"]))
+        sizes = {planes.shape[1:] for planes, _ in parts}
+        if len(sizes) > 1:
+            raise ValueError(f"{Path(files[0]).parent}: examples of different sizes; record into another folder")
+        return cls.of(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+    def __len__(self) -> int:
+        return len(self.planes)
+
+
+def write_examples(file: Path, examples: Sequence[Example], seconds: float) -> None:
+    """Write an ``.npz`` file of examples and of the time in seconds that they took, whole or not at all."""
+    draft = file.with_suffix(".part")
+    with draft.open("wb") as stream:
+        np.savez(
+            stream,
+            planes=np.stack([example.planes for example in examples]),
+            measures=np.stack([example.measures for example in examples]),
+            seconds=np.array(seconds),
+        )
+    draft.replace(file)
+
+
+def read_seconds(file: Path) -> float:
+    """Return the time in seconds that the examples of a file took."""
+    with np.load(file, allow_pickle=False) as stored:
+        return float(stored["seconds"])

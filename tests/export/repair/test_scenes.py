@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy.signal import fftconvolve
+
+from export.repair.scenes import KINDS, SceneConfig, develop, make_scene
+
+from .conftest import SCENES
+
+CLEAN = dataclasses.replace(SCENES, noise=(1e-6, 1e-6), rounded=0, compressed=0, linear=0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("kind", [None, *KINDS])
+def test_scenes_have_the_size_asked_for(planes, kind, seed):
+    scene = make_scene(planes, SCENES, np.random.default_rng(seed), kind)
+    assert scene.observed.shape == scene.sharp.shape == (80, 80)
+    assert scene.observed.dtype == scene.sharp.dtype == np.float32
+    assert np.isfinite(scene.observed).all()
+    assert scene.sharp.min() >= 0
+    assert scene.sharp.max() <= 1
+    if kind is not None:
+        assert (scene.kernel is not None) == (kind in ("uniform", "turning"))
+
+
+def test_shares_make_a_whole():
+    assert sum(KINDS.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_uniform_scene_is_blurred_by_its_kernel(planes, seed):
+    scene = make_scene(planes, CLEAN, np.random.default_rng(seed), "uniform")
+    reach = scene.kernel.shape[0] // 2
+    inside = slice(reach, 80 - reach)
+    expected = fftconvolve(scene.sharp, scene.kernel, "valid")
+    np.testing.assert_allclose(scene.observed[inside, inside], expected, atol=1e-4)
+
+
+def test_blur_in_linear_light_brightens_edges(planes):
+    plain, linear = (
+        make_scene(planes, dataclasses.replace(CLEAN, linear=share, sizes=(9, 9)), np.random.default_rng(3), "uniform")
+        for share in (0, 1)
+    )
+    np.testing.assert_array_equal(plain.sharp, linear.sharp)
+    # The mean of squares is never under the square of the mean, and the exponent is above 1.
+    assert (linear.observed - plain.observed).min() > -1e-3
+    assert (linear.observed - plain.observed).max() > 0.01
+
+
+def test_a_turning_camera_blurs_the_border_more(planes):
+    still, turned = (
+        make_scene(planes, dataclasses.replace(CLEAN, turn=(reach, reach)), np.random.default_rng(2), "turning")
+        for reach in (1e-6, 8)
+    )
+    np.testing.assert_array_equal(still.kernel, turned.kernel)
+    difference = np.abs(still.observed - turned.observed)
+    assert difference[30:50, 30:50].mean() < 0.5 * difference.mean()
+
+
+def test_an_object_that_moves_is_blurred_unlike_what_is_behind(planes):
+    wide = dataclasses.replace(CLEAN, side=160)
+    scene = make_scene(planes, wide, np.random.default_rng(1), "moving")
+    difference = np.abs(scene.observed - scene.sharp)
+    assert difference.max() > 0.05
+    blocks = difference.reshape(8, 20, 8, 20).mean((1, 3))
+    assert blocks.max() > 4 * np.median(blocks)
+
+
+def test_depth_blurs_one_side_only(planes):
+    wide = dataclasses.replace(CLEAN, side=160, sizes=(20, 20))
+    differences = []
+    for seed in range(4):
+        scene = make_scene(planes, wide, np.random.default_rng(seed), "depth")
+        differences.append(np.abs(scene.observed - scene.sharp))
+        assert differences[-1][:, :10].max() < 1e-4
+    # A few kernels blur next to nothing.
+    assert max(difference[:, -20:].mean() for difference in differences) > 0.01
+
+
+def test_faint_blur_is_faint(planes):
+    for seed in range(6):
+        scene = make_scene(planes, CLEAN, np.random.default_rng(seed), "faint")
+        assert np.abs(scene.observed - scene.sharp).mean() < 0.05
+
+
+def test_a_camera_adds_noise_rounds_and_compresses():
+    grey = np.full((200, 200), 0.5, np.float32)
+    grey[:, 100:] = 0.9
+
+    def developed(**settings):
+        config = dataclasses.replace(CLEAN, noise=(0.01, 0.01), **settings)
+        return develop(grey, config, np.random.default_rng(0))
+
+    assert (developed() - grey).std() == pytest.approx(0.01, rel=0.05)
+    rounded = 255 * developed(rounded=1)
+    np.testing.assert_allclose(rounded, np.rint(rounded), atol=1e-4)
+    faithful, coarse = (
+        np.abs(developed(compressed=1, quality=(quality, quality)) - developed(rounded=1)).mean()
+        for quality in (100, 20)
+    )
+    assert faithful < 0.004 < coarse
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"side": 100}, "side must be a multiple of 8"),
+        ({"side": 56}, "from 64 px up"),
+        ({"sizes": (2, 9)}, r"sizes must be a range \(low, high\) within 3 to 20"),
+        ({"sizes": (4, 21)}, "sizes must be a range"),
+        ({"sizes": (9, 4)}, "sizes must be a range"),
+        ({"noise": (0, 0.1)}, "noise must be a range"),
+        ({"turn": (0, 1)}, "turn must be a range"),
+        ({"quality": (0, 90)}, "quality must be a range"),
+        ({"linear": 1.1}, "linear must be a share"),
+        ({"rounded": -0.1}, "rounded must be a share"),
+        ({"compressed": 2}, "compressed must be a share"),
+        ({"shrinking": ()}, "shrinking must be factors"),
+        ({"shrinking": (0.5,)}, "shrinking must be factors"),
+    ],
+)
+def test_settings_are_checked(settings, message):
+    with pytest.raises(ValueError, match=message):
+        SceneConfig(**{"side": 80, "sizes": (4, 9)} | settings)
+
+
+def test_mistakes_are_named(planes):
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="kind must be one of uniform"):
+        make_scene(planes, SCENES, rng, "fog")
+    with pytest.raises(ValueError, match="give larger ones"):
+        make_scene([planes[0][:70]], SCENES, rng, "faint")
