@@ -1,12 +1,12 @@
 """Wieschollek et al. 2016: a network fuses the patches of a burst and restores the fused patch.
 
-Two of the paper's steps after the network are options, because they are not needed here. Its weights are smooth as they
-come: smoothing them by the Gaussian of Fourier burst accumulation (Section 3.2; `BurstOptions.smoothing` of 0.02) changed
-the PSNR by +0.03 dB on the real burst fba_psf and by -0.12 dB on a synthetic one. And its filters leave frequency 0 as it
-is, so that one filter serves all colours and none is desaturated: the a and b channels of accumulation (Section 3.3;
-`BurstOptions.chroma` of ``"fba"``) changed the PSNR over red, green and blue by +0.04 dB on fba_psf, where some frames
-are sharp, but by -2.5 and -0.3 dB on synthetic bursts where none is, since accumulation leaves the colours blurred.
-All of this on one part of 240 or 280 px of a burst each, at stride 11.
+Two of the paper's steps after the network are options, because they are not needed here. Its weights are smooth as
+they come: smoothing them by the Gaussian of Fourier burst accumulation (Section 3.2; `BurstOptions.smoothing` of 0.02)
+changed the PSNR by +0.03 dB on the real burst fba_psf and by -0.12 dB on a synthetic one. And its filters leave
+frequency 0 as it is, so that one filter serves all colours and none is desaturated: the a and b channels of
+accumulation (Section 3.3; `BurstOptions.chroma` of ``"fba"``) changed the PSNR over red, green and blue by +0.04 dB on
+fba_psf, where some frames are sharp, but by -2.5 and -0.3 dB on synthetic bursts where none is, since accumulation
+leaves the colours blurred. All of this on one part of 240 or 280 px of a burst each, at stride 11.
 """
 
 from __future__ import annotations
