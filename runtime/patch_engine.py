@@ -2,6 +2,11 @@
 
 This is the "neural average" of Chakrabarti 2016, section 3: every overlapping patch is restored on its own and
 the restored cores are averaged under a Hann window. Memory is the image, the result and one batch.
+
+Patches are copied before the network sees them. Reading them straight from the image, as a convolution does, would save
+17 kB written per patch of 65 pixels, of the 1.1 MB that the layers of `chakrabarti-compact` read and write; and as a
+dense convolution its first layer would take 65 * 65 multiplications per value where two products of matrices take
+under 400.
 """
 
 from __future__ import annotations
