@@ -13,7 +13,7 @@ import numpy as np
 from bench.machine import usable_cores
 from bench.models import patch_geometry
 from bench.network import load_torch_network
-from bench.peer_patches import MonaiPatches, TorchPatches, in_half, restore_by
+from bench.peer_patches import MonaiPatches, TorchPatches, in_half, on_array, restore_by
 from bench.peer_steps import RUNTIME, step_ways
 from bench.photographs import blurred_photograph
 from bench.timing import Work, measure_in_turn
@@ -148,14 +148,15 @@ def _torch(task: _Task, precision: str, compiled: bool) -> Work:
         options = {} if task.place.is_cuda else {"options": {"freezing": True}}
         network = torch.compile(network, dynamic=False, **options)
     patches = TorchPatches(restore_by(network, half), task.grid, task.batch, str(task.place), padded=compiled)
-    return partial(_by_torch, patches, task)
+    return partial(on_array, patches, task.plane)
 
 
 def _monai(task: _Task, precision: str, batch: int) -> Work:
     if find_spec("monai") is None:
         raise ImportError("MONAI is not installed: pip install 'deblur-runtime[bench-peers]'")
     network, half = _network(task, precision)
-    return partial(_by_torch, MonaiPatches(restore_by(network, half), task.grid, batch, str(task.place)), task)
+    patches = MonaiPatches(restore_by(network, half), task.grid, batch, str(task.place))
+    return partial(on_array, patches, task.plane)
 
 
 def _network(task: _Task, precision: str) -> tuple[Any, Any]:
@@ -165,19 +166,6 @@ def _network(task: _Task, precision: str) -> tuple[Any, Any]:
     torch.set_num_threads(usable_cores())
     half = {"fp32": None, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
     return in_half(load_torch_network(task.bundle), half).to(str(task.place)), half
-
-
-def _by_torch(restore: Callable[[Any], Any], task: _Task) -> Array:
-    """Hand a plane to PyTorch and take the result back, without copying either."""
-    import torch
-
-    with torch.inference_mode():
-        restored = restore(torch.from_dlpack(task.plane))
-    if not task.place.is_cuda:
-        return restored.numpy()
-    import cupy
-
-    return cupy.from_dlpack(restored)
 
 
 def _contest(makers: dict[Way, Maker], task: _Task, repeats: int) -> list[dict[str, Any]]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from kernels.arrays import Array, array_module
+
 if TYPE_CHECKING:
     import torch
 
@@ -126,6 +128,15 @@ class MonaiPatches:
         )
         inside: torch.Tensor = restored[0, 0, grid.margin - grid.top :, grid.margin - grid.left :]
         return inside[: grid.height, : grid.width]
+
+
+def on_array(restore: Restore, plane: Array) -> Array:
+    """Hand a NumPy or CuPy array to PyTorch and take the result back as one, without copying either."""
+    import torch
+
+    with torch.inference_mode():
+        restored = restore(torch.from_dlpack(plane))
+    return array_module(plane).from_dlpack(restored)
 
 
 def restore_by(network: torch.nn.Module, half: torch.dtype | None) -> Restore:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.peer_patches import TorchPatches, hann, rows_per_batch
+from bench.peer_patches import TorchPatches, hann, on_array, rows_per_batch
 from bench.timing import Work
 from kernels.arrays import Array
 
@@ -99,11 +99,11 @@ def _torch_steps(plane: Array, filters: Array, grid: PatchGrid) -> Work:
 
     from export.networks.chakrabarti import apply_filters
 
-    given, theirs = torch.from_dlpack(plane), torch.from_dlpack(filters)
+    theirs = torch.from_dlpack(filters)
     patches = TorchPatches(
-        lambda batch: apply_filters(batch, theirs[: len(batch)]), grid, len(filters), str(given.device)
+        lambda batch: apply_filters(batch, theirs[: len(batch)]), grid, len(filters), str(theirs.device)
     )
-    return lambda: patches(given)
+    return partial(on_array, patches, plane)
 
 
 def _numpy_steps(plane: Array, filters: Array, grid: PatchGrid) -> partial[Array]:

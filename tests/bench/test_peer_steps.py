@@ -28,7 +28,9 @@ def test_every_library_does_the_same(grid, filters, rng):
     ways = step_ways(plane, filters, grid, gpu=False)
     assert list(ways) == [RUNTIME, "PyTorch", "NumPy", "SciPy"]
     for make in ways.values():
-        np.testing.assert_allclose(make()(), expected, atol=1e-5)
+        result = make()()
+        assert isinstance(result, np.ndarray)
+        np.testing.assert_allclose(result, expected, atol=1e-5)
 
 
 def test_a_gpu_has_its_own_libraries(filters, rng):
