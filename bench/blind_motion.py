@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 import numpy as np
 
 import runtime
-from bench.datasets import Case, Plane, choose, data_folder, find_files, read_photograph, shake
-from bench.motions import BORDER, HEIGHT, NOISE, WIDTH, Moved, blur_along, published, turning_field
+from bench.datasets import Case, Plane, choose, data_folder, find_files, luma, read_photograph, shake
+from bench.motions import (
+    BORDER,
+    HEIGHT,
+    MODERATE,
+    NOISE,
+    SEVERE,
+    WIDTH,
+    Moved,
+    blur_along,
+    published,
+    synthetic,
+    turning_field,
+)  # fmt: skip
 from bench.options import publish, report_options
 from bench.report import Column, Report, Table
 from bench.scoring import score
+from runtime.bundle import Bundle
+from runtime.devices import CPU
+from runtime.motion_field import PART, MotionNetwork, join
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,8 +52,8 @@ TURN_LENGTHS = (8.0, 22.0)
 def motion(data: str | None, cases: int | None, models: tuple[str, ...], json: Path | None, plot: Path | None) -> None:
     """Restore photographs whose blur is not the same everywhere, knowing nothing of it.
 
-    A published case, rotations of a camera in linear light, and a camera that turns about its axis and moves. Columns
-    are those of Tables 2 and 4 of Eboli et al., and the error of the motion as the distance of its ends in pixels.
+    A published case, rotations of a camera in linear light, and a camera that turns about its axis and moves, as in
+    Table 4 of Eboli et al.; then, as in their Table 2, the error of the motion alone, moderate and severe.
     """
     folder = data_folder(data)
     sets = {"published": published(folder), "shake": shake(folder), "turns": turns(folder)}
@@ -52,6 +68,8 @@ def motion(data: str | None, cases: int | None, models: tuple[str, ...], json: P
             report.tables = _tables(rows)
             if json:
                 report.write_json(json)
+    networks = {name: deblurrer.bundle for name, deblurrer in deblurrers.items() if PART in deblurrer.bundle.parts}
+    report.tables["motion"] = motion_table(choose(synthetic(folder), cases), networks)
     publish(report, json, plot, _draw, (7, 5))
 
 
@@ -67,11 +85,56 @@ def motion_error(field: Plane, truth: Plane) -> float:
 
     Both are ``(H, W, 2)``, length in pixels and angle in degrees; a length up to 1 is no motion.
     """
+    return float(_distances(field, truth).mean())
+
+
+def motion_table(cases: Sequence[Case], bundles: Mapping[str, Bundle]) -> Table:
+    """Measure how far off motion networks are, and how long they take (Eboli et al., Table 2).
+
+    Parameters
+    ----------
+    cases
+        Samples whose motion is known, see `bench.motions.synthetic`.
+    bundles
+        Networks by the names they shall have.
+    """
+    networks = {name: MotionNetwork(bundle, device=CPU) for name, bundle in bundles.items()}
+    found: dict[tuple[str, str], list[tuple[float, ...]]] = {}
+    for case in cases:
+        sample = cast(Moved, case.load())
+        guide = np.ascontiguousarray(luma(sample.observed), np.float32)
+        still = _distances(np.zeros_like(sample.field), sample.field)
+        found.setdefault((case.kind, "no motion"), []).append(
+            (float(np.square(still).mean()), float(still.mean()), 0.0)
+        )
+        for name, network in networks.items():
+            started = time.perf_counter()
+            grid = network.grid(*guide.shape)
+            field = join(network.predict(guide, grid), grid)
+            seconds = time.perf_counter() - started
+            off = _distances(field, sample.field)
+            errors = float(np.square(off).mean()), float(off.mean())
+            found.setdefault((case.kind, name), []).append((*errors, seconds))
+    rows = []
+    for (kind, name), figures in found.items():
+        square, distance, seconds = np.mean(figures, axis=0).tolist()
+        rows.append({"kind": kind, "method": name, "cases": len(figures), "mse": square, "error": distance}
+                    | ({"seconds": seconds} if seconds else {}))  # fmt: skip
+    columns = (
+        Column("motion", "kind"), Column("method", "method"), Column("cases", "cases"), Column("MSE px2", "mse", ".2f"),
+        Column("mean error px", "error", ".2f"), Column("seconds", "seconds", ".2f"),
+    )  # fmt: skip
+    notes = (f"Up to {MODERATE:.0f} px (moderate) and {SEVERE:.0f} px (severe), by the distance of the ends.",)
+    return Table("Motion estimation", columns, rows, notes=notes)
+
+
+def _distances(field: Plane, truth: Plane) -> Plane:
+    """Return the distance of the ends of two motions at each pixel."""
     ours, theirs = (
         np.maximum(length - 1, 0) * np.exp(1j * np.radians(angle))
         for length, angle in ((field[..., 0], field[..., 1]), (truth[..., 0], truth[..., 1]))
     )
-    return float(np.minimum(np.abs(ours - theirs), np.abs(ours + theirs)).mean())
+    return np.minimum(np.abs(ours - theirs), np.abs(ours + theirs))
 
 
 def _load_turn(file: Path, seed: int) -> Moved:
@@ -115,9 +178,7 @@ def _tables(rows: list[dict[str, Any]]) -> dict[str, Table]:
     for name, method in dict.fromkeys((row["set"], row["method"]) for row in rows):
         mine = [row for row in rows if (row["set"], row["method"]) == (name, method)]
         figures = {
-            column.key: float(np.mean([row[column.key] for row in mine]))
-            for column in columns
-            if column.key in mine[0]
+            column.key: float(np.mean([row[column.key] for row in mine])) for column in columns if column.key in mine[0]
         }
         means.append({"set": name, "method": method, "cases": len(mine), **figures})
     which = Column("set", "set"), Column("method", "method")

@@ -54,6 +54,15 @@ def test_the_true_motion_gains_and_has_no_error(report):
     assert len(report["tables"]["cases"]) == 6
 
 
+def test_the_error_of_the_motion_alone(report):
+    rows = {(row["kind"], row["method"] == "no motion"): row for row in report["tables"]["motion"]}
+    still, seen = rows["moderate", True], rows["moderate", False]
+    assert still["mse"] >= still["error"] ** 2 > 0
+    assert seen["mse"] >= seen["error"] ** 2 > 0
+    assert seen["seconds"] > 0
+    assert "seconds" not in still
+
+
 def test_motions_are_compared_up_to_sign():
     field = np.array([[[9.0, 10.0], [5.0, 90.0]]])
     assert motion_error(field + np.array([0, 180]), field) == pytest.approx(0, abs=1e-6)
