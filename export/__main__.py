@@ -156,9 +156,7 @@ def repair(data: str, out: str, minutes: float, processes: int, resume: bool) ->
     from export.photographs import find_photographs
     from export.repair.run import run_repair
 
-    checkpoint = run_repair(
-        find_photographs(data), out, minutes, processes=processes, resume=resume, report=click.echo
-    )
+    checkpoint = run_repair(find_photographs(data), out, minutes, processes=processes, resume=resume, report=click.echo)
     click.echo(f"{checkpoint}: export it with python -m export repair-onnx")
 
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from export.check import open_graph
 from export.graph import Graph, Weights
-from export.layers import add_module, clip, sandwich, silu, to_numpy, transform_taps
+from export.layers import add_module, clip, convolution, sandwich, silu, to_numpy, transform_taps
 from export.networks.chakrabarti import LIMIT, Layer, Residual, transform
 
 
@@ -20,6 +20,25 @@ def run(folder, build, x, shape):
     weights.write()
     (folder / "part.onnx").write_bytes(model.SerializeToString())
     return open_graph(folder / "part.onnx").run(["y"], {"x": x})[0]
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.Conv2d(4, 3, 3, padding=1), nn.Conv2d(4, 3, 2, stride=2), nn.Conv2d(4, 3, (1, 3), padding=(0, 1))],
+    ids=["same", "halved", "oblong"],
+)
+@pytest.mark.parametrize("order", [None, [2, 0, 3, 1]])
+def test_convolutions_compute_what_torch_computes(layer, order, tmp_path):
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.copy_(torch.randn_like(parameter).half())
+        x = torch.randn(2, 4, 6, 8)
+        expected = layer(x).numpy()
+    chosen = {} if order is None else {"order": np.array(order)}
+    given = x.numpy() if order is None else np.ascontiguousarray(x.numpy()[:, order])
+    found = run(tmp_path, lambda graph: convolution(graph, "layer", layer, "x", **chosen), given, expected.shape[1:])
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(

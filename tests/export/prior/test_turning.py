@@ -6,7 +6,7 @@ from scipy.signal import fftconvolve
 
 from export.camera import GAMMA
 from export.prior.kernels import draw_motion, random_motion
-from export.prior.turning import blur_by_motion, turning_angles
+from export.prior.turning import blur_by_motion, blur_by_turning, turning_angles
 from runtime.quality import align, psnr
 
 
@@ -41,3 +41,15 @@ def test_a_turn_leaves_the_centre_where_it_was(sharp_plane):
     rows, cols = (side // 2 for side in sharp_plane.shape)
     difference = np.abs(seen - sharp_plane)
     assert difference[rows - 6 : rows + 6, cols - 6 : cols + 6].mean() < 0.5 * difference.mean()
+
+
+def test_a_picture_that_is_blurred_stays_in_place(sharp_plane):
+    motion = random_motion(15, np.random.default_rng(3))
+    motion.path[:] += 40
+    still, turned = (blur_by_turning(sharp_plane, motion, turn, np.random.default_rng(0)) for turn in (0, 0.05))
+    kernel = draw_motion(motion)
+    expected = np.maximum(fftconvolve(sharp_plane**GAMMA, kernel, "same"), 0) ** (1 / GAMMA)
+    inside = np.s_[40:-40, 40:-40]
+    assert psnr(still[inside], expected[inside]) > 30
+    difference = np.abs(still - turned)[inside]
+    assert difference[74:86, 74:86].mean() < 0.5 * difference.mean()
