@@ -14,7 +14,7 @@ from runtime.devices import resolve_device
 from runtime.patch_engine import CPU_BATCH, CUDA_BATCH
 
 NEURAL_AVERAGE = ("extract", "network", "filter", "overlap-add")
-STAGES = (*NEURAL_AVERAGE, "kernel estimate", "non-blind")
+STAGES = (*NEURAL_AVERAGE, "kernel estimate", "non-blind", "repair")
 WARM_UP_MEGAPIXELS = 0.05
 
 

@@ -8,7 +8,7 @@ at each pixel how far to trust the restoration and what to add, and how large an
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ MODEL = "repair"
 PART = "repair"
 UNIT = 8
 """Sides of what the network sees are multiples of this, and so are those of the squares whose errors it expects."""
-REACH = 64
+REACH = 96
 """Pixels around a tile that matter to it."""
 LEAST_NOISE, LEAST_WIDTH = 1e-4, 0.3
 LOG_ERRORS = -4.0, 1.0
@@ -83,7 +83,8 @@ class Repairer:
         told = xp.asarray(facts(estimate_noise(seen), log_error, spread(download(kernel).astype(np.float64)))[None])
         repaired, errors = xp.zeros_like(latent), np.zeros(2)
         reach = REACH + max(kernel.shape)
-        for rows, cols in tiles(latent.shape, (reach, reach)):
+        for spans in tiles(latent.shape, (reach, reach)):
+            rows, cols = (replace(span, start=span.start // UNIT * UNIT) for span in spans)
             window = slice(rows.start, rows.stop), slice(cols.start, cols.stop)
             tile, log_errors = self._run(evidence(seen[window], latent[window], kernel), told)
             tile *= rows.weights(latent.shape[0], tile)[:, None] * cols.weights(latent.shape[1], tile)

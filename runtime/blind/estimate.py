@@ -83,8 +83,8 @@ class Effort(NamedTuple):
 
 EFFORTS = {
     "fast": Effort(130_000, 65_000, 2, 2, 0),
-    "balanced": Effort(640_000, 170_000, 6, 6, 1),
-    "best": Effort(1_280_000, 340_000, 8, 8, 2),
+    "balanced": Effort(640_000, 170_000, 4, 6, 1),
+    "best": Effort(1_280_000, 340_000, 4, 8, 2),
 }
 """The quality levels by name."""
 

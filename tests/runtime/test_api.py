@@ -68,7 +68,7 @@ def test_a_restoration_says_what_was_found_on_the_way(deblurrer, blurred):
     assert result.motion is None
     assert result.model == "identity-filters"
     assert result.reason is None
-    expected = ["extract", "network", "filter", "overlap-add", "kernel estimate", "non-blind"]
+    expected = ["extract", "network", "filter", "overlap-add", "kernel estimate", "non-blind", "repair"]
     assert list(result.timings) == expected
     assert stages[0] == "neural average"
 
