@@ -1,8 +1,9 @@
 """What a kernel's error leaves in a restored photograph, taken away by a network that knows what it looks like.
 
-A kernel that was estimated is never quite right, and the ringing and doubled edges that deconvolution makes of its error
-do not look like a photograph. A small network sees the observed and the restored photograph and where they disagree, says
-at each pixel how far to trust the restoration and what to add, and how large an error it expects of either.
+A kernel that was estimated is never quite right, and the ringing and doubled edges that deconvolution makes of its
+error do not look like a photograph. A small network sees the observed and the restored photograph and where they
+disagree, says at each pixel how far to trust the restoration and what to add, and how large an error it expects of
+either.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ class Repairer:
 
 
 def evidence(observed: Array, restored: Array, kernel: Array) -> Array:
-    """Return what the network sees of luminance (H, W): observed, restored, and restored, blurred again, less observed."""
+    """Return what the network sees, (3, H, W): observed, restored, and restored, blurred again, less observed."""
     xp = array_module(restored)
     model = BlurModel(restored.shape, kernel)
     again = model.crop(model.plane(model.transfer * model.spectrum(model.extend(restored))))

@@ -89,7 +89,8 @@ def test_any_size_is_repaired(repairer, observed, kernel, shape):
     repaired = repairer.repair(some, deconvolve(some, kernel), kernel, -1.0)
     assert repaired.planes.shape == some.shape
     assert repaired.planes.dtype == np.float32
-    assert np.isfinite(repaired.planes).all() and math.isfinite(repaired.gain)
+    assert np.isfinite(repaired.planes).all()
+    assert math.isfinite(repaired.gain)
 
 
 def test_the_evidence_of_no_blur_shows_no_misfit(observed):
