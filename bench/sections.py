@@ -107,7 +107,7 @@ def sections(sizes: str, device: str, out: Path, models: Path) -> Iterator[Secti
     )  # fmt: skip
     yield bench(
         "eboli", 60, "latency", "--motion", "--model", "eboli",
-        sized="--megapixels 0.1875,2 --seconds 5 --calls 20" if full else "--megapixels 0.01 --calls 3",
+        sized="--megapixels 0.1875,2 --seconds 5 --calls 20" if full else "--megapixels 0.01 --calls 3 --quality fast",
     )  # fmt: skip
     yield bench(
         "eboli-motion-given", 45, "latency", "--given",
