@@ -23,7 +23,7 @@ RECORDING = 0.5
 """Share of the time that goes to recording."""
 VALIDATING = 0.1
 """Share of the examples that validation has, from photographs of its own."""
-SHARD = 32
+SHARD = 16
 """Examples in one file."""
 
 
