@@ -97,8 +97,8 @@ def record(
 ) -> list[Path]:
     """Record examples of photographs until some time is spent, that of earlier records included.
 
-    The examples of a file depend on its number alone, whoever records it and when; a file that is there is not made
-    again.
+    Whoever records it and when, the examples of a file depend on its number alone, and how many they are on the time
+    that was left. A file that is there is not made again.
 
     Returns
     -------
