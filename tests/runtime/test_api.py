@@ -237,7 +237,7 @@ def test_a_blur_that_cannot_be_undone_is_named_in_one_line(blur, message, photog
 
 def test_a_restoration_by_motion_tells_the_motion(tmp_path, photograph):
     bundle = write_motion_bundle(tmp_path / "motion", (0.0, 6.0, 0.0))
-    planes = photograph.transpose(2, 0, 1).astype(np.float32) / 255
+    planes = np.ascontiguousarray(photograph.transpose(2, 0, 1), np.float32) / 255
     moved = blur_along(planes, np.tile(np.float32([7, 45]), (*planes.shape[1:], 1)))
     photograph = np.rint(255 * moved.clip(0, 1)).astype(np.uint8).transpose(1, 2, 0)
     result = runtime.Deblurrer(model=bundle, device="cpu").restore(photograph)
