@@ -28,7 +28,7 @@ MODEL = "repair"
 PART = "repair"
 UNIT = 8
 """Sides of what the network sees are multiples of this, and so are those of the squares whose errors it expects."""
-REACH = 96
+REACH = 128
 """Pixels around a tile that matter to it."""
 LEAST_NOISE, LEAST_WIDTH = 1e-4, 0.3
 LOG_ERRORS = -4.0, 1.0

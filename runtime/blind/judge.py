@@ -29,7 +29,7 @@ SPARSITY = 1.4
 KNOWN_NOISE = 1.5
 """The noise's variance, times this, is added to that of a misfit, so that less than the noise counts for little."""
 INEXACT = 0.006
-"""Misfit that a kernel may have because it is an estimate, and because a camera that turns blurs not everywhere alike."""
+"""Misfit that a kernel may have because it is an estimate, and a camera that turns does not blur alike everywhere."""
 PARTS = 3
 """Rows and columns of parts of the photograph whose misfits are compared."""
 TINY = 1e-20

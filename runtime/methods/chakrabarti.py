@@ -32,8 +32,13 @@ Measured on six training photographs under synthetic blur, with 0.5 and 2 % nois
 0.1, 0.2, 0.3 and 0.4, those of 0.2 and 0.3 restore best, by 0.3 and 0.1 dB over 0; 0.2 costs no photograph 0.1 dB.
 """
 
-LEAST_GAIN, GAIN_TOLERANCE = 0.0, 0.1
-"""Expected gain in dB at which a restoration is as likely better than the photograph as worse, and its scale."""
+LEAST_GAIN, GAIN_TOLERANCE = 1.8, 0.2
+"""Expected gain in dB at which a restoration is as likely worth having as not, and its scale.
+
+Of 80 restorations of photographs that the network was not trained on, the 61 that promised more gained 5.4 dB on
+average, and one lost more than 0.2 dB. The 19 that promised less gained 0.6 dB, but those of moving things, restored
+with a kernel that was estimated blind, lost up to 0.4 dB.
+"""
 NO_GAIN = "what can be restored of it would not come nearer to the truth"
 
 
