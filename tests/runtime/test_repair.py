@@ -112,7 +112,8 @@ def test_the_misfit_is_what_blurring_again_does_not_explain(observed, kernel):
 def test_facts_stay_within_bounds(told):
     found = facts(*told)
     assert found.dtype == np.float32
-    assert np.isfinite(found).all() and (abs(found) < 4).all()
+    assert np.isfinite(found).all()
+    assert (abs(found) < 4).all()
 
 
 def test_facts_of_the_usual_photograph_are_small():
