@@ -33,6 +33,12 @@ REACH = 128
 LEAST_NOISE, LEAST_WIDTH = 1e-4, 0.3
 LOG_ERRORS = -4.0, 1.0
 """Range of the kernel's expected error that the network is told of."""
+GOOD_GAIN, GAIN_SCALE = 6.0, 1.5
+"""Expected gain in dB from which on less than half of a repair is done, and its scale.
+
+Of 80 restorations of photographs that the network was not trained on, those that promise under 6 dB gain 0.5 to 1.5 dB
+by all of it, those that promise more 0.1 dB by half of it; and of photographs unlike those it takes some grain away.
+"""
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ class Repairer:
         self._session = open_session(bundle or load_model(MODEL), PART, device=device, precision="fp32")
 
     def repair(self, observed: Array, restored: Array, kernel: Array, log_error: float) -> Repaired:
-        """Repair a restored photograph, tile by tile.
+        """Repair a restored photograph, tile by tile: the more, the less it promises to be good already.
 
         Parameters
         ----------
@@ -93,7 +99,8 @@ class Repairer:
             core = log_errors[:, _squares(rows), _squares(cols)]
             errors += np.exp(download(core).astype(np.float64)).sum(axis=(1, 2))
         gain = 10 * math.log10(errors[0] / errors[1])
-        return Repaired(restored + (repaired - latent), gain)
+        share = 1 / (1 + math.exp((gain - GOOD_GAIN) / GAIN_SCALE))
+        return Repaired(restored + share * (repaired - latent), gain)
 
     def _run(self, planes: Array, told: Array) -> tuple[Array, Array]:
         """Run the network on planes (3, h, w) of any size, continued to a multiple of `UNIT`."""

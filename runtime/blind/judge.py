@@ -28,8 +28,8 @@ SPARSITY = 1.4
 """Weight of the sparsity's logarithm beside that of the misfit."""
 KNOWN_NOISE = 1.5
 """The noise's variance, times this, is added to that of a misfit, so that less than the noise counts for little."""
-INEXACT = 0.006
-"""Misfit that a kernel may have because it is an estimate, and a camera that turns does not blur alike everywhere."""
+INEXACT = 0.003
+"""Misfit that a kernel may have because it is an estimate."""
 PARTS = 3
 """Rows and columns of parts of the photograph whose misfits are compared."""
 TINY = 1e-20
@@ -60,13 +60,13 @@ class Verdict:
     sparsity: float
     sparsity_gain: float
 
-    @property
-    def cost(self) -> float:
-        """Logarithms of misfit and sparsity, weighed: lower is better, for kernels of one photograph.
+    def cost(self, inexact: float = INEXACT) -> float:
+        """Return the logarithms of misfit and sparsity, weighed: lower is better, for kernels of one photograph.
 
         Below the noise a smaller misfit means little, and no kernel is exact: both are added to it as variances.
+        `inexact` is the misfit that a kernel may have although it is right.
         """
-        variance = self.misfit**2 + KNOWN_NOISE * self.noise**2 + INEXACT**2
+        variance = self.misfit**2 + KNOWN_NOISE * self.noise**2 + inexact**2
         return 0.5 * math.log(max(variance, TINY)) + SPARSITY * math.log(max(self.sparsity, TINY))
 
 

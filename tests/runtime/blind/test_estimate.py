@@ -133,7 +133,7 @@ class TestSettle:
         effort = EFFORTS["fast"]._replace(rounds=rounds, polishing=1)
         for start in (centre(kernel), centre(kernel).T):
             settled = settle(views, Candidate(start, -1.0), echo, effort)
-            assert judge(views, settled.kernel).cost <= judge(views, start).cost
+            assert judge(views, settled.kernel).cost() <= judge(views, start).cost()
 
     def test_without_a_prior_or_rounds_nothing_changes(self, views, kernel):
         best = Candidate(kernel, -1.0)

@@ -19,7 +19,7 @@ def views_of(image):
 
 
 def judge(views, kernel):
-    return module.judge(views, kernel).cost
+    return module.judge(views, kernel).cost()
 
 
 @pytest.fixture(scope="module")
