@@ -35,9 +35,9 @@ ERROR_TEMPERATURE = 0.2
 TRUST = 0.03
 """Weight of the expected error's logarithm where the photograph decides between hypotheses: it settles ties."""
 UNEVEN = 0.006
-"""Misfit that a hypothesis may have although it is right: a camera that turns does not blur alike everywhere, and a short
-wrong kernel explains such a photograph better. On 28 training photographs under turning shakes and long kernels this
-avoids three hypotheses that are beyond hope and costs nothing elsewhere; so does leaving out the shortest extents.
+"""Misfit that a hypothesis may have although it is right: a camera that turns does not blur alike everywhere, and a
+short wrong kernel explains such a photograph better. On 28 training photographs under turning shakes and long kernels
+this avoids three hypotheses that are beyond hope and costs nothing elsewhere; so does leaving out the shortest extents.
 """
 CONSENSUS_SPECKS = 0.06
 DECIDED = 0.5
