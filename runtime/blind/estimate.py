@@ -48,7 +48,7 @@ SHARP_WIDTH_TOLERANCE = 0.15
 LEAST_AGREEMENT = 0.75
 """Similarity of hypotheses that is as likely right as wrong."""
 AGREEMENT_TOLERANCE = 0.05
-LARGEST_LOG_ERROR, LOG_ERROR_TOLERANCE = -0.85, 0.1
+LARGEST_LOG_ERROR, LOG_ERROR_TOLERANCE = -1.25, 0.1
 """Expected error at which a kernel is as likely right as wrong, and where it is e times likelier."""
 LARGEST_UNEVENNESS, UNEVENNESS_TOLERANCE = 1.6, 0.1
 LARGEST_SPARSITY_GAIN, SPARSITY_GAIN_TOLERANCE = 0.85, 0.01
