@@ -37,7 +37,7 @@ TRUST = 0.03
 UNEVEN = 0.006
 """Misfit that a hypothesis may have although it is right: a camera that turns does not blur alike everywhere, and a
 short wrong kernel explains such a photograph better. On 28 training photographs under turning shakes and long kernels
-this avoids three hypotheses that are beyond hope and costs nothing elsewhere; so does leaving out the shortest extents.
+this avoids three hypotheses that are beyond hope and costs little elsewhere; so does leaving out the shortest extents.
 """
 CONSENSUS_SPECKS = 0.06
 DECIDED = 0.5
