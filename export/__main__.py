@@ -151,12 +151,15 @@ def prior_onnx(checkpoint: str, bundle: str, trained_on: tuple[str, ...]) -> Non
 @click.option("--minutes", type=float, default=120, help="Time for recording and training together.")
 @click.option("--processes", type=int, default=1, help="How many record at once.")
 @click.option("--resume", is_flag=True, help="Go on from what is there.")
-def repair(data: str, out: str, minutes: float, processes: int, resume: bool) -> None:
+@click.option("--start", type=click.Path(exists=True, file_okay=False), help="Bundle to take the first weights from.")
+def repair(data: str, out: str, minutes: float, processes: int, resume: bool, start: str | None) -> None:
     """Train a network that repairs restored photographs: simulate, estimate, restore, record, learn."""
     from export.photographs import find_photographs
     from export.repair.run import run_repair
 
-    checkpoint = run_repair(find_photographs(data), out, minutes, processes=processes, resume=resume, report=click.echo)
+    checkpoint = run_repair(
+        find_photographs(data), out, minutes, processes=processes, resume=resume, start=start, report=click.echo
+    )
     click.echo(f"{checkpoint}: export it with python -m export repair-onnx")
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from export.check import open_graph, round_weights
 from export.graph import OPSET, Graph, Weights
 from export.layers import convolution
-from export.networks.repair import BELIEF, FACTS, MISFIT, PLANES, UNIT, Block, Repair
+from export.networks.repair import BELIEF, FACTS, MISFIT, PLANES, UNIT, Block, Repair, RepairConfig
 from export.onnx import replacing, write_part
 from export.repair.train import load_repair
 from runtime.bundle import Bundle, load_model, write_bundle
@@ -108,6 +108,31 @@ def build_graph(network: Repair, weights: Weights) -> onnx.ModelProto:
     return graph.model(MODEL, INPUTS, OUTPUTS)
 
 
+def read_network(folder: str | Path) -> Repair:
+    """Build the network of a bundle that `export_repair` wrote, with its weights as they are stored there.
+
+    Raises
+    ------
+    runtime.errors.DeblurError
+        If there is no bundle, or it is broken.
+    ValueError
+        If the bundle is of no such network.
+    """
+    bundle = load_model(folder)
+    try:
+        shape = {name: tuple(numbers) for name, numbers in bundle.training["config"]["network"].items()}
+        network = Repair(RepairConfig(**shape))
+        graph = onnx.load(str(bundle.part(PART).graphs["fp32"]))
+        stored = {each.name: onnx.numpy_helper.to_array(each, str(bundle.path)) for each in graph.graph.initializer}
+        weights = {name: torch.from_numpy(stored[name].astype(np.float32)) for name in network.state_dict()}
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{folder}: is no bundle of a repair network; give one of export repair-onnx") from error
+    head = weights["head.weight"].clone()
+    weights["head.weight"][:, _head_order()] = head
+    network.load_state_dict(weights)
+    return network
+
+
 def compare(network: Repair, graph: str | Path) -> dict[str, Any]:
     """Run a graph and the network on the same photographs, for all of `SIZES` and `BATCHES`.
 
@@ -159,15 +184,18 @@ def probe(count: int, size: tuple[int, int], seed: int = 0) -> tuple[np.ndarray,
 
 def _head(graph: Graph, head: nn.Conv2d, seen: str) -> str:
     """Add the first convolution, of planes at half the resolution beside the facts, which are alike everywhere."""
-    parts = HALF**2
     small = graph.node("SpaceToDepth", seen, blocksize=HALF)
     side = graph.node("Concat", graph.constant([1, 1], np.int64), graph.node("Shape", small, start=2, end=4), axis=0)
     told = graph.node("Unsqueeze", "facts", graph.constant([2, 3], np.int64))
     both = graph.node("Concat", small, graph.node("Expand", told, side), axis=1)
-    # SpaceToDepth has the planes innermost, pixel_unshuffle has them outermost.
+    return graph.node("Relu", convolution(graph, "head", head, both, _head_order()))
+
+
+def _head_order() -> np.ndarray:
+    """Return the channels of the first convolution: SpaceToDepth has planes innermost, pixel_unshuffle outermost."""
+    parts = HALF**2
     order = np.arange(parts * PLANES).reshape(PLANES, parts).T.ravel()
-    order = np.append(order, parts * PLANES + np.arange(FACTS))
-    return graph.node("Relu", convolution(graph, "head", head, both, order))
+    return np.append(order, parts * PLANES + np.arange(FACTS))
 
 
 def _blocks(graph: Graph, name: str, blocks: nn.Sequential, x: str) -> str:

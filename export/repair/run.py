@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from export.photographs import read_luminance, split
 from export.repair.examples import Examples, make_example, read_seconds, write_examples
+from export.repair.onnx import read_network
 from export.repair.train import RepairRunConfig, RepairTrainer
 from runtime.blind.prior import load_prior
 
@@ -34,6 +35,7 @@ def run_repair(
     *,
     processes: int = 1,
     resume: bool = False,
+    start: str | Path | None = None,
     config: RepairRunConfig | None = None,
     report: Callable[[str], None] = print,
 ) -> Path:
@@ -51,6 +53,8 @@ def run_repair(
         How many record at once; training has one thread for each.
     resume
         Go on from what is in `folder`: of the time, that which it took is spent. Without it, that is an error.
+    start
+        Bundle to take the first weights from, such as the one that ships with the runtime.
     config
         What and how.
     report
@@ -81,7 +85,12 @@ def run_repair(
         report(f"{len(examples[name])} examples for {name}")
     checkpoint = target / CHECKPOINT
     trainer = RepairTrainer(
-        config, checkpoint, **examples, minutes=minutes * (1 - RECORDING), resume=checkpoint.exists()
+        config,
+        checkpoint,
+        **examples,
+        minutes=minutes * (1 - RECORDING),
+        resume=checkpoint.exists(),
+        start=read_network(start) if start else None,
     )
     accuracy = trainer.run()
     report(

@@ -29,6 +29,14 @@ FADING = 60
 """Pixels over which it fades."""
 FAINT = 1.5
 """Largest standard deviation in pixels of a faint blur."""
+LIGHTS = 0.0005, 0.08
+"""Shares of the pixels that are lights; their logarithms are uniform."""
+BRIGHTNESS = 1.5, 8.0
+"""Of the brightest light, where 1 is white; its logarithm is uniform."""
+GRAIN = 0.002, 0.015
+"""Standard deviation of grain; its logarithm is uniform."""
+COARSEST_GRAIN = 0.8
+"""Largest standard deviation in pixels of a Gaussian that grain is smoothed by."""
 _MOMENTS = 13
 
 Plane = NDArray[np.float32]
@@ -60,6 +68,11 @@ class SceneConfig:
         Share of pictures compressed as JPEG.
     quality
         Lowest and highest quality of the compression.
+    saturated
+        Share of the scenes with lights that are brighter than white: blur spreads them, and the camera clips what it
+        sees of them.
+    grainy
+        Share of the scenes whose sharp picture has grain, as film has; it is blurred with the rest.
     """
 
     side: int = 288
@@ -71,6 +84,8 @@ class SceneConfig:
     rounded: float = 0.7
     compressed: float = 0.2
     quality: tuple[int, int] = (75, 97)
+    saturated: float = 0.12
+    grainy: float = 0.2
 
     def __post_init__(self) -> None:
         if self.side < LEAST_SIDE or self.side % UNIT:
@@ -81,7 +96,7 @@ class SceneConfig:
             if not least <= low <= high or (most is not None and high > most):
                 bounds = f"from {least} up" if most is None else f"within {least} to {most}"
                 raise ValueError(f"{name} must be a range (low, high) {bounds}, got {(low, high)}")
-        for name in ("linear", "rounded", "compressed"):
+        for name in ("linear", "rounded", "compressed", "saturated", "grainy"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be a share from 0 to 1, got {getattr(self, name)}")
         if not self.shrinking or min(self.shrinking) < 1:
@@ -133,18 +148,38 @@ def make_scene(
     if chosen not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(names)}, got {chosen!r}")
 
+    saturated, grainy = rng.random() < config.saturated, rng.random() < config.grainy
+
     def cut(margin: int) -> Plane:
-        return sharp_crop(planes, config.side + 2 * margin, config.shrinking, rng)
+        sharp = sharp_crop(planes, config.side + 2 * margin, config.shrinking, rng)
+        sharp = light(sharp, rng) if saturated else sharp
+        return add_grain(sharp, rng) if grainy else sharp
 
     blurred, sharp, kernel = _MAKERS[chosen](cut, config, rng)
-    return Scene(develop(blurred, config, rng), sharp, kernel)
+    return Scene(develop(blurred, config, rng), np.clip(sharp, 0, 1), kernel)
+
+
+def light(sharp: Plane, rng: np.random.Generator) -> Plane:
+    """Let the brightest pixels of a picture be lights, as bright as `BRIGHTNESS` says."""
+    share, brightest = (log_uniform(rng, bounds) for bounds in (LIGHTS, BRIGHTNESS))
+    threshold, most = float(np.quantile(sharp, 1 - share)), float(sharp.max())
+    excess = np.maximum(sharp - threshold, 0) / max(most - threshold, 1e-6)
+    return (sharp + (brightest - most) * excess).astype(np.float32)
+
+
+def add_grain(sharp: Plane, rng: np.random.Generator) -> Plane:
+    """Add grain to a picture, finer or coarser; nothing gets darker than black."""
+    from scipy import ndimage
+
+    grain = ndimage.gaussian_filter(rng.standard_normal(sharp.shape), rng.uniform(0, COARSEST_GRAIN))
+    return np.maximum(sharp + log_uniform(rng, GRAIN) / grain.std() * grain, 0).astype(np.float32)
 
 
 def develop(blurred: Plane, config: SceneConfig, rng: np.random.Generator) -> Plane:
-    """Return what a camera makes of a picture: noise, and shares of rounding and of compression."""
+    """Return what a camera makes of a picture: noise, nothing brighter than white, shares of rounding and compression."""
     import cv2
 
-    image = blurred + log_uniform(rng, config.noise) * rng.standard_normal(blurred.shape)
+    image = np.minimum(blurred + log_uniform(rng, config.noise) * rng.standard_normal(blurred.shape), 1)
     compressed = rng.random() < config.compressed
     if compressed or rng.random() < config.rounded:
         image = np.rint(255 * np.clip(image, 0, 1)) / 255
@@ -191,7 +226,7 @@ def _moving(cut: Cut, config: SceneConfig, rng: np.random.Generator) -> Made:
     seen = []
     for there, here in zip(*paths, strict=True):
         share = _moved(mask, here)
-        seen.append(np.clip(_moved(behind, there) * (1 - share) + _moved(before, here) * share, 0, 1))
+        seen.append(np.maximum(_moved(behind, there) * (1 - share) + _moved(before, here) * share, 0))
     blurred = np.mean([frame**GAMMA for frame in seen], axis=0) ** (1 / GAMMA)
     return _inside(blurred, margin), _inside(seen[_MOMENTS // 2], margin), None
 

@@ -102,6 +102,8 @@ class RepairTrainer(Descent):
         Time budget, in place of the number of steps.
     resume
         Go on from `checkpoint`.
+    start
+        A network to take the first weights from, of the same shape.
     """
 
     measure = "repaired_gain_db"
@@ -114,9 +116,12 @@ class RepairTrainer(Descent):
         validation: Examples,
         minutes: float | None = None,
         resume: bool = False,
+        start: Repair | None = None,
     ) -> None:
         torch.manual_seed(config.train.seed)
-        super().__init__(config, Repair(config.network), checkpoint, minutes)
+        if start is not None and start.config != config.network:
+            raise ValueError(f"the network to start from has shape {start.config}, not {config.network}")
+        super().__init__(config, start or Repair(config.network), checkpoint, minutes)
         self._training, self._validation = training, validation
         if resume:
             self._restore()

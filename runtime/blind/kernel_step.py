@@ -60,9 +60,11 @@ def solve_kernel(
     rate = 1.0 / float(spectrum.max())
     kernel = ahead = start
     momentum = 1.0
+    # A convolution of the kernel with the lags, both in a corner: where the origin lies makes no difference to it.
+    within = (slice(equations.support),) * 2
     for _ in range(ITERATIONS):
-        lags = fft.irfft2(spectrum * fft.rfft2(equations.embed(ahead)), s=equations.auto.shape)
-        new = np.maximum(ahead - rate * (equations.extract(lags) - target), 0.0)
+        lags = fft.irfft2(spectrum * fft.rfft2(ahead, s=equations.auto.shape), s=equations.auto.shape)[within]
+        new = np.maximum(ahead - rate * (lags - target), 0.0)
         if float(np.sum((ahead - new) * (new - kernel))) > 0:
             momentum = 1.0
         following = (1 + (1 + 4 * momentum**2) ** 0.5) / 2

@@ -132,6 +132,8 @@ class Observation:
         self.kernel = kernel
         self.noise = noise
         self._canvas: Array = xp.ascontiguousarray(model.extend(image))
+        # Follows the canvas, so that what is known of it is transformed once.
+        self._spectrum: Array = model.spectrum(self._canvas)
         error = kernel_error**2 * float(xp.square(kernel).sum()) * self._detail_power(_width(kernel))
         self._trust: Array = noise**2 / (noise**2 + error)
         unknown = xp.ones(model.shape, dtype=bool)
@@ -158,7 +160,7 @@ class Observation:
         """
         xp = array_module(self._canvas)
         model, gradient = self.model, self.model.gradient_power()
-        seen = xp.square(xp.abs(model.spectrum(self._canvas))) / self._canvas.size - self.noise**2
+        seen = xp.square(xp.abs(self._spectrum)) / self._canvas.size - self.noise**2
         scale = float((model.power * gradient * seen).sum() / xp.square(model.power).sum())
         return (max(scale, 0.0) / (gradient + 1 / width**2)).astype(xp.float32)
 
@@ -182,45 +184,49 @@ class Observation:
         pull : array of complex64, optional
             Linear term, in the same layout; 0 by default.
         steps : int
-            Conjugate gradient steps, of four transforms each.
+            Conjugate gradient steps, of four transforms each; all the rest takes one.
         """
-        xp = array_module(prior)
         model, known = self.model, self._canvas.reshape(-1)
         weight = data * self._trust
         inverse = 1 / (weight * model.power + prior + FLOOR * data)
         unexplained = self._trust * (1 - weight * model.power * inverse)
 
         easing = 1 / (unexplained + EASE * self._trust)
-        probe = xp.zeros_like(self._canvas)
-
-        def filtered(response: Array, pixels: Array) -> Array:
-            """Filter a plane that holds `pixels` where it is unknown and 0 elsewhere; return those places of it."""
-            probe.reshape(-1)[self._unknown] = pixels
-            return model.plane(response * model.spectrum(probe)).reshape(-1)[self._unknown]
-
-        misfit = unexplained * model.spectrum(self._canvas)
+        misfit = unexplained * self._spectrum
         if pull is not None:
             misfit -= self._trust * model.transfer * pull * inverse
         residual = -model.plane(misfit).reshape(-1)[self._unknown]
-        eased = filtered(easing, residual)
-        direction, square = eased, float(residual @ eased)
+        direction, last = None, 1.0
         tolerance = TOLERANCE**2 * residual.size
         for _ in range(steps):
             if float(residual @ residual) <= tolerance:
                 break
-            change = filtered(unexplained, direction)
+            eased = self._filtered(easing, self._scattered(residual))
+            square = float(residual @ eased)
+            direction = eased if direction is None else eased + (square / last) * direction
+            spectrum = self._scattered(direction)
+            change = self._filtered(unexplained, spectrum)
             curvature = float(direction @ change)
             if curvature <= 0:  # of a positive system: rounding is all that is left of it
                 break
             length = square / curvature
             known[self._unknown] += length * direction
+            self._spectrum += length * spectrum
             residual = residual - length * change
-            eased = filtered(easing, residual)
-            square, last = float(residual @ eased), square
-            direction = eased + (square / last) * direction
+            last = square
 
-        numerator = weight * model.transfer.conj() * model.spectrum(self._canvas)
+        numerator = weight * model.transfer.conj() * self._spectrum
         return (numerator if pull is None else numerator + pull) * inverse
+
+    def _scattered(self, pixels: Array) -> Array:
+        """Return the half spectrum of a plane that holds `pixels` where it is unknown and 0 elsewhere."""
+        plane = array_module(pixels).zeros_like(self._canvas)
+        plane.reshape(-1)[self._unknown] = pixels
+        return self.model.spectrum(plane)
+
+    def _filtered(self, response: Array, spectrum: Array) -> Array:
+        """Return the unknown places of the plane that a half spectrum becomes by a filter."""
+        return self.model.plane(response * spectrum).reshape(-1)[self._unknown]
 
 
 def _width(kernel: Array) -> float:
