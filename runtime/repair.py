@@ -19,7 +19,7 @@ from runtime.blind.kernel_shape import spread
 from runtime.bundle import Bundle, load_model
 from runtime.devices import Device, download
 from runtime.images import luminance
-from runtime.nonblind.boundary import BlurModel
+from runtime.nonblind.boundary import convolve
 from runtime.nonblind.noise import estimate_noise
 from runtime.nonblind.tiles import Span, tiles
 from runtime.session import open_session
@@ -72,7 +72,9 @@ class Repairer:
     def __init__(self, bundle: Bundle | None = None, *, device: Device) -> None:
         self._session = open_session(bundle or load_model(MODEL), PART, device=device, precision="fp32")
 
-    def repair(self, observed: Array, restored: Array, kernel: Array, log_error: float) -> Repaired:
+    def repair(
+        self, observed: Array, restored: Array, kernel: Array, log_error: float, *, blurred: Array | None = None
+    ) -> Repaired:
         """Repair a restored photograph, tile by tile: the more, the less it promises to be good already.
 
         Parameters
@@ -84,6 +86,8 @@ class Repairer:
             Blur kernel it was restored with.
         log_error : float
             Logarithm of the kernel's expected relative error.
+        blurred : (H, W) array of float32, optional
+            Luminance of `restored`, blurred again; by default, `kernel` does that.
         """
         xp = array_module(restored)
         seen, latent = luminance(observed), luminance(restored)
@@ -93,7 +97,8 @@ class Repairer:
         for spans in tiles(latent.shape, (reach, reach)):
             rows, cols = (replace(span, start=span.start // UNIT * UNIT) for span in spans)
             window = slice(rows.start, rows.stop), slice(cols.start, cols.stop)
-            tile, log_errors = self._run(evidence(seen[window], latent[window], kernel), told)
+            again = convolve(latent[window], kernel) if blurred is None else blurred[window]
+            tile, log_errors = self._run(evidence(seen[window], latent[window], again), told)
             tile *= rows.weights(latent.shape[0], tile)[:, None] * cols.weights(latent.shape[1], tile)
             repaired[window] += tile
             core = log_errors[:, _squares(rows), _squares(cols)]
@@ -111,12 +116,9 @@ class Repairer:
         return found["repaired"][0, :height, :width], found["log_errors"][0]
 
 
-def evidence(observed: Array, restored: Array, kernel: Array) -> Array:
-    """Return what the network sees, (3, H, W): observed, restored, and restored, blurred again, less observed."""
-    xp = array_module(restored)
-    model = BlurModel(restored.shape, kernel)
-    again = model.crop(model.plane(model.transfer * model.spectrum(model.extend(restored))))
-    return xp.stack([observed, restored, again - observed]).astype(xp.float32)
+def evidence(observed: Array, restored: Array, blurred: Array) -> Array:
+    """Return what the network sees, (3, H, W): observed, restored, and the latter, blurred again, less observed."""
+    return array_module(restored).stack([observed, restored, blurred - observed])
 
 
 def facts(noise: float, log_error: float, width: float) -> NDArray[np.float32]:

@@ -15,6 +15,7 @@ from export.repair.scenes import Scene, SceneConfig, make_scene
 from runtime.blind.kernel_shape import extent, fit, spread
 from runtime.blind.prior import KernelPrior
 from runtime.nonblind import deconvolve
+from runtime.nonblind.boundary import convolve
 from runtime.nonblind.noise import estimate_noise
 from runtime.quality import align
 from runtime.repair import evidence, facts
@@ -72,7 +73,7 @@ def restore(scene: Scene, estimate: Estimate, noise: float, quality: str) -> Exa
     kernel = fit(estimate.kernel, extent(estimate.kernel)).astype(np.float32)
     (restored,) = deconvolve(scene.observed[None], kernel, kernel_error=KERNEL_ERROR, quality=quality)
     truth = align(scene.sharp, restored, border=BORDER, max_shift=MAX_SHIFT)
-    shown = evidence(scene.observed, restored, kernel)
+    shown = evidence(scene.observed, restored, convolve(restored, kernel))
     return Example(
         np.concatenate([shown, truth[None]]).astype(np.float16),
         np.array([noise, estimate.log_error, spread(kernel)], np.float32),

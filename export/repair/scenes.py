@@ -176,7 +176,7 @@ def add_grain(sharp: Plane, rng: np.random.Generator) -> Plane:
 
 
 def develop(blurred: Plane, config: SceneConfig, rng: np.random.Generator) -> Plane:
-    """Return what a camera makes of a picture: noise, nothing brighter than white, shares of rounding and compression."""
+    """Return what a camera makes of a picture: noise, nothing above white, and shares of rounding and compression."""
     import cv2
 
     image = np.minimum(blurred + log_uniform(rng, config.noise) * rng.standard_normal(blurred.shape), 1)

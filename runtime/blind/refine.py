@@ -134,16 +134,32 @@ class Edges:
         return from_periodic(strongest(self.latent, share), self.seen, self.support, self.profile)
 
 
+def sharp_edges(views: Views, kernel: Kernel, canvas: Canvas | None = None) -> tuple[Edges, Canvas]:
+    """Predict edges by a shock filter, from the canvas of the last turn if there was one, and return both."""
+    xp = array_module(views.image)
+    model = BlurModel(views.image.shape, xp.asarray(kernel.astype(np.float32)))
+    canvas = canvas or Canvas.around(views.image, views.known, model)
+    latent = sharp_gradients(canvas, model)
+    return Edges(latent, gradients(canvas.plane), edge_profile(model, views.noise), kernel.shape[0]), canvas
+
+
+def sparse_edges(views: Views, kernel: Kernel, error: float) -> Edges:
+    """Restore the image under sparse gradients; `error` is the deviation that stands for what the kernel has wrong."""
+    xp = array_module(views.image)
+    blur = xp.asarray(kernel.astype(np.float32))
+    observation = Observation(views.image, blur, views.noise + error, valid=views.known)
+    model = observation.model
+    plane = hyper_laplacian(observation, steps=SPARSE_STEPS)
+    canvas = Canvas(views.image, views.known, plane)
+    canvas.refill(model.plane(model.transfer * model.spectrum(plane)), model)
+    return Edges(gradients(plane), gradients(canvas.plane), 1.0, kernel.shape[0])
+
+
 def sharp_turns(views: Views, kernel: Kernel, turns: int) -> tuple[Kernel, Edges]:
     """Predict edges by a shock filter and solve for the kernel, in one turn or more; return it and the last edges."""
-    xp = array_module(views.image)
     canvas = None
     for _ in range(turns):
-        model = BlurModel(views.image.shape, xp.asarray(kernel.astype(np.float32)))
-        if canvas is None:
-            canvas = Canvas.around(views.image, views.known, model)
-        latent = sharp_gradients(canvas, model)
-        edges = Edges(latent, gradients(canvas.plane), edge_profile(model, views.noise), kernel.shape[0])
+        edges, canvas = sharp_edges(views, kernel, canvas)
         kernel = solve_kernel(edges.equations(STRONGEST), kernel)
     return kernel, edges
 
@@ -153,21 +169,13 @@ def sparse_turns(
 ) -> tuple[Kernel, Edges]:
     """Restore the image under sparse gradients and solve for a kernel near the first, in one turn or more.
 
-    `error` is the standard deviation that stands for what the kernel has wrong, `ridge` says how near, and `share` of
-    the pixels, those of the strongest gradients, count.
+    `error` is as in `sparse_edges`, `ridge` says how near, and `share` of the pixels, those of the strongest
+    gradients, count.
     """
-    xp = array_module(views.image)
     anchor = kernel
     for _ in range(turns):
-        blur = xp.asarray(kernel.astype(np.float32))
-        observation = Observation(views.image, blur, views.noise + error, valid=views.known)
-        model = observation.model
-        plane = hyper_laplacian(observation, steps=SPARSE_STEPS)
-        canvas = Canvas(views.image, views.known, plane)
-        canvas.refill(model.plane(model.transfer * model.spectrum(plane)), model)
-        edges = Edges(gradients(plane), gradients(canvas.plane), 1.0, kernel.shape[0])
-        equations = edges.equations(share)
-        kernel = solve_kernel(equations, kernel, anchor=anchor, ridge=ridge, specks=SPARSE_SPECKS)
+        edges = sparse_edges(views, kernel, error)
+        kernel = solve_kernel(edges.equations(share), kernel, anchor=anchor, ridge=ridge, specks=SPARSE_SPECKS)
     return kernel, edges
 
 

@@ -95,6 +95,8 @@ class Estimate:
         In [0, 1], that the photograph is blurred, or ``None`` where nobody asked.
     reason
         One sentence that says why the photograph was left as it is, or ``None`` where it was not.
+    gain
+        By how many dB of PSNR the restoration is expected to be nearer to the truth, or ``None`` where nobody asked.
     """
 
     latent: Array
@@ -103,6 +105,7 @@ class Estimate:
     motion: Array | None = None
     confidence: float | None = None
     reason: str | None = None
+    gain: float | None = None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ network takes away what the error of the kernel has left in the restored photogr
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kernels.arrays import Array
 from runtime.blind.estimate import DECIDED, estimate_blind, sigmoid
 from runtime.blur_kernel import estimate_kernel
@@ -109,10 +111,9 @@ class Chakrabarti:
             return Estimate(latent, blind.kernel, initial, confidence=blind.confidence)
         with stopwatch("repair"):
             repaired = self._repairer.repair(observed, latent, blind.kernel, blind.log_error)
-        confidence = blind.confidence * sigmoid((repaired.gain - LEAST_GAIN) / GAIN_TOLERANCE)
-        if confidence < DECIDED:
-            return Estimate(observed, blind.kernel, initial, confidence=confidence, reason=NO_GAIN)
-        return Estimate(repaired.planes, blind.kernel, initial, confidence=confidence)
+        confidence = blind.confidence * worth(repaired.gain)
+        found = Estimate(repaired.planes, blind.kernel, initial, confidence=confidence, gain=repaired.gain)
+        return found if confidence >= DECIDED else replace(found, latent=observed, reason=NO_GAIN)
 
     def _deconvolve(
         self, observed: Array, kernel: Array, options: Options, stopwatch: Stopwatch, progress: Progress | None
@@ -127,3 +128,8 @@ class Chakrabarti:
                 kernel_error=KERNEL_ERROR,
                 progress=progress,
             )
+
+
+def worth(gain: float) -> float:
+    """Return the probability that a restoration of an expected gain, in dB, is worth having."""
+    return sigmoid((gain - LEAST_GAIN) / GAIN_TOLERANCE)

@@ -1,8 +1,9 @@
 """Eboli et al.: a network gives the motion at each pixel, and residual compensation undoes it.
 
 Where straight motions do not explain the photograph, as where a camera shook on a bent path, one kernel for all of it
-is looked for as well (`runtime.methods.chakrabarti`), and what explains the photograph better counts: what is restored,
-blurred again, should be what was observed.
+is looked for (`runtime.methods.chakrabarti`), and poses of a camera that turned (`runtime.methods.turning`), of which
+that counts which promises the larger gain. Then what explains the photograph better is taken: what is restored, blurred
+again, should be what was observed.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cached_property
 from math import hypot
+from typing import NamedTuple
 
 from kernels.arrays import Array, array_module
+from runtime.blind.estimate import FLAT_IMAGE, NOT_BLURRED
 from runtime.bundle import Bundle, load_model
 from runtime.devices import Device, upload
 from runtime.errors import InvalidArgument, InvalidImage
 from runtime.images import luminance
 from runtime.methods import Estimate, Options
-from runtime.methods.chakrabarti import Chakrabarti
+from runtime.methods.chakrabarti import LEAST_GAIN, Chakrabarti
+from runtime.methods.turning import TurningCamera
 from runtime.motion_field import MotionNetwork, find_doubt, join, relative_error
-from runtime.nonblind.boundary import BlurModel
+from runtime.nonblind.boundary import convolve
 from runtime.nonblind.motion import LONGEST
 from runtime.nonblind.noise import LEAST, estimate_noise
 from runtime.nonuniform import METHODS, SATURATED, blur_along, deconvolve_motion
@@ -46,6 +50,13 @@ UNIFORM = "chakrabarti"
 """Model that finds one kernel for all of a photograph."""
 
 
+class Shaken(NamedTuple):
+    """A restoration, and its luminance, blurred again as the camera did; not so where the photograph was left alone."""
+
+    estimate: Estimate
+    blurred: Array | None = None
+
+
 class Eboli:
     """Blind deconvolution of motion that changes over the photograph.
 
@@ -62,13 +73,17 @@ class Eboli:
         self._network = MotionNetwork(bundle, device=device, precision=precision, batch=batch)
 
     @cached_property
+    def _turning(self) -> TurningCamera:
+        return TurningCamera(self._device)
+
+    @cached_property
     def _uniform(self) -> Chakrabarti:
         return Chakrabarti(load_model(UNIFORM), device=self._device, precision=self._precision, batch=None)
 
     def restore(self, observed: Array, options: Options, stopwatch: Stopwatch, progress: Progress | None) -> Estimate:
         """Restore ``(C, H, W)`` float32 planes of any size: motion from the luminance, restoration of each plane.
 
-        The estimate has a kernel where one kernel was taken rather than the motion.
+        The estimate has a kernel where one kernel, or the poses of a camera, were taken rather than the motion.
 
         Raises
         ------
@@ -88,7 +103,7 @@ class Eboli:
             motion = upload(field, self._device)
             doubt = find_doubt(field, motions)
         if doubt is not None:
-            return self._restore_uniform(observed, motion, doubt, options, stopwatch, progress)
+            return replace(self._restore_shaken(observed, doubt, options, stopwatch, progress).estimate, motion=motion)
         level = max(LEAST, estimate_noise(guide))
         noise = level if options.noise is None else options.noise
 
@@ -103,27 +118,30 @@ class Eboli:
         unexplained = misfit / hypot(level, INEXACT) + relative_error(field, motions)
         if unexplained <= MOST_MISFIT:
             return moved if unexplained <= CLEAR else undo(MORE_DOUBT)
-        uniform = self._restore_uniform(observed, motion, UNEXPLAINED, options, stopwatch, progress)
-        if uniform.reason is not None or uniform.kernel is None:
+        shaken = self._restore_shaken(observed, UNEXPLAINED, options, stopwatch, progress)
+        if shaken.blurred is None:
             return undo(MOST_DOUBT)
-        other = find_misfit(_convolve(luminance(uniform.latent), uniform.kernel), guide)
-        return moved if misfit < other else uniform
+        return moved if misfit < find_misfit(shaken.blurred, guide) else replace(shaken.estimate, motion=motion)
 
-    def _restore_uniform(
-        self,
-        observed: Array,
-        motion: Array,
-        doubt: str,
-        options: Options,
-        stopwatch: Stopwatch,
-        progress: Progress | None,
-    ) -> Estimate:
-        """Restore planes by one kernel for all; leave alone, with a doubt, those too small to tell one from."""
+    def _restore_shaken(
+        self, observed: Array, doubt: str, options: Options, stopwatch: Stopwatch, progress: Progress | None
+    ) -> Shaken:
+        """Restore planes that no straight motions explain; leave alone, with a doubt, those too small to tell."""
         try:
-            found = self._uniform.restore(observed, replace(options, stride=None), stopwatch, progress)
+            uniform = self._uniform.restore(observed, replace(options, stride=None), stopwatch, progress)
         except InvalidImage:
-            return Estimate(observed, motion=motion, reason=doubt)
-        return replace(found, motion=motion)
+            return Shaken(Estimate(observed, reason=doubt))
+        if uniform.reason in (FLAT_IMAGE, NOT_BLURRED):
+            return Shaken(uniform)
+        known = uniform.reason is None or uniform.gain is not None
+        turned = self._turning.restore(observed, uniform.kernel if known else None, options, stopwatch, progress)
+        if turned is not None and turned.estimate.gain is not None:
+            least = LEAST_GAIN if uniform.reason is not None or uniform.gain is None else uniform.gain
+            if turned.estimate.gain > max(least, LEAST_GAIN):
+                return Shaken(replace(turned.estimate, initial=uniform.initial), turned.blurred)
+        if uniform.reason is not None or uniform.kernel is None:
+            return Shaken(uniform)
+        return Shaken(uniform, convolve(luminance(uniform.latent), uniform.kernel))
 
 
 def find_misfit(blurred: Array, observed: Array) -> float:
@@ -144,9 +162,3 @@ def find_misfit(blurred: Array, observed: Array) -> float:
     inside = tuple(slice(margin, size - margin) for margin, size in zip(margins, observed.shape, strict=True))
     error = (blurred - observed)[inside][(xp.abs(observed) < SATURATED)[inside]]
     return float(xp.square(error).mean()) ** 0.5 if error.size else 0.0
-
-
-def _convolve(plane: Array, kernel: Array) -> Array:
-    """Convolve a plane, smoothly continued beyond its border, with a kernel."""
-    model = BlurModel(plane.shape, kernel)
-    return model.crop(model.plane(model.transfer * model.spectrum(model.extend(plane))))

@@ -229,6 +229,12 @@ class Observation:
         return self.model.plane(response * spectrum).reshape(-1)[self._unknown]
 
 
+def convolve(plane: Array, kernel: Array) -> Array:
+    """Convolve a plane (H, W), smoothly continued beyond its border, with a kernel; both of float32."""
+    model = BlurModel(plane.shape, kernel)
+    return model.crop(model.plane(model.transfer * model.spectrum(model.extend(plane))))
+
+
 def _width(kernel: Array) -> float:
     """Return the standard deviation of a kernel along its longer axis in pixels, at least one half."""
     xp = array_module(kernel)

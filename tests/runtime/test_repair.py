@@ -10,6 +10,7 @@ from runtime.devices import CPU
 from runtime.errors import InvalidModel
 from runtime.images import luminance
 from runtime.nonblind import deconvolve, tiles
+from runtime.nonblind.boundary import convolve
 from runtime.repair import UNIT, Repairer, _squares, evidence, facts
 
 NOISE = 0.005
@@ -96,9 +97,19 @@ def test_any_size_is_repaired(repairer, observed, kernel, shape):
     assert math.isfinite(repaired.gain)
 
 
+def test_what_is_given_as_blurred_again_counts(repairer, observed, kernel):
+    restored = deconvolve(observed, kernel)
+    again = convolve(luminance(restored), kernel)
+    by_kernel = repairer.repair(observed, restored, kernel, -2.0)
+    given = repairer.repair(observed, restored, kernel, -2.0, blurred=again)
+    np.testing.assert_allclose(given.planes, by_kernel.planes, atol=1e-5)
+    other = repairer.repair(observed, restored, kernel, -2.0, blurred=again + 0.05)
+    assert np.abs(other.planes - given.planes).max() > 1e-3
+
+
 def test_the_evidence_of_no_blur_shows_no_misfit(observed):
     plane = luminance(observed)
-    planes = evidence(plane, plane, delta((5, 5)).astype(np.float32))
+    planes = evidence(plane, plane, convolve(plane, delta((5, 5)).astype(np.float32)))
     assert planes.dtype == np.float32
     np.testing.assert_array_equal(planes[0], planes[1])
     np.testing.assert_allclose(planes[2], 0, atol=1e-5)
@@ -106,7 +117,7 @@ def test_the_evidence_of_no_blur_shows_no_misfit(observed):
 
 def test_the_misfit_is_what_blurring_again_does_not_explain(observed, kernel):
     plane = luminance(observed)
-    misfit = evidence(plane, plane, kernel)[2]
+    misfit = evidence(plane, plane, convolve(plane, kernel))[2]
     expected = fftconvolve(plane, kernel, "same") - plane
     np.testing.assert_allclose(misfit[20:-20, 20:-20], expected[20:-20, 20:-20], atol=1e-4)
 
