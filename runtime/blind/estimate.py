@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from runtime.blind.kernel_shape import Kernel, align, centre, delta, extent, fit
 from runtime.blind.prior import load_prior
 from runtime.blind.pyramid import RATIO, informative_window
 from runtime.blind.refine import TURNS, Candidate, KernelPrior, Views, coarse_to_fine, polish, refine
+from runtime.blind.together import together
 from runtime.blur_kernel import check_planes, estimate_kernel
 from runtime.errors import InvalidArgument
 from runtime.nonblind.boundary import unsaturated
@@ -200,11 +202,12 @@ def search(
     side = max(int(np.ceil(support / RATIO**octaves)), 3) | 1
     found = hypotheses(small, side, effort.hypotheses, prior, lambda fraction: report(STAGE, 0.4 * fraction))
     mean, agreement = consensus(found)
+    jobs: list[Callable[[], Candidate]] = [partial(refine_and_polish, small, mean, prior, effort.polishing)]
     if small.initial is not None:
-        found.append(from_initial(small, side, prior))
+        jobs.append(partial(from_initial, small, side, prior, effort.polishing))
     if prior:
-        found = [choose(small, polish(small, each.kernel, effort.polishing, prior)) for each in found]
-    best = choose(small, [refine_and_polish(small, mean, prior, effort.polishing), *found], UNEVEN)
+        jobs += [partial(polish_and_choose, small, each.kernel, prior, effort.polishing) for each in found]
+    best = choose(small, [*together(jobs, small.image), *([] if prior else found)], UNEVEN)
     report(STAGE, 0.5)
     for step in range(octaves - 1, -1, -1):
         views = whole.at(RATIO**step)
@@ -221,17 +224,24 @@ def hypotheses(
 ) -> list[Candidate]:
     """Estimate a kernel for each extent."""
     sides = sorted({max(int(side / RATIO**i), 3) | 1 for i in range(count)})
+    # The largest first: it takes the longest.
+    jobs = [partial(coarse_to_fine, views, extent_tried, prior) for extent_tried in sides[::-1]]
     found = []
-    for done, extent_tried in enumerate(sides):
-        found.append(coarse_to_fine(views, extent_tried, prior))
-        report((done + 1) / len(sides))
-    return found
+    for candidate in together(jobs, views.image):
+        found.append(candidate)
+        report(len(found) / len(sides))
+    return found[::-1]
 
 
 def refine_and_polish(views: Views, kernel: Kernel, prior: KernelPrior | None, polishing: int) -> Candidate:
     """Refine a kernel in a frame with some room around it; with a prior, polish it in some turns, or none."""
     refined = refine(views, fit(kernel, extent(kernel) + MARGIN), TURNS, prior)
-    return choose(views, polish(views, refined.kernel, polishing, prior)) if prior and polishing else refined
+    return polish_and_choose(views, refined.kernel, prior, polishing) if prior and polishing else refined
+
+
+def polish_and_choose(views: Views, kernel: Kernel, prior: KernelPrior, polishing: int) -> Candidate:
+    """Polish a kernel in some turns, and return which of the outcomes suits the photograph better."""
+    return choose(views, polish(views, kernel, polishing, prior))
 
 
 def settle(views: Views, best: Candidate, prior: KernelPrior | None, effort: Effort) -> Candidate:
@@ -246,7 +256,8 @@ def settle(views: Views, best: Candidate, prior: KernelPrior | None, effort: Eff
 
 def choose(views: Views, candidates: list[Candidate], inexact: float = INEXACT) -> Candidate:
     """Return the candidate that suits the photograph best; see `Verdict.cost` for `inexact`."""
-    return min(candidates, key=lambda each: cost(views, each, inexact))
+    costs = list(together([partial(cost, views, each, inexact) for each in candidates], views.image))
+    return candidates[costs.index(min(costs))]
 
 
 def cost(views: Views, candidate: Candidate, inexact: float = INEXACT) -> float:
@@ -254,12 +265,13 @@ def cost(views: Views, candidate: Candidate, inexact: float = INEXACT) -> float:
     return judge(views, candidate.kernel).cost(inexact) + TRUST * float(np.nan_to_num(candidate.log_error))
 
 
-def from_initial(views: Views, side: int, prior: KernelPrior | None) -> Candidate:
-    """Estimate a kernel from the initial estimate of the latent image."""
+def from_initial(views: Views, side: int, prior: KernelPrior | None, polishing: int) -> Candidate:
+    """Estimate a kernel from the initial estimate of the latent image; with a prior, polish it in some turns."""
     allowed = min(side, min(views.image.shape) // 2)
     start = estimate_kernel(views.image, views.initial, support=allowed).kernel
     host: Kernel = start.get() if hasattr(start, "get") else start
-    return refine(views, fit(host, side), TURNS, prior)
+    refined = refine(views, fit(host, side), TURNS, prior)
+    return polish_and_choose(views, refined.kernel, prior, polishing) if prior else refined
 
 
 def consensus(found: list[Candidate]) -> tuple[Kernel, float]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -31,6 +32,7 @@ from runtime.blind.refine import (
     sharp_edges,
     sparse_edges,
 )
+from runtime.blind.together import together
 from runtime.nonblind.boundary import unsaturated
 from runtime.nonblind.noise import estimate_noise
 from runtime.progress import Progress
@@ -108,14 +110,16 @@ def refine_poses(views: Views, poses: Poses, prior: KernelPrior) -> tuple[Poses,
 
     canvases: Sequence[Canvas | None] = [None] * len(parts)
     for _ in range(SHARP):
-        found = [sharp_edges(*each) for each in zip(cut, kernels(), canvases, strict=True)]
+        seen = zip(cut, kernels(), canvases, strict=True)
+        found = list(together([partial(sharp_edges, *each) for each in seen], views.image))
         edges, canvases = [each for each, _ in found], [canvas for _, canvas in found]
         poses = solve_poses(_sights(parts, edges, STRONGEST), poses).centred()
     if frame < SMALLEST_GUIDED:
         return poses, math.nan
     poses, anchors, _ = _mend(parts, cut, edges, poses, kernels(), prior)
     for _ in range(SPARSE):
-        edges = [sparse_edges(*each, SPARSE_NOISE) for each in zip(cut, kernels(), strict=True)]
+        restored = zip(cut, kernels(), strict=True)
+        edges = list(together([partial(sparse_edges, *each, SPARSE_NOISE) for each in restored], views.image))
         sights = _sights(parts, edges, SPARSE_STRONGEST, anchors)
         poses = solve_poses(sights, poses, tie=SPARSE_RIDGE).centred()
     poses, _, log_error = _mend(parts, cut, edges, poses, kernels(), prior)
@@ -126,7 +130,8 @@ def _mend(
     parts: list[Part], cut: list[Views], edges: list[Edges], poses: Poses, kernels: list[Kernel], prior: KernelPrior
 ) -> tuple[Poses, list[Kernel], float]:
     """Let the prior mend the kernel of each part, and the poses follow; return both and the expected error."""
-    mended = [prior(*each) for each in zip(cut, edges, kernels, strict=True)]
+    asked = zip(cut, edges, kernels, strict=True)
+    mended = list(together([partial(prior, *each) for each in asked], cut[0].image))
     anchors = [kernel for kernel, _ in mended]
     sights = _sights(parts, edges, STRONGEST, anchors)
     followed = solve_poses(sights, poses, tie=1.0, data=0.0).centred()

@@ -9,6 +9,7 @@ value is ever invented, so no ringing starts at the border or at a highlight.
 from __future__ import annotations
 
 import os
+import threading
 
 import numpy as np
 
@@ -26,9 +27,18 @@ EASE = 1e-2
 """Share of a frequency that the latent image leaves unexplained, at least, as far as the preconditioner goes."""
 
 
+_share = threading.local()
+
+
 def worker_count() -> int:
-    """Return how many CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many CPU cores this thread may use: all that the process may, unless `limit_workers` said less."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, getattr(_share, "workers", cores))
+
+
+def limit_workers(count: int) -> None:
+    """Let transforms of this thread use no more than `count` cores, because others use the rest."""
+    _share.workers = count
 
 
 class BlurModel:

@@ -1,0 +1,28 @@
+"""Independent estimates at the same time, a core each: transforms of small planes hardly gain from a second core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from kernels.arrays import Array, is_cuda
+from runtime.nonblind.boundary import limit_workers, worker_count
+
+T = TypeVar("T")
+
+
+def together(jobs: Sequence[Callable[[], T]], like: Array) -> Iterator[T]:
+    """Do jobs on arrays such as `like`, and yield what they return, in their order.
+
+    On the CPU as many run at once as there are cores; on a GPU, whose stream they would share, one after the other.
+    They give the same as one after the other. The first that fails ends it with its error.
+    """
+    cores = worker_count()
+    if cores == 1 or len(jobs) < 2 or is_cuda(like):
+        for job in jobs:
+            yield job()
+        return
+    threads = min(cores, len(jobs))
+    with ThreadPoolExecutor(threads, "blind", limit_workers, (max(cores // threads, 1),)) as pool:
+        yield from pool.map(lambda job: job(), jobs)
