@@ -21,6 +21,7 @@ from runtime.nonblind import deconvolve
 from runtime.patch_engine import NetworkPatchModel, PatchEngine
 from runtime.progress import Progress, Stopwatch
 from runtime.repair import Repairer
+from runtime.softness import soften
 
 SUPPORT = 85
 """Side in pixels of the square in which a kernel is sought, where the photograph allows it."""
@@ -111,11 +112,11 @@ class Chakrabarti:
             return Estimate(observed, blind.kernel, initial, confidence=blind.confidence, reason=blind.reason)
         latent = self._deconvolve(observed, blind.kernel, options, stopwatch, progress)
         if not options.neural:
-            return Estimate(latent, blind.kernel, initial, confidence=blind.confidence)
+            return Estimate(soften(latent), blind.kernel, initial, confidence=blind.confidence)
         with stopwatch("repair"):
             repaired = self._repairer.repair(observed, latent, blind.kernel, blind.log_error)
         confidence = blind.confidence * worth(repaired.gain)
-        found = Estimate(repaired.planes, blind.kernel, initial, confidence=confidence, gain=repaired.gain)
+        found = Estimate(soften(repaired.planes), blind.kernel, initial, confidence=confidence, gain=repaired.gain)
         return found if confidence >= DECIDED else replace(found, latent=observed, reason=NO_GAIN)
 
     def _deconvolve(
