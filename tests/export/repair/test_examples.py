@@ -19,7 +19,9 @@ INSIDE = slice(EDGE, -EDGE)
 
 @pytest.fixture(scope="module")
 def scene(planes):
-    clean = dataclasses.replace(SCENES, noise=(0.002, 0.002), rounded=0, compressed=0, linear=0, sizes=(7, 7))
+    clean = dataclasses.replace(
+        SCENES, noise=(0.002, 0.002), rounded=0, compressed=0, linear=0, sizes=(7, 7), saturated=0, grainy=0
+    )
     return make_scene(planes, clean, np.random.default_rng(3), "uniform")
 
 

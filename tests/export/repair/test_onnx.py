@@ -11,7 +11,17 @@ from export.check import open_graph, round_weights
 from export.graph import Weights
 from export.networks.repair import Repair, RepairConfig
 from export.repair import onnx as exporter
-from export.repair.onnx import BATCHES, OUTPUTS, SIZES, build_graph, compare, export_repair, probe, write_graph
+from export.repair.onnx import (
+    BATCHES,
+    OUTPUTS,
+    SIZES,
+    build_graph,
+    compare,
+    export_repair,
+    probe,
+    read_network,
+    write_graph,
+)
 from runtime.bundle import load_model
 from runtime.devices import CPU
 from runtime.repair import Repairer
@@ -131,3 +141,16 @@ def test_probes_look_like_restored_photographs(size):
     assert planes.dtype == facts.dtype == np.float32
     assert (planes[:, 1].std((1, 2)) > planes[:, 0].std((1, 2))).all()
     assert np.abs(planes[:, 2]).max() < 0.1
+
+
+def test_a_bundle_is_read_back_as_the_network_that_it_was(network, checkpoint, tmp_path):
+    export_repair(checkpoint, tmp_path / "bundle")
+    found = read_network(tmp_path / "bundle")
+    assert found.config == network.config
+    for name, weights in network.state_dict().items():
+        torch.testing.assert_close(found.state_dict()[name], weights, rtol=0, atol=0)
+
+
+def test_bundles_of_other_networks_are_refused():
+    with pytest.raises(ValueError, match="no bundle of a repair network"):
+        read_network("runtime/models/kernel-prior")

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import dataclasses
+import shutil
+
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from export.networks.repair import RepairConfig
 from export.repair import run as module
 from export.repair.examples import Examples
+from export.repair.onnx import export_repair
 from export.repair.run import CHECKPOINT, record, record_alone, run_repair
 from export.repair.train import load_repair
 
@@ -80,3 +86,18 @@ def test_processes_record_different_examples(files, small, tmp_path):
     assert [file.name for file in shards] == ["training-00000.npz", "training-00001.npz"]
     first, second = (Examples.read([file]).planes for file in shards)
     assert not np.array_equal(first[0], second[0])
+
+
+def test_training_starts_from_a_bundle(run, files, small, tmp_path):
+    folder, checkpoint, _ = run
+    bundle = export_repair(checkpoint, tmp_path / "bundle").path
+    for file in folder.glob("*.npz"):
+        shutil.copy(file, tmp_path)
+    begun = run_repair(files, tmp_path, 0.0002, resume=True, start=bundle, config=small)
+    (first, _), (second, _) = load_repair(checkpoint), load_repair(begun)
+    for before, after in zip(first.parameters(), second.parameters(), strict=True):
+        torch.testing.assert_close(before, after, rtol=0.05, atol=0.01)
+    other = dataclasses.replace(small, network=RepairConfig((8, 12, 24), (1, 1, 1)))
+    (tmp_path / CHECKPOINT).unlink()
+    with pytest.raises(ValueError, match="to start from has shape"):
+        run_repair(files, tmp_path, 0.0002, resume=True, start=bundle, config=other)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy.signal import fftconvolve
 
-from export.repair.scenes import KINDS, SceneConfig, develop, make_scene
+from export.repair.scenes import BRIGHTNESS, GRAIN, KINDS, SceneConfig, add_grain, develop, light, make_scene
 
 from .conftest import SCENES
 
-CLEAN = dataclasses.replace(SCENES, noise=(1e-6, 1e-6), rounded=0, compressed=0, linear=0)
+CLEAN = dataclasses.replace(SCENES, noise=(1e-6, 1e-6), rounded=0, compressed=0, linear=0, saturated=0, grainy=0)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -104,6 +104,35 @@ def test_a_camera_adds_noise_rounds_and_compresses():
     assert faithful < 0.004 < coarse
 
 
+def test_lights_are_brighter_than_white_and_few(planes):
+    sharp = planes[0][:120, :120].astype(np.float32) / 255
+    for seed in range(5):
+        lit = light(sharp, np.random.default_rng(seed))
+        assert 0.9 * BRIGHTNESS[0] < lit.max() < 1.1 * BRIGHTNESS[1]
+        assert 0 < (lit != sharp).mean() < 0.1
+        assert (lit >= sharp - 1e-6).all()
+
+
+def test_a_camera_clips_lights_and_so_does_the_truth(planes):
+    bright = dataclasses.replace(CLEAN, saturated=1)
+    scenes = [make_scene(planes, bright, np.random.default_rng(seed), "uniform") for seed in range(4)]
+    # Of some scenes the lights lie beyond the border.
+    assert max(scene.observed.max() for scene in scenes) <= 1
+    assert max(scene.sharp.max() for scene in scenes) == 1
+
+
+def test_grain_is_as_strong_as_it_says_and_blurred_with_the_rest(planes):
+    flat = np.full((200, 200), 0.5, np.float32)
+    for seed in range(5):
+        assert 0.99 * GRAIN[0] < add_grain(flat, np.random.default_rng(seed)).std() < 1.01 * GRAIN[1]
+    grainy = dataclasses.replace(CLEAN, grainy=1)
+    scene = make_scene(planes, grainy, np.random.default_rng(1), "uniform")
+    reach = scene.kernel.shape[0] // 2
+    inside = slice(reach, 80 - reach)
+    expected = fftconvolve(scene.sharp, scene.kernel, "valid")
+    np.testing.assert_allclose(scene.observed[inside, inside], expected, atol=2e-3)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -118,6 +147,8 @@ def test_a_camera_adds_noise_rounds_and_compresses():
         ({"linear": 1.1}, "linear must be a share"),
         ({"rounded": -0.1}, "rounded must be a share"),
         ({"compressed": 2}, "compressed must be a share"),
+        ({"saturated": 2}, "saturated must be a share"),
+        ({"grainy": -1}, "grainy must be a share"),
         ({"shrinking": ()}, "shrinking must be factors"),
         ({"shrinking": (0.5,)}, "shrinking must be factors"),
     ],

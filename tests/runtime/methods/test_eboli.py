@@ -4,10 +4,13 @@ from scipy.signal import fftconvolve
 from skimage.data import astronaut
 
 import runtime
+from runtime.blind.estimate import NOT_BLURRED
 from runtime.devices import CPU
 from runtime.errors import InvalidArgument
+from runtime.images import luminance
 from runtime.methods import Estimate, Options, create_method
 from runtime.methods.eboli import find_misfit
+from runtime.methods.turning import Turned
 from runtime.nonblind.motion import motion_kernel
 from runtime.progress import Stopwatch
 from tests.runtime.models import write_motion_bundle
@@ -57,8 +60,8 @@ def test_a_sharp_photograph_comes_back_as_it_was(deblurrer, scene):
 class Uniform:
     """Finds what it is told."""
 
-    def __init__(self, latent, kernel, reason=None):
-        self.estimate = Estimate(latent, kernel=kernel, reason=reason)
+    def __init__(self, latent, kernel, reason=None, gain=None):
+        self.estimate = Estimate(latent, kernel=kernel, reason=reason, gain=gain)
 
     def restore(self, observed, options, stopwatch, progress):
         assert options.stride is None
@@ -75,11 +78,23 @@ def bent(scene):
     return latent, np.stack([fftconvolve(plane, kernel, "same") for plane in latent]).astype(np.float32), kernel
 
 
-def restore_beside(tmp_path, observed, uniform):
+class Turning:
+    """Finds what it is told, or nothing."""
+
+    def __init__(self, turned=None):
+        self.turned, self.asked = turned, []
+
+    def restore(self, observed, kernel, options, stopwatch, progress):
+        self.asked.append(kernel)
+        return self.turned
+
+
+def restore_beside(tmp_path, observed, uniform, turning=None):
     """Restore planes by a network that is sure to see 9 px from left to right, and by what finds one kernel."""
     bundle = write_motion_bundle(tmp_path / "motion", (8.0, 0.0, -2.0))
     method = create_method(bundle, device=CPU, precision="fp32", batch=None)
     vars(method)["_uniform"] = uniform
+    vars(method)["_turning"] = turning or Turning()
     return method.restore(observed, Options(stride=4), Stopwatch(), None)
 
 
@@ -89,6 +104,29 @@ def test_one_kernel_is_taken_where_it_explains_more(tmp_path, bent):
     assert result.latent is latent
     assert result.kernel is kernel
     assert result.motion.shape == (*observed.shape[1:], 2)
+
+
+@pytest.mark.parametrize(
+    ("uniform_gain", "turned_gain", "reason", "turns"),
+    [(3.0, 4.0, None, True), (4.0, 3.0, None, False), (None, 4.0, "no kernel", True), (None, 1.0, "no kernel", False)],
+)
+def test_poses_are_taken_where_they_promise_more(tmp_path, bent, uniform_gain, turned_gain, reason, turns):
+    latent, observed, kernel = bent
+    other = latent + np.float32(0.01)
+    turned = Turned(Estimate(other, kernel=kernel, gain=turned_gain, confidence=0.9), luminance(observed))
+    turning = Turning(turned)
+    uniform = Uniform(latent if reason is None else observed, kernel, reason, uniform_gain)
+    result = restore_beside(tmp_path, observed, uniform, turning)
+    assert (result.latent is other) == turns
+    assert result.motion is not None
+    assert turning.asked == [kernel if reason is None else None]
+
+
+def test_a_camera_that_turned_does_not_sharpen_what_is_sharp(tmp_path, bent):
+    _, observed, kernel = bent
+    turning = Turning()
+    restore_beside(tmp_path, observed, Uniform(observed, kernel, NOT_BLURRED), turning)
+    assert turning.asked == []
 
 
 def test_motion_is_kept_where_one_kernel_explains_less(tmp_path, bent):
