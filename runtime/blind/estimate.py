@@ -50,8 +50,10 @@ SHARP_WIDTH_TOLERANCE = 0.15
 LEAST_AGREEMENT = 0.75
 """Similarity of hypotheses that is as likely right as wrong."""
 AGREEMENT_TOLERANCE = 0.05
-LARGEST_LOG_ERROR, LOG_ERROR_TOLERANCE = -1.25, 0.1
-"""Expected error at which a kernel is as likely right as wrong, and where it is e times likelier."""
+LARGEST_LOG_ERROR, LOG_ERROR_TOLERANCE = -0.5, 0.1
+"""Expected error from which on a kernel is not worth trying, and its scale: what comes of it is judged once more, by
+`runtime.repair`, which sees the photograph.
+"""
 LARGEST_UNEVENNESS, UNEVENNESS_TOLERANCE = 1.6, 0.1
 LARGEST_SPARSITY_GAIN, SPARSITY_GAIN_TOLERANCE = 0.85, 0.01
 """The same for what `runtime.blind.judge.Verdict` says; photographs restored well stay under 1.3 and 0.75."""

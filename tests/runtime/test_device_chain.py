@@ -9,8 +9,13 @@ from scipy.signal import fftconvolve
 from skimage.data import astronaut
 
 import runtime
+from runtime.blind import turning
 from runtime.devices import Device
+from runtime.methods import Options
+from runtime.methods import turning as turning_method
+from runtime.methods.turning import TurningCamera
 from runtime.patch_engine import NetworkPatchModel, PatchEngine
+from runtime.progress import Stopwatch
 from runtime.session import open_session
 from tests.runtime import cuda_stand_in
 from tests.runtime.models import write_burst_bundle, write_motion_bundle, write_patch_bundle
@@ -74,7 +79,7 @@ UPLOADS = {
 DOWNLOADS = {
     "deblur": [BLURRED.size, 4 * PIXELS],
     "deblur without refinement": [BLURRED.size, 4 * PIXELS],
-    "motion": [BLURRED.size, 4 * PIXELS, FIELD.nbytes],
+    "motion": [BLURRED.size, FIELD.nbytes],
     **{name: [AS_FLOATS] for name in BURSTS},
 }
 """What else there is to look at: the network's estimate, and the motion field."""
@@ -131,6 +136,23 @@ def test_a_restoration_on_the_device_keeps_its_planes_there(stand_in, models):
     np.testing.assert_allclose(there.initial.array, here.initial, atol=1e-6)
     assert isinstance(there.kernel, np.ndarray)
     assert list(there.timings) == ["extract", "network", "filter", "overlap-add", "kernel estimate", "non-blind"]
+
+
+def test_a_turning_camera_is_undone_on_the_device(stand_in, monkeypatch):
+    for module in (turning, turning_method):
+        monkeypatch.setattr(module, "PART", 48)
+    monkeypatch.setattr(turning, "SHARP", 1)
+    monkeypatch.setattr(turning, "SPARSE", 1)
+    monkeypatch.setattr(turning_method, "UNKNOWN", 9)
+    planes = np.ascontiguousarray(BLURRED.transpose(2, 0, 1), np.float32) / 255
+    here = TurningCamera(Device("cpu")).restore(planes, None, Options(quality="fast"), Stopwatch(), None)
+    there = TurningCamera(Device("cuda")).restore(
+        cuda_stand_in.ndarray(planes.copy()), None, Options(quality="fast"), Stopwatch(), None
+    )
+    assert isinstance(there.estimate.latent, cuda_stand_in.ndarray)
+    assert isinstance(there.blurred, cuda_stand_in.ndarray)
+    np.testing.assert_allclose(there.estimate.latent.array, here.estimate.latent, atol=5e-3)
+    assert there.estimate.gain == pytest.approx(here.estimate.gain, abs=0.05)
 
 
 def test_pictures_of_any_kind_come_back_from_the_device(stand_in, models):
