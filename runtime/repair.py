@@ -36,8 +36,8 @@ LOG_ERRORS = -4.0, 1.0
 GOOD_GAIN, GAIN_SCALE = 6.0, 1.5
 """Expected gain in dB from which on less than half of a repair is done, and its scale.
 
-Of 80 restorations of photographs that the network was not trained on, those that promise under 6 dB gain 0.5 to 1.5 dB
-by all of it, those that promise more 0.1 dB by half of it; and of photographs unlike those it takes some grain away.
+Of 20 restorations of photographs that the network was not trained on, which promise 8 dB on average, a third of the
+repair lowers the squared error by 1 %, and all of it raises it a little; those that promise less gain by all of it.
 """
 
 
