@@ -90,8 +90,9 @@ class Chakrabarti:
             )
         initial = None
         if options.neural:
-            model, times = self._engine.model, FAST_STRIDE if options.quality == "fast" else 1
-            stride = options.stride or min(times * model.stride, model.core)
+            stride, model = options.stride, self._engine.model
+            if stride is None and options.quality == "fast":
+                stride = min(FAST_STRIDE * model.stride, model.core)
             (initial,) = self._engine.restore(guide[None], stride=stride, stopwatch=stopwatch, progress=progress)
         largest = SUPPORT if options.refine else PAPER_SUPPORT
         support = options.support or min(largest, (min(height, width) // 2 - 1) | 1)

@@ -47,14 +47,14 @@ class Span:
         return weights
 
 
-def split(length: int, reach: int, core: int = CORE) -> list[Span]:
+def split(length: int, reach: int, core: int | None = None) -> list[Span]:
     """Split an axis of `length` pixels into spans that know `reach` pixels (at least `FADE`) beyond their seams."""
-    count = max(1, round(length / core))
+    count = max(1, round(length / (core or CORE)))
     seams = [length * part // count for part in range(count + 1)]
     reach = max(reach, FADE)
     return [Span(max(0, first - reach), min(length, last + reach), first, last) for first, last in pairwise(seams)]
 
 
-def tiles(shape: tuple[int, int], reach: tuple[int, int], core: int = CORE) -> Iterator[tuple[Span, Span]]:
-    """Yield the spans of rows and columns of every tile, of about `core` pixels, of an image of that shape."""
+def tiles(shape: tuple[int, int], reach: tuple[int, int], core: int | None = None) -> Iterator[tuple[Span, Span]]:
+    """Yield the spans of rows and columns of every tile of an image of that shape, of about `core` pixels or `CORE`."""
     yield from product(split(shape[0], reach[0], core), split(shape[1], reach[1], core))
