@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+from numpy.typing import NDArray
 
 from runtime.blind.kernel_shape import Kernel, normalise, prune
 from runtime.blind.normal_equations import NormalEquations
+
+Values = NDArray[np.float64]
 
 RIDGE = 0.01
 """Weight of the squared kernel, relative to the energy of the predicted edges."""
@@ -26,8 +31,7 @@ def solve_kernel(
 ) -> Kernel:
     """Minimise ``k'Ak - 2b'k + ridge auto[0] ||k - anchor||^2`` over non-negative kernels; then prune.
 
-    Accelerated projected gradients with restarts (Beck and Teboulle 2009; O'Donoghue and Candes 2015), each a pair
-    of transforms of a grid not much larger than the kernel.
+    By `projected_gradients`, each a pair of transforms of a grid not much larger than the kernel.
 
     Parameters
     ----------
@@ -58,18 +62,46 @@ def solve_kernel(
     if anchor is not None:
         target = target + weight * anchor
     rate = 1.0 / float(spectrum.max())
-    kernel = ahead = start
-    momentum = 1.0
     # A convolution of the kernel with the lags, both in a corner: where the origin lies makes no difference to it.
     within = (slice(equations.support),) * 2
-    for _ in range(ITERATIONS):
-        lags = fft.irfft2(spectrum * fft.rfft2(ahead, s=equations.auto.shape), s=equations.auto.shape)[within]
-        new = np.maximum(ahead - rate * (lags - target), 0.0)
-        if float(np.sum((ahead - new) * (new - kernel))) > 0:
+
+    def normal(kernel: Kernel) -> Kernel:
+        lags: Kernel = fft.irfft2(spectrum * fft.rfft2(kernel, s=equations.auto.shape), s=equations.auto.shape)
+        return lags[within]
+
+    kernel = projected_gradients(normal, target, start, rate, ITERATIONS)
+    return prune(kernel, relative=specks)
+
+
+def projected_gradients(
+    normal: Callable[[Values], Values], target: Values, start: Values, rate: float, iterations: int
+) -> Values:
+    """Minimise ``x'Nx - 2b'x`` over non-negative `x`, by accelerated projected gradients with restarts.
+
+    Beck and Teboulle 2009; O'Donoghue and Candes 2015.
+
+    Parameters
+    ----------
+    normal
+        Returns ``Nx``, `N` symmetric and positive.
+    target : array
+        ``b``.
+    start : array
+        Where to begin.
+    rate : float
+        Length of a step: at most 1 over the largest eigenvalue of `N`.
+    iterations : int
+        Most steps; fewer where no value changes by more than `TOLERANCE` of the largest.
+    """
+    found = ahead = start
+    momentum = 1.0
+    for _ in range(iterations):
+        new = np.maximum(ahead - rate * (normal(ahead) - target), 0.0)
+        if float(np.sum((ahead - new) * (new - found))) > 0:
             momentum = 1.0
         following = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
-        ahead = new + (momentum - 1) / following * (new - kernel)
-        change, kernel, momentum = float(np.abs(new - kernel).max()), new, following
-        if change <= TOLERANCE * float(kernel.max()):
+        ahead = new + (momentum - 1) / following * (new - found)
+        change, found, momentum = float(np.abs(new - found).max()), new, following
+        if change <= TOLERANCE * float(found.max()):
             break
-    return prune(kernel, relative=specks)
+    return found

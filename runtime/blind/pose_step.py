@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.blind.kernel_shape import Kernel, origin
+from runtime.blind.kernel_step import projected_gradients
 from runtime.blind.normal_equations import NormalEquations
 from runtime.blind.poses import Place, Poses, displacement
 
@@ -17,8 +18,6 @@ RIDGE = 0.01
 TIED_RIDGE = 0.001
 """The same where there are."""
 ITERATIONS = 120
-TOLERANCE = 1e-4
-"""Largest change of a weight, relative to the largest weight, at which to stop."""
 SPECKS = 0.03
 """Weights under this fraction of the largest are noise."""
 POWERS = 8
@@ -51,7 +50,7 @@ def solve_poses(sights: Sequence[Sight], start: Poses, *, tie: float = 0.0, data
     """Minimise the parts' costs together over non-negative weights of the poses; then leave out specks.
 
     Each part adds ``data (k'Ak - 2b'k) + tie auto[0] ||k - anchor||^2`` for the kernel ``k`` that the poses give it,
-    which is linear in their weights. Accelerated projected gradients, as in `runtime.blind.kernel_step`.
+    which is linear in their weights; see `runtime.blind.kernel_step.projected_gradients`.
 
     Parameters
     ----------
@@ -68,17 +67,7 @@ def solve_poses(sights: Sequence[Sight], start: Poses, *, tie: float = 0.0, data
     normal, target = _normal_equations(sights, start, tie, data)
     ridge = (TIED_RIDGE if tie else RIDGE) * energy
     rate = 1 / (MARGIN * _largest_eigenvalue(normal, start.weights.shape) + ridge)
-    weights = ahead = start.weights
-    momentum = 1.0
-    for _ in range(ITERATIONS):
-        new = np.maximum(ahead - rate * (normal(ahead) + ridge * ahead - target), 0.0)
-        if float(np.sum((ahead - new) * (new - weights))) > 0:
-            momentum = 1.0
-        following = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
-        ahead = new + (momentum - 1) / following * (new - weights)
-        change, weights, momentum = float(np.abs(new - weights).max()), new, following
-        if change <= TOLERANCE * float(weights.max()):
-            break
+    weights = projected_gradients(lambda each: normal(each) + ridge * each, target, start.weights, rate, ITERATIONS)
     kept = np.where(weights < SPECKS * weights.max(), 0.0, weights)
     return Poses(kept / kept.sum(), start.rolls) if kept.any() else start
 

@@ -16,7 +16,8 @@ def together(jobs: Sequence[Callable[[], T]], like: Array) -> Iterator[T]:
     """Do jobs on arrays such as `like`, and yield what they return, in their order.
 
     On the CPU as many run at once as there are cores; on a GPU, whose stream they would share, one after the other.
-    They give the same as one after the other. The first that fails ends it with its error.
+    They give the same as one after the other, but for rounding in transforms. The first that fails ends it with its
+    error.
     """
     cores = worker_count()
     if cores == 1 or len(jobs) < 2 or is_cuda(like):
