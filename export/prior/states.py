@@ -7,6 +7,7 @@ the recorder asks an earlier prior for its answer, later states are those that t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from runtime.blind.estimate import EFFORTS, search
 from runtime.blind.evidence import gather
 from runtime.blind.kernel_shape import Kernel, align, fit, normalise, similarity
 from runtime.blind.refine import Edges, Views
-from runtime.nonblind.boundary import unsaturated
+from runtime.nonblind.boundary import limit_workers, unsaturated
 from runtime.nonblind.noise import estimate_noise
 
 LEAST_INSIDE = 0.6
@@ -104,7 +105,9 @@ def record(
     recorder = Recorder(observation, prior)
     views = Views(image, unsaturated(image), None, estimate_noise(image))
     effort = EFFORTS["balanced"]._replace(small=small, hypotheses=HYPOTHESES)
-    search(views, support, effort, recorder, lambda stage, fraction: None)
+    # On one core, which tries one hypothesis after the other: the states come in the same order every time.
+    with ThreadPoolExecutor(1, initializer=limit_workers, initargs=(1,)) as pool:
+        pool.submit(search, views, support, effort, recorder, lambda stage, fraction: None).result()
     return recorder.states
 
 
