@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from export.networks.kernel_prior import UNIT, KernelPrior
 from export.prior.simulation import Observation, SimulationConfig, log_uniform, observe
+from kernels.cpu.threads import limit_cores
 from runtime.blind.estimate import EFFORTS, search
 from runtime.blind.evidence import gather
 from runtime.blind.kernel_shape import Kernel, align, fit, normalise, similarity
 from runtime.blind.refine import Edges, Views
-from runtime.nonblind.boundary import limit_workers, unsaturated
+from runtime.nonblind.boundary import unsaturated
 from runtime.nonblind.noise import estimate_noise
 
 LEAST_INSIDE = 0.6
@@ -106,7 +107,7 @@ def record(
     views = Views(image, unsaturated(image), None, estimate_noise(image))
     effort = EFFORTS["balanced"]._replace(small=small, hypotheses=HYPOTHESES)
     # On one core, which tries one hypothesis after the other: the states come in the same order every time.
-    with ThreadPoolExecutor(1, initializer=limit_workers, initargs=(1,)) as pool:
+    with ThreadPoolExecutor(1, initializer=limit_cores, initargs=(1,)) as pool:
         pool.submit(search, views, support, effort, recorder, lambda stage, fraction: None).result()
     return recorder.states
 

@@ -124,6 +124,91 @@ load, load_backwards = _loader(False), _loader(True)
 store, store_backwards = _storer(False), _storer(True)
 
 
+def _take(first: int) -> Any:
+    """Make the function that loads every second element of a row, from its `first` on."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array, row, col, count = arguments
+        halves = []
+        for start in (0, LANES):
+            at = builder.add(col, INDEX(start))
+            place = builder.bitcast(pointer(context, builder, signature.args[0], array, row, at), VECTOR.as_pointer())
+            mask = _mask(builder, builder.sub(builder.shl(count, INDEX(1)), INDEX(start)), False)
+            halves.append(_masked(builder, "load", VECTOR, [place, INT32(_FLOAT_ALIGNMENT), mask, VECTOR(None)]))
+        return builder.shuffle_vector(*halves, _LANE_NUMBERS(list(range(first, 2 * LANES, 2))))
+
+    def declare(typing, array, row, col, count):  # type: ignore[no-untyped-def]
+        return _vector(array, types.intp, types.intp, types.intp), generate
+
+    return intrinsic(declare)
+
+
+load_even, load_odd = _take(0), _take(1)
+
+
+@intrinsic
+def store_interleaved(typing, array, row, col, count, even, odd):  # type: ignore[no-untyped-def]
+    """Write the first `count` elements of two vectors in turns."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array, row, col, count, even, odd = arguments
+        for start in (0, LANES):
+            lanes = [n // 2 + n % 2 * LANES for n in range(start, start + LANES)]
+            mixed = builder.shuffle_vector(even, odd, _LANE_NUMBERS(lanes))
+            at = builder.add(col, INDEX(start))
+            place = builder.bitcast(pointer(context, builder, signature.args[0], array, row, at), VECTOR.as_pointer())
+            mask = _mask(builder, builder.sub(builder.shl(count, INDEX(1)), INDEX(start)), False)
+            _masked(builder, "store", ir.VoidType(), [mixed, place, INT32(_FLOAT_ALIGNMENT), mask])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, types.intp, _vector, _vector), generate
+
+
+@intrinsic
+def transpose(typing, source, row, col, rows, cols, target, to_row, to_col, to_rows, to_cols):  # type: ignore[no-untyped-def]
+    """Copy a square of `LANES` rows and columns, rows to columns.
+
+    Of it `rows` and `cols` are read, zero taken for the rest, and `to_rows` and `to_cols` written; more than `LANES`
+    stands for all.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, row, col, rows, cols, target, to_row, to_col, to_rows, to_cols = arguments
+
+        def place(position: int, array: Any, row: Any, col: Any) -> Any:
+            at = pointer(context, builder, signature.args[position], array, row, col)
+            return builder.bitcast(at, VECTOR.as_pointer())
+
+        def lanes(number: int, count: Any, width: Any) -> Any:
+            within = builder.icmp_signed("<", INDEX(number), count)
+            return _mask(builder, builder.select(within, width, INDEX(0)), False)
+
+        vectors = []
+        for number in range(LANES):
+            at = place(0, source, builder.add(row, INDEX(number)), col)
+            mask = lanes(number, rows, cols)
+            vectors.append(_masked(builder, "load", VECTOR, [at, INT32(_FLOAT_ALIGNMENT), mask, VECTOR(None)]))
+        width = 1
+        while width < LANES:
+            # Exchange the squares of that width beside the diagonal of those of twice the width.
+            low = [n if n // width % 2 == 0 else LANES + n - width for n in range(LANES)]
+            high = [n + width if n // width % 2 == 0 else LANES + n for n in range(LANES)]
+            for number in range(LANES):
+                if number // width % 2 == 0:
+                    pair = vectors[number], vectors[number + width]
+                    vectors[number] = builder.shuffle_vector(*pair, _LANE_NUMBERS(low))
+                    vectors[number + width] = builder.shuffle_vector(*pair, _LANE_NUMBERS(high))
+            width *= 2
+        for number, vector in enumerate(vectors):
+            at = place(5, target, builder.add(to_row, INDEX(number)), to_col)
+            mask = lanes(number, to_rows, to_cols)
+            _masked(builder, "store", ir.VoidType(), [vector, at, INT32(_FLOAT_ALIGNMENT), mask])
+        return context.get_dummy_value()
+
+    numbers = [types.intp] * 4
+    return types.void(source, *numbers, target, *numbers), generate
+
+
 def _overload(symbol: Any, emit: str) -> None:
     @intrinsic
     def apply(typing, x, y):  # type: ignore[no-untyped-def]

@@ -8,6 +8,7 @@ by two threads at once, GNU OpenMP aborts in a forked child, and TBB is not alwa
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
@@ -25,6 +26,9 @@ def run_in_slices(kernel: Callable[..., None], count: int, *arguments: Any) -> N
     kernel must release the GIL, and its slices must not write to the same memory.
     """
     cores = core_count()
+    if cores == 1 and count:
+        kernel(0, count, *arguments)
+        return
     parts = min(cores * SLICES_PER_CORE, count)
     slices = iter([*pairwise(count * part // parts for part in range(parts + 1))] if parts else [])
 
@@ -42,15 +46,27 @@ def run_in_slices(kernel: Callable[..., None], count: int, *arguments: Any) -> N
         helper.result()
 
 
-@cache
 def core_count() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+    """Return how many cores this thread may use: all that the process may, unless `limit_cores` said less."""
+    return min(_all_cores(), getattr(_share, "cores", _all_cores()))
+
+
+def limit_cores(count: int) -> None:
+    """Let compiled kernels that this thread calls use no more than `count` cores, because others use the rest."""
+    _share.cores = count
+
+
+_share = threading.local()
+
+
+@cache
+def _all_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(core_count(), thread_name_prefix="kernels")
+    return ThreadPoolExecutor(_all_cores(), thread_name_prefix="kernels")
 
 
 # Threads do not survive a fork: the child starts its own.

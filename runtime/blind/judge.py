@@ -22,7 +22,7 @@ from runtime.nonblind.hyper_laplacian import hyper_laplacian
 
 KERNEL_ERROR = 0.005
 """Standard deviation that stands for the error of the kernel."""
-STEPS = 8
+STEPS = 4
 """Conjugate gradient steps for what lies beyond the border."""
 SPARSITY = 1.4
 """Weight of the sparsity's logarithm beside that of the misfit."""

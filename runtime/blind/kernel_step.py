@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.transforms import irfft2, rfft2
 from runtime.blind.kernel_shape import Kernel, normalise, prune
 from runtime.blind.normal_equations import NormalEquations
 
-Values = NDArray[np.float64]
+Values = NDArray[Any]
+"""Of one type of floating-point numbers, which `projected_gradients` computes in."""
 
 RIDGE = 0.01
 """Weight of the squared kernel, relative to the energy of the predicted edges."""
@@ -50,27 +53,40 @@ def solve_kernel(
     -------
     array (support, support), float64, non-negative, of sum 1, without specks and islands
     """
-    from scipy import fft
-
     energy = float(equations.auto[0, 0])
     if energy <= 0:
         return normalise(start)
     weight = ridge * energy
     # Correlations cut to finitely many lags may have a slightly negative spectrum.
-    spectrum = np.maximum(fft.rfft2(equations.auto).real, 0.0) + weight
+    lags = widened(equations.auto, equations.support)
+    side = len(lags)
+    spectrum = np.maximum(rfft2(lags).real, 0) + np.float32(weight)
     target = equations.extract(equations.cross)
     if anchor is not None:
         target = target + weight * anchor
     rate = 1.0 / float(spectrum.max())
     # A convolution of the kernel with the lags, both in a corner: where the origin lies makes no difference to it.
     within = (slice(equations.support),) * 2
+    corner = np.zeros((side, side), np.float32)
 
-    def normal(kernel: Kernel) -> Kernel:
-        lags: Kernel = fft.irfft2(spectrum * fft.rfft2(kernel, s=equations.auto.shape), s=equations.auto.shape)
-        return lags[within]
+    def normal(kernel: Values) -> Values:
+        corner[within] = kernel
+        product: Values = irfft2(spectrum * rfft2(corner), side)[within]
+        return product
 
-    kernel = projected_gradients(normal, target, start, rate, ITERATIONS)
-    return prune(kernel, relative=specks)
+    kernel = projected_gradients(normal, target.astype(np.float32), start.astype(np.float32), rate, ITERATIONS)
+    return prune(kernel.astype(np.float64), relative=specks)
+
+
+def widened(lags: Values, support: int) -> NDArray[np.float32]:
+    """Lay the lags of which a kernel of `support` pixels depends on a grid whose side has small factors."""
+    from scipy.fft import next_fast_len
+
+    side = next_fast_len(2 * support - 1, real=True)
+    places = np.r_[0:support, 1 - support : 0]
+    grid = np.zeros((side, side), np.float32)
+    grid[np.ix_(places, places)] = lags[np.ix_(places, places)]
+    return grid
 
 
 def projected_gradients(

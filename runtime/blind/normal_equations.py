@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.arrays import Array, array_module, fft_module
+from kernels.transforms import rfft2
 from runtime.blind.kernel_shape import Kernel, origin
 
 
@@ -117,8 +118,7 @@ def from_periodic(latent: Array, observed: Array, support: int, profile: Array |
     profile : array (h, w // 2 + 1), optional
         Transfer function that `latent` goes through first.
     """
-    fft = fft_module(latent)
-    spectrum, target = fft.rfft2(latent) * profile, fft.rfft2(observed)
+    spectrum, target = rfft2(latent) * profile, rfft2(observed)
     auto = (spectrum.conj() * spectrum).sum(axis=0)
     cross = (spectrum.conj() * target).sum(axis=0)
     energy = float(array_module(observed).square(observed).sum(dtype=np.float64))

@@ -27,6 +27,8 @@ SPARSE_NOISE = 0.01
 """Standard deviation that stands for the error of the kernel there."""
 SPARSE_STEPS = 8
 """Conjugate gradient steps for what lies beyond the border there."""
+SPARSE_RESTEPS = 2
+"""The like in later turns, which begin with what the last one found there."""
 SPARSE_RIDGE = 0.3
 """Weight that keeps the kernel near to the prior's there."""
 SPARSE_SPECKS = 0.02
@@ -143,16 +145,20 @@ def sharp_edges(views: Views, kernel: Kernel, canvas: Canvas | None = None) -> t
     return Edges(latent, gradients(canvas.plane), edge_profile(model, views.noise), kernel.shape[0]), canvas
 
 
-def sparse_edges(views: Views, kernel: Kernel, error: float) -> Edges:
-    """Restore the image under sparse gradients; `error` is the deviation that stands for what the kernel has wrong."""
+def sparse_edges(views: Views, kernel: Kernel, error: float, canvas: Canvas | None = None) -> tuple[Edges, Canvas]:
+    """Restore the image under sparse gradients, from the canvas of the last turn if there was one, and return both.
+
+    `error` is the deviation that stands for what the kernel has wrong.
+    """
     xp = array_module(views.image)
     blur = xp.asarray(kernel.astype(np.float32))
-    observation = Observation(views.image, blur, views.noise + error, valid=views.known)
+    start = None if canvas is None else canvas.plane
+    observation = Observation(views.image, blur, views.noise + error, valid=views.known, canvas=start)
     model = observation.model
-    plane = hyper_laplacian(observation, steps=SPARSE_STEPS)
+    plane = hyper_laplacian(observation, steps=SPARSE_STEPS if canvas is None else SPARSE_RESTEPS)
     canvas = Canvas(views.image, views.known, plane)
     canvas.refill(model.plane(model.transfer * model.spectrum(plane)), model)
-    return Edges(gradients(plane), gradients(canvas.plane), 1.0, kernel.shape[0])
+    return Edges(gradients(plane), gradients(canvas.plane), 1.0, kernel.shape[0]), canvas
 
 
 def sharp_turns(views: Views, kernel: Kernel, turns: int) -> tuple[Kernel, Edges]:
@@ -172,9 +178,9 @@ def sparse_turns(
     `error` is as in `sparse_edges`, `ridge` says how near, and `share` of the pixels, those of the strongest
     gradients, count.
     """
-    anchor = kernel
+    anchor, canvas = kernel, None
     for _ in range(turns):
-        edges = sparse_edges(views, kernel, error)
+        edges, canvas = sparse_edges(views, kernel, error, canvas)
         kernel = solve_kernel(edges.equations(share), kernel, anchor=anchor, ridge=ridge, specks=SPARSE_SPECKS)
     return kernel, edges
 

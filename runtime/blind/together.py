@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from kernels.arrays import Array, is_cuda
-from runtime.nonblind.boundary import limit_workers, worker_count
+from kernels.cpu.threads import core_count, limit_cores
 
 T = TypeVar("T")
 
@@ -19,11 +19,11 @@ def together(jobs: Sequence[Callable[[], T]], like: Array) -> Iterator[T]:
     They give the same as one after the other, but for rounding in transforms. The first that fails ends it with its
     error.
     """
-    cores = worker_count()
+    cores = core_count()
     if cores == 1 or len(jobs) < 2 or is_cuda(like):
         for job in jobs:
             yield job()
         return
     threads = min(cores, len(jobs))
-    with ThreadPoolExecutor(threads, "blind", limit_workers, (max(cores // threads, 1),)) as pool:
+    with ThreadPoolExecutor(threads, "blind", limit_cores, (max(cores // threads, 1),)) as pool:
         yield from pool.map(lambda job: job(), jobs)

@@ -117,9 +117,11 @@ def refine_poses(views: Views, poses: Poses, prior: KernelPrior) -> tuple[Poses,
     if frame < SMALLEST_GUIDED:
         return poses, math.nan
     poses, anchors, _ = _mend(parts, cut, edges, poses, kernels(), prior)
+    canvases = [None] * len(parts)
     for _ in range(SPARSE):
-        restored = zip(cut, kernels(), strict=True)
-        edges = list(together([partial(sparse_edges, *each, SPARSE_NOISE) for each in restored], views.image))
+        restored = zip(cut, kernels(), [SPARSE_NOISE] * len(parts), canvases, strict=True)
+        found = list(together([partial(sparse_edges, *each) for each in restored], views.image))
+        edges, canvases = [each for each, _ in found], [canvas for _, canvas in found]
         sights = _sights(parts, edges, SPARSE_STRONGEST, anchors)
         poses = solve_poses(sights, poses, tie=SPARSE_RIDGE).centred()
     poses, _, log_error = _mend(parts, cut, edges, poses, kernels(), prior)

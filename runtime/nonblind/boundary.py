@@ -8,12 +8,10 @@ value is ever invented, so no ringing starts at the border or at a highlight.
 
 from __future__ import annotations
 
-import os
-import threading
-
 import numpy as np
 
-from kernels.arrays import Array, array_module, fft_module, is_cuda
+from kernels.arrays import Array, array_module
+from kernels.transforms import irfft2, rfft2
 
 SATURATED = 0.98
 """Observed values from here on are taken for clipped."""
@@ -25,20 +23,6 @@ TOLERANCE = 1e-5
 """Mean error of the unknown pixels, in units of the value range, at which to stop."""
 EASE = 1e-2
 """Share of a frequency that the latent image leaves unexplained, at least, as far as the preconditioner goes."""
-
-
-_share = threading.local()
-
-
-def worker_count() -> int:
-    """Return how many CPU cores this thread may use: all that the process may, unless `limit_workers` said less."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, getattr(_share, "workers", cores))
-
-
-def limit_workers(count: int) -> None:
-    """Let transforms of this thread use no more than `count` cores, because others use the rest."""
-    _share.workers = count
 
 
 class BlurModel:
@@ -75,18 +59,16 @@ class BlurModel:
         canvas = xp.zeros(self.shape, dtype=xp.float32)
         canvas[:height, :width] = kernel
         canvas = xp.roll(canvas, (-((height - 1) // 2), -((width - 1) // 2)), axis=(0, 1))
-        self._fft = fft_module(kernel)
-        self._options = {} if is_cuda(kernel) else {"workers": worker_count()}
         self.transfer: Array = self.spectrum(canvas)
         self.power: Array = xp.square(self.transfer.real) + xp.square(self.transfer.imag)
 
     def spectrum(self, canvas: Array) -> Array:
         """Return the half spectrum, complex64, of a real plane of the size of `shape`."""
-        return self._fft.rfft2(canvas, **self._options)
+        return rfft2(canvas)
 
     def plane(self, spectrum: Array) -> Array:
         """Return the real plane, float32, of a half spectrum."""
-        return self._fft.irfft2(spectrum, s=self.shape, **self._options)
+        return irfft2(spectrum, self.shape[1])
 
     def crop(self, canvas: Array) -> Array:
         """Return the part of a periodic plane that the photograph shows."""
@@ -125,6 +107,8 @@ class Observation:
         Euclidean norm of the error that the kernel may have, relative to the norm of the kernel.
     valid : (H, W) array of bool, optional
         Pixels that take part in the data term; all of them by default.
+    canvas : array of float32, optional
+        The image on the periodic plane, with a prediction for the unknown pixels; by default it is continued smoothly.
 
     Attributes
     ----------
@@ -135,13 +119,20 @@ class Observation:
     """
 
     def __init__(
-        self, image: Array, kernel: Array, noise: float, *, kernel_error: float = 0.0, valid: Array | None = None
+        self,
+        image: Array,
+        kernel: Array,
+        noise: float,
+        *,
+        kernel_error: float = 0.0,
+        valid: Array | None = None,
+        canvas: Array | None = None,
     ) -> None:
         xp = array_module(image)
         model = self.model = BlurModel(image.shape, kernel)
         self.kernel = kernel
         self.noise = noise
-        self._canvas: Array = xp.ascontiguousarray(model.extend(image))
+        self._canvas: Array = xp.ascontiguousarray(model.extend(image)) if canvas is None else canvas.copy()
         # Follows the canvas, so that what is known of it is transformed once.
         self._spectrum: Array = model.spectrum(self._canvas)
         error = kernel_error**2 * float(xp.square(kernel).sum()) * self._detail_power(_width(kernel))

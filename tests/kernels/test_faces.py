@@ -32,7 +32,7 @@ def test_signatures_are_those_of_the_public_face(family, face):
     assert functions(import_module(f"{face}.{family}")) == functions(import_module(f"kernels.{family}"))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", sorted({*FAMILIES} - {"transforms"}))  # cuFFT's
 def test_each_family_has_cuda_source(family):
     assert FOLDER.joinpath("cuda", f"{family}.cu").is_file()
 

@@ -3,20 +3,20 @@ import threading
 import numpy as np
 import pytest
 
+from kernels.cpu.threads import core_count
 from runtime.blind import together as module
 from runtime.blind.together import together
-from runtime.nonblind.boundary import worker_count
 
 HERE = np.zeros(1)
 
 
 def test_answers_come_in_order_and_on_several_threads(monkeypatch):
-    monkeypatch.setattr(module, "worker_count", lambda: 3)
+    monkeypatch.setattr(module, "core_count", lambda: 3)
     meeting = threading.Barrier(3, timeout=10)
 
     def job(number):
         meeting.wait()
-        return number, threading.get_ident(), worker_count()
+        return number, threading.get_ident(), core_count()
 
     found = list(together([lambda number=number: job(number) for number in range(3)], HERE))
     assert [number for number, _, _ in found] == [0, 1, 2]
@@ -25,19 +25,19 @@ def test_answers_come_in_order_and_on_several_threads(monkeypatch):
 
 
 def test_one_core_does_one_after_the_other(monkeypatch):
-    monkeypatch.setattr(module, "worker_count", lambda: 1)
+    monkeypatch.setattr(module, "core_count", lambda: 1)
     assert set(together([threading.get_ident] * 3, HERE)) == {threading.get_ident()}
 
 
 def test_the_limit_ends_with_the_jobs():
-    before = worker_count()
-    list(together([worker_count] * 4, HERE))
-    assert worker_count() == before
+    before = core_count()
+    list(together([core_count] * 4, HERE))
+    assert core_count() == before
 
 
 @pytest.mark.parametrize("cores", [1, 2])
 def test_an_error_is_not_lost(monkeypatch, cores):
-    monkeypatch.setattr(module, "worker_count", lambda: cores)
+    monkeypatch.setattr(module, "core_count", lambda: cores)
 
     def fail():
         raise ValueError("no kernel")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.signal import fftconvolve
 
 from runtime.nonblind import boundary
-from runtime.nonblind.boundary import BlurModel, Observation, unsaturated, worker_count
+from runtime.nonblind.boundary import BlurModel, Observation, unsaturated
 
 
 def _random_kernel(random, shape):
@@ -143,7 +143,3 @@ def test_unsaturated_leaves_out_clipped_pixels_and_their_neighbours():
     expected = np.ones((5, 6), bool)
     expected[1:4, 2:5] = False
     np.testing.assert_array_equal(unsaturated(image), expected)
-
-
-def test_there_is_a_worker():
-    assert worker_count() >= 1
