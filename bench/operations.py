@@ -13,9 +13,11 @@ import numpy as np
 
 from bench.motions import turning_field
 from bench.timing import Work
+from kernels import transforms
 from kernels.arrays import Array, fft_module, is_cuda
 from kernels.nonuniform import FilterBank
 from kernels.patches import PatchGrid
+from kernels.reference import transforms as reference
 
 FACES = ("reference", "cpu", "cuda")
 CHANNELS = 3
@@ -97,14 +99,24 @@ def grid_for(geometry: Geometry, batch: int) -> PatchGrid:
 
 
 def transform_there_and_back(patches: Array) -> Array:
-    """Transform float32 ``(N, P, P)`` by the library alone, cuFFT or SciPy on all cores, and back again."""
+    """Transform float32 ``(..., P, P)`` by the library alone, cuFFT or SciPy on all cores, and back again."""
     fft, workers = fft_module(patches), {}
     if not is_cuda(patches):
         from kernels.cpu.threads import core_count
 
         workers = {"workers": core_count()}
     spectra = fft.rfft2(patches, **workers)
-    return fft.irfft2(spectra, s=patches.shape[1:], overwrite_x=True, **workers)
+    return fft.irfft2(spectra, s=patches.shape[-2:], overwrite_x=True, **workers)
+
+
+def plane_there_and_back(plane: Array) -> Array:
+    """Transform float32 ``(H, W)`` and back again by `kernels.transforms`."""
+    return transforms.irfft2(transforms.rfft2(plane), plane.shape[1])
+
+
+def plane_there_and_back_in_double(plane: Array) -> Array:
+    """Do the same by the reference."""
+    return reference.irfft2(reference.rfft2(plane), plane.shape[1])
 
 
 def _public(family: str, name: str) -> dict[str, str]:
@@ -137,6 +149,11 @@ def _prepare_filter(function: Callable[..., Any], xp: Any, geometry: Geometry, b
 def _prepare_transforms(function: Callable[..., Any], xp: Any, geometry: Geometry, batch: int) -> Work:
     patches = _random(xp, batch, geometry.patch, geometry.patch)
     return lambda: function(patches)
+
+
+def _prepare_plane(function: Callable[..., Any], xp: Any, geometry: Geometry, side: int) -> Work:
+    plane = _random(xp, side, side)
+    return lambda: function(plane)
 
 
 def _prepare_magnitudes(function: Callable[..., Any], xp: Any, geometry: Geometry, side: int) -> Work:
@@ -299,6 +316,15 @@ OPERATIONS = (
         bytes=lambda g, n: 8 * g.patch**2,
         flops=lambda g, n: 2 * _transform_flops(g),
         prepare=_prepare_transforms,
+    ),
+    Operation(
+        "transforms", "rfft2 and irfft2 of a plane", "pixel",
+        {"reference": "bench.operations:plane_there_and_back_in_double",
+         "cpu": "bench.operations:plane_there_and_back", "cpu, SciPy": "bench.operations:transform_there_and_back",
+         "cuda": "bench.operations:plane_there_and_back"},
+        bytes=lambda g, n: 8,
+        flops=lambda g, n: 5 * math.log2(n**2),
+        prepare=_prepare_plane,
     ),
     Operation(
         "burst", "mean_magnitudes", "frequency", _public("burst", "mean_magnitudes"),

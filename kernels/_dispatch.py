@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -37,7 +38,7 @@ def implementation(family: str, *arrays: Array) -> Any:
     if len({array_module(array) for array in given}) > 1:
         raise TypeError("numpy and cupy arrays in one call: move all of them to one device first")
     if not is_cuda(given[0]):
-        return import_module(f"kernels.cpu.{family}")
+        return _module(f"kernels.cpu.{family}")
     current = array_module(given[0]).cuda.Device().id
     for array in given:
         if array.device.id != current:
@@ -45,7 +46,12 @@ def implementation(family: str, *arrays: Array) -> Any:
                 f"an array lies on CUDA device {array.device.id}, but device {current} is current: "
                 "call inside `with array.device:`, with all arrays on that device"
             )
-    return import_module(f"kernels.cuda.{family}")
+    return _module(f"kernels.cuda.{family}")
+
+
+@cache
+def _module(name: str) -> Any:
+    return import_module(name)
 
 
 def check_array(name: str, array: Array, shape: tuple[int | None, ...], dtype: npt.DTypeLike = np.float32) -> None:

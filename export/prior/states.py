@@ -7,8 +7,8 @@ the recorder asks an earlier prior for its answer, later states are those that t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from export.networks.kernel_prior import UNIT, KernelPrior
 from export.prior.simulation import Observation, SimulationConfig, log_uniform, observe
-from kernels.cpu.threads import limit_cores
 from runtime.blind.estimate import EFFORTS, search
 from runtime.blind.evidence import gather
 from runtime.blind.kernel_shape import Kernel, align, fit, normalise, similarity
 from runtime.blind.refine import Edges, Views
+from runtime.blind.together import alone
 from runtime.nonblind.boundary import unsaturated
 from runtime.nonblind.noise import estimate_noise
 
@@ -106,9 +106,8 @@ def record(
     recorder = Recorder(observation, prior)
     views = Views(image, unsaturated(image), None, estimate_noise(image))
     effort = EFFORTS["balanced"]._replace(small=small, hypotheses=HYPOTHESES)
-    # On one core, which tries one hypothesis after the other: the states come in the same order every time.
-    with ThreadPoolExecutor(1, initializer=limit_cores, initargs=(1,)) as pool:
-        pool.submit(search, views, support, effort, recorder, lambda stage, fraction: None).result()
+    # Hypotheses one after the other: the states come in the same order every time.
+    alone(partial(search, views, support, effort, recorder, lambda stage, fraction: None))
     return recorder.states
 
 

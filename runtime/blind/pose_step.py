@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.blind.descent import projected_gradients
 from runtime.blind.kernel_shape import Kernel, origin
-from runtime.blind.kernel_step import projected_gradients
 from runtime.blind.normal_equations import NormalEquations
 from runtime.blind.poses import Place, Poses, displacement
 
@@ -50,7 +50,7 @@ def solve_poses(sights: Sequence[Sight], start: Poses, *, tie: float = 0.0, data
     """Minimise the parts' costs together over non-negative weights of the poses; then leave out specks.
 
     Each part adds ``data (k'Ak - 2b'k) + tie auto[0] ||k - anchor||^2`` for the kernel ``k`` that the poses give it,
-    which is linear in their weights; see `runtime.blind.kernel_step.projected_gradients`.
+    which is linear in their weights; see `runtime.blind.descent.projected_gradients`.
 
     Parameters
     ----------

@@ -12,6 +12,12 @@ from kernels.cpu.threads import core_count, limit_cores
 T = TypeVar("T")
 
 
+def alone(job: Callable[[], T]) -> T:
+    """Do a job on one core, and those that it does together one after the other; return what it returns."""
+    with ThreadPoolExecutor(1, "blind", limit_cores, (1,)) as pool:
+        return pool.submit(job).result()
+
+
 def together(jobs: Sequence[Callable[[], T]], like: Array) -> Iterator[T]:
     """Do jobs on arrays such as `like`, and yield what they return, in their order.
 

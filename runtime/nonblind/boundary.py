@@ -12,6 +12,7 @@ import numpy as np
 
 from kernels.arrays import Array, array_module
 from kernels.transforms import irfft2, rfft2
+from runtime.nonblind.spectra import misfit, solution, weigh
 
 SATURATED = 0.98
 """Observed values from here on are taken for clipped."""
@@ -187,16 +188,12 @@ class Observation:
         steps : int
             Conjugate gradient steps, of four transforms each; all the rest takes one.
         """
-        model, known = self.model, self._canvas.reshape(-1)
-        weight = data * self._trust
-        inverse = 1 / (weight * model.power + prior + FLOOR * data)
-        unexplained = self._trust * (1 - weight * model.power * inverse)
-
-        easing = 1 / (unexplained + EASE * self._trust)
-        misfit = unexplained * self._spectrum
-        if pull is not None:
-            misfit -= self._trust * model.transfer * pull * inverse
-        residual = -model.plane(misfit).reshape(-1)[self._unknown]
+        model, known, trust = self.model, self._canvas.reshape(-1), self._trust
+        inverse, unexplained, easing = weigh(model.power, prior + np.float32(FLOOR * data), trust, data, EASE)
+        if pull is None:
+            pull = array_module(prior).zeros_like(model.transfer)
+        left = misfit(model.transfer, self._spectrum, pull, trust, inverse, unexplained)
+        residual = -model.plane(left).reshape(-1)[self._unknown]
         direction, last = None, 1.0
         tolerance = TOLERANCE**2 * residual.size
         for _ in range(steps):
@@ -216,8 +213,7 @@ class Observation:
             residual = residual - length * change
             last = square
 
-        numerator = weight * model.transfer.conj() * self._spectrum
-        return (numerator if pull is None else numerator + pull) * inverse
+        return solution(model.transfer, self._spectrum, pull, trust, inverse, data)
 
     def _scattered(self, pixels: Array) -> Array:
         """Return the half spectrum of a plane that holds `pixels` where it is unknown and 0 elsewhere."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from kernels.arrays import Array
+from kernels.cpu._compile import compiled
 from kernels.cpu.matmul import aligned_zeros, multiply
 from kernels.cpu.threads import run_in_slices
+from runtime.nonblind.hyper_laplacian import EXPONENT, START, STEPS, THRESHOLD
 
 if TYPE_CHECKING:
     from runtime.nonblind.mixture import Tables
@@ -28,7 +29,7 @@ def restore_patches(patches: Array, tables: Tables) -> Array:
     return restored
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _restore(first, last, patches, directions, starts, constants, tails, filters, restored):  # type: ignore[no-untyped-def]
     """Restore the blocks `first` to `last - 1`."""
     size = patches.shape[1]
@@ -73,49 +74,112 @@ def _restore(first, last, patches, directions, starts, constants, tails, filters
             restored[begin + n] = row
 
 
-def shrunk_divergence(image: Array, table: Vector, reach: float, scale: float) -> Array:
-    """Shrink the gradients of a periodic image; see `runtime.nonblind.hyper_laplacian.shrunk_divergence`.
-
-    `table` holds the shrinkage of values from 0 to `reach`, for a scale of 1.
-    """
+def shrunk_divergence(image: Array, scale: float) -> Array:
+    """Shrink the gradients of a periodic image; see `runtime.nonblind.hyper_laplacian.shrunk_divergence`."""
     result = np.empty_like(image)
-    step = np.float32(reach / (len(table) - 1))
-    run_in_slices(_shrunk_divergence, len(image), image, table, step, np.float32(scale), result)
+    run_in_slices(_shrunk_divergence, len(image), image, np.float32(scale), result)
     return result
 
 
-@numba.njit(nogil=True, cache=True)
-def _shrunk_divergence(first, last, image, table, step, scale, result):  # type: ignore[no-untyped-def]
+@compiled
+def _shrunk_divergence(first, last, image, scale, result):  # type: ignore[no-untyped-def]
     """Compute the rows `first` to `last - 1`."""
     height, width = image.shape
     above, below, right = np.empty(width, np.float32), np.empty(width, np.float32), np.empty(width, np.float32)
-    _shrink(image[first] - image[first - 1], table, step, scale, above)
-    ahead = np.empty(width, np.float32)
+    change, root = np.empty(width, np.float32), np.empty(width, np.float32)
+    _subtract(image[first], image[first - 1], change)
+    _shrink(change, scale, root, above)
     for row in range(first, last):
-        _shrink(image[(row + 1) % height] - image[row], table, step, scale, below)
-        ahead[:-1] = image[row, 1:]
-        ahead[-1] = image[row, 0]
-        _shrink(ahead - image[row], table, step, scale, right)
-        result[row] = above - below - right
-        result[row, 1:] += right[:-1]
+        _subtract(image[(row + 1) % height], image[row], change)
+        _shrink(change, scale, root, below)
+        _subtract(image[row, 1:], image[row, :-1], change[:-1])
+        change[-1] = image[row, 0] - image[row, -1]
+        _shrink(change, scale, root, right)
+        for n in range(width):
+            result[row, n] = above[n] - below[n] - right[n]
         result[row, 0] += right[-1]
-        above[:] = below
+        for n in range(1, width):
+            result[row, n] += right[n - 1]
+        above, below = below, above
 
 
-@numba.njit(nogil=True, cache=True)
-def _shrink(values, table, step, scale, shrunk):  # type: ignore[no-untyped-def]
-    """Look the values up in the table, and leave what lies beyond it to its asymptote."""
-    rate, last = 1 / (scale * step), np.float32(len(table) - 1)
+@compiled
+def _subtract(minuend, subtrahend, difference):  # type: ignore[no-untyped-def]
+    for n in range(len(difference)):
+        difference[n] = minuend[n] - subtrahend[n]
+
+
+@compiled
+def _shrink(values, scale, root, shrunk):  # type: ignore[no-untyped-def]
+    """Shrink values as `runtime.nonblind.hyper_laplacian.shrink` does, in loops that LLVM vectorises.
+
+    The cube root that its steps start from is a third of the number's own logarithm: of its bits, read as an integer,
+    with the exponent's offset put right (0x2A5137A0; Kahan). `root` is scratch.
+    """
+    least, rate = np.float32(THRESHOLD), np.float32(1) / scale
+    bits = root.view(np.int32)
     for n in range(len(values)):
-        place = abs(values[n]) * rate
-        if place < last:
-            index = int(place)
-            rest = place - np.float32(index)
-            size = table[index] + rest * (table[index + 1] - table[index])
-        else:
-            size = place * step
-            size -= np.float32(2 / 3) / size ** np.float32(1 / 3)
-        shrunk[n] = np.copysign(size * scale, values[n])
+        size = max(abs(values[n]) * rate, least)
+        root[n] = size - np.float32(START * THRESHOLD**2) / size
+    for n in range(len(values)):
+        bits[n] = np.int32(np.float32(bits[n]) * np.float32(1 / 3)) + 0x2A5137A0
+    for n in range(len(values)):
+        size, r = max(abs(values[n]) * rate, least), root[n]
+        for _ in range(STEPS):
+            cube = r * r * r
+            r -= (r * cube - size * r + np.float32(EXPONENT)) / (np.float32(4) * cube - size)
+        shrunk[n] = np.copysign(r * r * r * scale if size > least else np.float32(0), values[n])
+
+
+def weigh(power: Array, prior: Array, trust: Array, data: float, ease: float) -> tuple[Array, Array, Array]:
+    """Do the work of `runtime.nonblind.spectra.weigh`."""
+    inverse, unexplained, easing = np.empty_like(power), np.empty_like(power), np.empty_like(power)
+    numbers = np.float32(data), np.float32(ease)
+    run_in_slices(_weigh, len(power), power, prior, trust, *numbers, inverse, unexplained, easing)
+    return inverse, unexplained, easing
+
+
+@compiled
+def _weigh(first, last, power, prior, trust, data, ease, inverse, unexplained, easing):  # type: ignore[no-untyped-def]
+    """Compute the rows `first` to `last - 1`."""
+    for row in range(first, last):
+        for col in range(power.shape[1]):
+            share = trust[row, col]
+            inverse[row, col] = np.float32(1) / (data * share * power[row, col] + prior[row, col])
+            unexplained[row, col] = share * prior[row, col] * inverse[row, col]
+            easing[row, col] = np.float32(1) / (unexplained[row, col] + ease * share)
+
+
+def misfit(transfer: Array, spectrum: Array, pull: Array, trust: Array, inverse: Array, unexplained: Array) -> Array:
+    """Do the work of `runtime.nonblind.spectra.misfit`."""
+    result = np.empty_like(spectrum)
+    run_in_slices(_misfit, len(spectrum), transfer, spectrum, pull, trust, inverse, unexplained, result)
+    return result
+
+
+@compiled
+def _misfit(first, last, transfer, spectrum, pull, trust, inverse, unexplained, result):  # type: ignore[no-untyped-def]
+    """Compute the rows `first` to `last - 1`."""
+    for row in range(first, last):
+        for col in range(spectrum.shape[1]):
+            share = trust[row, col] * inverse[row, col]
+            result[row, col] = unexplained[row, col] * spectrum[row, col] - share * transfer[row, col] * pull[row, col]
+
+
+def solution(transfer: Array, spectrum: Array, pull: Array, trust: Array, inverse: Array, data: float) -> Array:
+    """Do the work of `runtime.nonblind.spectra.solution`."""
+    result = np.empty_like(spectrum)
+    run_in_slices(_solution, len(spectrum), transfer, spectrum, pull, trust, inverse, np.float32(data), result)
+    return result
+
+
+@compiled
+def _solution(first, last, transfer, spectrum, pull, trust, inverse, data, result):  # type: ignore[no-untyped-def]
+    """Compute the rows `first` to `last - 1`."""
+    for row in range(first, last):
+        for col in range(spectrum.shape[1]):
+            seen = data * trust[row, col] * np.conj(transfer[row, col]) * spectrum[row, col]
+            result[row, col] = inverse[row, col] * (seen + pull[row, col])
 
 
 def shrink(values: Array, table: Vector, reach: float, threshold: float) -> Array:
@@ -126,7 +190,7 @@ def shrink(values: Array, table: Vector, reach: float, threshold: float) -> Arra
     return result
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _look_up(first, last, values, table, step, threshold, result):  # type: ignore[no-untyped-def]
     """Look up the values `first` to `last - 1`, of which `step` leads from one entry of the table to the next."""
     end, rate = np.float32(len(table) - 1), np.float32(1) / step

@@ -2,7 +2,18 @@ import numba
 import numpy as np
 import pytest
 
-from kernels.cpu._vectors import LANES, load, load_backwards, splat, store, store_backwards
+from kernels.cpu._vectors import (
+    LANES,
+    load,
+    load_backwards,
+    load_even,
+    load_odd,
+    splat,
+    store,
+    store_backwards,
+    store_interleaved,
+    transpose,
+)
 
 
 @numba.njit
@@ -57,3 +68,50 @@ def test_arithmetic(source):
     x, y, target = source[:1], source[1:2], np.zeros((1, LANES), np.float32)
     compute(x, y, target, np.float32(3))
     np.testing.assert_allclose(target, ((x + y) * 3 - y)[:, :LANES], rtol=1e-6)
+
+
+@numba.njit
+def split(source, evens, odds, col, count):
+    store(evens, 0, 0, LANES, load_even(source, 1, col, count))
+    store(odds, 0, 0, LANES, load_odd(source, 1, col, count))
+
+
+@numba.njit
+def merge(evens, odds, target, col, count):
+    store_interleaved(target, 1, col, count, load(evens, 0, 0, LANES), load(odds, 0, 0, LANES))
+
+
+@numba.njit
+def turn(source, rows, cols, target, to_rows, to_cols):
+    transpose(source, 1, 2, rows, cols, target, 3, 1, to_rows, to_cols)
+
+
+@pytest.mark.parametrize("count", [0, 1, LANES // 2, LANES // 2 + 1, LANES - 1, LANES, LANES + 4])
+def test_every_second_element(source, count):
+    evens, odds, taken = np.ones((1, LANES), np.float32), np.ones((1, LANES), np.float32), min(count, LANES)
+    split(source, evens, odds, 3, count)
+    for found, first in ((evens, 3), (odds, 4)):
+        np.testing.assert_array_equal(found[0, :taken], source[1, first : first + 2 * taken : 2])
+        assert not found[0, taken:].any()
+    target, expected = np.zeros_like(source), np.zeros_like(source)
+    merge(evens, odds, target, 3, count)
+    expected[1, 3 : 3 + 2 * taken] = source[1, 3 : 3 + 2 * taken]
+    np.testing.assert_array_equal(target, expected)
+
+
+@pytest.mark.parametrize("rows", [0, 1, LANES - 1, LANES, 2 * LANES])
+@pytest.mark.parametrize("cols", [1, LANES // 2, LANES, LANES + 1])
+def test_a_square_is_transposed_as_far_as_it_is_there(rows, cols):
+    rng = np.random.default_rng(rows)
+    source = rng.random((1 + min(rows, LANES), LANES + 2), np.float32)
+    target = np.full((LANES + 4, LANES + 2), 7, np.float32)
+    turn(source, rows, cols, target, LANES, LANES)
+    square = np.zeros((LANES, LANES), np.float32)
+    there = source[1:, 2 : 2 + min(cols, LANES)]
+    square[: there.shape[0], : there.shape[1]] = there
+    np.testing.assert_array_equal(target[3 : 3 + LANES, 1 : 1 + LANES], square.T)
+    target[:] = 7
+    turn(source, rows, cols, target, cols, rows)
+    written = target[3:, 1:][: there.shape[1], : there.shape[0]]
+    np.testing.assert_array_equal(written, there.T)
+    assert (target == 7).sum() == target.size - written.size

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kernels.cpu import threads
-from kernels.cpu.threads import core_count, run_in_slices
+from kernels.cpu.threads import core_count, limit_cores, run_in_slices
 from kernels.fourier import filter_patches
 
 
@@ -83,3 +83,20 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) or not same)
 
 def test_core_count_is_positive():
     assert core_count() >= 1
+
+
+def test_a_limit_holds_for_its_thread_alone():
+    before, caller = core_count(), threading.get_ident()
+    limited = []
+
+    def work():
+        limit_cores(1)
+        run_in_slices(lambda first, last: limited.append((core_count(), threading.get_ident())), 20)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert len(limited) == 1
+    assert limited[0][0] == 1
+    assert limited[0][1] not in (caller, None)
+    assert core_count() == before

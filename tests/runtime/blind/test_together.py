@@ -5,7 +5,7 @@ import pytest
 
 from kernels.cpu.threads import core_count
 from runtime.blind import together as module
-from runtime.blind.together import together
+from runtime.blind.together import alone, together
 
 HERE = np.zeros(1)
 
@@ -48,3 +48,13 @@ def test_an_error_is_not_lost(monkeypatch, cores):
 
 def test_no_job_no_answer():
     assert list(together([], HERE)) == []
+
+
+def test_what_is_done_alone_is_done_in_order(monkeypatch):
+    before, done = core_count(), []
+    found = alone(lambda: list(together([lambda number=number: done.append(number) for number in range(20)], HERE)))
+    assert found == [None] * 20
+    assert done == list(range(20))
+    assert core_count() == before
+    with pytest.raises(ValueError, match="alone"):
+        alone(lambda: (_ for _ in ()).throw(ValueError("alone")))

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import fftconvolve
 
@@ -9,7 +9,6 @@ from runtime.nonblind.hyper_laplacian import (
     DATA_WEIGHT,
     EXPONENT,
     NOISE_EXPONENT,
-    REACH,
     hyper_laplacian,
     shrink,
     shrunk_divergence,
@@ -28,20 +27,17 @@ def test_shrink_finds_the_minimum(value, coupling):
     def cost(v):
         return np.abs(v) ** EXPONENT + coupling / 2 * (v - np.float32(value)) ** 2
 
-    # In the one cell of the table where the minimum jumps from 0, the table goes through what lies between.
-    jump = (2 / 3) ** -0.25 + 0.5 * (2 / 3) ** 0.75
-    assume(abs(abs(value) * coupling**0.75 - jump) > REACH / 4096)
     shrunk = shrink(np.array([value], np.float32), coupling).astype(np.float64)
     candidates = np.sign(value) * np.linspace(0, abs(value), 20001)
     least = cost(candidates).min()
-    assert cost(shrunk)[0] <= least + 2e-3 * (1e-3 + least)
+    assert cost(shrunk)[0] <= least + 1e-5 * (1e-3 + least)
 
 
 @given(rows=st.integers(1, 30), cols=st.integers(2, 30), coupling=st.floats(1, 1000), seed=st.integers(0, 99))
 def test_both_ways_to_shrink_gradients_agree(rows, cols, coupling, seed):
     image = np.random.default_rng(seed).normal(size=(rows, cols)).astype(np.float32)
     np.testing.assert_allclose(
-        shrunk_divergence(image, coupling), shrunk_divergence_plainly(image, coupling), atol=1e-4
+        shrunk_divergence(image, coupling), shrunk_divergence_plainly(image, coupling), atol=1e-5
     )
 
 
