@@ -29,6 +29,10 @@ KOHLER_LARGE = (9, 10)
 """Shots whose blur is so large that tables give them apart."""
 LAI_KINDS = {"natural": "natural, people", "people": "natural, people"}
 """Scenes that are summed up together; the others each by themselves."""
+SAMPLES = {"astronaut": 13, "camera": 17, "chelsea": 21, "coffee": 25, "hubble_deep_field": 29, "rocket": 33}
+"""Photographs of scikit-image, free of rights, and the sides of the kernels they are blurred by."""
+SAMPLE_SIDE, SAMPLE_SEED = 512, 7
+"""Side of the middle that is cut out of a larger one, and the seed of the first kernel."""
 DEFAULT_CASES = {"sun": 24}
 """Cases of a set that are measured unless another number is asked for; all of a set that is not named."""
 
@@ -164,9 +168,17 @@ def harmless(data: Path) -> list[Case]:
     return photographs + [Case(name, partial(_load_harmless, draw), "drawing") for name, draw in DRAWINGS.items()]
 
 
+def samples(data: Path) -> list[Case]:
+    """Return photographs that scikit-image brings along under simulated shakes, with 1 % noise; needs no data."""
+    return [
+        Case(f"{name}_{size}", partial(_load_sample, name, size, number))
+        for number, (name, size) in enumerate(SAMPLES.items())
+    ]
+
+
 SETS: dict[str, Callable[[Path], list[Case]]] = {
     "levin": levin, "sun": sun_style, "kohler": kohler, "kohler_large": partial(kohler, large=True), "lai": lai,
-    "lai_real": lai_real, "gopro": gopro, "shake": shake, "harmless": harmless,
+    "lai_real": lai_real, "gopro": gopro, "shake": shake, "harmless": harmless, "samples": samples,
 }  # fmt: skip
 """Every set that the accuracy benchmark knows, by name."""
 
@@ -195,7 +207,7 @@ def choose_cases(data: str | None, sets: Sequence[str], count: int | None) -> di
     click.UsageError
         If there is no such set, or its data are not there.
     """
-    folder = data_folder(data)
+    folder = data_folder(data) if set(sets) != {"samples"} else Path()
     if unknown := set(sets) - set(SETS):
         raise click.UsageError(f"no set {', '.join(sorted(unknown))}; give some of {', '.join(SETS)}")
     return {name: choose(SETS[name](folder), count or DEFAULT_CASES.get(name)) for name in sets}
@@ -274,6 +286,21 @@ def _load_photograph(
         max_shift,
         fit_brightness,
     )
+
+
+def _load_sample(name: str, size: int, number: int) -> Sample:
+    from skimage import data
+
+    from runtime.cli.demo import motion_kernel
+
+    sharp = getattr(data, name)().astype(np.float32) / 255
+    top, left = (max(side - SAMPLE_SIDE, 0) // 2 for side in sharp.shape[:2])
+    sharp = sharp[top : top + SAMPLE_SIDE, left : left + SAMPLE_SIDE]
+    kernel = motion_kernel(SAMPLE_SEED + number, size)
+    planes = [sharp] if sharp.ndim == 2 else list(np.moveaxis(sharp, -1, 0))
+    pairs = [blur_valid(plane, kernel, NOISE, (number, index)) for index, plane in enumerate(planes)]
+    observed, truth = (each[0] if len(each) == 1 else np.stack(each, axis=-1) for each in zip(*pairs, strict=True))
+    return Sample(observed, truth, kernel, SUN_BORDER)
 
 
 def _load_harmless(make: Callable[[], Photograph]) -> Sample:

@@ -11,6 +11,7 @@ from scipy.signal import fftconvolve
 
 from bench.datasets import (
     DEFAULT_CASES,
+    SAMPLES,
     SETS,
     blur_valid,
     choose,
@@ -23,6 +24,7 @@ from bench.datasets import (
     lai_real,
     levin,
     luma,
+    samples,
     shake,
     sun_style,
 )
@@ -199,7 +201,26 @@ def test_the_data_folder_is_given_or_in_the_environment(monkeypatch, tmp_path):
     assert data_folder(None) == tmp_path
 
 
-@pytest.mark.parametrize("name", list(SETS))
+def test_the_samples_need_no_data(monkeypatch, tmp_path):
+    monkeypatch.delenv("DEBLUR_DATA", raising=False)
+    (cases,) = choose_cases(None, ["samples"], None).values()
+    assert [case.name for case in cases] == [case.name for case in samples(tmp_path)]
+    assert len(cases) == len(SAMPLES)
+    for case, side in zip(cases, SAMPLES.values(), strict=True):
+        sample = case.load()
+        assert sample.observed.shape == sample.sharp.shape
+        assert sample.kernel.shape == (side, side)
+        assert sample.kernel.sum() == pytest.approx(1, abs=1e-5)
+        planes = np.moveaxis(sample.sharp, -1, 0) if sample.sharp.ndim == 3 else [sample.sharp]
+        seen = np.moveaxis(sample.observed, -1, 0) if sample.sharp.ndim == 3 else [sample.observed]
+        for plane, observed in zip(planes, seen, strict=True):
+            error = (fftconvolve(plane, sample.kernel, "same") - observed)[side:-side, side:-side]
+            assert error.std() == pytest.approx(0.01, rel=0.1)
+    with pytest.raises(click.UsageError, match="DEBLUR_DATA"):
+        choose_cases(None, ["samples", "levin"], None)
+
+
+@pytest.mark.parametrize("name", sorted({*SETS} - {"samples"}))
 def test_a_folder_without_the_set_is_refused(name, tmp_path):
     with pytest.raises(click.UsageError, match="no files"):
         SETS[name](tmp_path)
