@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+import time
 from functools import partial
 
 import numpy as np
@@ -47,6 +51,36 @@ def test_cases_come_in_order_from_any_number_of_processes(processes, setup):
     measured = list(measure_cases(tasks(0.1, 0.2, 0.3, drawn=True), setup, processes))
     assert [row["case"] for row, _ in measured] == ["0.1", "0.2", "0.3"]
     assert [picture.getpixel((160, 120))[0] for _, picture in measured] == [26, 51, 76]
+
+
+def test_processes_end_with_the_one_that_started_them(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        """
+import os, sys, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from bench.cases import end_with_parent
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        pool.submit(time.sleep, 600)
+        time.sleep(600)
+"""
+    )
+    started = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    worker = int(started.stdout.readline())
+    os.kill(worker, 0)
+    started.kill()
+    started.wait()
+    for _ in range(200):
+        try:
+            os.kill(worker, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    pytest.fail("it goes on although nobody waits for it")
 
 
 def test_cases_are_given_as_soon_as_they_are_done(setup):
