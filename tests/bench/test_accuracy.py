@@ -121,7 +121,7 @@ def test_rows_quality_and_jobs_are_chosen(measured, bundle, data_set, only, meth
     assert (setup.quality, setup.nonblind, setup.stride, processes) == ("best", "wiener", 2, 2)
     assert not any(task.drawn for task in tasks)
     # Without a choice, every set.
-    assert len({task.set for task in tasks}) == 9
+    assert len({task.set for task in tasks}) == 10
 
 
 def test_few_cases_can_be_chosen(measured, bundle, data_set, tmp_path):

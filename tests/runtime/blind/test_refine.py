@@ -241,7 +241,7 @@ def test_a_tiny_kernel_is_polished_with_room_around_it(clean):
 
 
 def test_more_edges_carry_more_energy(rng):
-    latent, seen = rng.normal(size=(2, 2, 30, 32))
+    latent, seen = rng.normal(size=(2, 2, 30, 32)).astype(np.float32)
     edges = Edges(latent, seen, 1.0, 5)
     few, many, all_of_them = (edges.equations(share) for share in (0.05, 0.2, 1.0))
     assert few.support == 5
