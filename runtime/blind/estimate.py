@@ -97,7 +97,7 @@ class Effort(NamedTuple):
 
 
 EFFORTS = {
-    "fast": Effort(130_000, 65_000, 2, 2, 0),
+    "fast": Effort(100_000, 50_000, 2, 2, 0),
     "balanced": Effort(640_000, 170_000, 4, 6, 1),
     "best": Effort(1_280_000, 340_000, 4, 8, 2),
 }
