@@ -1,7 +1,6 @@
 """Fourier transforms of real planes.
 
-On the CPU about twice as fast as ``scipy.fft`` and on small planes several times, by vectors as wide as the processor
-has; on a GPU cuFFT's.
+On the CPU about twice as fast as ``scipy.fft``, by vectors as wide as the processor has; on a GPU cuFFT's.
 """
 
 from __future__ import annotations

@@ -44,8 +44,8 @@ this avoids three hypotheses that are beyond hope and costs little elsewhere; so
 CLOSE, SAME = 0.1, 0.85
 """How much more a hypothesis may cost, if it is no nearer to the best than that similarity, to go on beside it.
 
-What is only a little better at a small scale may be wrong: of 16 training photographs under long kernels two were that
-close. There too the better was right; elsewhere a finer scale has put the other right.
+What is only a little better at a small scale may be wrong. Of 16 training photographs under long kernels one was that
+close, and the better was right; under two of the cases that this was found on, a finer scale put the other right.
 """
 CONSENSUS_SPECKS = 0.06
 DECIDED = 0.5
