@@ -165,7 +165,9 @@ def rows_back(first, last, across, plane, radices, cosines, sines):  # type: ign
 def _transform(length, a, b, c, d, radices, cosines, sines):  # type: ignore[no-untyped-def]
     """Transform `length` complex vectors (a, b), with (c, d) for scratch; return whether the result lies in these.
 
-    Stockham's form, which needs no reversal of bits: each pass reads from one pair and writes to the other.
+    ``X[k] = sum_n x[n] exp(-2 pi i n k / length)``, in Stockham's form, which needs no reversal of bits: each pass
+    reads from one pair and writes to the other. A pass combines elements ``rest * stride`` apart, for ``p < rest``:
+    ``y[k] = exp(-2 pi i p k / (rest radix)) sum_j x[j] exp(-2 pi i j k / radix)``.
     """
     stride, at, moved = 1, 0, False
     rest = length
@@ -190,6 +192,13 @@ def _transform(length, a, b, c, d, radices, cosines, sines):  # type: ignore[no-
 
 
 @compiled
+def _store_product(c, d, row, xr, xi, wr, wi):  # type: ignore[no-untyped-def]
+    """Write the complex product of vectors (xr, xi) and (wr, wi)."""
+    store(c, row, 0, LANES, xr * wr - xi * wi)
+    store(d, row, 0, LANES, xr * wi + xi * wr)
+
+
+@compiled
 def _butterflies2(a, b, c, d, steps, stride, cosines, sines, at):  # type: ignore[no-untyped-def]
     far = steps * stride
     for p in range(steps):
@@ -201,8 +210,7 @@ def _butterflies2(a, b, c, d, steps, stride, cosines, sines, at):  # type: ignor
             store(c, to, 0, LANES, xr + yr)
             store(d, to, 0, LANES, xi + yi)
             tr, ti = xr - yr, xi - yi
-            store(c, to + stride, 0, LANES, tr * wr - ti * wi)
-            store(d, to + stride, 0, LANES, tr * wi + ti * wr)
+            _store_product(c, d, to + stride, tr, ti, wr, wi)
 
 
 @compiled
@@ -222,11 +230,9 @@ def _butterflies3(a, b, c, d, steps, stride, cosines, sines, at):  # type: ignor
             store(c, to, 0, LANES, xr + sr)
             store(d, to, 0, LANES, xi + si)
             xr, xi = mr + tr, mi + ti
-            store(c, to + stride, 0, LANES, xr * ur - xi * ui)
-            store(d, to + stride, 0, LANES, xr * ui + xi * ur)
+            _store_product(c, d, to + stride, xr, xi, ur, ui)
             xr, xi = mr - tr, mi - ti
-            store(c, to + 2 * stride, 0, LANES, xr * vr - xi * vi)
-            store(d, to + 2 * stride, 0, LANES, xr * vi + xi * vr)
+            _store_product(c, d, to + 2 * stride, xr, xi, vr, vi)
 
 
 @compiled
@@ -247,14 +253,11 @@ def _butterflies4(a, b, c, d, steps, stride, cosines, sines, at):  # type: ignor
             store(c, to, 0, LANES, sr + mr)
             store(d, to, 0, LANES, si + mi)
             xr, xi = tr + nr, ti + ni
-            store(c, to + stride, 0, LANES, xr * ur - xi * ui)
-            store(d, to + stride, 0, LANES, xr * ui + xi * ur)
+            _store_product(c, d, to + stride, xr, xi, ur, ui)
             xr, xi = sr - mr, si - mi
-            store(c, to + 2 * stride, 0, LANES, xr * vr - xi * vi)
-            store(d, to + 2 * stride, 0, LANES, xr * vi + xi * vr)
+            _store_product(c, d, to + 2 * stride, xr, xi, vr, vi)
             xr, xi = tr - nr, ti - ni
-            store(c, to + 3 * stride, 0, LANES, xr * wr - xi * wi)
-            store(d, to + 3 * stride, 0, LANES, xr * wi + xi * wr)
+            _store_product(c, d, to + 3 * stride, xr, xi, wr, wi)
 
 
 @compiled
@@ -279,20 +282,16 @@ def _butterflies5(a, b, c, d, steps, stride, cosines, sines, at):  # type: ignor
             nr, ni = s1 * fi + s2 * hi, s1 * fr + s2 * hr
             yr, yi, zr, zi = mr + nr, mi - ni, mr - nr, mi + ni
             wr, wi = splat(cosines[w]), splat(sines[w])
-            store(c, to + stride, 0, LANES, yr * wr - yi * wi)
-            store(d, to + stride, 0, LANES, yr * wi + yi * wr)
+            _store_product(c, d, to + stride, yr, yi, wr, wi)
             wr, wi = splat(cosines[w + 3]), splat(sines[w + 3])
-            store(c, to + 4 * stride, 0, LANES, zr * wr - zi * wi)
-            store(d, to + 4 * stride, 0, LANES, zr * wi + zi * wr)
+            _store_product(c, d, to + 4 * stride, zr, zi, wr, wi)
             mr, mi = xr + c2 * er + c1 * gr, xi + c2 * ei + c1 * gi
             nr, ni = s2 * fi - s1 * hi, s2 * fr - s1 * hr
             yr, yi, zr, zi = mr + nr, mi - ni, mr - nr, mi + ni
             wr, wi = splat(cosines[w + 1]), splat(sines[w + 1])
-            store(c, to + 2 * stride, 0, LANES, yr * wr - yi * wi)
-            store(d, to + 2 * stride, 0, LANES, yr * wi + yi * wr)
+            _store_product(c, d, to + 2 * stride, yr, yi, wr, wi)
             wr, wi = splat(cosines[w + 2]), splat(sines[w + 2])
-            store(c, to + 3 * stride, 0, LANES, zr * wr - zi * wi)
-            store(d, to + 3 * stride, 0, LANES, zr * wi + zi * wr)
+            _store_product(c, d, to + 3 * stride, zr, zi, wr, wi)
 
 
 @compiled

@@ -1,7 +1,8 @@
 """`kernels.transforms` for NumPy arrays; that module documents the functions.
 
-By `kernels.cpu.butterflies`. There and back, planes of 500 and 1000 px take 0.51 and 0.45 times as long as by ``scipy.fft`` on one
-core of a Xeon with AVX-512, and 0.54 and 0.56 times on two (`python -m bench kernels --family transforms`, medians of 9).
+By `kernels.cpu.butterflies`. There and back, planes of 500 and 1000 px take 0.51 and 0.45 times as long as by
+``scipy.fft`` on one core of a Xeon with AVX-512, and 0.54 and 0.56 times on two (`python -m bench kernels --family
+transforms`, medians of 9).
 """
 
 from __future__ import annotations
