@@ -34,11 +34,11 @@ def array_module(array: Array) -> ModuleType:
 
 
 def fft_module(array: Array) -> ModuleType:
-    """Return ``cupyx.scipy.fft`` or ``scipy.fft``, whichever transforms `array` where it lies."""
+    """Return what transforms `array` where it lies: ``scipy.fft``, or as much as `kernels.cuda.fft` has of CuPy's."""
     if is_cuda(array):
-        import cupyx.scipy.fft as cuda_fft
+        from kernels.cuda import fft as cuda_fft
 
-        return cuda_fft  # type: ignore[no-any-return]
+        return cuda_fft
     import scipy.fft as cpu_fft
 
     return cpu_fft  # type: ignore[no-any-return]

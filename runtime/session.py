@@ -11,17 +11,17 @@ a faster device turns that round, larger batches do the same more simply.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
 from kernels.arrays import Array
-from runtime.bundle import Bundle, Part, TensorSpec
+from runtime.bundle import Bundle, Part
 from runtime.cuda_libraries import explain, missing_library, preload
-from runtime.devices import Device, free_unused_memory, on_device, work_stream
+from runtime.devices import Device, free_unused_memory, work_stream
 from runtime.errors import DeviceUnavailable, InvalidArgument, InvalidModel, MissingDependency
+from runtime.queued_runs import QueuedRuns, keep_for_ever
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,8 +100,13 @@ class Session:
         self.part = part
         self.device = device
         self.precision = precision
+        self._loading = threading.Lock()
         self._session: Any = _create(part.graphs[precision], device)
-        self._queue = threading.Lock()
+        self._queue: QueuedRuns | None = None
+        if device.is_cuda:
+            self._queue = QueuedRuns(self._session, part, device)
+            # When this session goes, or Python ends, whichever is first.
+            weakref.finalize(self, self._queue.settle)
         _alive.add(self)
 
     def run(self, **inputs: Array) -> dict[str, Array]:
@@ -123,49 +128,28 @@ class Session:
             If an input is missing, unknown, or of another shape or type.
         """
         sizes = _check_inputs(self.part, inputs)
-        session = self._loaded()
-        if not self.device.is_cuda:
-            names = [spec.name for spec in self.part.outputs]
-            return dict(zip(names, session.run(names, inputs), strict=True))
-        return self._run_bound(session, inputs, sizes)
+        if self._queue is not None:
+            return self._queue.run(inputs, sizes)
+        names = [spec.name for spec in self.part.outputs]
+        return dict(zip(names, self._loaded().run(names, inputs), strict=True))
 
     def leave_parent(self) -> None:
-        """Load the network anew on its next use, as a forked process must.
+        """Load the network anew on its next use, as a forked process must; on a GPU, it cannot be used any more.
 
-        The parent's session is not destroyed: that would wait for threads which do not exist here. It gets a reference
-        that nothing ever gives back.
+        The parent's session is not destroyed: that would wait for threads which do not exist here.
         """
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._session))
-        self._session, self._queue = None, threading.Lock()
+        self._loading = threading.Lock()
+        if self._queue is not None:
+            self._queue.forget()
+        else:
+            keep_for_ever(self._session)
+            self._session = None
 
     def _loaded(self) -> Any:
         if self._session is None:
-            with self._queue:
+            with self._loading:
                 self._session = self._session or _create(self.part.graphs[self.precision], self.device)
         return self._session
-
-    def _run_bound(self, session: Any, inputs: dict[str, Array], sizes: dict[str, int]) -> dict[str, Array]:
-        import cupy
-        import onnxruntime
-
-        options = onnxruntime.RunOptions()
-        # The kernels that read the outputs queue on the same stream: the order holds without waiting.
-        options.add_run_config_entry("disable_synchronize_execution_providers", "1")
-        binding = session.io_binding()
-        outputs = {}
-        with on_device(self.device):
-            for spec in self.part.inputs:
-                self._bind(binding.bind_input, spec, inputs[spec.name])
-            for spec in self.part.outputs:
-                shape = tuple(_output_size(size, sizes) for size in spec.shape)
-                outputs[spec.name] = cupy.empty(shape, spec.type)
-                self._bind(binding.bind_output, spec, outputs[spec.name])
-            with self._queue:
-                session.run_with_iobinding(binding, options)
-        return outputs
-
-    def _bind(self, bind: Any, spec: TensorSpec, array: Array) -> None:
-        bind(spec.name, "cuda", self.device.index, array.dtype.type, array.shape, array.data.ptr)
 
 
 def _choose_precision(part: Part, precision: str, device: Device) -> str:
@@ -195,14 +179,6 @@ def _check_inputs(part: Part, inputs: dict[str, Array]) -> dict[str, int]:
                 f"the network takes C-contiguous {spec.type} {spec.shape}"
             )
     return sizes
-
-
-def _output_size(size: int | str, sizes: dict[str, int]) -> int:
-    """Return the size of an output's dimension: a number, a symbol of the inputs, or a fraction of one: "height/8"."""
-    if isinstance(size, int):
-        return size
-    name, _, divisor = size.partition("/")
-    return sizes[name] // int(divisor or 1)
 
 
 def _create(graph: Path, device: Device) -> Any:

@@ -17,9 +17,9 @@ from runtime.nonuniform import blur_along
 from runtime.repair import UNIT
 
 KINDS = {"uniform": 0.5, "turning": 0.16, "swinging": 0.17, "moving": 0.09, "depth": 0.04, "faint": 0.04}
-"""Shares of the scenes: one kernel; a camera that turns as it shakes; one that swings, so that everything moves straight
-on, each place in its own direction and as far as it lies from where nothing moves; an object that moves unlike what is
-behind it; a blur that fades across the picture; a faint Gaussian blur, or none."""
+"""Shares of the scenes: one kernel; a camera that turns as it shakes; one that swings, so that everything moves
+straight on, each place in its own direction and as far as it lies from where nothing moves; an object that moves unlike
+what is behind it; a blur that fades across the picture; a faint Gaussian blur, or none."""
 LEAST_SIDE = 64
 BACKGROUND, OBJECT = (2.0, 14.0), (5.0, 35.0)
 """Lengths in pixels of the motion of what is behind, and of an object before it; their logarithms are uniform."""

@@ -18,7 +18,11 @@ struct dim3 {
 struct float2 {
     float x, y;
 };
+struct alignas(16) float4 {
+    float x, y, z, w;
+};
 [[maybe_unused]] static float2 make_float2(float x, float y) { return {x, y}; }
+[[maybe_unused]] static float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 static dim3 gridDim, blockDim, blockIdx, threadIdx;
 using std::max;
 using std::min;

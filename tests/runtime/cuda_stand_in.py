@@ -197,6 +197,17 @@ class _Namespace(ModuleType):
         return _function(name, value, None if self._real is None else getattr(self._real, name))
 
 
+def _where_complex_numbers_may_begin(transform):
+    """Refuse planes that begin elsewhere, as cuFFT does."""
+
+    def call(planes, *arguments, **options):
+        if planes.data.ptr % (2 * planes.dtype.itemsize):
+            raise RuntimeError("CUFFT_INVALID_VALUE")
+        return transform(planes, *arguments, **options)
+
+    return call
+
+
 def _upload(convert):
     def call(value, dtype=None):
         if isinstance(value, ndarray):
@@ -308,6 +319,7 @@ def make_modules():
     )
     cupyx, cupyx_scipy = ModuleType("cupyx"), ModuleType("cupyx.scipy")
     cupyx.scipy, cupyx_scipy.fft = cupyx_scipy, _Namespace("cupyx.scipy.fft", scipy.fft, _real_fft)
+    cupyx_scipy.fft.rfft2 = _where_complex_numbers_may_begin(cupyx_scipy.fft.rfft2)
     return {"cupy": cupy, "cupyx": cupyx, "cupyx.scipy": cupyx_scipy, "cupyx.scipy.fft": cupyx_scipy.fft}
 
 
@@ -328,16 +340,17 @@ class KernelModule:
 
 
 class BoundOnHost:
-    """An ONNX Runtime session on the CPU that takes bindings of "CUDA" addresses."""
+    """An ONNX Runtime session on the CPU that is bound to "CUDA" addresses, and notes which runs are waited for."""
 
     def __init__(self, session):
-        self._session = session
+        self._session, self.waited = session, []
 
     def io_binding(self):
         return _Binding(self._session.io_binding())
 
     def run_with_iobinding(self, binding, options):
         self._session.run_with_iobinding(binding.binding, options)
+        self.waited.append(options.get_run_config_entry("disable_synchronize_execution_providers") == "0")
 
 
 class _Binding:

@@ -17,8 +17,8 @@ PARTS = [(bundle.name, part) for bundle in list_models() for part in bundle.part
 
 
 def inputs_for(part, batch, rng):
-    """Random inputs, every free size `batch` but for frames, of which there are 3."""
-    sizes = {"frames": 3, "side": 24}
+    """Random inputs, every free size `batch` but for frames, of which there are 3, and sides of whole pictures."""
+    sizes = {"frames": 3, "side": 24, "height": 32, "width": 48}
     return {
         spec.name: rng.random(
             [size if isinstance(size, int) else sizes.get(size, batch) for size in spec.shape], dtype=np.float32
