@@ -1,7 +1,10 @@
 """ONNX Runtime sessions: one network on one device, arrays in and arrays out where they lie.
 
-On a GPU the host queues batch after batch and waits for none, so that it is ahead of the device by as many as the queue
-takes. Three things are left out on purpose. Outputs are not allocated beforehand: CuPy's pool gives the memory of the
+On a GPU the kernels before and after a network are queued on one stream with it, and the host waits at the end of every
+run. ONNX Runtime can be told not to, but keeps page-locked buffers of such a run until one that is waited for; a session
+that ends before that leaves them to a callback in which CUDA lets nothing be freed, and the process is aborted.
+
+Three things are left out on purpose. Outputs are not allocated beforehand: CuPy's pool gives the memory of the
 batch before, in the order of the stream, without asking the driver, and what a caller still holds is never written
 over. Bindings are not kept, since they name those addresses. CUDA graphs need fixed addresses, and a graph per shape,
 to save launches alone: by the shapes in the graph of the patch network, a batch of 4096 in half precision is about 120
@@ -11,17 +14,17 @@ a faster device turns that round, larger batches do the same more simply.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
 from kernels.arrays import Array
-from runtime.bundle import Bundle, Part
+from runtime.bundle import Bundle, Part, TensorSpec
 from runtime.cuda_libraries import explain, missing_library, preload
-from runtime.devices import Device, free_unused_memory, work_stream
+from runtime.devices import Device, free_unused_memory, on_device, work_stream
 from runtime.errors import DeviceUnavailable, InvalidArgument, InvalidModel, MissingDependency
-from runtime.queued_runs import QueuedRuns, keep_for_ever
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,8 +86,7 @@ class Session:
     """One network of a bundle, loaded on one device; safe to call from many threads, and on the CPU after a fork.
 
     On the CPU, NumPy arrays go in and come out. On a GPU, CuPy arrays are bound where they lie, outputs are
-    allocated by CuPy, and the work is queued on `runtime.devices.work_stream`, where the kernels queue theirs; nothing
-    waits for it.
+    allocated by CuPy, and the work is queued on `runtime.devices.work_stream`, where the kernels queue theirs.
 
     Parameters
     ----------
@@ -100,13 +102,8 @@ class Session:
         self.part = part
         self.device = device
         self.precision = precision
-        self._loading = threading.Lock()
         self._session: Any = _create(part.graphs[precision], device)
-        self._queue: QueuedRuns | None = None
-        if device.is_cuda:
-            self._queue = QueuedRuns(self._session, part, device)
-            # When this session goes, or Python ends, whichever is first.
-            weakref.finalize(self, self._queue.settle)
+        self._queue = threading.Lock()
         _alive.add(self)
 
     def run(self, **inputs: Array) -> dict[str, Array]:
@@ -128,28 +125,45 @@ class Session:
             If an input is missing, unknown, or of another shape or type.
         """
         sizes = _check_inputs(self.part, inputs)
-        if self._queue is not None:
-            return self._queue.run(inputs, sizes)
-        names = [spec.name for spec in self.part.outputs]
-        return dict(zip(names, self._loaded().run(names, inputs), strict=True))
+        session = self._loaded()
+        if not self.device.is_cuda:
+            names = [spec.name for spec in self.part.outputs]
+            return dict(zip(names, session.run(names, inputs), strict=True))
+        return self._run_bound(session, inputs, sizes)
 
     def leave_parent(self) -> None:
-        """Load the network anew on its next use, as a forked process must; on a GPU, it cannot be used any more.
+        """Load the network anew on its next use, as a forked process must.
 
-        The parent's session is not destroyed: that would wait for threads which do not exist here.
+        The parent's session is not destroyed: that would wait for threads which do not exist here. It gets a reference
+        that nothing ever gives back.
         """
-        self._loading = threading.Lock()
-        if self._queue is not None:
-            self._queue.forget()
-        else:
-            keep_for_ever(self._session)
-            self._session = None
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._session))
+        self._session, self._queue = None, threading.Lock()
 
     def _loaded(self) -> Any:
         if self._session is None:
-            with self._loading:
+            with self._queue:
                 self._session = self._session or _create(self.part.graphs[self.precision], self.device)
         return self._session
+
+    def _run_bound(self, session: Any, inputs: dict[str, Array], sizes: dict[str, int]) -> dict[str, Array]:
+        import cupy
+
+        binding = session.io_binding()
+        outputs = {}
+        with on_device(self.device):
+            for spec in self.part.inputs:
+                self._bind(binding.bind_input, spec, inputs[spec.name])
+            for spec in self.part.outputs:
+                shape = tuple(_output_size(size, sizes) for size in spec.shape)
+                outputs[spec.name] = cupy.empty(shape, spec.type)
+                self._bind(binding.bind_output, spec, outputs[spec.name])
+            with self._queue:
+                session.run_with_iobinding(binding)
+        return outputs
+
+    def _bind(self, bind: Any, spec: TensorSpec, array: Array) -> None:
+        bind(spec.name, "cuda", self.device.index, array.dtype.type, array.shape, array.data.ptr)
 
 
 def _choose_precision(part: Part, precision: str, device: Device) -> str:
@@ -179,6 +193,14 @@ def _check_inputs(part: Part, inputs: dict[str, Array]) -> dict[str, int]:
                 f"the network takes C-contiguous {spec.type} {spec.shape}"
             )
     return sizes
+
+
+def _output_size(size: int | str, sizes: dict[str, int]) -> int:
+    """Return the size of an output's dimension: a number, a symbol of the inputs, or a fraction of one: "height/8"."""
+    if isinstance(size, int):
+        return size
+    name, _, divisor = size.partition("/")
+    return sizes[name] // int(divisor or 1)
 
 
 def _create(graph: Path, device: Device) -> Any:

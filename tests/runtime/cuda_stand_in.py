@@ -340,17 +340,16 @@ class KernelModule:
 
 
 class BoundOnHost:
-    """An ONNX Runtime session on the CPU that is bound to "CUDA" addresses, and notes which runs are waited for."""
+    """An ONNX Runtime session on the CPU that takes bindings of "CUDA" addresses."""
 
     def __init__(self, session):
-        self._session, self.waited = session, []
+        self._session = session
 
     def io_binding(self):
         return _Binding(self._session.io_binding())
 
-    def run_with_iobinding(self, binding, options):
-        self._session.run_with_iobinding(binding.binding, options)
-        self.waited.append(options.get_run_config_entry("disable_synchronize_execution_providers") == "0")
+    def run_with_iobinding(self, binding):
+        self._session.run_with_iobinding(binding.binding)
 
 
 class _Binding:

@@ -1,5 +1,7 @@
 """The whole chain on a real GPU, held against the CPU: the same calls that `test_device_chain` makes without one."""
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -49,6 +51,23 @@ def test_a_network_gives_what_it_gives_on_the_cpu(name, part, precision, rng):
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("end", ["", "close_sessions()", "del session; close_sessions()"])
+def test_a_process_that_has_run_a_network_ends_in_peace(end):
+    program = f"""
+import cupy
+from runtime.bundle import load_model
+from runtime.devices import Device
+from runtime.session import close_sessions, open_session
+session = open_session(load_model("chakrabarti-compact"), "network", device=Device("cuda"))
+for _ in range(3):
+    session.run(patches=cupy.zeros((16, 65, 65), cupy.float32))
+{end}
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.gpu
 @pytest.mark.parametrize("name", JOBS)
 def test_the_gpu_restores_as_the_cpu_does(models, name):  # noqa: F811
     import cupy
@@ -66,7 +85,7 @@ def test_the_gpu_restores_as_the_cpu_does(models, name):  # noqa: F811
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_nothing_waits_for_the_neural_average(precision, rng):
+def test_no_kernel_waits_in_the_neural_average(precision, rng):
     import cupy
     import cupyx
 
