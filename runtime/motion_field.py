@@ -120,12 +120,11 @@ def join(motions: PatchMotions, grid: PatchGrid) -> Floats:
     array
         Float32 ``(H, W, 2)``: length in pixels, from 1 to 35, and angle in degrees, counter-clockwise, from 0 to 180.
     """
-    rows = grid.top + grid.core // 2 + grid.stride * np.arange(grid.rows)
-    cols = grid.left + grid.core // 2 + grid.stride * np.arange(grid.cols)
+    rows, cols = _centres(grid)
     vectors, errors = motions.vectors.astype(np.float64), motions.errors.astype(np.float64)
     trust = 1 / np.square(errors)
     places = _places(rows, cols, grid)
-    camera = fit_affine(vectors.reshape(-1, 2), errors.ravel(), places.reshape(-1, 2))
+    camera = _fit_camera(motions, places)
     beyond = vectors - _affine(camera, places)
     down, right = _gaussians(np.arange(grid.height), rows), _gaussians(np.arange(grid.width), cols)
     total = down @ trust @ right.T
@@ -136,6 +135,12 @@ def join(motions: PatchMotions, grid: PatchGrid) -> Floats:
     length = np.minimum(1 + np.hypot(joined[..., 0], joined[..., 1]), LONGEST)
     angle = np.degrees(np.arctan2(joined[..., 1], joined[..., 0])) / 2 % 180
     return np.stack([length, angle], axis=-1).astype(np.float32)
+
+
+def camera_motion(motions: PatchMotions, grid: PatchGrid) -> npt.NDArray[np.float64]:
+    """Return the motion of the camera at each patch, (rows, cols, 2) as `PatchMotions.vectors` are."""
+    places = _places(*_centres(grid), grid)
+    return _affine(_fit_camera(motions, places), places)
 
 
 def relative_error(field: Floats, motions: PatchMotions) -> float:
@@ -155,6 +160,20 @@ def find_doubt(field: Floats, motions: PatchMotions) -> str | None:
 def _reach(field: Floats) -> float:
     """Return what nine tenths of the photograph do not exceed, in pixels beyond the one that is no blur."""
     return float(np.percentile(field[..., 0], 90)) - 1
+
+
+def _centres(grid: PatchGrid) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]]:
+    """Return the rows and the columns of pixels in which the middles of the patches lie."""
+    first = grid.top + grid.core // 2, grid.left + grid.core // 2
+    rows, cols = (
+        start + grid.stride * np.arange(count) for start, count in zip(first, (grid.rows, grid.cols), strict=True)
+    )
+    return rows, cols
+
+
+def _fit_camera(motions: PatchMotions, places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    vectors, errors = motions.vectors.astype(np.float64), motions.errors.astype(np.float64)
+    return fit_affine(vectors.reshape(-1, 2), errors.ravel(), places.reshape(-1, 2))
 
 
 def _places(rows: npt.NDArray[np.integer], cols: npt.NDArray[np.integer], grid: PatchGrid) -> npt.NDArray[np.float64]:

@@ -1,8 +1,8 @@
 """ONNX Runtime sessions: one network on one device, arrays in and arrays out where they lie.
 
 On a GPU the kernels before and after a network are queued on one stream with it, and the host waits at the end of each
-run. ONNX Runtime can be told not to, but keeps page-locked buffers of such a run until one that is waited for. A session
-that ends before that leaves them to a callback in which CUDA lets nothing be freed, and the process is aborted.
+run. ONNX Runtime can be told not to, but keeps page-locked buffers of such a run until one that is waited for; if the
+session ends before that, it leaves them to a callback in which CUDA lets nothing be freed, and the process is aborted.
 
 Three things are left out on purpose. Outputs are not allocated beforehand: CuPy's pool gives the memory of the
 batch before, in the order of the stream, without asking the driver, and what a caller still holds is never written

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kernels.arrays import Array
-from runtime.blind.estimate import DECIDED, estimate_blind, sigmoid
+from runtime.blind.estimate import DECIDED, NOT_UNIFORM, estimate_blind, sigmoid
 from runtime.blur_kernel import estimate_kernel
 from runtime.bundle import Bundle
 from runtime.devices import Device
@@ -18,6 +18,7 @@ from runtime.errors import InvalidImage
 from runtime.images import luminance
 from runtime.methods import NEURAL, Estimate, Options
 from runtime.nonblind import deconvolve
+from runtime.one_kernel import Witness
 from runtime.patch_engine import NetworkPatchModel, PatchEngine
 from runtime.progress import Progress, Stopwatch
 from runtime.repair import Repairer
@@ -47,6 +48,8 @@ that moved, a published one, promised 2.0 dB and lost 0.3 dB: hence a little mor
 shape promised less of six of seven training photographs of moving things, restored with a kernel that was estimated
 blind, and they gained nothing or lost up to 0.4 dB.
 """
+CONTRADICTED_GAIN = 5.0
+"""The same where a network that sees motion contradicts the kernel; see `runtime.one_kernel`."""
 NO_GAIN = "what can be restored of it would not come nearer to the truth"
 
 
@@ -64,6 +67,7 @@ class Chakrabarti:
     def __init__(self, bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> None:
         self._engine = PatchEngine(NetworkPatchModel(bundle, device=device, precision=precision), batch=batch)
         self._repairer = Repairer(device=device)
+        self._witness = Witness(device=device)
 
     def restore(self, observed: Array, options: Options, stopwatch: Stopwatch, progress: Progress | None) -> Estimate:
         """Restore ``(C, H, W)`` float32 planes.
@@ -117,9 +121,18 @@ class Chakrabarti:
             return Estimate(soften(latent), blind.kernel, initial, confidence=blind.confidence)
         with stopwatch("repair"):
             repaired = self._repairer.repair(observed, latent, blind.kernel, blind.log_error)
-        confidence = blind.confidence * worth(repaired.gain)
+            least, reason = self._least_gain(guide, blind.kernel, repaired.gain)
+        confidence = blind.confidence * worth(repaired.gain, least)
         found = Estimate(soften(repaired.planes), blind.kernel, initial, confidence=confidence, gain=repaired.gain)
-        return found if confidence >= DECIDED else replace(found, latent=observed, reason=NO_GAIN)
+        return found if confidence >= DECIDED else replace(found, latent=observed, reason=reason)
+
+    def _least_gain(self, guide: Array, kernel: Array, gain: float) -> tuple[float, str]:
+        """Return what gain has to be promised for a restoration to be worth having, and why it is not below that."""
+        if LEAST_GAIN < gain < CONTRADICTED_GAIN + 5 * GAIN_TOLERANCE:
+            sight = self._witness.look(guide, kernel)
+            if sight is not None and sight.contradicts:
+                return CONTRADICTED_GAIN, NOT_UNIFORM
+        return LEAST_GAIN, NO_GAIN
 
     def _deconvolve(
         self, observed: Array, kernel: Array, options: Options, stopwatch: Stopwatch, progress: Progress | None
@@ -136,6 +149,6 @@ class Chakrabarti:
             )
 
 
-def worth(gain: float) -> float:
+def worth(gain: float, least: float = LEAST_GAIN) -> float:
     """Return the probability that a restoration of an expected gain, in dB, is worth having."""
-    return sigmoid((gain - LEAST_GAIN) / GAIN_TOLERANCE)
+    return sigmoid((gain - least) / GAIN_TOLERANCE)
