@@ -24,10 +24,10 @@ LEAST_SIDE = 2
 MOST_SWAY, MOST_WIDTH = 1.25, 2.5
 """What is seen of one kernel at most; see `Sight`.
 
-Of 24 training photographs under one kernel, 12 under a camera that turned a little as it shook, and 12 out of focus, none
-of which the network was trained on, those whose restoration promised less than 5 dB had a sway up to 1.1 and a width up
-to 1.3, but for one that gained 0.8 dB and had a sway of 2.0. Of 20 under a camera that swung, the eight that promised
-2.2 to 5 dB and gained nothing or lost up to 6.5 dB had a sway of 1.4 to 5 or a width above 3.
+Of 24 training photographs under one kernel, 12 under a camera that turned a little as it shook, and 12 out of focus,
+none of which the network was trained on, those whose restoration promised less than 5 dB had a sway up to 1.1 and a
+width up to 1.3, but for one that gained 0.8 dB and had a sway of 2.0. Of 20 under a camera that swung, the eight that
+promised 2.2 to 5 dB and gained nothing or lost up to 6.5 dB had a sway of 1.4 to 5 or a width above 3.
 """
 
 
@@ -87,4 +87,5 @@ class Witness:
         camera = camera_motion(motions, grid)
         sway = math.sqrt(np.square(camera - camera.mean(axis=(0, 1))).sum(axis=-1).mean())
         length = float(np.hypot(camera[..., 0], camera[..., 1]).mean())
-        return Sight(sway / float(np.median(motions.errors)), spread(download(kernel).astype(np.float64)) / max(length, TINY))
+        wide = spread(download(kernel).astype(np.float64))
+        return Sight(sway / float(np.median(motions.errors)), wide / max(length, TINY))
