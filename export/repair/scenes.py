@@ -13,20 +13,14 @@ from export.prior.kernels import FAINTEST, arc_path, draw_motion, random_kernel,
 from export.prior.simulation import log_uniform, sharp_crop
 from export.prior.turning import blur_by_turning
 from runtime.blind.kernel_shape import Kernel
-from runtime.nonuniform import blur_along
 from runtime.repair import UNIT
 
-KINDS = {"uniform": 0.5, "turning": 0.16, "swinging": 0.17, "moving": 0.09, "depth": 0.04, "faint": 0.04}
-"""Shares of the scenes: one kernel; a camera that turns as it shakes; one that swings, so that everything moves
-straight on, each place in its own direction and as far as it lies from where nothing moves; an object that moves unlike
-what is behind it; a blur that fades across the picture; a faint Gaussian blur, or none."""
+KINDS = {"uniform": 0.6, "turning": 0.2, "moving": 0.1, "depth": 0.05, "faint": 0.05}
+"""Shares of the scenes: one kernel; a camera that turns as it shakes; an object that moves unlike what is behind it; a
+blur that fades across the picture; a faint Gaussian blur, or none."""
 LEAST_SIDE = 64
 BACKGROUND, OBJECT = (2.0, 14.0), (5.0, 35.0)
 """Lengths in pixels of the motion of what is behind, and of an object before it; their logarithms are uniform."""
-SWING = (6.0, 30.0)
-"""Longest motion in pixels of a camera that swings; its logarithm is uniform."""
-CENTRE = (0.15, 3.0)
-"""How far from the middle, in sides of the picture, nothing moves; its logarithm is uniform."""
 RADII = 0.1, 0.5
 """Of an object, in sides of the picture."""
 DEEPEST = 30
@@ -63,8 +57,7 @@ class SceneConfig:
     shrinking
         Factors, each equally likely, by which photographs are made smaller first.
     linear
-        Share of the uniform and the swinging scenes that are blurred in linear light; all the others are, but for depth
-        and faint ones.
+        Share of the uniform scenes that are blurred in linear light; all the others are, but for depth and faint ones.
     turn
         By how many pixels, at least and at most, a turn moves the border of the picture; the logarithm is uniform.
     noise
@@ -224,29 +217,6 @@ def _turning(cut: Cut, config: SceneConfig, rng: np.random.Generator) -> Made:
     return _inside(blurred, margin), _inside(sharp, margin), draw_motion(motion)
 
 
-def _swinging(cut: Cut, config: SceneConfig, rng: np.random.Generator) -> Made:
-    margin = int(SWING[1]) // 2 + 1
-    sharp = cut(margin)
-    exponent = GAMMA if rng.random() < config.linear else 1.0
-    field = swing(sharp.shape[0], config.side * log_uniform(rng, CENTRE), log_uniform(rng, SWING), rng)
-    (blurred,) = blur_along(sharp[None] ** np.float32(exponent), field)
-    return _inside(np.maximum(blurred, 0) ** np.float32(1 / exponent), margin), _inside(sharp, margin), None
-
-
-def swing(side: int, distance: float, longest: float, rng: np.random.Generator) -> Plane:
-    """Draw the motion field (n, n, 2) of a camera that turns about a place at some pixels from the picture's middle.
-
-    See `runtime.nonuniform.deconvolve_motion` for what a field holds; its longest motion is of `longest` pixels.
-    """
-    direction = rng.uniform(0, 2 * np.pi)
-    down, right = (
-        np.arange(side) - (side - 1) / 2 - distance * part for part in (np.sin(direction), np.cos(direction))
-    )
-    lengths = np.hypot(down[:, None], right)
-    angles = np.degrees(np.arctan2(right, down[:, None])) % 180
-    return np.stack([longest * lengths / lengths.max(), angles], axis=-1).astype(np.float32)
-
-
 def _moving(cut: Cut, config: SceneConfig, rng: np.random.Generator) -> Made:
     """Let an ellipse of one photograph move before another, in linear light; the middle of the exposure is true."""
     margin = config.sizes[1]
@@ -283,7 +253,6 @@ def _faint(cut: Cut, config: SceneConfig, rng: np.random.Generator) -> Made:
 _MAKERS: dict[str, Callable[[Cut, SceneConfig, np.random.Generator], Made]] = {
     "uniform": _uniform,
     "turning": _turning,
-    "swinging": _swinging,
     "moving": _moving,
     "depth": _depth,
     "faint": _faint,

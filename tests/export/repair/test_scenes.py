@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.signal import fftconvolve
 
-from export.repair.scenes import BRIGHTNESS, GRAIN, KINDS, SceneConfig, add_grain, develop, light, make_scene, swing
+from export.repair.scenes import BRIGHTNESS, GRAIN, KINDS, SceneConfig, add_grain, develop, light, make_scene
 
 from .conftest import SCENES
 
@@ -58,30 +58,6 @@ def test_a_turning_camera_blurs_the_border_more(planes):
     np.testing.assert_array_equal(still.kernel, turned.kernel)
     difference = np.abs(still.observed - turned.observed)
     assert difference[30:50, 30:50].mean() < 0.5 * difference.mean()
-
-
-@pytest.mark.parametrize("distance", [0.0, 30.0, 400.0])
-def test_a_swing_moves_every_place_across_the_line_to_its_centre(distance):
-    side, longest = 64, 17.0
-    field = swing(side, distance, longest, np.random.default_rng(4))
-    assert field[..., 0].max() == pytest.approx(longest)
-    step = np.radians(field[..., 1].astype(np.float64))
-    # Rows count downwards, angles upwards from the right.
-    row, col = -np.sin(step), np.cos(step)
-    down, right = np.indices((side, side)) - (side - 1) / 2
-    # Every place lies on a line through the centre that is normal to its motion; the centre is where they all meet.
-    normal = np.stack([row.ravel(), col.ravel()], axis=1)
-    (y, x), *_ = np.linalg.lstsq(normal, (row * down + col * right).ravel(), rcond=None)
-    assert np.hypot(y, x) == pytest.approx(distance, abs=0.05 + distance / 100)
-    far = np.hypot(down - y, right - x)
-    np.testing.assert_allclose(field[..., 0], longest * far / far.max(), atol=0.2)
-
-
-def test_a_swinging_camera_blurs_most_what_is_far_from_the_centre(planes, monkeypatch):
-    monkeypatch.setattr("export.repair.scenes.CENTRE", (1e-3, 1e-3))
-    scene = make_scene(planes, CLEAN, np.random.default_rng(6), "swinging")
-    difference = np.abs(scene.observed - scene.sharp)
-    assert difference[38:42, 38:42].mean() < 0.3 * difference.mean()
 
 
 def test_an_object_that_moves_is_blurred_unlike_what_is_behind(planes):

@@ -8,7 +8,9 @@ from runtime.devices import CPU
 from runtime.errors import InvalidImage, InvalidModel
 from runtime.images import luminance
 from runtime.methods import Options, chakrabarti, create_method
+from runtime.one_kernel import Sight
 from runtime.progress import Stopwatch
+from runtime.repair import Repaired
 from tests.runtime.models import write_patch_bundle
 
 PATCH, NOISE = 65, 0.005
@@ -122,3 +124,27 @@ def test_a_bundle_without_patches_is_refused(tmp_path):
     bundle = write_patch_bundle(tmp_path / "none", "filters", patch=None)
     with pytest.raises(InvalidModel, match="no patch geometry"):
         create_method(bundle, device=CPU, precision="auto", batch=None)
+
+
+@pytest.mark.parametrize(
+    ("gain", "sight", "given", "reason"),
+    [
+        (1.0, None, False, chakrabarti.NO_GAIN),
+        (3.0, None, True, None),
+        (3.0, Sight(0.5, 0.5), True, None),
+        (3.0, Sight(3.0, 0.5), False, chakrabarti.NOT_UNIFORM),
+        (6.5, Sight(3.0, 0.5), True, None),
+    ],
+)
+def test_a_kernel_that_is_contradicted_has_to_promise_more(
+    method, observed, kernel, monkeypatch, gain, sight, given, reason
+):
+    found = kernel.astype(np.float32)
+    monkeypatch.setattr(chakrabarti, "estimate_blind", lambda *given, **options: BlindEstimate(found, 0.99, 0.9, log_error=-2.0))
+    monkeypatch.setattr(method._repairer, "repair", lambda observed, latent, *told: Repaired(latent, gain))
+    monkeypatch.setattr(method._witness, "look", lambda guide, kernel: sight)
+    estimate = method.restore(observed, Options(quality="fast"), Stopwatch(), None)
+    assert estimate.reason == reason
+    assert estimate.gain == gain
+    assert (estimate.confidence >= 0.5) == given
+    assert (estimate.latent is observed) != given
