@@ -26,8 +26,8 @@ MOST_SWAY, MOST_WIDTH = 1.25, 2.5
 
 Of 24 training photographs under one kernel, 12 under a camera that turned a little as it shook, and 12 out of focus,
 none of which the network was trained on, those whose restoration promised less than 5 dB had a sway up to 1.1 and a
-width up to 1.3, but for one that gained 0.8 dB and had a sway of 2.0. Of 20 under a camera that swung, the eight that
-promised 2.2 to 5 dB and gained nothing or lost up to 6.5 dB had a sway of 1.4 to 5 or a width above 3.
+width up to 1.3, but for one that gained 0.8 dB and had a sway of 2.0. Of 20 under a camera that swung, ten that
+promised 2.2 to 5 dB and gained 0.2 dB at most, or lost up to 6.5 dB, had a sway of 1.4 to 5 or a width above 3.
 """
 
 

@@ -133,14 +133,14 @@ def test_a_bundle_without_patches_is_refused(tmp_path):
         (3.0, None, True, None),
         (3.0, Sight(0.5, 0.5), True, None),
         (3.0, Sight(3.0, 0.5), False, chakrabarti.NOT_UNIFORM),
-        (6.5, Sight(3.0, 0.5), True, None),
+        (7.0, Sight(3.0, 0.5), True, None),
     ],
 )
 def test_a_kernel_that_is_contradicted_has_to_promise_more(
     method, observed, kernel, monkeypatch, gain, sight, given, reason
 ):
-    found = kernel.astype(np.float32)
-    monkeypatch.setattr(chakrabarti, "estimate_blind", lambda *given, **options: BlindEstimate(found, 0.99, 0.9, log_error=-2.0))
+    found = BlindEstimate(kernel.astype(np.float32), 0.99, 0.9, log_error=-2.0)
+    monkeypatch.setattr(chakrabarti, "estimate_blind", lambda *given, **options: found)
     monkeypatch.setattr(method._repairer, "repair", lambda observed, latent, *told: Repaired(latent, gain))
     monkeypatch.setattr(method._witness, "look", lambda guide, kernel: sight)
     estimate = method.restore(observed, Options(quality="fast"), Stopwatch(), None)
