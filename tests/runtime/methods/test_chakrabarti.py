@@ -130,9 +130,9 @@ def test_a_bundle_without_patches_is_refused(tmp_path):
     ("gain", "sight", "given", "reason"),
     [
         (1.0, None, False, chakrabarti.NO_GAIN),
-        (3.0, None, True, None),
-        (3.0, Sight(0.5, 0.5), True, None),
-        (3.0, Sight(3.0, 0.5), False, chakrabarti.NOT_UNIFORM),
+        (4.0, None, True, None),
+        (4.0, Sight(0.5, 0.5), True, None),
+        (4.0, Sight(3.0, 0.5), False, chakrabarti.NOT_UNIFORM),
         (7.0, Sight(3.0, 0.5), True, None),
     ],
 )
