@@ -43,9 +43,9 @@ LEAST_GAIN, GAIN_TOLERANCE = 3.0, 0.2
 """Expected gain in dB at which a restoration is as likely worth having as not, and its scale.
 
 Of 103 restorations of photographs that the network was not trained on, the 85 that promised more than 1.8 dB gained
-4.2 dB on average, and none lost more than 0.01 dB; the 18 that promised less gained 0.4 dB. Of 104 other photographs, most
-seen by cameras that turned or of things that moved, five promised 2.2 to 3 dB and were not contradicted (below): these
-gained 1.4 dB at most, one lost 3.1, and on average nothing was gained: hence 3.
+4.2 dB on average, and none lost more than 0.01 dB; the 18 that promised less gained 0.4 dB. Of 104 other photographs,
+most seen by cameras that turned or of things that moved, five promised 2.2 to 3 dB and were not contradicted (below):
+these gained 1.4 dB at most, one lost 3.1, and on average nothing was gained: hence 3.
 """
 CONTRADICTED_GAIN = 6.0
 """The same where a network that sees motion contradicts the kernel; see `runtime.one_kernel`.
