@@ -132,6 +132,7 @@ class Chakrabarti:
 
     def _least_gain(self, guide: Array, kernel: Array, gain: float) -> tuple[float, str]:
         """Return what gain has to be promised for a restoration to be worth having, and why it is not below that."""
+        # Below it is not worth having anyway, and from five times the tolerance above it is whatever is seen.
         if LEAST_GAIN < gain < CONTRADICTED_GAIN + 5 * GAIN_TOLERANCE:
             sight = self._witness.look(guide, kernel)
             if sight is not None and sight.contradicts:

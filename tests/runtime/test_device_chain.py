@@ -1,6 +1,5 @@
 """The whole chain on a device, without one: what a GPU would refuse, what goes to and fro, and who waits for whom."""
 
-import sys
 from functools import partial
 
 import numpy as np
@@ -10,7 +9,6 @@ from scipy.signal import fftconvolve
 from skimage.data import astronaut
 
 import runtime
-from kernels.arrays import fft_module
 from runtime.blind import turning
 from runtime.devices import Device
 from runtime.methods import Options
@@ -176,16 +174,6 @@ def test_outputs_of_a_session_are_not_written_over(stand_in, models, rng):
     found = session.run(patches=first)["cores"]
     session.run(patches=second)
     np.testing.assert_array_equal(found.array, first.array[:, 4:13, 4:13])
-
-
-def test_planes_are_transformed_wherever_they_begin(stand_in, rng):
-    planes = rng.random((2, 3, 5), np.float32)
-    there = cuda_stand_in.ndarray(planes)
-    with pytest.raises(RuntimeError, match="CUFFT_INVALID_VALUE"):
-        sys.modules["cupyx.scipy.fft"].rfft2(there[1])
-    for number in range(2):
-        found = fft_module(there).rfft2(there[number])
-        np.testing.assert_allclose(found.array, np.fft.rfft2(planes[number]), atol=1e-5)
 
 
 def test_the_stand_in_refuses_what_a_device_refuses(stand_in):
