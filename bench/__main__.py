@@ -6,17 +6,17 @@ from typing import Any
 
 import click
 
-from bench.accuracy import accuracy
-from bench.blind_motion import motion
-from bench.burst_accuracy import bursts
-from bench.burst_throughput import burst_throughput
-from bench.gpu import gpu
-from bench.kernels import kernels
-from bench.latency import latency
-from bench.nonblind import nonblind
-from bench.peers import peers
-from bench.quality import quality
-from bench.throughput import throughput
+from bench.accuracy.bursts import bursts
+from bench.accuracy.command import accuracy
+from bench.accuracy.levels import quality
+from bench.accuracy.motion import motion
+from bench.gpu.command import gpu
+from bench.peers.command import peers
+from bench.solvers.command import nonblind
+from bench.speed.burst_throughput import burst_throughput
+from bench.speed.kernels import kernels
+from bench.speed.latency import latency
+from bench.speed.throughput import throughput
 from runtime.errors import DeblurError
 
 

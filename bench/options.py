@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from bench.datasets import SETS
+from bench.data.datasets import SETS
 from bench.report import Report, check_plotting, write_plot
 
 QUALITIES = ("fast", "balanced", "best")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.machine import describe_machine
+from bench.speed.machine import describe_machine
 from runtime.errors import MissingDependency
 
 if TYPE_CHECKING:

@@ -43,12 +43,12 @@ def train(
     """Train CONFIG, a TOML file or the name of a shipped one."""
     import torch
 
-    from export.burst_train import BurstTrainer
-    from export.config import BurstRunConfig, MotionRunConfig, read_config
-    from export.motion_train import MotionTrainer
-    from export.photographs import Photographs, find_photographs, split
-    from export.shake import Shake
-    from export.train import Trainer
+    from export.data.photographs import Photographs, find_photographs, split
+    from export.data.recorded_shake import Shake
+    from export.eboli.train import MotionTrainer
+    from export.loop.config import BurstRunConfig, MotionRunConfig, read_config
+    from export.loop.trainer import Trainer
+    from export.wieschollek.train import BurstTrainer
 
     settings = read_config(config)
     if device == "auto":
@@ -80,11 +80,11 @@ def train(
 @click.option("--data", type=click.Path(exists=True, file_okay=False), help="Photographs to check parity on as well.")
 def onnx(checkpoint: str, bundle: str, trained_on: tuple[str, ...], data: str | None) -> None:
     """Export CHECKPOINT to the folder BUNDLE."""
-    from export.burst_onnx import export_burst_checkpoint
-    from export.config import BurstRunConfig, MotionRunConfig
-    from export.motion_onnx import export_motion_checkpoint
-    from export.onnx import export_checkpoint
-    from export.train import checkpoint_config
+    from export.chakrabarti.onnx import export_checkpoint
+    from export.eboli.onnx import export_motion_checkpoint
+    from export.loop.config import BurstRunConfig, MotionRunConfig
+    from export.loop.trainer import checkpoint_config
+    from export.wieschollek.onnx import export_burst_checkpoint
 
     exporters = {BurstRunConfig: export_burst_checkpoint, MotionRunConfig: export_motion_checkpoint}
     export = exporters.get(type(checkpoint_config(checkpoint)), export_checkpoint)
@@ -99,11 +99,11 @@ def onnx(checkpoint: str, bundle: str, trained_on: tuple[str, ...], data: str | 
 @click.option("--data", type=click.Path(exists=True, file_okay=False), help="Photographs to check parity on as well.")
 def check(bundle: str, checkpoint: str, data: str | None) -> None:
     """Check that BUNDLE computes what the network of CHECKPOINT computes."""
-    from export.burst_onnx import check_burst_bundle
-    from export.check import check_bundle
-    from export.config import BurstRunConfig, MotionRunConfig
-    from export.motion_onnx import PART, check_motion_bundle
-    from export.train import checkpoint_config
+    from export.eboli.onnx import PART, check_motion_bundle
+    from export.loop.config import BurstRunConfig, MotionRunConfig
+    from export.loop.trainer import checkpoint_config
+    from export.onnx.parity import check_bundle
+    from export.wieschollek.onnx import check_burst_bundle
 
     kind = type(checkpoint_config(checkpoint))
     if kind is BurstRunConfig:
@@ -124,8 +124,8 @@ def check(bundle: str, checkpoint: str, data: str | None) -> None:
 @click.option("--resume", is_flag=True, help="Go on from what is there.")
 def prior(data: str, out: str, minutes: float, rounds: int, processes: int, resume: bool) -> None:
     """Train a prior on blur kernels: simulate, record the blind estimation, learn, and again."""
-    from export.photographs import find_photographs
-    from export.prior.rounds import run_rounds
+    from export.data.photographs import find_photographs
+    from export.kernel_prior.rounds import run_rounds
 
     checkpoint = run_rounds(
         find_photographs(data), out, minutes, rounds=rounds, processes=processes, resume=resume, report=click.echo
@@ -139,7 +139,7 @@ def prior(data: str, out: str, minutes: float, rounds: int, processes: int, resu
 @click.option("--trained-on", multiple=True, help="What the photographs are and their licence, for the record.")
 def prior_onnx(checkpoint: str, bundle: str, trained_on: tuple[str, ...]) -> None:
     """Export CHECKPOINT, of a prior on blur kernels, to the folder BUNDLE."""
-    from export.prior.onnx import export_prior
+    from export.kernel_prior.onnx import export_prior
 
     written = export_prior(checkpoint, bundle, trained_on)
     click.echo(f"{written.path}: {written.bytes / 1e6:.2f} MB, {_describe(written.part('prior').parity)}")
@@ -154,7 +154,7 @@ def prior_onnx(checkpoint: str, bundle: str, trained_on: tuple[str, ...]) -> Non
 @click.option("--start", type=click.Path(exists=True, file_okay=False), help="Bundle to take the first weights from.")
 def repair(data: str, out: str, minutes: float, processes: int, resume: bool, start: str | None) -> None:
     """Train a network that repairs restored photographs: simulate, estimate, restore, record, learn."""
-    from export.photographs import find_photographs
+    from export.data.photographs import find_photographs
     from export.repair.run import run_repair
 
     checkpoint = run_repair(

@@ -33,12 +33,3 @@ def array_module(array: Array) -> ModuleType:
     raise TypeError(f"expected a numpy or cupy array, got {type(array).__name__}")
 
 
-def fft_module(array: Array) -> ModuleType:
-    """Return what transforms `array` where it lies: ``scipy.fft``, or as much as `kernels.cuda.fft` has of CuPy's."""
-    if is_cuda(array):
-        from kernels.cuda import fft as cuda_fft
-
-        return cuda_fft
-    import scipy.fft as cpu_fft
-
-    return cpu_fft  # type: ignore[no-any-return]

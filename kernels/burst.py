@@ -21,8 +21,9 @@ import numpy as np
 
 from kernels._dispatch import check_array, check_integer, check_output, check_size, implementation
 from kernels._smoothing import transfers
-from kernels.arrays import Array, array_module, fft_module, is_cuda
-from kernels.cuda._module import constants
+from kernels.arrays import Array, array_module, is_cuda
+from kernels.device_tables import constants
+from kernels.fft import fft_module
 
 POWER = 11.0
 """The power that both papers use."""

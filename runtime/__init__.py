@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from runtime import errors
     from runtime.api import Deblurrer, deblur, deblur_burst, deconvolve
-    from runtime.bundle import Bundle, list_models, load_model
-    from runtime.diagnosis import diagnose
-    from runtime.restoration import BurstRestoration, Restoration
+    from runtime.inference.bundle import Bundle, list_models, load_model
+    from runtime.inference.diagnosis import diagnose
+    from runtime.results import BurstRestoration, Restoration
 
 __version__ = "0.1.0"
 
@@ -33,16 +33,16 @@ __all__ = [
 ]
 
 _HOME = {
-    "Bundle": "runtime.bundle",
-    "BurstRestoration": "runtime.restoration",
+    "Bundle": "runtime.inference.bundle",
+    "BurstRestoration": "runtime.results",
     "Deblurrer": "runtime.api",
-    "Restoration": "runtime.restoration",
+    "Restoration": "runtime.results",
     "deblur": "runtime.api",
     "deblur_burst": "runtime.api",
     "deconvolve": "runtime.api",
-    "diagnose": "runtime.diagnosis",
-    "list_models": "runtime.bundle",
-    "load_model": "runtime.bundle",
+    "diagnose": "runtime.inference.diagnosis",
+    "list_models": "runtime.inference.bundle",
+    "load_model": "runtime.inference.bundle",
 }
 
 

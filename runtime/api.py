@@ -11,16 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.arrays import Array, is_cuda
-from runtime import nonblind as _nonblind
-from runtime import nonuniform as _nonuniform
-from runtime.bundle import Bundle, load_model
-from runtime.devices import Device, download, on_device, resolve_device, upload
+from runtime import deconvolution as _nonblind
+from runtime.burst.intake import Intake
+from runtime.contract import BurstMethod, Method
+from runtime.deconvolution import along_motion as _nonuniform
 from runtime.errors import InvalidArgument, InvalidModel
 from runtime.images import open_image
-from runtime.intake import Intake
-from runtime.methods import FBA, BurstMethod, BurstOptions, Method, Options, create_method
-from runtime.progress import Progress, Stopwatch
-from runtime.restoration import BurstRestoration, Restoration
+from runtime.inference.bundle import Bundle, load_model
+from runtime.inference.devices import Device, download, on_device, resolve_device, upload
+from runtime.inference.progress import Progress, Stopwatch
+from runtime.methods.registry import create_method
+from runtime.options import FBA, BurstOptions, Options
+from runtime.results import BurstRestoration, Restoration
 
 DEFAULT_MODEL = "chakrabarti"
 

@@ -16,8 +16,8 @@ from scipy.signal import fftconvolve
 from skimage import data
 
 import runtime
-from bench.photographs import shake_kernel
-from runtime.blind.together import alone
+from bench.data.photographs import shake_kernel
+from runtime.estimation.parallel import alone
 
 RECORD = Path(__file__).with_suffix(".npz")
 MIDDLE = 48
@@ -68,7 +68,7 @@ def field():
 @cache
 def moved():
     """A colour photograph blurred along `field`."""
-    from bench.motions import blur_along
+    from bench.data.motions import blur_along
 
     return _noisy(blur_along((data.astronaut()[20:166, 130:296] / 255).astype(np.float32), field()), 3)
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from export.prior.kernels import random_kernel
-from export.prior.simulation import log_uniform
+from export.kernel_prior.kernels import random_kernel
+from export.kernel_prior.simulation import log_uniform
 from export.repair.scenes import Scene
-from runtime.blind.kernel_shape import Kernel, centre, fit, normalise, resize
-from runtime.blind.prior import KernelPrior
-from runtime.blind.refine import Candidate, Views, coarse_to_fine, polish
-from runtime.nonblind.boundary import unsaturated
+from runtime.blur.kernel import Kernel, centre, fit, normalise, resize
+from runtime.deconvolution.saturation import unsaturated
+from runtime.estimation.kernel.prior import KernelPrior
+from runtime.estimation.kernel.refine import Candidate, Views, coarse_to_fine, polish
 
 ORIGINS = {"true": 0.35, "wrong": 0.27, "searched": 0.26, "random": 0.12}
 """Shares of the estimates by what they begin with: the truth; the truth made wrong; nothing; another kernel."""

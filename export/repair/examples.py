@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from export.repair.estimates import Estimate, estimate_kernel
 from export.repair.scenes import Scene, SceneConfig, make_scene
-from runtime.blind.kernel_shape import extent, fit, spread
-from runtime.blind.prior import KernelPrior
-from runtime.nonblind import deconvolve
-from runtime.nonblind.boundary import convolve
-from runtime.nonblind.noise import estimate_noise
-from runtime.quality import align
-from runtime.repair import evidence, facts
+from runtime.blur.kernel import extent, fit, spread
+from runtime.blur.periodic import convolve
+from runtime.deconvolution import deconvolve
+from runtime.deconvolution.noise import estimate_noise
+from runtime.estimation.kernel.prior import KernelPrior
+from runtime.metrics import align
+from runtime.restoration.repair import evidence, facts
 
 KERNEL_ERROR = 0.2
 """Relative error of the kernel that deconvolution allows for, as after a blind estimation."""
@@ -37,11 +37,11 @@ class Example:
     Attributes
     ----------
     planes : array (4, n, n) float16
-        The three of `runtime.repair.evidence`, and the truth, where the restoration lies; `EDGE` pixels around them
+        The three of `runtime.restoration.repair.evidence`, and the truth, where the restoration lies; `EDGE` pixels around them
         are not to be believed.
     measures : array (3,) float32
         Standard deviation of the noise, logarithm of the kernel's expected error, and width of the kernel in pixels,
-        as `runtime.repair.facts` takes them.
+        as `runtime.restoration.repair.facts` takes them.
     """
 
     planes: NDArray[np.float16]
@@ -88,7 +88,7 @@ class Examples:
     planes : Tensor (N, 4, n, n) float16
         As those of `Example`.
     facts : Tensor (N, 3) float32
-        As `runtime.repair.facts` gives them.
+        As `runtime.restoration.repair.facts` gives them.
     """
 
     def __init__(self, planes: torch.Tensor, facts: torch.Tensor) -> None:

@@ -12,14 +12,14 @@ import onnx
 import torch
 from torch import nn
 
-from export.check import open_graph, round_weights
-from export.graph import OPSET, Graph, Weights
-from export.layers import convolution
-from export.networks.repair import BELIEF, FACTS, MISFIT, PLANES, UNIT, Block, Repair, RepairConfig
-from export.onnx import replacing, write_part
+from export.onnx.bundles import replacing, write_part
+from export.onnx.graph import OPSET, Graph, Weights
+from export.onnx.layers import convolution
+from export.onnx.parity import open_graph, round_weights
+from export.repair.network import BELIEF, FACTS, MISFIT, PLANES, UNIT, Block, Repair, RepairConfig
 from export.repair.train import load_repair
-from runtime.bundle import Bundle, load_model, write_bundle
-from runtime.repair import MODEL, PART
+from runtime.inference.bundle import Bundle, load_model, write_bundle
+from runtime.restoration.repair import MODEL, PART
 
 INPUTS: dict[str, list[str | int]] = {"planes": ["batch", PLANES, "height", "width"], "facts": ["batch", FACTS]}
 OUTPUTS: dict[str, list[str | int]] = {

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from export.photographs import read_luminance, split
+from export.data.photographs import read_luminance, split
 from export.repair.examples import Examples, make_example, read_seconds, write_examples
 from export.repair.onnx import read_network
 from export.repair.train import RepairRunConfig, RepairTrainer
-from runtime.blind.prior import load_prior
+from runtime.estimation.kernel.prior import load_prior
 
 CHECKPOINT = "checkpoint.pt"
 RECORDING = 0.5

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from export.camera import GAMMA
-from export.prior.kernels import FAINTEST, arc_path, draw_motion, random_kernel, random_motion
-from export.prior.simulation import log_uniform, sharp_crop
-from export.prior.turning import blur_by_turning
-from runtime.blind.kernel_shape import Kernel
-from runtime.repair import UNIT
+from export.data.camera import GAMMA
+from export.kernel_prior.kernels import FAINTEST, arc_path, draw_motion, random_kernel, random_motion
+from export.kernel_prior.rolls import blur_by_turning
+from export.kernel_prior.simulation import log_uniform, sharp_crop
+from runtime.blur.kernel import Kernel
+from runtime.restoration.repair import UNIT
 
 KINDS = {"uniform": 0.6, "turning": 0.2, "moving": 0.1, "depth": 0.05, "faint": 0.05}
 """Shares of the scenes: one kernel; a camera that turns as it shakes; an object that moves unlike what is behind it; a
@@ -51,7 +51,7 @@ class SceneConfig:
     Attributes
     ----------
     side
-        Of the pictures in pixels, a multiple of `runtime.repair.UNIT`.
+        Of the pictures in pixels, a multiple of `runtime.restoration.repair.UNIT`.
     sizes
         Smallest and largest span of a kernel in pixels; its logarithm is uniform in between.
     shrinking

@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from export.descent import Descent, DescentConfig
-from export.networks.repair import UNIT, Repair, RepairConfig
-from export.prior.train import turn
+from export.kernel_prior.train import turn
+from export.loop.recorded import Descent, DescentConfig
+from export.loop.trainer import load_checkpoint
 from export.repair.examples import EDGE, Examples
+from export.repair.network import UNIT, Repair, RepairConfig
 from export.repair.scenes import SceneConfig
-from export.train import load_checkpoint
 
 MARGIN = 8
 """Pixels at the border of what the network sees that do not count."""

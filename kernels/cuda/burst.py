@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kernels._smoothing import half_spectrum_smoothers
-from kernels.arrays import Array, array_module, fft_module
+from kernels.arrays import Array, array_module
 from kernels.burst import POWER, SMOOTHING
-from kernels.cuda._module import THREADS, constants, launch
+from kernels.cuda._module import THREADS, launch
+from kernels.device_tables import constants
+from kernels.fft import fft_module
 
 if TYPE_CHECKING:
     from kernels.burst import BurstState

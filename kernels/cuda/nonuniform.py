@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kernels.arrays import Array, array_module
-from kernels.cuda._module import constants_of, launch
+from kernels.cuda._module import launch
+from kernels.device_tables import constants_of
 
 if TYPE_CHECKING:
     from kernels.nonuniform import FilterBank

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kernels.arrays import Array, array_module
-from kernels.cuda._module import THREADS, constants, launch
+from kernels.cuda._module import THREADS, launch
+from kernels.device_tables import constants
 
 if TYPE_CHECKING:
     from kernels.patches import PatchGrid

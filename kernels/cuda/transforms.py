@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kernels.arrays import Array, fft_module
+from kernels.arrays import Array
+from kernels.fft import fft_module
 
 
 def rfft2(planes: Array) -> Array:

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from runtime.restoration import BurstRestoration
+    from runtime.results import BurstRestoration
 
 FBA = "fba"
-"""The model that says which frame gave which frequencies; loading `runtime.methods` for its name would take time."""
+"""The model that says which frame gave which frequencies; loading `runtime.methods.registry` for its name would take time."""
 
 CAPTION, LEGEND = 22, 240
 """Height in pixels of a line that names a frame, and least width."""

@@ -172,8 +172,8 @@ def shaken_frame(photograph: Pixels, seed: int) -> ShakenFrame:
     import cv2
     import numpy as np
 
+    from runtime.burst.registration import warp
     from runtime.images import open_image
-    from runtime.registration import warp
 
     rng = np.random.default_rng(seed)
     height, width = photograph.shape[:2]
@@ -246,7 +246,7 @@ def blur(photograph: Pixels, kernel: Kernel, seed: int) -> tuple[Pixels, Pixels]
 def score(image: Pixels, truth: Pixels) -> float:
     """Return the PSNR of the luminance after the best shift, in dB; `UNSCORED` pixels at each side left out."""
     from runtime.images import luminance, open_image
-    from runtime.quality import align, psnr
+    from runtime.metrics import align, psnr
 
     given, wanted = luminance(open_image(image)[0]), luminance(open_image(truth)[0])
     return psnr(align(given, wanted, border=UNSCORED), wanted, border=UNSCORED)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from runtime.bundle import Bundle
+    from runtime.inference.bundle import Bundle
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def models(as_json: bool) -> None:
     """List the models that can be loaded by name."""
-    from runtime.bundle import list_models
+    from runtime.inference.bundle import list_models
 
     entries = [_entry(bundle) for bundle in list_models()]
     if as_json:
@@ -33,7 +33,7 @@ def models(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(as_json: bool) -> None:
     """Say what works on this machine, and why the rest does not."""
-    from runtime.diagnosis import diagnose
+    from runtime.inference.diagnosis import diagnose
 
     report = diagnose()
     if as_json:

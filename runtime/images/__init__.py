@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from runtime.images.arrays import Frame, luminance, open_image
+from runtime.colour import luminance
+from runtime.images.arrays import Frame, open_image
 from runtime.images.codecs import decode, encode
 from runtime.images.files import SUFFIXES, format_of, read_file, write_bytes, write_file
 from runtime.images.header import MAX_PIXELS, Header

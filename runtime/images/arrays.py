@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from kernels.arrays import Array, array_module, is_cuda
-from runtime.devices import Device, download, upload
 from runtime.errors import InvalidArgument, InvalidImage, MissingDependency, UnsupportedType
 from runtime.images import pillow
 from runtime.images.codecs import decode, encode
+from runtime.inference.devices import Device, download, upload
 
 _FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0, "float16": 1.0, "float32": 1.0, "float64": 1.0}
 """The value that stands for 1 inside, by dtype."""
@@ -23,7 +23,6 @@ _FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0, "float16": 1.0, "float32": 1.0
 _COLOURS = {1: 1, 2: 1, 3: 3, 4: 3}
 """Colour planes by number of channels; a channel beyond them is alpha."""
 
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 _HOST = (1, 3, 11)
 """DLPack device types that NumPy reads: CPU, CUDA pinned host, ROCm pinned host."""
@@ -151,31 +150,6 @@ def open_image(image: Any, device: Device | None = None) -> tuple[Array, Frame]:
     return planes, Frame(pixels.shape, pixels.dtype, bounds, alpha, rewrap, fetch)
 
 
-def luminance(planes: Array) -> Array:
-    """Return the BT.601 luma of an image: ``0.299 R + 0.587 G + 0.114 B``.
-
-    Parameters
-    ----------
-    planes
-        Float32 ``(1, H, W)`` or ``(3, H, W)``.
-
-    Returns
-    -------
-    array
-        Float32 ``(H, W)``, C-contiguous, on the same device; a view where there is one plane.
-
-    Raises
-    ------
-    InvalidArgument
-        If `planes` has another shape.
-    """
-    if planes.ndim != 3 or len(planes) not in (1, 3):
-        raise InvalidArgument(f"planes of shape {planes.shape}: give (1, H, W) or (3, H, W)")
-    if len(planes) == 1:
-        return planes[0]
-    xp = array_module(planes)
-    with _device_of(planes):
-        return xp.tensordot(xp.asarray(_LUMA), planes, axes=1)
 
 
 def _unwrap(image: Any) -> tuple[Array, Callable[[Array], Any]]:

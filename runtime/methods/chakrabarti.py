@@ -1,8 +1,8 @@
 """Chakrabarti 2016: a patch network gives a first estimate, which gives the blur kernel, which gives the result.
 
 The paper estimates the kernel once (Eq. 5 and 6). By default that estimate is one of several hypotheses which are
-refined from coarse to fine (`runtime.blind`), so that a network that errs does not spoil the result; and another
-network takes away what the error of the kernel has left in the restored photograph (`runtime.repair`).
+refined from coarse to fine (`runtime.estimation`), so that a network that errs does not spoil the result; and another
+network takes away what the error of the kernel has left in the restored photograph (`runtime.restoration.repair`).
 """
 
 from __future__ import annotations
@@ -10,51 +10,33 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kernels.arrays import Array
-from runtime.blind.estimate import DECIDED, NOT_UNIFORM, estimate_blind, sigmoid
-from runtime.blur_kernel import estimate_kernel
-from runtime.bundle import Bundle
-from runtime.devices import Device
+from runtime.contract import Estimate
+from runtime.decisions.reasons import NO_GAIN, NOT_UNIFORM
+from runtime.decisions.thresholds import CONTRADICTED_GAIN, DECIDED, GAIN_TOLERANCE, KERNEL_ERROR, LEAST_GAIN
+from runtime.deconvolution import deconvolve
 from runtime.errors import InvalidImage
+from runtime.estimation.kernel.doubts import sigmoid
+from runtime.estimation.kernel.search import estimate_blind
+from runtime.estimation.kernel.single import estimate_kernel
 from runtime.images import luminance
-from runtime.methods import NEURAL, Estimate, Options
-from runtime.nonblind import deconvolve
-from runtime.one_kernel import Witness
-from runtime.patch_engine import NetworkPatchModel, PatchEngine
-from runtime.progress import Progress, Stopwatch
-from runtime.repair import Repairer
-from runtime.softness import soften
+from runtime.inference.bundle import Bundle
+from runtime.inference.devices import Device
+from runtime.inference.patch_engine import NetworkPatchModel, PatchEngine
+from runtime.inference.progress import Progress, Stopwatch
+from runtime.options import NEURAL, Options
+from runtime.restoration.repair import Repairer
+from runtime.restoration.softness import soften
+from runtime.restoration.uniformity import Witness
 
 SUPPORT = 85
 """Side in pixels of the square in which a kernel is sought, where the photograph allows it."""
 PAPER_SUPPORT = 51
 """The same for the paper's single estimate, "as is standard for the benchmark" (section 3)."""
 
-KERNEL_ERROR = 0.2
-"""Euclidean norm of the error of an estimated kernel, relative to its own.
-
-Measured on six training photographs under synthetic blur, with 0.5 and 2 % noise and kernels estimated blind: of 0,
-0.1, 0.2, 0.3 and 0.4, those of 0.2 and 0.3 restore best, by 0.3 and 0.1 dB over 0; 0.2 costs no photograph 0.1 dB.
-"""
 
 FAST_STRIDE = 2
 """Times the model's own that patches lie apart at quality "fast": the first estimate is one hypothesis of several."""
 
-LEAST_GAIN, GAIN_TOLERANCE = 3.0, 0.2
-"""Expected gain in dB at which a restoration is as likely worth having as not, and its scale.
-
-Of 103 restorations of photographs that the network was not trained on, the 85 that promised more than 1.8 dB gained
-4.2 dB on average, and none lost more than 0.01 dB; the 18 that promised less gained 0.4 dB. Of 104 other photographs,
-most seen by cameras that turned or of things that moved, five promised 2.2 to 3 dB and were not contradicted (below):
-these gained 1.4 dB at most, one lost 3.1, and on average nothing was gained: hence 3.
-"""
-CONTRADICTED_GAIN = 6.0
-"""The same where a network that sees motion contradicts the kernel; see `runtime.one_kernel`.
-
-Of the 68 photographs on which that was measured, eleven were contradicted and promised 2.2 to 4.6 dB: these lost 1.1 dB
-on average and gained 0.8 dB at most. One that promised 5.4 dB gained 2.6, and two that promised more than 6 dB gained
-5.9 and 7.8. A photograph seen by a camera that turned promised 5.7 dB and lost 3.6: hence 6.
-"""
-NO_GAIN = "what can be restored of it would not come nearer to the truth"
 
 
 class Chakrabarti:
@@ -65,7 +47,7 @@ class Chakrabarti:
     bundle
         A patch model that predicts filters or cores.
     device, precision, batch
-        Where and how the network runs; see `runtime.session.open_session` and `PatchEngine`.
+        Where and how the network runs; see `runtime.inference.session.open_session` and `PatchEngine`.
     """
 
     def __init__(self, bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> None:

@@ -1,7 +1,7 @@
 """Eboli et al.: a network gives the motion at each pixel, and residual compensation undoes it.
 
 Where straight motions do not explain the photograph, as where a camera shook on a bent path, one kernel for all of it
-is looked for (`runtime.methods.chakrabarti`), and poses of a camera that turned (`runtime.methods.turning`), of which
+is looked for (`runtime.methods.registry.chakrabarti`), and poses of a camera that turned (`runtime.restoration.turning`), of which
 that counts which promises the larger gain. Then what explains the photograph better is taken: what is restored, blurred
 again, should be what was observed.
 """
@@ -14,44 +14,36 @@ from math import hypot
 from typing import NamedTuple
 
 from kernels.arrays import Array, array_module
-from runtime.blind.estimate import FLAT_IMAGE, NOT_BLURRED
-from runtime.bundle import Bundle, load_model
-from runtime.devices import Device, upload
+from runtime.blur.motion import LONGEST
+from runtime.blur.operators import blur_again, typical_kernel
+from runtime.blur.periodic import convolve
+from runtime.contract import Estimate
+from runtime.decisions.reasons import FLAT_IMAGE, NOT_BLURRED, UNEXPLAINED
+from runtime.decisions.thresholds import (
+    CLEAR,
+    DOUBT,
+    INEXACT,
+    LEAST_GAIN,
+    LOG_ERROR,
+    MORE_DOUBT,
+    MOST_DOUBT,
+    MOST_MISFIT,
+)
+from runtime.deconvolution.along_motion import METHODS, deconvolve_motion
+from runtime.deconvolution.noise import LEAST, estimate_noise
+from runtime.deconvolution.saturation import SATURATED
 from runtime.errors import InvalidArgument, InvalidImage
+from runtime.estimation.motion.field import find_doubt, join, relative_error
+from runtime.estimation.motion.network import MotionNetwork
 from runtime.images import luminance
-from runtime.methods import Estimate, Options
-from runtime.methods.chakrabarti import LEAST_GAIN, Chakrabarti
-from runtime.methods.turning import TurningCamera
-from runtime.motion_field import MotionNetwork, find_doubt, join, relative_error
-from runtime.nonblind.boundary import convolve
-from runtime.nonblind.motion import LONGEST, motion_kernel
-from runtime.nonblind.noise import LEAST, estimate_noise
-from runtime.nonuniform import METHODS, SATURATED, blur_along, deconvolve_motion
-from runtime.progress import Progress, Stopwatch
-from runtime.repair import Repairer
+from runtime.inference.bundle import Bundle, load_model
+from runtime.inference.devices import Device, upload
+from runtime.inference.progress import Progress, Stopwatch
+from runtime.methods.chakrabarti import Chakrabarti
+from runtime.options import Options
+from runtime.restoration.repair import Repairer
+from runtime.restoration.turning import TurningCamera
 
-DOUBT, MORE_DOUBT, MOST_DOUBT = 4.0, 8.0, 16.0
-"""Times the noise that an estimated motion is undone as if there were: its errors make more of a mess than the noise.
-
-Measured on photographs that the network was not trained on. Twelve under synthetic turns of 6 to 30 px: 3, 6 and 10
-times gain 2.0, 1.9 and 1.7 dB. Eight whose motion is not fully explained: 4, 6 and 8 times gain 0.8, 0.9 and 0.9 dB,
-and the worst -1.0, -0.3 and -0.2 dB. Four that neither motion nor one kernel explains: 4 and 16 times, -0.9 and 0.0 dB,
-and the worst -1.5 and -0.2 dB.
-"""
-CLEAR, MOST_MISFIT, INEXACT = 1.2, 1.44, 0.003
-"""Misfit up to which a motion explains a photograph fully, and at all, in units of the noise and of what any estimated
-motion leaves; the motion's relative expected error is added to it.
-
-Of 114 crops of photographs that the network was not trained on, under synthetic turns, shakes and uniform blur of 5 to
-24 px and noise of 0.4 or 1.4 grey levels, 53 have motions certain enough to be undone. At `DOUBT`, 30 of the 32 that
-are explained gain 0.1 to 5.4 dB and two lose 0.3 and 1.0 dB; of the 21 that are not, 17 would lose up to 2.2 dB.
-"""
-LOG_ERROR = -2.5
-"""What the repairing network is told of the error that a kernel has, for a motion that was undone.
-
-By -2.5 it mends more than by -1.5 and -0.5 on photographs that no network was trained on, under turns of 6 to 24 px.
-"""
-UNEXPLAINED = "no straight motions explain it"
 UNIFORM = "chakrabarti"
 """Model that finds one kernel for all of a photograph."""
 
@@ -69,7 +61,7 @@ class Eboli:
     Parameters
     ----------
     bundle
-        A network from patches to motions, see `runtime.motion_field.MotionNetwork`.
+        A network from patches to motions, see `runtime.estimation.motion.network.MotionNetwork`.
     device, precision, batch
         Where and how it runs.
     """
@@ -161,21 +153,8 @@ class Eboli:
         return Shaken(uniform, convolve(luminance(uniform.latent), uniform.kernel))
 
 
-def typical_kernel(motion: Array) -> Array:
-    """Return the blur kernel of the median length and angle of a motion field (H, W, 2), where that lies."""
-    length, angle = (float(array_module(motion).median(motion[..., axis])) for axis in (0, 1))
-    return array_module(motion).asarray(motion_kernel(length, angle))
 
 
-def blur_again(plane: Array, motion: Array) -> Array:
-    """Blur a plane (H, W), mirrored beyond its border, along a motion field."""
-    xp = array_module(plane)
-    margin = min(LONGEST // 2 + 1, *plane.shape)
-    padded = blur_along(
-        xp.pad(plane, margin, mode="symmetric")[None],
-        xp.pad(motion, [(margin,) * 2, (margin,) * 2, (0, 0)], mode="edge"),
-    )
-    return padded[0, margin : margin + plane.shape[0], margin : margin + plane.shape[1]]
 
 
 def find_misfit(blurred: Array, observed: Array) -> float:

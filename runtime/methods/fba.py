@@ -10,10 +10,11 @@ from collections.abc import Iterable, Sequence
 from kernels.arrays import Array, array_module
 from kernels.burst import SMOOTHING, BurstAccumulator, fuse_patches
 from kernels.patches import PatchGrid, extract_patches, overlap_add
+from runtime.contract import BurstEstimate
 from runtime.errors import InvalidArgument
 from runtime.images import luminance
-from runtime.methods import BurstEstimate, BurstOptions
-from runtime.progress import Progress, Stopwatch
+from runtime.inference.progress import Progress, Stopwatch
+from runtime.options import BurstOptions
 
 BATCH_VALUES = 2**24
 """Pixels of all frames' patches that are fused at a time, 64 MiB."""

@@ -15,14 +15,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from kernels.arrays import Array
-from runtime.bundle import Bundle
-from runtime.burst_engine import BurstEngine, NetworkBurstModel
-from runtime.devices import Device, download
+from runtime.burst.engine import BurstEngine, NetworkBurstModel
+from runtime.burst.registration import sharpness
+from runtime.contract import BurstEstimate
 from runtime.errors import InvalidArgument
+from runtime.inference.bundle import Bundle
+from runtime.inference.devices import Device, download
+from runtime.inference.progress import Progress, Stopwatch
 from runtime.lab import with_chroma_of
-from runtime.methods import FBA, BurstEstimate, BurstOptions, fba
-from runtime.progress import Progress, Stopwatch
-from runtime.registration import sharpness
+from runtime.methods import fba
+from runtime.options import FBA, BurstOptions
 
 FRAMES = 14
 """Most frames that are used, as many as the network was trained on; of more the sharpest."""
@@ -36,7 +38,7 @@ class Wieschollek:
     bundle
         A burst model.
     device, precision, batch
-        Where and how the network runs; see `runtime.session.open_session` and `BurstEngine`.
+        Where and how the network runs; see `runtime.inference.session.open_session` and `BurstEngine`.
     """
 
     def __init__(self, bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> None:

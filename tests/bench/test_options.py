@@ -12,7 +12,7 @@ from bench.options import (
     restoration_options,
 )
 from runtime.errors import InvalidArgument
-from runtime.methods import Options
+from runtime.options import Options
 
 
 @click.command()

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from export.config import RunConfig
-from export.networks.chakrabarti import Chakrabarti, ChakrabartiConfig
-from export.photographs import Photographs
-from export.synthesis import SynthesisConfig, synthesise
+from export.chakrabarti.network import Chakrabarti, ChakrabartiConfig
+from export.data.photographs import Photographs
+from export.data.synthesis import SynthesisConfig, synthesise
+from export.loop.config import RunConfig
 
 TINY = {
     "name": "tiny",

@@ -29,7 +29,7 @@ def test_numpy_arrays_go_to_the_cpu():
 
 
 def test_cupy_arrays_go_to_cuda(fake_cupy):
-    assert implementation("fourier", FakeCudaArray(), None).__name__ == "kernels.cuda.fourier"
+    assert implementation("patch_filters", FakeCudaArray(), None).__name__ == "kernels.cuda.patch_filters"
 
 
 def test_mixed_arrays_are_refused(fake_cupy):

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from kernels.cuda import _module
-from kernels.cuda._module import constants, constants_of, launch
+from kernels.cuda._module import launch
+from kernels.device_tables import constants, constants_of
 
 
 class Recorder:

@@ -6,7 +6,8 @@ import pytest
 import scipy.fft
 
 import kernels.cuda.fft
-from kernels.arrays import array_module, fft_module, is_cuda
+from kernels.arrays import array_module, is_cuda
+from kernels.fft import fft_module
 
 
 class FakeCudaArray:

@@ -23,7 +23,7 @@ def functions(module):
 
 
 def test_there_are_families():
-    assert {"patches", "fourier", "burst"} <= set(FAMILIES)
+    assert {"patches", "patch_filters", "burst"} <= set(FAMILIES)
 
 
 @pytest.mark.parametrize("face", ["kernels.reference", "kernels.cpu", "kernels.cuda"])

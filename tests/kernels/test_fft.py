@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.fft
 
-from kernels.arrays import fft_module
 from kernels.cuda import fft
+from kernels.fft import fft_module
 from tests.runtime import cuda_stand_in
 
 

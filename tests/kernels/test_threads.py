@@ -8,7 +8,7 @@ import pytest
 
 from kernels.cpu import threads
 from kernels.cpu.threads import core_count, limit_cores, run_in_slices
-from kernels.fourier import filter_patches
+from kernels.patch_filters import filter_patches
 
 
 @pytest.mark.parametrize("cores", [1, 2, 5])
@@ -60,7 +60,7 @@ def test_a_forked_child_computes_too():
     script = """
 import os, sys
 import numpy as np
-from kernels.fourier import filter_patches
+from kernels.patch_filters import filter_patches
 from kernels.patches import PatchGrid, extract_patches, overlap_add
 
 grid = PatchGrid(50, 60, patch=17, core=9, stride=4)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kernels.arrays import fft_module
 from kernels.cpu import transforms as on_cpu
 from kernels.cpu._vectors import LANES
+from kernels.fft import fft_module
 from kernels.transforms import irfft2, rfft2
 
 SIDES = st.integers(1, 3 * LANES + 5)

@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
 
-from runtime import burst_engine, patch_engine
+from runtime.burst import engine as burst_engine
+from runtime.inference import patch_engine
 from tests.kernels.cuda_emulator import MISSING_COMPILER
 from tests.runtime import cuda_stand_in
+from tests.runtime.photographs import blur, blurred, kernel, sharp  # noqa: F401
+from tests.runtime.scenes import make_scene, psnr, scene, shake  # noqa: F401
 
 
 @pytest.fixture

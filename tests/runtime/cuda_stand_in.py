@@ -368,7 +368,7 @@ class _Binding:
 def install(patch):
     """Let the stand-in take the place of CuPy and of ONNX Runtime on CUDA until `patch` is undone."""
     from kernels.cuda import _module
-    from runtime import devices, session
+    from runtime.inference import devices, session
 
     for name, module in make_modules().items():
         patch.setitem(sys.modules, name, module)
@@ -387,10 +387,11 @@ def install(patch):
 
 def forget():
     """Forget what was counted, and every array that a cache holds."""
-    from kernels.cuda import _module
-    from runtime import api, devices
+    from kernels import device_tables
+    from runtime import api
+    from runtime.inference import devices
 
-    _module._owned.clear()
-    for cached in (_module._copies, devices._stream, devices._automatic, api._deblurrer):
+    device_tables._owned.clear()
+    for cached in (device_tables._copies, devices._stream, devices._automatic, api._deblurrer):
         cached.cache_clear()
     traffic.clear()

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from runtime.bundle import MANIFEST, Bundle, write_bundle
+from runtime.inference.bundle import MANIFEST, Bundle, write_bundle
 
 OPSET = 21
 

@@ -7,9 +7,9 @@ from scipy.signal import fftconvolve
 from skimage.data import astronaut, camera
 
 import runtime
-from runtime.blind.estimate import NOT_BLURRED
+from runtime.blur.operators import blur_along
+from runtime.decisions.reasons import NOT_BLURRED
 from runtime.errors import InvalidArgument, InvalidImage, InvalidModel, ModelNotFound, UnsupportedType
-from runtime.nonuniform import blur_along
 from tests.runtime.models import write_motion_bundle, write_patch_bundle
 
 

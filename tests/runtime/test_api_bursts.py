@@ -9,6 +9,8 @@ from PIL import Image
 from skimage.data import chelsea
 
 import runtime
+from runtime.burst.registration import warp
+from runtime.contract import BurstEstimate
 from runtime.errors import (
     FrameLeftOut,
     ImageFileError,
@@ -19,8 +21,7 @@ from runtime.errors import (
     UnsupportedType,
 )
 from runtime.images import luminance, open_image, read_file, write_file
-from runtime.methods import BurstEstimate, BurstOptions
-from runtime.registration import warp
+from runtime.options import BurstOptions
 from tests.runtime.bursts import pixels_of, psnr, scene, shaken
 from tests.runtime.models import write_burst_bundle, write_patch_bundle
 

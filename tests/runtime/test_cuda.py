@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import runtime
-from runtime.bundle import list_models, load_model
-from runtime.devices import CPU, Device, on_device
-from runtime.patch_engine import NetworkPatchModel, PatchEngine
-from runtime.session import open_session
+from runtime.inference.bundle import list_models, load_model
+from runtime.inference.devices import CPU, Device, on_device
+from runtime.inference.patch_engine import NetworkPatchModel, PatchEngine
+from runtime.inference.session import open_session
 from tests.runtime.test_device_chain import BLURRED, JOBS, models  # noqa: F401
 
 CUDA = Device("cuda")
@@ -55,9 +55,9 @@ def test_a_network_gives_what_it_gives_on_the_cpu(name, part, precision, rng):
 def test_a_process_that_has_run_a_network_ends_in_peace(end):
     program = f"""
 import cupy
-from runtime.bundle import load_model
-from runtime.devices import Device
-from runtime.session import close_sessions, open_session
+from runtime.inference.bundle import load_model
+from runtime.inference.devices import Device
+from runtime.inference.session import close_sessions, open_session
 session = open_session(load_model("chakrabarti-compact"), "network", device=Device("cuda"))
 for _ in range(3):
     session.run(patches=cupy.zeros((16, 65, 65), cupy.float32))

@@ -9,14 +9,14 @@ from scipy.signal import fftconvolve
 from skimage.data import astronaut
 
 import runtime
-from runtime.blind import turning
-from runtime.devices import Device
-from runtime.methods import Options
-from runtime.methods import turning as turning_method
-from runtime.methods.turning import TurningCamera
-from runtime.patch_engine import NetworkPatchModel, PatchEngine
-from runtime.progress import Stopwatch
-from runtime.session import open_session
+from runtime.estimation.poses import search as turning
+from runtime.inference.devices import Device
+from runtime.inference.patch_engine import NetworkPatchModel, PatchEngine
+from runtime.inference.progress import Stopwatch
+from runtime.inference.session import open_session
+from runtime.options import Options
+from runtime.restoration import turning as turning_method
+from runtime.restoration.turning import TurningCamera
 from tests.runtime import cuda_stand_in
 from tests.runtime.models import write_burst_bundle, write_motion_bundle, write_patch_bundle
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import runtime
-from runtime.bundle import load_model
-from runtime.devices import Device, free_unused_memory
-from runtime.patch_engine import NetworkPatchModel, PatchEngine
+from runtime.inference.bundle import load_model
+from runtime.inference.devices import Device, free_unused_memory
+from runtime.inference.patch_engine import NetworkPatchModel, PatchEngine
 from tests.runtime.models import write_patch_bundle
 
 MIB = 1 << 20

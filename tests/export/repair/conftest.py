@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from export.networks.repair import RepairConfig
 from export.repair.examples import Example, Examples
+from export.repair.network import RepairConfig
 from export.repair.scenes import SceneConfig
 from export.repair.train import RepairRunConfig, RepairTrainConfig
-from runtime.blind.prior import load_prior
+from runtime.estimation.kernel.prior import load_prior
 
 SCENES = SceneConfig(side=80, sizes=(4, 9))
 TRAIN = RepairTrainConfig(steps=60, batch=8, warmup=5, validate_every=30, crop=48, precision="fp32")

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export.prior.kernels import random_kernel
+from export.kernel_prior.kernels import random_kernel
 from export.repair import estimates
 from export.repair.estimates import ORIGINS, UNKNOWN, estimate_kernel, spoil
 from export.repair.scenes import make_scene
-from runtime.blind.kernel_shape import align, fit, similarity
+from runtime.blur.kernel import align, fit, similarity
 
 from .conftest import SCENES
 

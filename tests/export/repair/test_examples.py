@@ -9,8 +9,8 @@ from export.repair import examples as module
 from export.repair.estimates import Estimate
 from export.repair.examples import EDGE, Examples, make_example, read_seconds, restore, write_examples
 from export.repair.scenes import make_scene
-from runtime.blind.kernel_shape import fit, shift
-from runtime.repair import facts
+from runtime.blur.kernel import fit, shift
+from runtime.restoration.repair import facts
 
 from .conftest import SCENES
 

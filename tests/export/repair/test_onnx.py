@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from export.check import open_graph, round_weights
-from export.graph import Weights
-from export.networks.repair import Repair, RepairConfig
+from export.onnx.graph import Weights
+from export.onnx.parity import open_graph, round_weights
 from export.repair import onnx as exporter
+from export.repair.network import Repair, RepairConfig
 from export.repair.onnx import (
     BATCHES,
     OUTPUTS,
@@ -22,10 +22,10 @@ from export.repair.onnx import (
     read_network,
     write_graph,
 )
-from runtime.bundle import load_model
-from runtime.devices import CPU
-from runtime.repair import Repairer
-from runtime.session import _output_size
+from runtime.inference.bundle import load_model
+from runtime.inference.devices import CPU
+from runtime.inference.session import _output_size
+from runtime.restoration.repair import Repairer
 
 
 @pytest.fixture(scope="module")

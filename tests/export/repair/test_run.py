@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from export.networks.repair import RepairConfig
 from export.repair import run as module
 from export.repair.examples import Examples
+from export.repair.network import RepairConfig
 from export.repair.onnx import export_repair
 from export.repair.run import CHECKPOINT, record, record_alone, run_repair
 from export.repair.train import load_repair

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from export.networks.repair import Repair, RepairConfig
 from export.repair.examples import EDGE, Examples
+from export.repair.network import Repair, RepairConfig
 from export.repair.onnx import probe
 from export.repair.train import (
     MARGIN,

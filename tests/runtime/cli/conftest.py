@@ -8,7 +8,7 @@ from runtime import api
 from runtime.cli import main
 from runtime.errors import InvalidImage
 from runtime.images import write_file
-from runtime.restoration import Restoration
+from runtime.results import Restoration
 
 KERNEL = np.float32([[0, 0.125, 0], [0, 0.5, 0.25], [0, 0, 0.125]])
 REASON = None

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from runtime.burst.registration import Registration, largest_shift
 from runtime.cli import demo
 from runtime.images import open_image, read_file
-from runtime.registration import Registration, largest_shift
-from runtime.restoration import BurstRestoration, Restoration
+from runtime.results import BurstRestoration, Restoration
 
 
 class Knowing:

@@ -32,7 +32,7 @@ def test_models_as_json(deblur, bundle):
 
 
 def test_without_models_it_says_where_to_put_them(deblur, monkeypatch):
-    monkeypatch.setattr("runtime.bundle.list_models", list)
+    monkeypatch.setattr("runtime.inference.bundle.list_models", list)
     assert "DEBLUR_MODELS" in deblur("models").out.decode()
 
 
@@ -43,7 +43,7 @@ def test_doctor_says_what_works_and_what_is_in_the_way(deblur, monkeypatch):
         "cuda": {"works": False, "problem": "no driver: install one"},
         "models": [],
     }
-    monkeypatch.setattr("runtime.diagnosis.diagnose", lambda: report)
+    monkeypatch.setattr("runtime.inference.diagnosis.diagnose", lambda: report)
     assert deblur("doctor").out.decode() == (
         "package: 0.1.0\n"
         "packages:\n"

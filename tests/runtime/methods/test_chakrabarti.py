@@ -3,14 +3,16 @@ import pytest
 from scipy.signal import fftconvolve
 from skimage.data import astronaut
 
-from runtime.blind import BlindEstimate
-from runtime.devices import CPU
 from runtime.errors import InvalidImage, InvalidModel
+from runtime.estimation.kernel.search import BlindEstimate
 from runtime.images import luminance
-from runtime.methods import Options, chakrabarti, create_method
-from runtime.one_kernel import Sight
-from runtime.progress import Stopwatch
-from runtime.repair import Repaired
+from runtime.inference.devices import CPU
+from runtime.inference.progress import Stopwatch
+from runtime.methods import chakrabarti
+from runtime.methods.registry import create_method
+from runtime.options import Options
+from runtime.restoration.repair import Repaired
+from runtime.restoration.uniformity import Sight
 from tests.runtime.models import write_patch_bundle
 
 PATCH, NOISE = 65, 0.005

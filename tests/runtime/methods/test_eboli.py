@@ -4,15 +4,17 @@ from scipy.signal import fftconvolve
 from skimage.data import astronaut
 
 import runtime
-from runtime.blind.estimate import NOT_BLURRED
-from runtime.devices import CPU
+from runtime.blur.motion import motion_kernel
+from runtime.contract import Estimate
+from runtime.decisions.reasons import NOT_BLURRED
 from runtime.errors import InvalidArgument
 from runtime.images import luminance
-from runtime.methods import Estimate, Options, create_method
+from runtime.inference.devices import CPU
+from runtime.inference.progress import Stopwatch
 from runtime.methods.eboli import find_misfit
-from runtime.methods.turning import Turned
-from runtime.nonblind.motion import motion_kernel
-from runtime.progress import Stopwatch
+from runtime.methods.registry import create_method
+from runtime.options import Options
+from runtime.restoration.turning import Turned
 from tests.runtime.models import write_motion_bundle
 
 LENGTH, ANGLE = 13, 30
@@ -181,8 +183,8 @@ def test_options_that_this_method_has_not_are_named(tmp_path, option, message):
 
 @pytest.mark.data
 def test_the_published_case_gains(data_root, deblurrer):
-    from bench.motions import published
-    from bench.scoring import score
+    from bench.accuracy.scoring import score
+    from bench.data.motions import published
 
     sample = published(data_root)[0].load()
     result = deblurrer.restore(sample.observed)

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from kernels.burst import BurstAccumulator
 from runtime.errors import InvalidArgument
-from runtime.methods import BurstOptions
+from runtime.inference.progress import Stopwatch
 from runtime.methods.fba import FourierBurstAccumulation, fuse, fuse_by_patches
-from runtime.progress import Stopwatch
+from runtime.options import BurstOptions
 from tests.runtime.bursts import psnr, scene, shaken
 
 

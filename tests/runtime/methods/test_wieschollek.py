@@ -5,14 +5,15 @@ import pytest
 from scipy.ndimage import uniform_filter
 
 from kernels.burst import BurstAccumulator
-from runtime.bundle import load_model
-from runtime.devices import CPU
 from runtime.errors import InvalidArgument
+from runtime.inference.bundle import load_model
+from runtime.inference.devices import CPU
+from runtime.inference.progress import Stopwatch
 from runtime.lab import to_lab
-from runtime.methods import BurstOptions, create_method
 from runtime.methods.fba import fuse
+from runtime.methods.registry import create_method
 from runtime.methods.wieschollek import FRAMES, sharpest
-from runtime.progress import Stopwatch
+from runtime.options import BurstOptions
 from tests.runtime.bursts import psnr, scene, shaken
 from tests.runtime.models import write_burst_bundle
 

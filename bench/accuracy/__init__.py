@@ -1,0 +1,1 @@
+"""How near restorations come to the truth."""

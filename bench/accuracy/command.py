@@ -1,0 +1,122 @@
+"""``python -m bench accuracy``: how close restorations come to the truth, case by case and on average."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+
+from bench.accuracy.comparison import compare, read_cases
+from bench.accuracy.evaluation import BLURRED, NEURAL, ONCE, TRUE_KERNEL, UNAIDED, WHOLE, foremost
+from bench.accuracy.runner import Setup, Task, measure_cases
+from bench.accuracy.sheet import shown, write_sheet
+from bench.accuracy.summary import make_tables
+from bench.data.datasets import SETS, choose_cases
+from bench.data.models import describe_model, open_model
+from bench.options import case_options, model_options, output_folder, publish, report_options, restoration_options
+from bench.report import Report
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+QUICK_CASES = 2
+ROWS = {"once": ONCE, "unaided": UNAIDED, "whole": WHOLE, "true": TRUE_KERNEL}
+"""Rows of the tables that can be chosen; the others cost nothing."""
+
+
+@click.command()
+@model_options
+@case_options(sets=list(SETS), cases="all, but 24 of sun")
+@restoration_options
+@click.option("--quick", is_flag=True, help=f"The same as --cases {QUICK_CASES}.")
+@click.option("--only", multiple=True, type=click.Choice(list(ROWS)), help="Only this row of the tables; repeatable.")
+@click.option("--stride", type=click.IntRange(min=1), help="Distance of patches in pixels.  [default: the model's]")
+@click.option("--compare", "old", type=click.Path(exists=True, dir_okay=False), help="An earlier --json: what changed?")
+@click.option("--sheet", callback=output_folder, help="Folder for a contact sheet of every set.")
+@report_options()
+def accuracy(
+    model: str,
+    device: str,
+    precision: str,
+    data: str | None,
+    sets: tuple[str, ...],
+    cases: int | None,
+    quick: bool,
+    only: tuple[str, ...],
+    quality: str,
+    stride: int | None,
+    nonblind: str | None,
+    jobs: int,
+    old: str | None,
+    sheet: Path | None,
+    json: Path | None,
+    plot: Path | None,
+) -> None:
+    """Score restorations of photographs whose truth is known.
+
+    Rows: the blurred input; the neural average alone; deconvolution with one kernel estimated from it, as in
+    Chakrabarti 2016 (once); the kernel refined without the network (unaided); the whole method, which refines it from
+    the network's estimate (whole); and the same deconvolution with the true kernel (true). Luminance, after the
+    translation that fits best. The JSON grows case by case: a run cut short leaves what it has measured.
+    """
+    chosen = choose_cases(data, sets, QUICK_CASES if quick else cases)
+    before = read_cases(Path(old)) if old else None
+    tasks = [
+        Task(name, case, sheet is not None and number in shown(len(some)))
+        for name, some in chosen.items()
+        for number, case in enumerate(some)
+    ]
+    methods = (BLURRED, NEURAL, *(ROWS[row] for row in only or ROWS))
+    rows: list[dict[str, Any]] = []
+    pictures: dict[str, list[Any]] = {}
+    with open_model(model) as bundle:
+        report = Report(
+            "accuracy",
+            {"model": describe_model(bundle), "device": device, "precision": precision, "quality": quality,
+             "stride": stride or "the model's", "nonblind": nonblind or "that of the quality", "jobs": jobs,
+             "cases": {name: len(some) for name, some in chosen.items()}},
+        )  # fmt: skip
+        setup = Setup(str(bundle.path), device, precision, methods, quality, stride, nonblind)
+        for number, (row, picture) in enumerate(measure_cases(tasks, setup, jobs), 1):
+            rows.append(row)
+            click.echo(f"{number} of {len(tasks)}: {row['set']} {row['case']}: {_outcome(row)}", err=True)
+            if picture is not None and sheet is not None:
+                pictures.setdefault(row["set"], []).append(picture)
+                write_sheet(sheet / f"{row['set']}.jpg", pictures[row["set"]])
+            report.tables = make_tables(rows)
+            if json:
+                report.write_json(json)
+    if before is not None:
+        report.tables.update(compare(before, rows))
+    publish(report, json, plot, _draw, (12, 4 * len(chosen)))
+
+
+def _outcome(row: dict[str, Any]) -> str:
+    """Say in a few words what became of a case."""
+    scores = row["methods"][foremost(row["methods"])]
+    parts = [f"{scores['psnr']:.2f} dB"] if "psnr" in scores else []
+    parts += [f"{scores['gain']:+.2f}"] if "gain" in scores else []
+    parts += ["unchanged"] if scores.get("unchanged") else []
+    return ", ".join([*parts, f"{scores['seconds']:.1f} s"])
+
+
+def _draw(report: Report, figure: Figure) -> None:
+    """PSNR of every case by method, and the share of cases up to each error ratio."""
+    every = [row for row in report.tables["cases"].rows if "psnr" in row["methods"][BLURRED]]
+    sets = list(dict.fromkeys(row["set"] for row in every))
+    for name, (left, right) in zip(sets, figure.subplots(max(len(sets), 1), 2, squeeze=False), strict=False):
+        rows = [row for row in every if row["set"] == name]
+        for method in rows[0]["methods"]:
+            left.plot([row["methods"][method]["psnr"] for row in rows], "o-", label=method)
+            ratios = sorted(row["methods"][method].get("ratio", np.inf) for row in rows)
+            if method != TRUE_KERNEL and np.isfinite(ratios[-1]):
+                shares = np.arange(len(ratios) + 1) / len(ratios)
+                right.step([0, *ratios], shares, where="post", label=method)
+        left.set(ylabel="PSNR in dB", title=f"{name}, case by case", xticks=range(len(rows)))
+        left.set_xticklabels([row["case"] for row in rows], rotation=90, fontsize=5)
+        right.set(xlim=(1, 10), ylim=(0, 1), xlabel="error ratio", ylabel="share of cases", title=f"{name}, solved")
+        if not right.lines:
+            right.remove()
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right upper")

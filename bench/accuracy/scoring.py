@@ -1,0 +1,99 @@
+"""How well an image was restored, by the protocol that all sets share.
+
+Luminance counts, values clipped to [0, 1]. The image is moved by the translation, of whole and quarter pixels within
+the sample's reach, that fits the truth best; all translations are judged on the same pixels of the truth. On samples
+that say so (Köhler et al. 2012) its values are multiplied by the factor that fits best. A border does not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.data.datasets import Sample, luma
+from runtime.errors import InvalidArgument, MissingDependency
+from runtime.metrics import align, psnr
+
+THRESHOLDS = (2, 3, 5)
+"""Error ratios up to which a case counts as solved, more or less strictly."""
+EQUAL = 100.0
+"""Highest PSNR in dB, also that of equal images, which has no bounds."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """Peak signal-to-noise ratio in dB, structural similarity, and sum of squared differences."""
+
+    psnr: float
+    ssim: float
+    ssd: float
+
+
+def score(image: npt.NDArray[np.floating], sample: Sample) -> Score:
+    """Compare a restored image, luminance ``(H, W)`` or colours ``(H, W, 3)``, with the truth.
+
+    Raises
+    ------
+    InvalidArgument
+        If the truth is not known, or the image is not finite, of another size, or the border leaves nothing of it.
+    MissingDependency
+        If scikit-image is not installed.
+    """
+    try:
+        from skimage.metrics import structural_similarity
+    except ImportError as error:
+        raise MissingDependency("SSIM needs scikit-image: pip install 'deblur-runtime[bench]'") from error
+    if sample.sharp is None:
+        raise InvalidArgument("nobody knows the truth of this sample: score one that has a sharp image")
+    # Clipping would take infinity for white.
+    if not np.isfinite(image).all():
+        raise InvalidArgument("the restored image holds NaN or infinity: mend what made it")
+    truth = luma(sample.sharp)
+    fitted = _fitted(np.clip(luma(image), 0, 1), truth, sample)
+    decibels = psnr(fitted, truth, border=sample.border)
+    restored, expected = (_inside(plane, sample.border).astype(np.float64) for plane in (fitted, truth))
+    # Wang et al. 2004: Gaussian windows of 1.5 px.
+    similarity = structural_similarity(
+        restored, expected, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+    )
+    return Score(min(decibels, EQUAL), float(similarity), float(np.square(restored - expected).sum()))
+
+
+def error_ratio_summary(ratios: Iterable[float]) -> dict[str, float]:
+    """Summarise error ratios, SSD over that of the restoration with the true kernel (Levin et al. 2009).
+
+    Returns
+    -------
+    dict
+        ``ratio_mean``, ``ratio_95`` (95th percentile), ``ratio_max``, and for each of `THRESHOLDS` the share of cases
+        up to it, ``ratio_within_2`` and so on.
+    """
+    values = np.fromiter(ratios, float)
+    return {
+        "ratio_mean": float(values.mean()),
+        "ratio_95": float(np.percentile(values, 95)),
+        "ratio_max": float(values.max()),
+        **{f"ratio_within_{limit}": float((values <= limit).mean()) for limit in THRESHOLDS},
+    }
+
+
+def _fitted(
+    image: npt.NDArray[np.floating], truth: npt.NDArray[np.floating], sample: Sample
+) -> npt.NDArray[np.floating]:
+    """Forgive what the sample forgives: a translation, a factor."""
+    if sample.fit_brightness:
+        # Alike in brightness, the translation that fits best is the same for every factor.
+        image = image * (_inside(truth, sample.border).mean() / max(_inside(image, sample.border).mean(), 1e-6))
+    if sample.max_shift:
+        image = align(image, truth, border=sample.border, max_shift=sample.max_shift)
+    if sample.fit_brightness:
+        inside = _inside(image, sample.border)
+        image = image * (np.vdot(inside, _inside(truth, sample.border)) / max(np.vdot(inside, inside), 1e-6))
+    return image
+
+
+def _inside(plane: npt.NDArray[np.floating], border: int) -> npt.NDArray[np.floating]:
+    return plane[border : plane.shape[0] - border, border : plane.shape[1] - border]

@@ -1,0 +1,336 @@
+"""Sets of photographs to restore, each a function from the data folder to cases."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import click
+import numpy as np
+import numpy.typing as npt
+
+from bench.data.drawings import DRAWINGS
+
+Plane = npt.NDArray[np.float32]
+Photograph = npt.NDArray[np.float32]
+T = TypeVar("T")
+
+NOISE = 0.01
+MAX_SHIFT = 10
+LEVIN_KERNELS = 8
+LEVIN_BORDER, SUN_BORDER, KOHLER_BORDER, LAI_BORDER, PAIR_BORDER = 15, 50, 60, 20, 20
+"""Pixels that do not count; on Levin and Lai half the blur kernel besides."""
+KOHLER_SHIFT = 40
+KOHLER_LARGE = (9, 10)
+"""Shots whose blur is so large that tables give them apart."""
+LAI_KINDS = {"natural": "natural, people", "people": "natural, people"}
+"""Scenes that are summed up together; the others each by themselves."""
+SAMPLES = {"astronaut": 13, "camera": 17, "chelsea": 21, "coffee": 25, "hubble_deep_field": 29, "rocket": 33}
+"""Photographs of scikit-image, free of rights, and the sides of the kernels they are blurred by."""
+SAMPLE_SIDE, SAMPLE_SEED = 512, 7
+"""Side of the middle that is cut out of a larger one, and the seed of the first kernel."""
+DEFAULT_CASES = {"sun": 24}
+"""Cases of a set that are measured unless another number is asked for; all of a set that is not named."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One photograph to restore and what is known of it.
+
+    Attributes
+    ----------
+    observed
+        Float32 luminance ``(H, W)`` or colours ``(H, W, 3)``, values in about [0, 1].
+    sharp
+        The truth, of the same shape; ``None`` where nobody knows it. A photograph that must come back as it was is its
+        own truth.
+    kernel
+        The blur as a true convolution: float32 ``(h, w)``, sum 1; ``None`` where no one kernel describes it.
+    border
+        Pixels at each side that do not count in the score.
+    max_shift
+        Largest translation in pixels between restored and sharp image that the score forgives; 0 for none at all.
+    fit_brightness
+        Whether the score forgives a factor that all values share.
+    """
+
+    observed: Photograph
+    sharp: Photograph | None = None
+    kernel: Plane | None = None
+    border: int = 0
+    max_shift: int = MAX_SHIFT
+    fit_brightness: bool = False
+
+
+@dataclass(frozen=True)
+class Case:
+    """The name of a sample within its set, how to load it, and of which kind it is where a set has several."""
+
+    name: str
+    load: Callable[[], Sample]
+    kind: str = ""
+
+
+def levin(data: Path) -> list[Case]:
+    """Return the real camera shakes of Levin et al. 2009: the stored images, each with each measured kernel.
+
+    The stored kernels describe correlations. The blurred images are a few pixels off what their kernels say, by a
+    fixed shift per kernel, so even the true kernel restores a shifted image.
+    """
+    files = find_files(data / "eval" / "levin2009", "im*_ker*.npz")
+    return [Case(file.stem, partial(_load_levin, file)) for file in files]
+
+
+def sun_style(data: Path) -> list[Case]:
+    """Return sharp photographs blurred by Levin's kernels, with 1 % Gaussian noise: the recipe of Sun et al. 2013."""
+    photographs = find_files(data / "eval" / "sharp_cid22_val", "*.png")
+    measured = find_files(data / "eval" / "levin2009", "im*_ker*.npz")[:LEVIN_KERNELS]
+    return [
+        Case(f"{photograph.stem}_{file.stem.split('_')[1]}", partial(_load_sun_style, photograph, file, (row, column)))
+        for row, photograph in enumerate(photographs)
+        for column, file in enumerate(measured)
+    ]
+
+
+def kohler(data: Path, *, large: bool = False) -> list[Case]:
+    """Return shots of Köhler et al. 2012, a robot's replay of recorded camera shakes: not one kernel everywhere.
+
+    As in their protocol, the score forgives one translation and one factor of the values. Theirs takes the best of
+    about 200 sharp photographs along the path of the camera; here is one, as JPEG, so figures are lower than theirs.
+
+    Parameters
+    ----------
+    data
+        The data folder.
+    large
+        Whether to return the shots of `KOHLER_LARGE`, whose blur is large, instead of the others.
+    """
+    folder = data / "eval" / "kohler2012"
+    cases = []
+    for file in find_files(folder, "Blurry*_*.png"):
+        scene, shot = file.stem.removeprefix("Blurry").split("_")
+        if (int(shot) in KOHLER_LARGE) == large:
+            load = partial(
+                _load_photograph, file, folder / f"GroundTruth{scene}_jpegQ50.jpg",
+                border=KOHLER_BORDER, max_shift=KOHLER_SHIFT, fit_brightness=True,
+            )  # fmt: skip
+            cases.append(Case(f"{scene}_{shot}", load))
+    return cases
+
+
+def lai(data: Path) -> list[Case]:
+    """Return the uniform cases of Lai et al. 2016, colour photographs of several kinds; kernels are correlations."""
+    folder = data / "eval" / "lai2016"
+    cases = []
+    for file in find_files(folder / "uniform", "*_kernel_*.png"):
+        scene, number = file.stem.split("_kernel_")
+        kernel = folder / "kernels" / f"kernel_{number}.png"
+        load = partial(_load_photograph, file, folder / "sharp" / f"{scene}.png", kernel, border=LAI_BORDER)
+        kind = scene.split("_")[0]
+        cases.append(Case(file.stem, load, LAI_KINDS.get(kind, kind)))
+    return cases
+
+
+def lai_real(data: Path) -> list[Case]:
+    """Return really blurred photographs of Lai et al. 2016, whose truth nobody knows."""
+    files = find_files(data / "eval" / "lai2016" / "real", "*.jpg")
+    return [Case(file.stem, partial(_load_photograph, file)) for file in files]
+
+
+def gopro(data: Path) -> list[Case]:
+    """Return averaged frames of a moving camera before moving objects (Nah et al. 2017)."""
+    cases = []
+    for sharp in find_files(data / "eval" / "gopro", "*_gt.png"):
+        blurred = sharp.with_name(sharp.name.replace("_gt.png", ".png"))
+        cases.append(Case(blurred.stem, partial(_load_photograph, blurred, sharp, border=PAIR_BORDER)))
+    return cases
+
+
+def shake(data: Path) -> list[Case]:
+    """Return photographs blurred by rotations of the camera: not one kernel everywhere."""
+    folder = data / "eval" / "blur2seq_shake"
+    return [
+        Case(file.stem, partial(_load_photograph, file, folder / "sharp" / file.name, border=PAIR_BORDER))
+        for file in find_files(folder / "blurry", "*.jpg")
+    ]
+
+
+def harmless(data: Path) -> list[Case]:
+    """Return photographs and drawings that are not blurred: each is its own truth, to be given back as it was."""
+    photographs = [
+        Case(file.stem, partial(_load_harmless, partial(read_photograph, file)), "photograph")
+        for file in find_files(data / "eval" / "sharp_cid22_val", "*.png")
+    ]
+    return photographs + [Case(name, partial(_load_harmless, draw), "drawing") for name, draw in DRAWINGS.items()]
+
+
+def samples(data: Path) -> list[Case]:
+    """Return photographs that scikit-image brings along under simulated shakes, with 1 % noise; needs no data."""
+    return [
+        Case(f"{name}_{size}", partial(_load_sample, name, size, number))
+        for number, (name, size) in enumerate(SAMPLES.items())
+    ]
+
+
+SETS: dict[str, Callable[[Path], list[Case]]] = {
+    "levin": levin, "sun": sun_style, "kohler": kohler, "kohler_large": partial(kohler, large=True), "lai": lai,
+    "lai_real": lai_real, "gopro": gopro, "shake": shake, "harmless": harmless, "samples": samples,
+}  # fmt: skip
+"""Every set that the accuracy benchmark knows, by name."""
+
+
+def data_folder(given: str | None) -> Path:
+    """Return the folder of the evaluation data: the one given, or the one that DEBLUR_DATA names.
+
+    Raises
+    ------
+    click.UsageError
+        If there is none.
+    """
+    name = given or os.environ.get("DEBLUR_DATA")
+    if not name:
+        raise click.UsageError("the evaluation data: give its folder with --data or in DEBLUR_DATA")
+    if not Path(name).is_dir():
+        raise click.UsageError(f"{name}: no such folder; give that of the data with --data or in DEBLUR_DATA")
+    return Path(name)
+
+
+def choose_cases(data: str | None, sets: Sequence[str], count: int | None) -> dict[str, list[Case]]:
+    """Return cases by set: `count` of each, or as many as `DEFAULT_CASES` says; see `data_folder` and `choose`.
+
+    Raises
+    ------
+    click.UsageError
+        If there is no such set, or its data are not there.
+    """
+    folder = data_folder(data) if set(sets) != {"samples"} else Path()
+    if unknown := set(sets) - set(SETS):
+        raise click.UsageError(f"no set {', '.join(sorted(unknown))}; give some of {', '.join(SETS)}")
+    return {name: choose(SETS[name](folder), count or DEFAULT_CASES.get(name)) for name in sets}
+
+
+def choose(cases: Sequence[T], count: int | None) -> list[T]:
+    """Choose `count` of the cases, always the same, and always among those of a larger `count`; ``None`` for all."""
+    order = np.random.default_rng(0).permutation(len(cases))
+    return [cases[index] for index in sorted(order[:count])]
+
+
+def luma(image: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """Return the luminance ``(H, W)`` of colours ``(H, W, 3)``, and a plane ``(H, W)`` as it is."""
+    from runtime.images import luminance
+
+    return image if image.ndim == 2 else luminance(np.moveaxis(image, -1, 0))
+
+
+def blur_valid(sharp: Plane, kernel: Plane, noise: float, seed: Sequence[int]) -> tuple[Plane, Plane]:
+    """Convolve where the kernel lies wholly inside the image, add Gaussian noise, and crop the truth to match.
+
+    Parameters
+    ----------
+    sharp
+        ``(H, W)``.
+    kernel
+        ``(h, w)``; its origin is ``((h - 1) // 2, (w - 1) // 2)``.
+    noise
+        Standard deviation.
+    seed
+        Of the noise.
+
+    Returns
+    -------
+    observed, cropped
+        Float32 ``(H - h + 1, W - w + 1)`` each.
+    """
+    from scipy.signal import fftconvolve
+
+    observed = fftconvolve(sharp.astype(np.float64), kernel, "valid")
+    observed += noise * np.random.default_rng(seed).standard_normal(observed.shape)
+    top, left = kernel.shape[0] // 2, kernel.shape[1] // 2
+    cropped = sharp[top : top + observed.shape[0], left : left + observed.shape[1]]
+    return observed.astype(np.float32), np.ascontiguousarray(cropped)
+
+
+def _load_levin(file: Path) -> Sample:
+    observed, sharp, kernel = _read_levin(file)
+    return Sample(observed, sharp, kernel, LEVIN_BORDER + max(kernel.shape) // 2)
+
+
+def _read_levin(file: Path) -> tuple[Plane, Plane, Plane]:
+    """Return observed image, truth and kernel."""
+    with np.load(file, allow_pickle=False) as stored:
+        observed, sharp, kernel = (stored[key].astype(np.float32) for key in ("y", "x", "f"))
+    return observed, sharp, _convolution(kernel)
+
+
+def _load_sun_style(photograph: Path, measured: Path, seed: tuple[int, int]) -> Sample:
+    _, _, kernel = _read_levin(measured)
+    observed, sharp = blur_valid(read_photograph(photograph, grey=True), kernel, NOISE, seed)
+    return Sample(observed, sharp, kernel, SUN_BORDER)
+
+
+def _load_photograph(
+    observed: Path, sharp: Path | None = None, kernel: Path | None = None, *, border: int = 0,
+    max_shift: int = MAX_SHIFT, fit_brightness: bool = False,
+) -> Sample:  # fmt: skip
+    """Load a photograph, its truth, and the picture of a correlation kernel, half of which adds to the border."""
+    blur = None if kernel is None else _convolution(read_photograph(kernel, grey=True))
+    return Sample(
+        read_photograph(observed),
+        None if sharp is None else read_photograph(sharp),
+        blur,
+        border + (0 if blur is None else max(blur.shape) // 2),
+        max_shift,
+        fit_brightness,
+    )
+
+
+def _load_sample(name: str, size: int, number: int) -> Sample:
+    from skimage import data
+
+    from runtime.cli.demo import motion_kernel
+
+    sharp = getattr(data, name)().astype(np.float32) / 255
+    top, left = (max(side - SAMPLE_SIDE, 0) // 2 for side in sharp.shape[:2])
+    sharp = sharp[top : top + SAMPLE_SIDE, left : left + SAMPLE_SIDE]
+    kernel = motion_kernel(SAMPLE_SEED + number, size)
+    planes = [sharp] if sharp.ndim == 2 else list(np.moveaxis(sharp, -1, 0))
+    pairs = [blur_valid(plane, kernel, NOISE, (number, index)) for index, plane in enumerate(planes)]
+    observed, truth = (each[0] if len(each) == 1 else np.stack(each, axis=-1) for each in zip(*pairs, strict=True))
+    return Sample(observed, truth, kernel, SUN_BORDER)
+
+
+def _load_harmless(make: Callable[[], Photograph]) -> Sample:
+    image = make()
+    return Sample(image, image, max_shift=0)
+
+
+def _convolution(correlation: Plane) -> Plane:
+    """Flip a stored correlation kernel and give it the sum 1."""
+    return np.ascontiguousarray(correlation[::-1, ::-1] / correlation.sum())
+
+
+def read_photograph(file: Path, *, grey: bool = False) -> Photograph:
+    """Read ``(H, W, 3)``, or the luminance ``(H, W)`` of a picture without colour or where `grey` asks for it."""
+    from runtime.images import luminance, open_image, read_file
+
+    planes, _ = open_image(read_file(file)[0])
+    image: Photograph = luminance(planes) if grey or len(planes) == 1 else np.moveaxis(planes, 0, -1)
+    return np.ascontiguousarray(image)
+
+
+def find_files(folder: Path, pattern: str) -> list[Path]:
+    """Return the files of that pattern in a folder, sorted.
+
+    Raises
+    ------
+    click.UsageError
+        If there is none.
+    """
+    files = sorted(folder.glob(pattern))
+    if not files:
+        raise click.UsageError(f"{folder}: no files {pattern} there; give the folder of the data with --data")
+    return files

@@ -1,0 +1,129 @@
+"""The model that a benchmark asks for: a trained bundle, or an untrained network of a given size."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from runtime.errors import InvalidModel, MissingDependency, ModelNotFound
+from runtime.inference.bundle import Bundle, PatchGeometry, load_model
+
+
+@contextmanager
+def open_model(name: str) -> Iterator[Bundle]:
+    """Load a bundle; or, for the name of a configuration of `export`, make one with random weights.
+
+    The made one is there until the context ends: for measuring how fast a network would be before it is trained.
+
+    Parameters
+    ----------
+    name
+        Name or path of a bundle, or else the name or path of a configuration, such as ``"paper"``.
+
+    Raises
+    ------
+    ModelNotFound
+        If it is neither.
+    MissingDependency
+        If PyTorch is needed and not installed.
+    """
+    try:
+        bundle = load_model(name)
+    except ModelNotFound as error:
+        with tempfile.TemporaryDirectory(prefix="deblur-bench-") as folder:
+            yield _untrained(name, Path(folder), error)
+        return
+    yield bundle
+
+
+def make_untrained(name: str, folder: str) -> dict[str, Any]:
+    """Make a bundle with random weights, as `open_model` does, to keep; return what `describe_model` says of it.
+
+    Parameters
+    ----------
+    name
+        Name or path of a configuration.
+    folder
+        Exists; the bundle goes into ``bundle`` in it.
+
+    Raises
+    ------
+    ModelNotFound
+        If there is no such configuration.
+    MissingDependency
+        If PyTorch is not installed.
+    """
+    return describe_model(_untrained(name, Path(folder), ModelNotFound(f"no configuration named {name!r}")))
+
+
+def dense_flops(bundle: Bundle) -> int:
+    """Return the operations of the dense layers of a network for one patch: two per weight that has a bias.
+
+    Raises
+    ------
+    MissingDependency
+        If onnx is not installed.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise MissingDependency("counting operations needs onnx: pip install 'deblur-runtime[export]'") from error
+    graph = onnx.load(bundle.part("network").graphs["fp32"], load_external_data=False).graph
+    sizes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    return sum(
+        2 * size[0] * size[1]
+        for name, size in sizes.items()
+        if len(size) == 2 and name.removesuffix("weight") + "bias" in sizes
+    )
+
+
+def describe_model(bundle: Bundle) -> dict[str, Any]:
+    """Return what a report states about a model: name, version, and whether it was trained at all."""
+    return {
+        "name": bundle.name,
+        "version": bundle.version,
+        "weights": "trained" if bundle.training.get("samples") else "random",
+    }
+
+
+def patch_geometry(bundle: Bundle) -> PatchGeometry:
+    """Return the patch geometry of a patch model.
+
+    Raises
+    ------
+    InvalidModel
+        If it is none.
+    """
+    if bundle.patch is None:
+        raise InvalidModel(f"{bundle.path}: no patch geometry, so this is no patch model; choose another model")
+    return bundle.patch
+
+
+def _untrained(name: str, folder: Path, not_found: ModelNotFound) -> Bundle:
+    try:
+        import torch
+
+        from export.chakrabarti.network import Chakrabarti
+        from export.chakrabarti.onnx import export_checkpoint
+        from export.loop.config import RunConfig, read_config
+    except ImportError as error:
+        raise MissingDependency(f"{not_found}; to make one takes pip install 'deblur-runtime[export]'") from error
+    try:
+        config = read_config(name)
+    except FileNotFoundError:
+        raise not_found from None
+    if not isinstance(config, RunConfig):
+        raise InvalidModel(f"{name}: is of method {config.method!r}, not for single photographs; choose another model")
+    torch.manual_seed(0)
+    network = Chakrabarti(config.network)
+    # The head starts at zero, which would make the filters all alike.
+    torch.nn.init.normal_(network.head.weight, std=0.01)
+    checkpoint = folder / "checkpoint.pt"
+    untrained = {"gains": {}, "step": 0, "samples": 0}
+    torch.save({"config": config.to_dict(), "network": network.state_dict(), **untrained}, checkpoint)
+    bundle = export_checkpoint(checkpoint, folder / "bundle", ["nothing: random weights"])
+    checkpoint.unlink()
+    return bundle

@@ -1,0 +1,101 @@
+"""``python -m bench peers``: the patch method in other libraries, side by side with this runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench.data.models import describe_model, open_model
+from bench.options import publish, report_options
+from bench.report import Column, Report, Table
+from bench.speed.isolated import run_isolated
+from runtime.inference.devices import resolve_device
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CONTESTS = {
+    "patches": "Extract, network, filter, overlap-add",
+    "steps": "Extract, filter, overlap-add, filters given",
+    "compiled": "As the first, compiled",
+}
+"""Titles of the contests, in their order: what takes a compiler comes last."""
+
+
+@click.command()
+@click.option(
+    "--model", default="chakrabarti", show_default=True,
+    help="Bundle, by name or path; or a configuration of export, such as paper, with random weights.",
+)  # fmt: skip
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:N or auto.")
+@click.option(
+    "--megapixels", type=click.FloatRange(min=0, min_open=True), default=0.25, show_default=True,
+    help="Size of the grey photograph.",
+)  # fmt: skip
+@click.option("--stride", type=click.IntRange(min=1), help="Distance of patches in pixels.  [default: the model's]")
+@click.option("--batch", type=click.IntRange(min=1), help="Patches per batch.  [default: what suits the device]")
+@report_options(repeats=5)
+def peers(
+    model: str,
+    device: str,
+    megapixels: float,
+    stride: int | None,
+    batch: int | None,
+    repeats: int,
+    json: Path | None,
+    plot: Path | None,
+) -> None:
+    """Restore a plane by a patch network in PyTorch, compiled PyTorch and MONAI, and by this runtime.
+
+    All of them get the same weights, the same patches and the same window, take turns, and are compared with the
+    runtime in float32. Then the steps around the network, with the filters given, run in NumPy and SciPy, or in CuPy
+    and cuCIM. Peers that are not installed, or fail, are listed with the reason.
+    """
+    place = resolve_device(device)
+    with open_model(model) as bundle:
+        same = {
+            "model": str(bundle.path), "device": str(place), "megapixels": megapixels, "stride": stride,
+            "batch": batch, "repeats": repeats,
+        }  # fmt: skip
+        report = Report("peers", {**same, "model": describe_model(bundle)})
+        for key, title in CONTESTS.items():
+            rows, _ = run_isolated(f"bench.peers.contest:measure_{key}", same)
+            report.tables[key] = _table(title, rows)
+            if json:
+                report.write_json(json)
+    publish(report, json, plot, _draw, (16, 5))
+
+
+def _table(title: str, rows: list[dict[str, Any]]) -> Table:
+    return Table(
+        title,
+        (
+            Column("by", "by"),
+            Column("precision", "precision"),
+            Column("batch", "batch"),
+            Column("seconds", "seconds", ".3f"),
+            Column("Mpx/s", "megapixels_per_second", ".3g"),
+            Column("us per patch", "seconds_per_patch", ".2f", 1e6),
+            Column("time over runtime's", "time_over_runtime", ".2f"),
+            Column("max difference", "max_abs_difference", ".1e"),
+            Column("problem", "problem"),
+        ),
+        rows,
+        notes=(
+            "Time over the runtime's: of the same precision; of bf16, which the runtime lacks on a CPU, of fp32.",
+            "MONAI: its windows and blending, given the runtime's window as a weight map and the border it mirrors.",
+        ),
+    )
+
+
+def _draw(report: Report, figure: Figure) -> None:
+    """Bars of the time per patch."""
+    for axes, (key, table) in zip(figure.subplots(1, len(report.tables)), report.tables.items(), strict=True):
+        rows = [row for row in table.rows if "seconds" in row]
+        labels = [", ".join(str(row[name]) for name in ("by", "precision", "batch") if name in row) for row in rows]
+        axes.barh(range(len(rows)), [1e6 * row["seconds_per_patch"] for row in rows])
+        axes.set_yticks(range(len(rows)), labels, fontsize=7)
+        axes.invert_yaxis()
+        axes.set(xlabel="microseconds per patch", title=CONTESTS[key])

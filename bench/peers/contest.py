@@ -1,0 +1,214 @@
+"""Contests between this runtime and its peers, each to be run in a process of its own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bench.data.models import patch_geometry
+from bench.data.photographs import blurred_photograph
+from bench.peers.patches import MonaiPatches, TorchPatches, in_half, on_array, restore_by
+from bench.peers.steps import RUNTIME, step_ways
+from bench.speed.machine import usable_cores
+from bench.speed.network import load_torch_network
+from bench.speed.timing import Work, measure_in_turn
+from kernels.arrays import Array
+from kernels.patches import PatchGrid
+from runtime.inference.bundle import Bundle, load_model
+from runtime.inference.devices import Device, download, on_device, resolve_device, upload
+from runtime.inference.patch_engine import CPU_BATCH, CUDA_BATCH
+
+LEAST_SECONDS = 0.2
+MONAI_BATCHES = (1, 4)
+"""``sw_batch_size`` in multiples of the batch of the others."""
+
+
+class Way(NamedTuple):
+    """One contender."""
+
+    by: str
+    precision: str
+    batch: int
+
+
+Maker = Callable[[], Work]
+
+
+class _Task(NamedTuple):
+    """What all contenders are given."""
+
+    bundle: Bundle
+    place: Device
+    plane: Array
+    grid: PatchGrid
+    batch: int
+
+
+def measure_patches(
+    model: str, *, device: str, megapixels: float, stride: int | None, batch: int | None, repeats: int
+) -> list[dict[str, Any]]:
+    """Restore a grey photograph by a patch network, in this runtime, in PyTorch and in MONAI.
+
+    Parameters
+    ----------
+    model
+        Path of a bundle.
+    device, megapixels, stride, batch
+        Where, what, and how; see ``python -m bench peers``.
+    repeats
+        Measurements of each, in turn.
+
+    Returns
+    -------
+    list of dict
+        One per contender: ``by``, ``precision``, ``batch``; ``seconds`` as `spread` gives them,
+        ``seconds_per_patch``, ``megapixels_per_second``, ``time_over_runtime`` (of the same precision, or else of
+        float32) and ``max_abs_difference`` from the runtime in float32. One that cannot run has a ``problem`` instead.
+    """
+    return _measure(_task(model, device, megapixels, stride, batch), _eager_makers, repeats)
+
+
+def measure_compiled(
+    model: str, *, device: str, megapixels: float, stride: int | None, batch: int | None, repeats: int
+) -> list[dict[str, Any]]:
+    """Do as `measure_patches`, in this runtime and in PyTorch compiled, which may take minutes to compile."""
+    return _measure(_task(model, device, megapixels, stride, batch), _compiled_makers, repeats)
+
+
+def measure_steps(
+    model: str, *, device: str, megapixels: float, stride: int | None, batch: int | None, repeats: int
+) -> list[dict[str, Any]]:
+    """Extract, filter and overlap-add with random filters, in this runtime and in array libraries.
+
+    Parameters and result are those of `measure_patches`, all of float32.
+    """
+    task = _task(model, device, megapixels, stride, batch)
+    taps = np.random.default_rng(1).standard_normal((task.batch, task.grid.patch, task.grid.patch))
+    spectra = np.fft.rfft2(taps / task.grid.patch)
+    filters = upload(np.ascontiguousarray(np.stack([spectra.real, spectra.imag], 1), np.float32), task.place)
+    with on_device(task.place):
+        ways = step_ways(task.plane, filters, task.grid, task.place.is_cuda)
+        return _contest({Way(by, "fp32", task.batch): maker for by, maker in ways.items()}, task, repeats)
+
+
+def _task(model: str, device: str, megapixels: float, stride: int | None, batch: int | None) -> _Task:
+    bundle, place = load_model(model), resolve_device(device)
+    geometry = patch_geometry(bundle)
+    plane = blurred_photograph(megapixels, grey=True).astype(np.float32) / 255
+    grid = PatchGrid(*plane.shape, geometry.size, geometry.core, stride or geometry.stride)
+    return _Task(bundle, place, upload(plane, place), grid, batch or (CUDA_BATCH if place.is_cuda else CPU_BATCH))
+
+
+def _precisions(task: _Task) -> list[str]:
+    """Return the precisions of the network that are worth while on the device."""
+    return ["fp32", "fp16"] if task.place.is_cuda and "fp16" in task.bundle.part("network").graphs else ["fp32"]
+
+
+def _runtime(task: _Task, precision: str) -> Work:
+    from runtime.inference.patch_engine import NetworkPatchModel, PatchEngine
+
+    network = NetworkPatchModel(task.bundle, device=task.place, precision=precision)
+    engine = PatchEngine(network, batch=task.batch)
+    return lambda: engine.restore(task.plane[None], stride=task.grid.stride)[0]
+
+
+def _measure(
+    task: _Task, others: Callable[[_Task, str], Iterator[tuple[Way, Maker]]], repeats: int
+) -> list[dict[str, Any]]:
+    """Let the runtime compete, in each precision that is worth while, with others of float32 and of half precision."""
+    with on_device(task.place):
+        makers = {Way(RUNTIME, name, task.batch): partial(_runtime, task, name) for name in _precisions(task)}
+        # The half precision that the device is quick at.
+        for precision in ("fp32", "fp16" if task.place.is_cuda else "bf16"):
+            makers |= dict(others(task, precision))
+        return _contest(makers, task, repeats)
+
+
+def _eager_makers(task: _Task, precision: str) -> Iterator[tuple[Way, Maker]]:
+    yield Way("PyTorch eager", precision, task.batch), partial(_torch, task, precision, False)
+    for batch in (factor * task.batch for factor in MONAI_BATCHES):
+        yield Way("MONAI", precision, batch), partial(_monai, task, precision, batch)
+
+
+def _compiled_makers(task: _Task, precision: str) -> Iterator[tuple[Way, Maker]]:
+    yield Way("PyTorch compiled", precision, task.batch), partial(_torch, task, precision, True)
+
+
+def _torch(task: _Task, precision: str, compiled: bool) -> Work:
+    import torch
+
+    network, half = _network(task, precision)
+    if compiled:
+        # Constants that are known to stay let the compiler lay out the weights for the processor.
+        options = {} if task.place.is_cuda else {"options": {"freezing": True}}
+        network = torch.compile(network, dynamic=False, **options)
+    patches = TorchPatches(restore_by(network, half), task.grid, task.batch, str(task.place), padded=compiled)
+    return partial(on_array, patches, task.plane)
+
+
+def _monai(task: _Task, precision: str, batch: int) -> Work:
+    if find_spec("monai") is None:
+        raise ImportError("MONAI is not installed: pip install 'deblur-runtime[bench-peers]'")
+    network, half = _network(task, precision)
+    patches = MonaiPatches(restore_by(network, half), task.grid, batch, str(task.place))
+    return partial(on_array, patches, task.plane)
+
+
+def _network(task: _Task, precision: str) -> tuple[Any, Any]:
+    """Return the network where the work is, and the half precision, if that was asked for."""
+    import torch
+
+    torch.set_num_threads(usable_cores())
+    half = {"fp32": None, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
+    return in_half(load_torch_network(task.bundle), half).to(str(task.place)), half
+
+
+def _contest(makers: dict[Way, Maker], task: _Task, repeats: int) -> list[dict[str, Any]]:
+    """Let all take turns that can run at all, and compare their results with those of the first."""
+    contenders: dict[Way, Work] = {}
+    problems: dict[Way, str] = {}
+    results: dict[Way, Array] = {}
+    for way, make in makers.items():
+        print(f"{way.by}, {way.precision}, batch {way.batch}", file=sys.stderr)
+        try:
+            contenders[way] = partial(_finish, make(), task.place)
+            results[way] = download(contenders[way]())
+        except Exception as error:  # a library may fail in any way; the report says how
+            contenders.pop(way, None)
+            problems[way] = f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}"
+    timings = measure_in_turn(contenders, repeats=repeats, least=LEAST_SECONDS)
+    rows = []
+    for way in makers:
+        row: dict[str, Any] = {"by": way.by, "precision": way.precision, "batch": way.batch}
+        if way in problems:
+            rows.append({**row, "problem": problems[way]})
+            continue
+        seconds = timings[way].median
+        own = [timings[other].median for precision in (way.precision, "fp32")
+               for other in contenders if other[:2] == (RUNTIME, precision)]  # fmt: skip
+        rows.append(
+            {
+                **row,
+                "seconds": timings[way].scaled(),
+                "seconds_per_patch": seconds / len(task.grid),
+                "megapixels_per_second": task.plane.size / 1e6 / seconds,
+                **({"time_over_runtime": seconds / own[0]} if own else {}),
+                "max_abs_difference": float(np.abs(results[way] - next(iter(results.values()))).max()),
+            }
+        )
+    return rows
+
+
+def _finish(work: Work, place: Device) -> Array:
+    """Wait for all streams of all libraries: the clock is to see their work."""
+    result = work()
+    if place.is_cuda:
+        import cupy
+
+        cupy.cuda.runtime.deviceSynchronize()
+    return result

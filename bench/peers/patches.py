@@ -1,0 +1,185 @@
+"""The patch method in PyTorch and in MONAI, as one would write it there: same weights, same patches, same window."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels.arrays import Array, array_module
+
+if TYPE_CHECKING:
+    import torch
+
+    from kernels.patches import PatchGrid
+
+Restore = Callable[["torch.Tensor"], "torch.Tensor"]
+"""Maps patches ``(N, P, P)`` to their restored cores ``(N, core, core)``."""
+
+
+class TorchPatches:
+    """Restores a plane by ``unfold``, `restore` and ``fold``.
+
+    The window and the sums that normalise it are made beforehand, and patches are views until they are batched.
+
+    Parameters
+    ----------
+    restore
+        Restores a batch.
+    grid
+        Where the patches are: those of the runtime, mirrored border included.
+    batch
+        Patches per batch, of which whole rows of the grid are given.
+    device
+        Of PyTorch, on which all of it happens.
+    padded
+        Whether the last batch is filled up, for a compiler that knows one shape only.
+    """
+
+    def __init__(self, restore: Restore, grid: PatchGrid, batch: int, device: str, *, padded: bool = False) -> None:
+        import torch
+
+        self._restore, self._grid, self._padded = restore, grid, padded
+        self._rows = rows_per_batch(grid, batch)
+        self._sources = [
+            torch.from_numpy(source.astype(np.int64)).to(device) for source in (grid.source_rows(), grid.source_cols())
+        ]
+        self._window = torch.from_numpy(hann(grid.core)).to(device)
+        self._sums = self._fold(self._window.expand(len(grid), -1, -1))
+
+    def canvas(self, plane: torch.Tensor) -> torch.Tensor:
+        """Continue a plane ``(H, W)`` beyond its border, to all that the patches show."""
+        rows, cols = self._sources
+        return plane[rows][:, cols]
+
+    def __call__(self, plane: torch.Tensor) -> torch.Tensor:
+        """Restore a plane, float32 ``(H, W)``."""
+        import torch
+
+        grid = self._grid
+        views = self.canvas(plane).unfold(0, grid.patch, grid.stride).unfold(1, grid.patch, grid.stride)
+        cores = []
+        for first in range(0, grid.rows, self._rows):
+            patches = views[first : first + self._rows].reshape(-1, grid.patch, grid.patch)
+            count = len(patches)
+            if self._padded:
+                missing = self._rows * grid.cols - count
+                patches = torch.nn.functional.pad(patches, (0, 0, 0, 0, 0, missing))
+            cores.append(self._restore(patches)[:count] * self._window)
+        restored = self._fold(torch.cat(cores)) / self._sums
+        return restored[-grid.top :, -grid.left :][: grid.height, : grid.width]
+
+    def _fold(self, cores: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        grid = self._grid
+        size = [grid.core + (count - 1) * grid.stride for count in (grid.rows, grid.cols)]
+        columns = cores.reshape(1, len(grid), grid.core**2).transpose(1, 2)
+        folded: torch.Tensor = torch.nn.functional.fold(columns, size, grid.core, stride=grid.stride)
+        return folded[0, 0]
+
+
+class MonaiPatches:
+    """Restores a plane by MONAI's ``sliding_window_inference``, on the device of the plane.
+
+    MONAI blends whole windows, so the cores are filled up with zeros; given the runtime's window, zero around the
+    core, as its ``roi_weight_map``, and a plane continued as the runtime does, it computes the same sums.
+
+    Parameters
+    ----------
+    patches
+        The grid, and what restores a batch.
+    restore
+        Restores a batch.
+    grid
+        Where the patches are.
+    batch
+        Windows per batch, MONAI's ``sw_batch_size``.
+    device
+        Of PyTorch.
+    """
+
+    def __init__(self, restore: Restore, grid: PatchGrid, batch: int, device: str) -> None:
+        import torch
+
+        self._restore, self._grid, self._batch = restore, grid, batch
+        self._patches = TorchPatches(restore, grid, batch, device)
+        after = grid.patch - grid.core - grid.margin
+        self._around = (grid.margin, after, grid.margin, after)
+        self._weights = torch.nn.functional.pad(torch.from_numpy(hann(grid.core)).to(device), self._around)
+
+    def __call__(self, plane: torch.Tensor) -> torch.Tensor:
+        """Restore a plane, float32 ``(H, W)``."""
+        import torch
+        from monai.inferers import sliding_window_inference
+
+        grid = self._grid
+        restored: Any = sliding_window_inference(
+            self._patches.canvas(plane)[None, None],
+            (grid.patch, grid.patch),
+            self._batch,
+            lambda windows: torch.nn.functional.pad(self._restore(windows[:, 0]), self._around)[:, None],
+            # Half a pixel more than the stride: MONAI rounds down.
+            overlap=1 - (grid.stride + 0.5) / grid.patch,
+            roi_weight_map=self._weights,
+        )
+        inside: torch.Tensor = restored[0, 0, grid.margin - grid.top :, grid.margin - grid.left :]
+        return inside[: grid.height, : grid.width]
+
+
+def on_array(restore: Restore, plane: Array) -> Array:
+    """Hand a NumPy or CuPy array to PyTorch and take the result back as one, without copying either."""
+    import torch
+
+    with torch.inference_mode():
+        restored = restore(torch.from_dlpack(plane))
+    return array_module(plane).from_dlpack(restored)
+
+
+def restore_by(network: torch.nn.Module, half: torch.dtype | None) -> Restore:
+    """Return what predicts filters by a network and applies them.
+
+    Parameters
+    ----------
+    network
+        As of `bench.speed.network.load_torch_network`, compiled or not, where the patches will be.
+    half
+        Precision of the matrix products; float32 if ``None``.
+    """
+    import torch
+
+    from export.chakrabarti.network import apply_filters
+
+    def restore(patches: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(patches.device.type, half, enabled=half is not None):
+            filters = network(patches)
+        return apply_filters(patches, filters.float())
+
+    return restore
+
+
+def in_half(network: torch.nn.Module, half: torch.dtype | None) -> torch.nn.Module:
+    """Return a copy whose dense layers hold their weights in `half`, so that no call has to convert them."""
+    import torch
+
+    if half is None:
+        return network
+    network = copy.deepcopy(network)
+    for module in network.modules():
+        if isinstance(module, torch.nn.Linear):
+            module.to(half)
+    return network
+
+
+def hann(core: int) -> npt.NDArray[np.float32]:
+    """Return the window of a core, ``(core, core)``, before it is normalised; see `kernels.patches.PatchGrid`."""
+    axis = np.sin(np.pi * (np.arange(core) + 0.5) / core) ** 2
+    return np.outer(axis, axis).astype(np.float32)
+
+
+def rows_per_batch(grid: PatchGrid, batch: int) -> int:
+    """Return how many rows of a grid make up about `batch` patches, one at least."""
+    return max(1, batch // grid.cols)

@@ -1,0 +1,1 @@
+"""Non-blind deconvolution by several solvers and formulations."""

@@ -1,0 +1,1 @@
+"""How long kernels, networks and restorations take, and how much memory."""

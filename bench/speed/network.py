@@ -1,0 +1,174 @@
+"""The network of a patch model alone: ONNX Runtime beside PyTorch, same weights, same patches, same moment."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from functools import partial
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.data.models import patch_geometry
+from bench.data.photographs import blurred_photograph
+from bench.speed.machine import usable_cores
+from bench.speed.timing import Work, measure_in_turn
+from runtime.errors import InvalidModel
+from runtime.inference.bundle import Bundle, load_model
+
+if TYPE_CHECKING:
+    import torch
+
+    from runtime.inference.session import Session
+
+LEAST_SECONDS = 0.2
+
+
+class Way(NamedTuple):
+    """One way of running the network: by what, and in which precision."""
+
+    runs: str
+    precision: str
+
+
+SESSION = Way("session", "fp32")
+
+
+def measure_network(model: str, *, batches: list[int], repeats: int) -> list[dict[str, Any]]:
+    """Time the network of a bundle on the CPU, by the runtime's session and, where it is installed, by PyTorch.
+
+    Parameters
+    ----------
+    model
+        Path of a bundle.
+    batches
+        Patches per call.
+    repeats
+        Measurements of each way, in turn.
+
+    Returns
+    -------
+    list of dict
+        One per batch size and way: ``runs``, ``precision``, ``batch``, ``seconds_per_patch``, ``patches_per_second``;
+        ``max_abs_difference`` of the filters from the session's; for the session, ``time_over_pytorch``, its time over
+        that of the quickest way of PyTorch in float32. A way that cannot run has a ``problem`` instead.
+    """
+    from runtime.inference.devices import CPU
+    from runtime.inference.session import open_session
+
+    bundle = load_model(model)
+    session = open_session(bundle, "network", device=CPU, precision="fp32")
+    network = load_torch_network(bundle) if find_spec("torch") else None
+    rows = []
+    for batch in batches:
+        patches = _patches(bundle, batch)
+        ways: dict[Way, Work] = {SESSION: partial(_run_session, session, patches)}
+        problems = {}
+        for way, work in _torch_ways(network, patches) if network is not None else ():
+            print(f"{way.runs}, {way.precision}, {batch} patches", file=sys.stderr)
+            try:
+                work()
+            except Exception as error:  # a compiler may fail in any way; the report says how
+                problems[way] = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+            else:
+                ways[way] = work
+        rows += _compare(ways, batch, repeats)
+        rows += [{**way._asdict(), "batch": batch, "problem": problem} for way, problem in problems.items()]
+    return rows
+
+
+def load_torch_network(bundle: Bundle) -> torch.nn.Module:
+    """Rebuild the PyTorch network of a bundle and give it the bundle's weights, by their names.
+
+    Raises
+    ------
+    InvalidModel
+        If the bundle does not say how its network is built, or lacks a weight of it.
+    """
+    import onnx
+    import torch
+
+    from export.chakrabarti.network import Chakrabarti
+    from export.loop.config import RunConfig
+
+    mend = "export it again, or compare with --no-torch"
+    if "config" not in bundle.training:
+        raise InvalidModel(f"{bundle.path}: does not record the configuration of its network; {mend}")
+    network = Chakrabarti(RunConfig.from_dict(dict(bundle.training["config"])).network)
+    graph = onnx.load(bundle.part("network").graphs["fp32"]).graph
+    stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    for name in [name for name in stored if name.startswith("analysis.offset")]:
+        # The graph holds the mean after whitening, which may have dropped directions, as the offset of that product.
+        index = name.removeprefix("analysis.offset")
+        whiten = stored[f"analysis.whiten{index}"].astype(np.float64)
+        stored[f"analysis.mean{index}"] = np.linalg.lstsq(whiten.T, -stored[name], rcond=None)[0]
+    state = network.state_dict()
+    for name, value in state.items():
+        if value.numel() and name not in stored:
+            raise InvalidModel(f"{bundle.path}: holds no weight called {name}; {mend}")
+        if value.numel():
+            state[name] = torch.from_numpy(stored[name].astype(np.float32))
+    network.load_state_dict(state)
+    return network.eval().requires_grad_(False)
+
+
+def _run_session(session: Session, patches: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    filters: npt.NDArray[np.float32] = session.run(patches=patches)["filters"]
+    return filters
+
+
+def _torch_ways(network: torch.nn.Module, patches: npt.NDArray[np.float32]) -> Iterator[tuple[Way, Work]]:
+    """Give every way in which PyTorch may run the network on the CPU."""
+    import torch
+
+    torch.set_num_threads(usable_cores())
+    given = torch.from_numpy(patches)
+    modules: dict[str, Any] = {
+        "PyTorch eager": network,
+        "PyTorch compiled": torch.compile(network, dynamic=False),
+        "PyTorch compiled, weights frozen": torch.compile(network, dynamic=False, options={"freezing": True}),
+    }
+    for name, module in modules.items():
+        for precision in ("fp32", "bf16"):
+            yield Way(name, precision), partial(_run_torch, module, given, precision == "bf16")
+
+
+def _run_torch(module: torch.nn.Module, patches: torch.Tensor, half: bool) -> npt.NDArray[np.float32]:
+    import torch
+
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half):
+        filters: npt.NDArray[np.float32] = module(patches).float().numpy()
+    return filters
+
+
+def _compare(ways: dict[Way, Work], batch: int, repeats: int) -> list[dict[str, Any]]:
+    expected = ways[SESSION]()
+    timings = measure_in_turn(ways, repeats=repeats, least=LEAST_SECONDS)
+    rows: list[dict[str, Any]] = [
+        {
+            **way._asdict(),
+            "batch": batch,
+            "seconds_per_patch": timings[way].scaled(1 / batch),
+            "patches_per_second": batch / timings[way].median,
+            "max_abs_difference": float(np.abs(work() - expected).max()),
+        }
+        for way, work in ways.items()
+    ]
+    rivals = [timing.median for way, timing in timings.items() if way.precision == "fp32" and way != SESSION]
+    if rivals:
+        rows[0]["time_over_pytorch"] = timings[SESSION].median / min(rivals)
+    return rows
+
+
+def _patches(bundle: Bundle, batch: int) -> npt.NDArray[np.float32]:
+    """Cut patches out of a photograph, spread over all of it."""
+    from kernels.patches import PatchGrid, extract_patches
+
+    geometry = patch_geometry(bundle)
+    plane = blurred_photograph(1.0, grey=True).astype(np.float32) / 255
+    height, width = plane.shape
+    grid = PatchGrid(height, width, geometry.size, geometry.core, geometry.stride)
+    numbers = np.linspace(0, len(grid) - 1, batch).astype(int).tolist()
+    return np.concatenate([extract_patches(plane, grid, number, number + 1) for number in numbers])

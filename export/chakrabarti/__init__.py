@@ -1,0 +1,1 @@
+"""The patch network of Chakrabarti (2016): network and export."""

@@ -1,0 +1,1 @@
+"""Photographs, cameras and blur to train on."""

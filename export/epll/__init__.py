@@ -1,0 +1,1 @@
+"""The mixture of Gaussians that EPLL takes for its prior."""

@@ -1,0 +1,1 @@
+"""The learned prior on blur kernels: network, simulated photographs, recorded states, training, export."""

@@ -1,1 +1,0 @@
-"""The learned prior on blur kernels: states of the refinement beside the truth, training, and export."""

@@ -1,0 +1,1 @@
+"""The frames of a burst: opened, aligned, brought to the device, and run through a burst network."""

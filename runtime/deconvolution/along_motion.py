@@ -1,0 +1,145 @@
+"""Deconvolution of a photograph whose blur is a motion field: a linear motion of its own for each pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from kernels.arrays import Array, array_module
+from runtime.blur.motion import LONGEST, load_bank
+from runtime.blur.operators import MotionBlur
+from runtime.deconvolution.irc import THRESHOLD, Problem, admm, residual_compensation, smooth_start
+from runtime.deconvolution.noise import LEAST, estimate_noise
+from runtime.deconvolution.saturation import SATURATED
+from runtime.errors import InvalidArgument, InvalidImage, UnsupportedType
+from runtime.tiles import tiles
+
+METHODS = ("irc",)
+REACH = 2 * LONGEST
+"""Pixels beyond its seams that a tile is restored from."""
+
+
+def deconvolve_motion(
+    planes: Array,
+    field: Array,
+    *,
+    method: str = "irc",
+    noise: float | None = None,
+    progress: Callable[[str, float], None] | None = None,
+) -> Array:
+    """Restore a photograph whose motion is known at every pixel (Eboli et al., section 2.2).
+
+    Each pixel is the mean of the latent image along a line through it: ``field[y, x]`` holds the line's length and
+    angle. Large photographs are restored in tiles that fade into each other. Pixels beyond the border, and saturated
+    ones (0.98 and more), take no part in the data term.
+
+    Parameters
+    ----------
+    planes : (C, H, W) array of float32
+        Observed photograph, values in [0, 1]; NumPy or CuPy.
+    field : (H, W, 2) array of float32
+        Length in pixels, from 0 to 35 (up to 1 is no motion), and angle in degrees, counter-clockwise as the
+        photograph is seen: a pixel moves along ``(cos angle, -sin angle)`` in (column, row). Where `planes` lie.
+    method : {"irc"}
+        Sparse gradients, by iterative residual compensation.
+    noise : float, optional
+        Standard deviation of the noise in units of the value range; never taken for less than that of rounding to 8
+        bits. Estimated from the photograph by default.
+    progress : callable, optional
+        Told ``("deconvolve", fraction)``.
+
+    Returns
+    -------
+    (C, H, W) array of float32
+        Restored photograph, on the device of `planes`; not clipped.
+
+    Raises
+    ------
+    InvalidImage
+        If `planes` is not a finite image of three axes.
+    InvalidArgument
+        If the field, the method or the noise cannot be used.
+    UnsupportedType
+        If an array is not of float32.
+    """
+    _check(planes, field, method, noise)
+    xp = array_module(planes)
+    height, width = planes.shape[1:]
+    level = float(np.median([estimate_noise(plane) for plane in planes])) if noise is None else max(noise, LEAST)
+    restored = xp.zeros_like(planes)
+    jobs = list(tiles((height, width), (REACH, REACH)))
+    for done, (rows, cols) in enumerate(jobs):
+        window = slice(rows.start, rows.stop), slice(cols.start, cols.stop)
+
+        def report(fraction: float, done: int = done) -> None:
+            if progress is not None:
+                progress("deconvolve", (done + fraction) / len(jobs))
+
+        tile = _restore(planes[:, *window], field[window], level, report)
+        restored[:, *window] += rows.weights(height, tile)[:, None] * cols.weights(width, tile) * tile
+    return restored
+
+
+
+
+def motion_problem(planes: Array, field: Array, noise: float) -> tuple[Problem, tuple[slice, slice]]:
+    """State the problem that restores `planes`, with room for all latent pixels that they depend on.
+
+    Parameters
+    ----------
+    planes, field
+        As in `deconvolve_motion`.
+    noise : float
+        Standard deviation.
+
+    Returns
+    -------
+    problem : Problem
+    inside : tuple of slice
+        Rows and columns of the problem's planes that are the photograph's.
+    """
+    xp = array_module(planes)
+    margin = int(np.ceil((max(float(field[..., 0].max()), 1.0) - 1) / 2)) + 1
+    inside = tuple(slice(margin, margin + size) for size in planes.shape[1:])
+    around = ((margin, margin), (margin, margin))
+    observed = xp.pad(planes, ((0, 0), *around), mode="symmetric")
+    known = xp.pad((xp.abs(planes) < SATURATED).all(axis=0).astype(np.float32), around)
+    blur = MotionBlur.of_field(xp.pad(field, (*around, (0, 0)), mode="edge"), load_bank())
+    return Problem(observed, known, blur, THRESHOLD * noise), (inside[0], inside[1])
+
+
+def _restore(planes: Array, field: Array, noise: float, progress: Callable[[float], None]) -> Array:
+    problem, inside = motion_problem(planes, field, noise)
+    return admm(problem, residual_compensation(), smooth_start(problem), progress=progress)[:, *inside]
+
+
+def _check(planes: Array, field: Array, method: str, noise: float | None) -> None:
+    """Refuse what cannot be deconvolved, naming the mend."""
+    try:
+        xp = array_module(planes)
+        together = array_module(field) is xp
+    except TypeError as error:
+        raise UnsupportedType(f"planes and motion must be NumPy or CuPy arrays; {error}") from error
+    if not together:
+        raise UnsupportedType("planes and motion lie on different devices; move the motion to where the planes are")
+    if planes.dtype != np.float32 or field.dtype != np.float32:
+        raise UnsupportedType(f"planes are {planes.dtype} and the motion is {field.dtype}; convert both to float32")
+    if planes.ndim != 3 or planes.size == 0:
+        raise InvalidImage(f"planes have shape {planes.shape}; give a (C, H, W) array of at least one pixel")
+    if not bool(xp.isfinite(planes).all()):
+        raise InvalidImage("planes hold NaN or infinity; replace these pixels first")
+    wanted = (*planes.shape[1:], 2)
+    if field.shape != wanted:
+        raise InvalidArgument(f"motion has shape {field.shape}; give {wanted}: length and angle for every pixel")
+    if not bool(xp.isfinite(field).all()):
+        raise InvalidArgument("motion holds NaN or infinity; give 0 px where nothing moves")
+    shortest, longest = float(field[..., 0].min()), float(field[..., 0].max())
+    if shortest < 0:
+        raise InvalidArgument(f"motion of {shortest:.4g} px is negative; turn it by 180 degrees instead")
+    if longest > LONGEST:
+        raise InvalidArgument(f"motion of {longest:.4g} px is longer than {LONGEST}; make the photograph smaller first")
+    if method not in METHODS:
+        raise InvalidArgument(f"method {method!r} is unknown for a motion field; choose one of {', '.join(METHODS)}")
+    if noise is not None and not (np.isfinite(noise) and noise >= 0):
+        raise InvalidArgument(f"noise is {noise}; give a number of 0 or more")

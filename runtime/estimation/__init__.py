@@ -1,0 +1,1 @@
+"""What blurred a photograph, estimated from the photograph: one kernel, the poses of a camera, a motion at each pixel."""

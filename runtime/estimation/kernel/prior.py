@@ -1,0 +1,78 @@
+"""A learned prior on blur kernels: what the kernel of a camera's motion looks like, given noisy evidence for it.
+
+Kernels estimated from predicted edges are noisy, have gaps and end too soon. Paths of a shaken camera do not, and a
+small convolutional network that has seen many such estimates beside the truth mends them, and says how large an
+error it expects to remain. It sees no photograph, only planes of the size of the kernel (`runtime.estimation.kernel.evidence`):
+contrast, content and size of the photograph make no difference to it, nor to what it costs.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.blur.kernel import Kernel, normalise
+from runtime.estimation.kernel.evidence import gather
+from runtime.estimation.kernel.refine import Edges, Views
+from runtime.inference.bundle import Bundle, load_model
+from runtime.inference.devices import CPU
+from runtime.inference.session import open_session
+
+MODEL = "kernel-prior"
+PART = "prior"
+UNIT = 4
+"""The network halves its planes twice: their sides are padded to a multiple of this."""
+
+
+class KernelPrior:
+    """The network of a bundle, on the CPU: kernels are tiny.
+
+    Parameters
+    ----------
+    bundle
+        With a part ``prior`` that takes ``evidence`` (batch, 8, side, side) and gives ``kernel`` (batch, side, side)
+        and ``log_error`` (batch,).
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._session = open_session(bundle, PART, device=CPU, precision="fp32")
+
+    def __call__(self, views: Views, edges: Edges, kernel: Kernel) -> tuple[Kernel, float]:
+        """Improve a kernel (support, support) by the edges that led to it, as `runtime.estimation.kernel.refine` asks it to."""
+        return self.improve(gather(views, edges, kernel), kernel)
+
+    def improve(self, evidence: NDArray[np.float32], kernel: Kernel) -> tuple[Kernel, float]:
+        """Improve one kernel.
+
+        Parameters
+        ----------
+        evidence : array (8, support, support) float32
+            From `runtime.estimation.kernel.evidence.lay_out`.
+        kernel : array (support, support)
+            The estimate, which is returned where nothing of it is left.
+
+        Returns
+        -------
+        kernel : array (support, support), float64, non-negative, of sum 1
+        log_error : float
+            Natural logarithm of the expected ``|kernel - truth|^2 / |truth|^2``.
+        """
+        support = kernel.shape[0]
+        pad = -support % UNIT
+        planes = np.ascontiguousarray(np.pad(evidence, ((0, 0), (0, pad), (0, pad)))[None])
+        found = self._session.run(evidence=planes)
+        improved = found["kernel"][0, :support, :support]
+        log_error = float(found["log_error"][0])
+        return (normalise(improved) if improved.any() else kernel), log_error
+
+
+def load_prior() -> KernelPrior:
+    """Load the prior that ships with the runtime."""
+    return KernelPrior(_bundle())
+
+
+@lru_cache(maxsize=1)
+def _bundle() -> Bundle:
+    return load_model(MODEL)

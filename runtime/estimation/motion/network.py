@@ -1,0 +1,92 @@
+"""The network that tells the motion in the middle of each patch."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels.arrays import Array
+from kernels.patches import PatchGrid, extract_patches
+from runtime.errors import InvalidArgument, InvalidModel
+from runtime.inference.bundle import Bundle
+from runtime.inference.devices import Device, download
+from runtime.inference.progress import Progress
+from runtime.inference.session import open_session
+
+PART = "motion"
+STAGE = "motion network"
+CPU_BATCH, CUDA_BATCH = 64, 1024
+Floats = npt.NDArray[np.float32]
+
+
+class PatchMotions(NamedTuple):
+    """What the network says of each patch of a grid.
+
+    Attributes
+    ----------
+    vectors
+        Float32 ``(rows, cols, 2)``: ``r cos 2 theta`` and ``r sin 2 theta``, `r` being the motion's length less the one
+        pixel that is no blur.
+    errors
+        Float32 ``(rows, cols)``: expected error of `vectors` in pixels.
+    """
+
+    vectors: Floats
+    errors: Floats
+
+
+class MotionNetwork:
+    """Tells the motion in the middle of patches.
+
+    Parameters
+    ----------
+    bundle
+        With patch geometry, and a part ``motion`` from ``patches (batch, size, size)`` to ``motion (batch, 3)``.
+    device, precision
+        As in `runtime.inference.session.open_session`.
+    batch
+        Patches per batch; by default what suits the device.
+
+    Raises
+    ------
+    InvalidModel
+        If the bundle is no such network.
+    """
+
+    def __init__(self, bundle: Bundle, *, device: Device, precision: str = "auto", batch: int | None = None) -> None:
+        if bundle.patch is None:
+            raise InvalidModel(f"{bundle.path}: says nothing of its patches; export it again")
+        if batch is not None and (not isinstance(batch, int) or batch < 1):
+            raise InvalidArgument(f"batch {batch!r}: give a whole number of patches, 1 or more")
+        size, part = bundle.patch.size, bundle.part(PART)
+        shapes = [spec.shape for spec in (*part.inputs, *part.outputs)]
+        if shapes != [("batch", size, size), ("batch", 3)]:
+            raise InvalidModel(f"{bundle.path}: its part {PART!r} maps no patches to motions; export it again")
+        self.geometry = bundle.patch
+        self._session = open_session(bundle, PART, device=device, precision=precision)
+        self._batch = batch or (CUDA_BATCH if device.is_cuda else CPU_BATCH)
+
+    def grid(self, height: int, width: int, stride: int | None = None) -> PatchGrid:
+        """Lay patches over an image.
+
+        Raises
+        ------
+        InvalidArgument
+            If `stride` is larger than the model allows.
+        """
+        if stride is not None and stride > self.geometry.core:
+            raise InvalidArgument(f"stride {stride}: give a whole number of pixels from 1 to {self.geometry.core}")
+        return PatchGrid(height, width, self.geometry.size, self.geometry.core, stride or self.geometry.stride)
+
+    def predict(self, luminance: Array, grid: PatchGrid, progress: Progress | None = None) -> PatchMotions:
+        """Run the network on every patch of a float32 image ``(H, W)`` on its device."""
+        found = []
+        for start in range(0, len(grid), self._batch):
+            stop = min(start + self._batch, len(grid))
+            found.append(download(self._session.run(patches=extract_patches(luminance, grid, start, stop))["motion"]))
+            if progress is not None:
+                progress(STAGE, stop / len(grid))
+        motions = np.concatenate(found).reshape(grid.rows, grid.cols, 3)
+        return PatchMotions(motions[..., :2], np.exp(motions[..., 2]))

@@ -1,0 +1,1 @@
+"""Estimation of the poses of a camera that rolled as it shook."""

@@ -1,0 +1,48 @@
+"""The parts of a photograph from which the poses of a camera are estimated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise, product
+
+from kernels.arrays import array_module
+from runtime.blur.poses import Place
+from runtime.estimation.kernel.refine import Views
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a photograph.
+
+    Attributes
+    ----------
+    rows, cols : slice
+    place : tuple of float
+        Of the middle of what it stands for.
+    """
+
+    rows: slice
+    cols: slice
+    place: Place
+
+    def of(self, views: Views) -> Views:
+        """Cut the part out, without its initial estimate."""
+        xp, window = array_module(views.image), (self.rows, self.cols)
+        return Views(
+            xp.ascontiguousarray(views.image[window]), xp.ascontiguousarray(views.known[window]), None, views.noise
+        )
+
+
+def split(shape: tuple[int, int], side: int, overlap: int) -> list[Part]:
+    """Split a photograph into parts of about `side` pixels, each with `overlap` pixels more on every side."""
+    axes = []
+    for length in shape:
+        count = max(1, round(length / side))
+        seams = [length * index // count for index in range(count + 1)]
+        axes.append(
+            [
+                (slice(max(0, first - overlap), min(length, last + overlap)), (first + last - length) / 2)
+                for first, last in pairwise(seams)
+            ]
+        )
+    return [Part(rows, cols, (down, right)) for (rows, down), (cols, right) in product(*axes)]

@@ -1,0 +1,122 @@
+"""How close a restoration comes to the truth.
+
+Blind deconvolution fixes a blur kernel only up to translation: a restoration is aligned before it is scored.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from runtime.errors import InvalidArgument
+
+_QUARTERS = np.arange(-3, 4) / 4
+"""Steps of the sub-pixel search around the best whole shift, in pixels."""
+
+Plane = npt.NDArray[np.floating]
+
+
+def psnr(image: Plane, reference: Plane, *, border: int = 0) -> float:
+    """Return the peak signal-to-noise ratio ``-10 log10(mean((image - reference)^2))`` in dB, for a peak of 1.
+
+    Parameters
+    ----------
+    image, reference
+        Of one shape, ``(H, W)`` or ``(H, W, C)``, values in [0, 1].
+    border
+        Pixels to leave out at each side.
+
+    Returns
+    -------
+    float
+        Infinite for equal images.
+
+    Raises
+    ------
+    InvalidArgument
+        If the shapes differ, a value is not finite, or nothing is left inside the border.
+    """
+    _check(image, reference, border)
+    difference = _inside(image, border).astype(np.float64) - _inside(reference, border)
+    error = float(np.mean(difference * difference))
+    return -10 * math.log10(error) if error > 0 else math.inf
+
+
+def align(image: Plane, reference: Plane, *, border: int, max_shift: int = 10) -> npt.NDArray[np.float64]:
+    """Shift an image to where it fits the reference best in mean square, to a quarter of a pixel.
+
+    All whole shifts are tried at once by correlation, then the quarter-pixel shifts around the best of them, by a
+    phase ramp in the Fourier domain. The image wraps around its sides; the border keeps that out of the score.
+
+    Parameters
+    ----------
+    image, reference
+        ``(H, W)``.
+    border
+        Pixels that do not count at each side; more than `max_shift`.
+    max_shift
+        Largest whole shift in pixels, along each axis, either way.
+
+    Returns
+    -------
+    array
+        The shifted image, float64 ``(H, W)``.
+
+    Raises
+    ------
+    InvalidArgument
+        If the shapes differ or are not ``(H, W)``, a value is not finite, nothing is left inside the border, or the
+        border is too small.
+    """
+    _check(image, reference, border)
+    if image.ndim != 2:
+        raise InvalidArgument(f"an image of shape {image.shape} cannot be aligned: give its luminance, (H, W)")
+    if border <= max_shift:
+        raise InvalidArgument(f"a border of {border} px lets shifts of {max_shift} px in: give a wider one")
+    whole = _best_whole_shift(image, reference, border, max_shift)
+    spectrum = np.fft.rfft2(image.astype(np.float64))
+    candidates = (
+        _shifted(spectrum, image.shape, (whole[0] + dy, whole[1] + dx)) for dy in _QUARTERS for dx in _QUARTERS
+    )
+    return min(candidates, key=lambda candidate: _squared_error(candidate, reference, border))
+
+
+def _best_whole_shift(image: Plane, reference: Plane, border: int, reach: int) -> tuple[int, int]:
+    """Minimise ``sum((image(x - s) - reference(x))^2)``, expanded so that correlations give it for every ``s``."""
+    from scipy.signal import correlate, oaconvolve
+
+    window = _inside(reference, border).astype(np.float64)
+    field = _inside(image, border - reach).astype(np.float64)
+    energy = oaconvolve(field * field, np.ones(window.shape), mode="valid")
+    errors = energy - 2 * correlate(field, window, mode="valid", method="fft")
+    row, col = np.unravel_index(int(np.argmin(errors)), errors.shape)
+    return reach - int(row), reach - int(col)
+
+
+def _shifted(
+    spectrum: npt.NDArray[np.complex128], shape: tuple[int, ...], shift: tuple[float, float]
+) -> npt.NDArray[np.float64]:
+    rows = np.exp(-2j * np.pi * shift[0] * np.fft.fftfreq(shape[0]))
+    cols = np.exp(-2j * np.pi * shift[1] * np.fft.rfftfreq(shape[1]))
+    return np.fft.irfft2(spectrum * rows[:, None] * cols, s=(shape[0], shape[1]))
+
+
+def _squared_error(image: Plane, reference: Plane, border: int) -> float:
+    difference = _inside(image, border) - _inside(reference, border)
+    return float(np.sum(difference * difference))
+
+
+def _inside(image: Plane, border: int) -> Plane:
+    return image[border : image.shape[0] - border, border : image.shape[1] - border]
+
+
+def _check(image: Plane, reference: Plane, border: int) -> None:
+    if image.shape != reference.shape:
+        raise InvalidArgument(f"images of shapes {image.shape} and {reference.shape}: give two of one shape")
+    if min(image.shape[:2]) <= 2 * border:
+        raise InvalidArgument(f"a border of {border} px leaves nothing of an image of shape {image.shape}")
+    # The mean of an error that is NaN is neither above zero nor a mark of equal images.
+    if not (np.isfinite(image).all() and np.isfinite(reference).all()):
+        raise InvalidArgument("an image to be scored holds NaN or infinity: mend what made it")

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from export.kernel_prior.simulation import FLAT, SimulationConfig, log_uniform, observe, sharp_crop
+
+PLAIN = SimulationConfig(sizes=(4, 9), sides=(80, 100), linear=0, turning=0, rounded=0)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_observations_have_the_sides_asked_for(planes, seed):
+    observed = observe(planes, PLAIN, np.random.default_rng(seed))
+    side = observed.image.shape[0]
+    assert observed.image.shape == (side, side)
+    assert 80 <= side <= max(100, 5 * observed.kernel.shape[0])
+    assert observed.image.dtype == np.float32
+    assert observed.image.std() > 0.01
+
+
+def test_a_turning_camera_blurs_no_two_corners_alike(planes):
+    config = dataclasses.replace(PLAIN, turning=1, sizes=(5, 5), sides=(100, 100), noise=(1e-6, 1e-6))
+    still, turned = (
+        observe(planes, dataclasses.replace(config, turn=(reach, reach)), np.random.default_rng(2)) for reach in (0, 6)
+    )
+    np.testing.assert_array_equal(still.kernel, turned.kernel)
+    assert still.image.shape == turned.image.shape == (100, 100)
+    difference = np.abs(still.image - turned.image)
+    assert difference[40:60, 40:60].mean() < 0.5 * difference.mean()
+
+
+def test_noise_and_rounding_are_as_asked(planes):
+    silent, noisy = (dataclasses.replace(PLAIN, noise=(level, level)) for level in (1e-6, 0.02))
+    first, second = (observe(planes, config, np.random.default_rng(3)) for config in (silent, noisy))
+    np.testing.assert_array_equal(first.kernel, second.kernel)
+    assert (second.image - first.image).std() == pytest.approx(0.02, rel=0.05)
+    rounded = observe(planes, dataclasses.replace(PLAIN, rounded=1), np.random.default_rng(3)).image * 255
+    np.testing.assert_allclose(rounded, np.rint(rounded), atol=1e-4)
+
+
+def test_blur_in_linear_light_brightens_edges(planes):
+    config = dataclasses.replace(PLAIN, noise=(1e-6, 1e-6), sizes=(9, 9))
+    plain, linear = (
+        observe(planes, dataclasses.replace(config, linear=share), np.random.default_rng(5)).image for share in (0, 1)
+    )
+    assert plain.shape == linear.shape
+    # The mean of squares is never under the square of the mean, and the exponent is above 1.
+    assert (linear - plain).min() > -1e-3
+    assert (linear - plain).max() > 0.01
+
+
+def test_crops_show_something(planes):
+    blank = np.full((300, 300), 128, np.uint8)
+    crop = sharp_crop([blank, planes[0]], 90, PLAIN.shrinking, np.random.default_rng(0))
+    assert crop.shape == (90, 90)
+    assert crop.std() > FLAT
+    assert crop.min() >= 0
+    assert crop.max() <= 1
+    for useless in (blank, planes[0][:80, :80]):
+        with pytest.raises(ValueError, match="give larger ones"):
+            sharp_crop([useless], 90, PLAIN.shrinking, np.random.default_rng(0))
+
+
+def test_photographs_limit_the_sides(planes):
+    config = dataclasses.replace(PLAIN, sides=(300, 400))
+    observed = observe([planes[0][:120, :200]], config, np.random.default_rng(0))
+    assert observed.image.shape[0] + observed.kernel.shape[0] - 1 == 120
+    with pytest.raises(ValueError, match="no photograph is large enough for a kernel"):
+        observe([planes[0][:30, :200]], config, np.random.default_rng(0))
+
+
+@given(low=st.floats(1e-3, 10), ratio=st.floats(1, 100), seed=st.integers(0, 100))
+def test_log_uniform_keeps_its_bounds(low, ratio, seed):
+    drawn = log_uniform(np.random.default_rng(seed), (low, low * ratio))
+    assert low * (1 - 1e-9) <= drawn <= low * ratio * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"sizes": (2, 9)}, "sizes must be a range"),
+        ({"sides": (200, 100)}, "sides must be a range"),
+        ({"noise": (0, 0.1)}, "noise must be a range"),
+        ({"linear": 1.5}, "linear must be a share"),
+        ({"shrinking": ()}, "shrinking must be factors"),
+        ({"shrinking": (0.5,)}, "shrinking must be factors"),
+        ({"longest": 5}, "longest must be at least 7"),
+    ],
+)
+def test_settings_are_checked(settings, message):
+    with pytest.raises(ValueError, match=message):
+        SimulationConfig(**settings)

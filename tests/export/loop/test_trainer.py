@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+
+import pytest
+import torch
+
+from export.data.synthesis import Batch
+from export.loop.trainer import CHECKPOINT, LOG, PLOT, Trainer, gain, load_network, relative_error
+
+
+@pytest.fixture(scope="module")
+def trained(tiny, photographs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    trainer = Trainer(tiny, folder, photographs, photographs)
+    gains = trainer.run(progress=False)
+    return trainer, gains
+
+
+def test_training_raises_the_gain(trained):
+    trainer, gains = trained
+    entries = [json.loads(line) for line in (trainer.folder / LOG).read_text().splitlines()]
+    assert [entry["step"] for entry in entries] == [30, 60]
+    assert entries[-1]["samples"] == 60 * 64
+    assert entries[1]["loss"] < entries[0]["loss"] < 0
+    assert gains["all"] > 0.1
+    assert gains["all"] == pytest.approx(sum(gains[grid] for grid in ("8", "16", "24")) / 3)
+
+
+def test_a_run_leaves_a_checkpoint_and_a_plot(trained):
+    trainer, gains = trained
+    assert {file.name for file in trainer.folder.iterdir()} == {CHECKPOINT, LOG, PLOT}
+    network, content = load_network(trainer.folder / CHECKPOINT)
+    assert content["gains"] == gains
+    patches = next(iter(trainer._validation.values())).observed[:4]
+    assert torch.equal(network(patches), trainer.network(patches))
+
+
+def test_resuming_reproduces_the_uninterrupted_run(tiny, trained, photographs, tmp_path):
+    whole, _ = trained
+    Trainer(tiny, tmp_path, photographs, photographs).run(until=20, progress=False)
+    resumed = Trainer(tiny, tmp_path, photographs, photographs, resume=True)
+    assert resumed.step == 20
+    resumed.run(progress=False)
+    for name, value in whole.network.state_dict().items():
+        torch.testing.assert_close(resumed.network.state_dict()[name], value, atol=1e-6, rtol=1e-4)
+
+
+def test_a_time_budget_takes_the_place_of_steps(tiny, photographs, tmp_path):
+    trainer = Trainer(tiny, tmp_path, photographs, photographs, minutes=1e-4)
+    trainer.run(progress=False)
+    assert trainer.step < tiny.train.steps
+    assert trainer.progress >= 1
+    assert (tmp_path / CHECKPOINT).is_file()
+
+
+def test_bfloat16_trains_too(tiny, photographs, tmp_path):
+    mixed = dataclasses.replace(tiny, train=dataclasses.replace(tiny.train, precision="bf16", steps=40))
+    assert Trainer(mixed, tmp_path, photographs, photographs).run(progress=False)["all"] > 0.05
+
+
+def test_a_run_starts_from_the_weights_of_another(tiny, trained, photographs, tmp_path):
+    first, gains = trained
+    short = dataclasses.replace(tiny, train=dataclasses.replace(tiny.train, steps=2, learning_rate=1e-9))
+    begun = Trainer(short, tmp_path, photographs, photographs, start=first.folder / CHECKPOINT)
+    assert begun.step == 0
+    assert begun.run(progress=False) == pytest.approx(gains, abs=1e-3)
+    assert load_network(tmp_path / CHECKPOINT)[1]["samples"] == 62 * 64
+    with pytest.raises(ValueError, match="give one of the two"):
+        Trainer(short, tmp_path, photographs, photographs, resume=True, start=first.folder / CHECKPOINT)
+
+
+def test_resume_needs_a_checkpoint_of_the_same_network(tiny, trained, photographs, tmp_path):
+    with pytest.raises(FileNotFoundError, match="no checkpoint there"):
+        Trainer(tiny, tmp_path, photographs, photographs, resume=True)
+    wider = dataclasses.replace(tiny, network=dataclasses.replace(tiny.network, full=64))
+    with pytest.raises(ValueError, match="another network"):
+        Trainer(wider, trained[0].folder, photographs, photographs, resume=True)
+
+
+def test_relative_error_is_the_mean_log_ratio():
+    observed, latent = torch.zeros(2, 65, 65), torch.zeros(2, 33, 33)
+    observed[0], observed[1] = 0.2, 0.4
+    batch = Batch(observed, latent, torch.zeros(1), torch.zeros(1))
+    restored = torch.stack([torch.full((33, 33), 0.1), torch.full((33, 33), 0.4)])
+    assert float(relative_error(restored, batch)) == pytest.approx(math.log(0.1**2 / 0.2**2) / 2, abs=1e-3)
+
+
+def test_gain_is_in_decibels():
+    class Halves(torch.nn.Module):
+        def restore(self, observed):
+            return observed[:, 16:-16, 16:-16] / 2
+
+    batch = Batch(torch.rand(700, 65, 65), torch.zeros(700, 33, 33), torch.zeros(1), torch.zeros(1))
+    assert gain(Halves(), batch) == pytest.approx(20 * math.log10(2), abs=1e-4)

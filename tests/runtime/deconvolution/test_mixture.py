@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.deconvolution import mixture as module
+from runtime.deconvolution.mixture import PatchMixture, load_mixture, restore_patches, restore_patches_plainly
+from runtime.errors import InvalidModel, ModelNotFound
+from runtime.inference.bundle import write_bundle
+
+
+def _mixture(seed=0, components=5):
+    random = np.random.default_rng(seed)
+    factors = random.normal(size=(components, 64, 64)) * np.geomspace(0.1, 1e-4, 64)
+    factors -= factors.mean(axis=1, keepdims=True)
+    weights = random.random(components) + 0.1
+    return weights / weights.sum(), factors @ factors.swapaxes(1, 2) + 1e-7 * np.eye(64)
+
+
+@given(count=st.integers(1, 200), noise=st.floats(0.003, 0.3), seed=st.integers(0, 20))
+def test_both_ways_to_restore_patches_agree(count, noise, seed):
+    tables = PatchMixture.from_covariances(*_mixture(seed)).tables(noise**2)
+    patches = np.random.default_rng(seed).random((count, 64)).astype(np.float32)
+    fast, plain = restore_patches(patches, tables), restore_patches_plainly(patches, tables)
+    # Where two components explain a patch equally well, rounding decides between them.
+    assert (np.abs(fast - plain).max(axis=1) > 1e-4).mean() < 0.02
+
+
+@pytest.mark.parametrize("noise", [0.01, 0.1])
+def test_the_most_likely_component_and_its_wiener_filter(noise, monkeypatch):
+    monkeypatch.setattr(module, "FLAT", 0.0)
+    weights, covariances = _mixture()
+    random = np.random.default_rng(1)
+    patches = 0.2 * random.normal(size=(40, 64)) @ covariances[2]
+    patches = (patches / patches.std() * 0.1 + 0.5).astype(np.float32)
+    restored = restore_patches(patches, PatchMixture.from_covariances(weights, covariances).tables(noise**2))
+    centred = patches - patches.mean(axis=1, keepdims=True)
+    noisy = covariances + noise**2 * np.eye(64)
+    scores = np.stack(
+        [
+            np.log(w)
+            - 0.5 * np.linalg.slogdet(s)[1]
+            - 0.5 * np.einsum("nd,de,ne->n", centred, np.linalg.inv(s), centred)
+            for w, s in zip(weights, noisy, strict=True)
+        ]
+    )
+    for patch, centre, result, k in zip(patches, centred, restored, scores.argmax(axis=0), strict=True):
+        expected = covariances[k] @ np.linalg.solve(noisy[k], centre) + patch.mean()
+        np.testing.assert_allclose(result, expected, atol=2e-4)
+
+
+def test_without_noise_to_speak_of_patches_stay():
+    patches = np.random.default_rng(0).random((10, 64)).astype(np.float32)
+    tables = PatchMixture.from_covariances(np.ones(1), np.eye(64)[None]).tables(1e-8)
+    np.testing.assert_allclose(restore_patches(patches, tables), patches, atol=1e-5)
+
+
+def test_constant_patches_stay():
+    patches = np.full((3, 64), 0.7, np.float32)
+    np.testing.assert_allclose(restore_patches(patches, load_mixture().tables(0.01)), 0.7, atol=1e-6)
+
+
+def test_the_mixture_that_ships_takes_noise_away(scene):
+    patches = np.lib.stride_tricks.sliding_window_view(scene.latent, (8, 8))[::5, ::5].reshape(-1, 64)
+    noisy = (patches + 0.05 * np.random.default_rng(0).normal(size=patches.shape)).astype(np.float32)
+    restored = restore_patches(noisy, load_mixture().tables(0.05**2))
+    assert np.std(restored - patches) < 0.6 * 0.05
+
+
+def test_flattening_the_tails_costs_little(monkeypatch, scene):
+    patches = np.lib.stride_tricks.sliding_window_view(scene.latent, (8, 8))[::5, ::5].reshape(-1, 64)
+    noisy = (patches + 0.02 * np.random.default_rng(0).normal(size=patches.shape)).astype(np.float32)
+    error = np.std(restore_patches(noisy, load_mixture().tables(0.02**2)) - patches)
+    monkeypatch.setattr(module, "FLAT", 0.0)
+    exact = np.std(restore_patches(noisy, load_mixture().tables(0.02**2)) - patches)
+    assert error < 1.03 * exact
+
+
+def test_the_mixture_that_ships_is_one():
+    mixture = load_mixture()
+    assert mixture.weights.sum() == pytest.approx(1)
+    assert mixture.variances.shape == (200, 64)
+    assert (np.diff(mixture.variances, axis=1) <= 0).all()
+    assert mixture.variances.min() >= 0
+    np.testing.assert_allclose(
+        mixture.vectors @ mixture.vectors.swapaxes(1, 2), np.eye(64)[None].repeat(200, 0), atol=1e-9
+    )
+
+
+def test_a_bundle_without_a_mixture_is_refused(tmp_path):
+    np.savez(tmp_path / "mixture.npz", weights=np.ones(2), covariances=np.ones((2, 10)))
+    write_bundle(
+        tmp_path,
+        {
+            "name": "x",
+            "version": "1",
+            "method": "epll",
+            "description": "",
+            "licence": "",
+            "constants": {"mixture": "mixture.npz"},
+        },
+    )
+    with pytest.raises(InvalidModel, match="8x8"):
+        load_mixture(tmp_path)
+    with pytest.raises(ModelNotFound):
+        load_mixture(tmp_path / "absent")

@@ -1,0 +1,147 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.signal import fftconvolve
+
+from runtime.blur.periodic import BlurModel
+from runtime.deconvolution import observation as boundary
+from runtime.deconvolution.observation import Observation
+from runtime.deconvolution.saturation import unsaturated
+
+
+def _random_kernel(random, shape):
+    kernel = random.random(shape).astype(np.float32)
+    return kernel / kernel.sum()
+
+
+sizes = st.tuples(st.integers(1, 40), st.integers(1, 40))
+
+
+@given(shape=sizes, extent=sizes, seed=st.integers(0, 99))
+def test_the_model_convolves_as_scipy_does(shape, extent, seed):
+    random = np.random.default_rng(seed)
+    kernel = _random_kernel(random, tuple(min(k, n) for k, n in zip(extent, shape, strict=True)))
+    image = random.random(shape).astype(np.float32)
+    model = BlurModel(shape, kernel)
+    canvas = np.zeros(model.shape, np.float32)
+    model.crop(canvas)[...] = image
+    blurred = model.crop(model.plane(model.transfer * model.spectrum(canvas)))
+    np.testing.assert_allclose(blurred, fftconvolve(image, kernel, mode="same"), atol=2e-6)
+
+
+@given(shape=sizes, extent=sizes)
+def test_the_plane_has_room_for_all_latent_pixels(shape, extent):
+    kernel = np.ones(tuple(min(k, n) for k, n in zip(extent, shape, strict=True)), np.float32)
+    model = BlurModel(shape, kernel / kernel.size)
+    assert all(n >= m + k - 1 for n, m, k in zip(model.shape, shape, kernel.shape, strict=True))
+
+
+def test_gradient_power_is_that_of_forward_differences():
+    model = BlurModel((20, 31), np.ones((1, 1), np.float32))
+    image = np.random.default_rng(0).random(model.shape).astype(np.float32)
+    gradients = [np.roll(image, -1, axis) - image for axis in (0, 1)]
+    divergence = sum(np.roll(g, 1, axis) - g for axis, g in enumerate(gradients))
+    by_spectrum = model.plane(model.gradient_power() * model.spectrum(image))
+    np.testing.assert_allclose(by_spectrum, divergence, atol=1e-5)
+
+
+@given(shape=sizes, extent=sizes, seed=st.integers(0, 99))
+def test_the_continuation_is_linear_keeps_the_image_and_stays_in_its_range(shape, extent, seed):
+    random = np.random.default_rng(seed)
+    kernel = np.ones(tuple(min(k, n) for k, n in zip(extent, shape, strict=True)), np.float32)
+    model = BlurModel(shape, kernel / kernel.size)
+    a, b = random.random((2, *shape)).astype(np.float32)
+    extended = model.extend(a)
+    assert extended.shape == model.shape
+    np.testing.assert_array_equal(model.crop(extended), a)
+    assert a.min() - 1e-6 <= extended.min()
+    assert extended.max() <= a.max() + 1e-6
+    np.testing.assert_allclose(model.extend(2 * a - b), 2 * extended - model.extend(b), atol=1e-5)
+
+
+def _dense_solution(observed, kernel, model, data, weight, valid):
+    """Minimise the masked energy by linear algebra, one unknown per pixel of the periodic plane."""
+    size = int(np.prod(model.shape))
+    blur, gradient = np.empty((size, size)), np.empty((size, size))
+    for pixel in range(size):
+        impulse = np.zeros(size, np.float32)
+        impulse[pixel] = 1
+        spectrum = model.spectrum(impulse.reshape(model.shape))
+        blur[:, pixel] = model.plane(model.transfer * spectrum).ravel()
+        gradient[:, pixel] = model.plane(model.gradient_power() * spectrum).ravel()
+    known = np.zeros(model.shape, bool)
+    known[: observed.shape[0], : observed.shape[1]] = valid
+    target = np.zeros(model.shape)
+    target[: observed.shape[0], : observed.shape[1]] = observed
+    rows = blur[known.ravel()]
+    return np.linalg.solve(data * rows.T @ rows + weight * gradient, data * rows.T @ target[known]).reshape(model.shape)
+
+
+@pytest.mark.parametrize("holes", [False, True])
+def test_solve_minimises_the_energy_without_the_unknown_pixels(holes, monkeypatch):
+    monkeypatch.setattr(boundary, "TOLERANCE", 1e-7)
+    random = np.random.default_rng(1)
+    kernel = _random_kernel(random, (4, 3))
+    observed = random.random((12, 11)).astype(np.float32)
+    valid = np.ones(observed.shape, bool)
+    if holes:
+        valid[3:6, 4:7] = False
+    model = BlurModel(observed.shape, kernel)
+    latent = Observation(observed, kernel, 0.01, valid=valid).solve(1.0, 0.05 * model.gradient_power(), steps=100)
+    expected = _dense_solution(observed, kernel, model, 1.0, 0.05, valid)
+    np.testing.assert_allclose(model.plane(latent), expected, atol=2e-4)
+
+
+def test_a_second_solve_starts_where_the_first_ended(scene):
+    observation = Observation(scene.observed, scene.kernel, 0.005)
+    prior = 1e-2 * observation.model.gradient_power()
+    exact = Observation(scene.observed, scene.kernel, 0.005).solve(1.0, prior, steps=200)
+    errors = [np.square(np.abs(observation.solve(1.0, prior, steps=3) - exact)).sum() for _ in range(4)]
+    assert all(later < 0.8 * earlier for earlier, later in pairwise(errors))
+
+
+def test_the_preconditioner_is_worth_more_than_its_transforms(make_scene, shake, monkeypatch):
+    """They double the cost of a step."""
+    scene = make_scene(shake, noise=0.002)
+
+    def restore(steps):
+        observation = Observation(scene.observed, shake, 0.002)
+        model = observation.model
+        return model.crop(model.plane(observation.solve(1.0, 1e-3 * model.gradient_power(), steps=steps)))
+
+    exact, eased = restore(500), restore(12)
+    monkeypatch.setattr(boundary, "EASE", 1e6)
+    plain = restore(24)
+    assert np.abs(eased - exact).mean() < 0.7 * np.abs(plain - exact).mean()
+
+
+def test_the_error_of_a_kernel_costs_trust_where_the_image_is_strong(make_scene, shake):
+    scene = make_scene(shake, noise=0.002)
+    trust = [Observation(scene.observed, shake, 0.002, kernel_error=error)._trust for error in (0.0, 0.1, 0.3)]
+    np.testing.assert_array_equal(trust[0], 1)
+    assert (trust[1] < 1).all()
+    assert (trust[2] < trust[1]).all()
+    assert (trust[2] > 0).all()
+    assert trust[2][trust[2].shape[0] // 2, -1] > 2 * trust[2][3, 3], "photographs have little detail to mistake there"
+    flat = Observation(np.full((40, 50), 0.5, np.float32), shake, 0.01, kernel_error=0.3)._trust
+    np.testing.assert_allclose(flat, 1, atol=0.05)
+
+
+def test_a_pull_moves_the_solution_towards_it(scene):
+    observation = Observation(scene.observed, scene.kernel, 0.01)
+    model = observation.model
+    goal = model.spectrum(np.full(model.shape, 0.25, np.float32))
+    weight = np.full(model.power.shape, 1e4, np.float32)
+    latent = observation.solve(1.0, weight, 1e4 * goal)
+    np.testing.assert_allclose(model.plane(latent), 0.25, atol=1e-3)
+
+
+def test_unsaturated_leaves_out_clipped_pixels_and_their_neighbours():
+    image = np.full((5, 6), 0.5, np.float32)
+    image[2, 3] = 1.0
+    expected = np.ones((5, 6), bool)
+    expected[1:4, 2:5] = False
+    np.testing.assert_array_equal(unsaturated(image), expected)

@@ -1,0 +1,120 @@
+"""The latent step predicts sharp edges where they are, and invents no border."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import convolve, gaussian_filter
+
+from runtime.blur.kernel import delta
+from runtime.blur.periodic import BlurModel
+from runtime.estimation.kernel.edges import Canvas, edge_profile, gradients, sharp_gradients, shock_filter, strongest
+
+
+def blurred_step(width):
+    """A bright bar (64, 64) with edges blurred by a Gaussian, periodic."""
+    bar = np.zeros((64, 64))
+    bar[:, 20:44] = 1
+    return gaussian_filter(bar, width, mode="wrap").astype(np.float32)
+
+
+def test_shock_filter_steepens_edges_in_place():
+    blurred = blurred_step(2.0)
+    shocked = shock_filter(blurred, steps=10)
+    slope = np.abs(gradients(blurred)[0]).max()
+    assert np.abs(gradients(shocked)[0]).max() > 2 * slope
+    assert shocked[30, 32] == pytest.approx(1, abs=0.05)
+    assert np.abs(np.diff(shocked[30])).argmax() in (19, 43)
+
+
+@settings(max_examples=20)
+@given(seed=st.integers(0, 1000), steps=st.integers(0, 12))
+def test_shock_filter_stays_in_range(seed, steps):
+    plane = np.random.default_rng(seed).random((17, 20)).astype(np.float32)
+    shocked = shock_filter(plane, steps)
+    assert shocked.dtype == np.float32
+    assert shocked.min() >= plane.min() - 1e-5
+    assert shocked.max() <= plane.max() + 1e-5
+
+
+@given(gain=st.floats(0.1, 10))
+@settings(max_examples=10)
+def test_shock_filter_is_homogeneous(gain):
+    plane = np.random.default_rng(0).random((16, 18))
+    np.testing.assert_allclose(shock_filter(gain * plane), gain * shock_filter(plane), rtol=1e-6)
+
+
+@settings(max_examples=20)
+@given(share=st.floats(0.05, 1), seed=st.integers(0, 1000))
+def test_strongest_keeps_the_share_it_says(share, seed):
+    edges = np.random.default_rng(seed).normal(size=(2, 60, 64)).astype(np.float32)
+    kept = strongest(edges, share)
+    there = np.any(kept != 0, axis=0)
+    assert np.mean(there) == pytest.approx(share, abs=2 / there.size)
+    np.testing.assert_array_equal(kept[:, there], edges[:, there])
+    magnitude = np.hypot(*edges)
+    assert magnitude[there].min() >= magnitude[~there].max(initial=0)
+
+
+def test_a_sample_of_a_large_plane_gives_the_same_share():
+    edges = np.random.default_rng(0).normal(size=(2, 500, 512)).astype(np.float32)
+    assert np.mean(np.any(strongest(edges, 0.1) != 0, axis=0)) == pytest.approx(0.1, abs=0.005)
+
+
+def test_sharp_gradients_of_a_blurred_bar_are_its_steps():
+    """A bar blurred by seven pixels: its edges come back where they were, as steep as they were."""
+    bar = np.zeros((64, 90), np.float32)
+    bar[:, 30:60] = 1
+    kernel = np.full((1, 7), 1 / 7, np.float32)
+    observed = convolve(bar, kernel, mode="nearest")
+    model = BlurModel(observed.shape, kernel)
+    canvas = Canvas.around(observed, np.ones(observed.shape, bool), model)
+    steps = sharp_gradients(canvas, model)[0][32, :89]
+    blurred = gradients(observed)[0][32, :89]
+    assert set(np.argsort(np.abs(steps))[-2:]) == {29, 59}
+    assert np.abs(steps).max() > 3 * np.abs(blurred).max()
+    assert steps[29] > 0 > steps[59]
+
+
+def test_sharp_gradients_predict_what_lies_beyond_the_border(sharp):
+    """And leave what was observed."""
+    model = BlurModel(sharp.shape, delta((9, 9)).astype(np.float32))
+    known = np.ones(sharp.shape, bool)
+    known[50:60, 50:60] = False
+    canvas = Canvas.around(sharp, known, model)
+    before = canvas.plane.copy()
+    edges = sharp_gradients(canvas, model)
+    assert edges.shape == (2, *model.shape)
+    np.testing.assert_array_equal(model.crop(canvas.plane)[known], sharp[known])
+    assert (model.crop(canvas.plane)[~known] != sharp[~known]).any()
+    assert (canvas.plane[sharp.shape[0] :] != before[sharp.shape[0] :]).any()
+
+
+def test_refill_keeps_what_is_known(sharp):
+    model = BlurModel(sharp.shape, delta((9, 9)).astype(np.float32))
+    known = np.ones(sharp.shape, bool)
+    known[50:60, 50:60] = False
+    canvas = Canvas.around(sharp, known, model)
+    canvas.refill(np.full(model.shape, 0.5, np.float32), model)
+    inside = model.crop(canvas.plane)
+    np.testing.assert_array_equal(inside[known], sharp[known])
+    assert (inside[~known] == 0.5).all()
+    assert (canvas.plane[sharp.shape[0] :] == 0.5).all()
+
+
+def test_gradients_of_a_ramp():
+    ramp = np.add.outer(3.0 * np.arange(6), 2.0 * np.arange(7))
+    across, down = gradients(ramp)
+    assert (across[:, :-1] == 2).all()
+    assert (down[:-1] == 3).all()
+
+
+def test_noise_narrows_the_profile_of_an_edge():
+    model = BlurModel((40, 50), delta((5, 5)).astype(np.float32))
+    clean, noisy = edge_profile(model, 0.0), edge_profile(model, 0.02)
+    assert clean.shape == model.transfer.shape
+    assert clean[0, 0] == pytest.approx(1)
+    assert (clean <= noisy + 1e-6).all()
+    assert clean[20, 25] < 0.2

@@ -1,0 +1,135 @@
+"""The prior pads, crops and scales for its network, which here is a few nodes made by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from runtime.errors import InvalidArgument, InvalidModel, ModelNotFound
+from runtime.estimation.kernel import prior as prior_module
+from runtime.estimation.kernel.evidence import CHANNELS
+from runtime.estimation.kernel.prior import MODEL, PART, UNIT, KernelPrior, load_prior
+from runtime.inference import bundle as bundle_module
+from runtime.inference.bundle import MANIFEST, SEARCH_VARIABLE, write_bundle
+
+
+def write_prior(folder, *, part=PART, entry="evidence", precision="fp32", graph=None):
+    """Write a bundle whose kernel is the second plane of the evidence, and whose "error" is the side of the planes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    nodes = [
+        helper.make_node("Gather", [entry, "second"], ["kernel"], axis=1),
+        helper.make_node("Shape", [entry], ["side"], start=3, end=4),
+        helper.make_node("Cast", ["side"], ["log_error"], to=TensorProto.FLOAT),
+    ]
+    shapes = {
+        entry: ["batch", CHANNELS, "side", "side"],
+        "kernel": ["batch", "side", "side"],
+        "log_error": ["batch"],
+    }
+    tensors = {
+        name: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()
+    }
+    made = helper.make_graph(
+        nodes,
+        "second plane",
+        [tensors[entry]],
+        [tensors["kernel"], tensors["log_error"]],
+        [numpy_helper.from_array(np.array(1), "second")],
+    )
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    (folder / "prior.onnx").write_bytes(model.SerializeToString() if graph is None else graph)
+    specs = [{"name": name, "type": "float32", "shape": shape} for name, shape in shapes.items()]
+    network = {"graphs": {precision: "prior.onnx"}, "opset": 21, "inputs": specs[:1], "outputs": specs[1:]}
+    return write_bundle(
+        folder,
+        {
+            "name": MODEL,
+            "version": "1",
+            "method": MODEL,
+            "description": "for tests",
+            "licence": "Apache-2.0",
+            "parts": {part: network},
+        },
+    )
+
+
+@pytest.fixture
+def prior(tmp_path):
+    return KernelPrior(write_prior(tmp_path / MODEL))
+
+
+def evidence_of(second):
+    evidence = np.random.default_rng(0).random((CHANNELS, *second.shape)).astype(np.float32)
+    evidence[1] = second
+    return evidence
+
+
+@pytest.mark.parametrize("side", [1, 7, 8, 9, 26])
+def test_planes_are_padded_and_the_kernel_is_cropped_to_sum_one(prior, side):
+    second = np.random.default_rng(side).random((side, side)).astype(np.float32)
+    kernel, padded_side = prior.improve(evidence_of(second), np.zeros((side, side)))
+    np.testing.assert_allclose(kernel, second / second.sum(dtype=float), rtol=1e-6)
+    assert kernel.dtype == np.float64
+    assert padded_side % UNIT == 0
+    assert side <= padded_side < side + UNIT
+
+
+def test_where_nothing_is_left_the_estimate_stays(prior):
+    estimate = np.full((7, 7), 1 / 49)
+    assert prior.improve(evidence_of(np.zeros((7, 7))), estimate)[0] is estimate
+
+
+def test_evidence_of_another_layout_is_refused(prior):
+    with pytest.raises(InvalidArgument, match="takes C-contiguous float32"):
+        prior.improve(np.zeros((CHANNELS - 1, 8, 8), np.float32), np.zeros((8, 8)))
+    with pytest.raises(InvalidArgument, match="takes C-contiguous float32"):
+        prior.improve(np.zeros((CHANNELS, 8, 8)), np.zeros((8, 8)))
+
+
+def test_a_bundle_of_another_part_or_precision_is_refused(tmp_path):
+    with pytest.raises(InvalidModel, match="no part named 'prior'"):
+        KernelPrior(write_prior(tmp_path / "part", part="network"))
+    with pytest.raises(InvalidArgument, match="precision 'fp32'"):
+        KernelPrior(write_prior(tmp_path / "precision", precision="fp16"))
+
+
+def test_a_network_with_another_input_is_refused(tmp_path):
+    prior = KernelPrior(write_prior(tmp_path / "input", entry="planes"))
+    with pytest.raises(InvalidArgument, match="takes the inputs planes"):
+        prior.improve(evidence_of(np.ones((8, 8))), np.ones((8, 8)))
+
+
+def test_a_graph_that_is_none_is_refused(tmp_path):
+    with pytest.raises(InvalidModel, match="cannot load it"):
+        KernelPrior(write_prior(tmp_path / "graph", graph=b"no graph"))
+
+
+class TestLoadPrior:
+    """The bundle is looked for by name."""
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path, monkeypatch):
+        monkeypatch.setenv(SEARCH_VARIABLE, str(tmp_path))
+        monkeypatch.setattr(bundle_module, "SHIPPED", tmp_path / "none")
+        prior_module._bundle.cache_clear()
+        yield
+        prior_module._bundle.cache_clear()
+
+    def test_finds_it(self, tmp_path):
+        write_prior(tmp_path / MODEL)
+        kernel, _ = load_prior().improve(evidence_of(np.eye(8)), np.ones((8, 8)))
+        np.testing.assert_allclose(kernel, np.eye(8) / 8)
+
+    def test_says_that_it_is_not_there(self):
+        with pytest.raises(ModelNotFound, match=f"no model named '{MODEL}'"):
+            load_prior()
+
+    def test_sees_damage(self, tmp_path):
+        write_prior(tmp_path / MODEL)
+        (tmp_path / MODEL / "prior.onnx").write_bytes(b"something else")
+        with pytest.raises(InvalidModel, match="altered or damaged"):
+            load_prior()
+        (tmp_path / MODEL / MANIFEST).write_text("{}")
+        with pytest.raises(InvalidModel, match="format"):
+            load_prior()

@@ -1,0 +1,60 @@
+"""Scales reach from the smallest kernel to the whole one; the window is the most informative."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.estimation.kernel.pyramid import SMALLEST, informative_window, scales, shrink
+
+
+@given(st.integers(1, 120))
+def test_scales_end_at_the_image_itself(support):
+    levels = scales(support)
+    assert levels[-1].factor == 1
+    assert levels[-1].support >= support
+    assert levels[0].support <= max(SMALLEST, support | 1)
+    assert all(level.support % 2 == 1 for level in levels)
+    factors = [level.factor for level in levels]
+    assert factors == sorted(factors, reverse=True)
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.floats(1, 6))
+def test_shrinking_keeps_a_constant(height, width, factor):
+    small = shrink(np.full((height, width), 0.6, np.float32), factor)
+    assert small.shape == (max(round(height / factor), 1), max(round(width / factor), 1))
+    np.testing.assert_allclose(small, 0.6, atol=1e-5)
+
+
+def test_shrinking_keeps_the_place():
+    rows, cols = np.mgrid[:80, :90].astype(np.float32)
+    blob = np.exp(-((rows - 39.5) ** 2 + (cols - 29.5) ** 2) / 50)
+    small = shrink(blob, 2.0)
+    peak = np.unravel_index(small.argmax(), small.shape)
+    assert abs(peak[0] - 19.5) <= 0.5
+    assert abs(peak[1] - 14.5) <= 0.5
+
+
+@given(st.integers(60, 300), st.integers(60, 300), st.integers(2000, 30000))
+def test_window_is_of_the_asked_size_and_inside(height, width, pixels):
+    rows, cols = informative_window(np.zeros((height, width), np.float32), pixels)
+    assert 0 <= rows.start < rows.stop <= height
+    assert 0 <= cols.start < cols.stop <= width
+    assert (rows.stop - rows.start) * (cols.stop - cols.start) <= pixels or height * width <= pixels
+
+
+def test_window_holds_the_edges():
+    image = np.zeros((200, 240), np.float32)
+    image[120:180, 40:100] = np.random.default_rng(0).random((60, 60))
+    rows, cols = informative_window(image, 12000)
+    assert rows.start <= 128
+    assert rows.stop >= 172
+    assert cols.start <= 48
+    assert cols.stop >= 92
+
+
+@pytest.mark.parametrize("pixels", [10_000, 100_000])
+def test_small_images_are_taken_whole(pixels):
+    assert informative_window(np.zeros((90, 100), np.float32), pixels) == (slice(0, 90), slice(0, 100))

@@ -1,0 +1,314 @@
+"""The kernel is found from the blurred photograph alone, and what is not blurred is recognised."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.signal import fftconvolve
+from skimage import data as pictures
+
+from runtime.blur.kernel import align, centre, centre_offset, delta, fit, shift, similarity
+from runtime.decisions import reasons
+from runtime.deconvolution.noise import estimate_noise
+from runtime.deconvolution.saturation import unsaturated
+from runtime.errors import InvalidArgument, InvalidImage, UnsupportedType
+from runtime.estimation.kernel import search as module
+from runtime.estimation.kernel.doubts import find_doubts
+from runtime.estimation.kernel.judge import Verdict, judge
+from runtime.estimation.kernel.refine import Candidate, Views
+from runtime.estimation.kernel.search import consensus, estimate_blind, settle
+from runtime.quality import EFFORTS
+
+SUPPORT = 25
+PART = np.s_[:160, :160]
+
+
+def likeness(estimate, truth, side=41):
+    first, second = fit(estimate, side), fit(truth, side)
+    return similarity(align(first, second), second)
+
+
+def estimated(image, **options):
+    return estimate_blind(image, **{"support": SUPPORT, "quality": "fast", **options})
+
+
+@pytest.fixture(scope="module")
+def observed(blurred):
+    return blurred[PART]
+
+
+@pytest.fixture(scope="module")
+def learned(observed):
+    return estimated(observed)
+
+
+@pytest.fixture(scope="module")
+def physical(observed):
+    return estimated(observed, learned=False)
+
+
+@pytest.fixture(params=["learned", "physical"])
+def plain(request):
+    return request.getfixturevalue(request.param)
+
+
+class NoPriorError(Exception):
+    pass
+
+
+@pytest.fixture
+def no_prior(monkeypatch):
+    """Loading the learned prior fails."""
+
+    def load_prior():
+        raise NoPriorError
+
+    monkeypatch.setattr(module, "load_prior", load_prior)
+
+
+def test_finds_the_blur_without_its_size(plain, kernel):
+    assert likeness(plain.kernel, kernel) > 0.8
+    assert likeness(plain.kernel, kernel) > likeness(plain.kernel, kernel[::-1]) + 0.05
+    assert plain.confidence > 0.9
+    assert plain.reason is None
+    assert 0.8 < plain.agreement <= 1
+
+
+def test_is_a_kernel_in_place(plain):
+    assert (plain.kernel.shape, plain.kernel.dtype) == ((SUPPORT, SUPPORT), np.float32)
+    assert plain.kernel.min() >= 0
+    assert plain.kernel.sum() == pytest.approx(1, abs=1e-5)
+    assert centre_offset(plain.kernel) == (0, 0)
+
+
+def test_only_the_prior_expects_an_error(learned, physical):
+    assert math.isfinite(learned.log_error)
+    assert math.isnan(physical.log_error)
+
+
+def test_restores_more_than_it_breaks(plain, observed, sharp):
+    from runtime.deconvolution import deconvolve
+    from runtime.metrics import align, psnr
+
+    def score(image):
+        return psnr(align(image, sharp[PART], border=20), sharp[PART], border=20)
+
+    restored = deconvolve(observed[None], plain.kernel, quality="fast")[0]
+    assert score(restored) > score(observed) + 2
+
+
+def test_does_not_depend_on_contrast(learned, observed):
+    assert similarity(estimated((0.7 * observed).astype(np.float32)).kernel, learned.kernel) > 0.95
+
+
+def test_large_photographs_are_judged_by_a_part_and_at_a_coarser_scale(kernel):
+    whole = fftconvolve(pictures.camera() / 255, kernel, mode="same")
+    noise = np.random.default_rng(0).normal(0, 0.01, whole.shape)
+    assert whole.size > EFFORTS["fast"].pixels
+    found = estimated((whole + noise).astype(np.float32))
+    assert likeness(found.kernel, kernel) > 0.8
+    assert found.confidence > 0.9
+
+
+def test_more_quality_is_no_less_work():
+    assert list(EFFORTS) == ["fast", "balanced", "best"]
+    for dial in zip(*EFFORTS.values(), strict=True):
+        assert list(dial) == sorted(dial)
+
+
+def echo(views, edges, kernel):
+    """A prior that changes nothing."""
+    return kernel, -1.0
+
+
+class TestSettle:
+    @pytest.fixture
+    def views(self, observed):
+        return Views(observed, unsaturated(observed), None, estimate_noise(observed))
+
+    @pytest.mark.parametrize("rounds", [1, 2])
+    def test_never_ends_with_a_kernel_that_explains_less(self, views, kernel, rounds):
+        effort = EFFORTS["fast"]._replace(rounds=rounds, polishing=1)
+        for start in (centre(kernel), centre(kernel).T):
+            settled = settle(views, Candidate(start, -1.0), echo, effort)
+            assert judge(views, settled.kernel).cost() <= judge(views, start).cost()
+
+    def test_without_a_prior_or_rounds_nothing_changes(self, views, kernel):
+        best = Candidate(kernel, -1.0)
+        assert settle(views, best, None, EFFORTS["best"]) is best
+        assert settle(views, best, echo, EFFORTS["best"]._replace(rounds=0)) is best
+
+
+class TestPrior:
+    def test_is_loaded_by_default(self, no_prior, observed):
+        with pytest.raises(NoPriorError):
+            estimated(observed)
+
+    def test_is_never_loaded_where_it_takes_no_part(self, no_prior, observed):
+        assert math.isnan(estimated(observed[:60, :70], support=9, learned=False).log_error)
+
+    def test_is_never_loaded_for_a_flat_image(self, no_prior):
+        assert estimated(np.zeros((60, 70), np.float32)).confidence == 0
+
+
+class TestInitialEstimate:
+    def test_a_right_one_does_no_harm(self, learned, observed, sharp, kernel):
+        helped = estimated(observed, initial=sharp[PART])
+        assert likeness(helped.kernel, kernel) > likeness(learned.kernel, kernel) - 0.01
+
+    def test_a_wrong_one_does_not_spoil(self, learned, observed, kernel):
+        wrong = np.random.default_rng(3).random(observed.shape).astype(np.float32)
+        spoiled = estimated(observed, initial=wrong)
+        assert likeness(spoiled.kernel, kernel) > likeness(learned.kernel, kernel) - 0.05
+
+
+class TestNoBlur:
+    @pytest.mark.parametrize("learned", [True, False])
+    def test_a_sharp_photograph_is_left_alone(self, sharp, learned):
+        noise = np.random.default_rng(1).normal(0, 0.01, sharp[PART].shape)
+        estimate = estimated((sharp[PART] + noise).astype(np.float32), learned=learned)
+        assert estimate.confidence < 0.5
+        assert estimate.reason == reasons.NOT_BLURRED
+        np.testing.assert_array_equal(estimate.kernel, delta((SUPPORT, SUPPORT)).astype(np.float32))
+
+    @pytest.mark.parametrize("level", [0.0, 0.4, 1.0])
+    def test_a_flat_image_is_left_alone(self, level):
+        estimate = estimated(np.full((60, 70), level, np.float32))
+        np.testing.assert_array_equal(estimate.kernel, delta((SUPPORT, SUPPORT)).astype(np.float32))
+        assert estimate.confidence == 0
+        assert estimate.reason == reasons.FLAT_IMAGE
+
+    def test_an_image_that_is_saturated_all_over_is_left_alone(self, observed):
+        assert estimated(1 + observed[:60, :70], support=15).confidence < 0.5
+
+
+@pytest.mark.parametrize("learned", [True, False])
+@pytest.mark.parametrize("initial", [True, False])
+@pytest.mark.parametrize("shape", [(6, 6), (7, 30), (21, 20)])
+def test_tiny_images_give_a_kernel(shape, initial, learned):
+    image = np.random.default_rng(0).random(shape).astype(np.float32)
+    support = min(shape) // 2
+    estimate = estimated(image, initial=image if initial else None, support=support, learned=learned)
+    assert estimate.kernel.shape == (support, support)
+    assert estimate.kernel.min() >= 0
+    assert estimate.kernel.sum() == pytest.approx(1, abs=1e-5)
+    assert 0 <= estimate.confidence <= 1
+
+
+def test_reports_progress(observed):
+    seen = []
+    estimated(observed[:100, :120], support=9, progress=lambda stage, fraction: seen.append((stage, fraction)))
+    assert len({stage for stage, _ in seen}) == 1
+    assert seen[-1][1] == 1
+    assert [f for _, f in seen] == sorted(f for _, f in seen)
+
+
+class TestConsensus:
+    path = np.zeros((9, 9))
+    path[4, 2:7] = 0.2
+
+    @pytest.mark.parametrize("log_error", [-1.5, math.nan])
+    def test_the_same_kernel_in_another_place_and_frame_agrees(self, log_error):
+        kernels = [self.path, shift(self.path, 2, 1), fit(self.path, 13)]
+        mean, agreement = consensus([Candidate(kernel, log_error) for kernel in kernels])
+        np.testing.assert_allclose(fit(mean, 9), self.path, atol=1e-12)
+        assert agreement == pytest.approx(1)
+
+    def test_prefers_the_lowest_expected_error(self):
+        found = [Candidate(self.path.T, -0.5), Candidate(self.path, -3.0), Candidate(self.path.T, -0.5)]
+        mean, agreement = consensus(found)
+        np.testing.assert_allclose(fit(mean, 9), self.path, atol=1e-4)
+        assert agreement < 0.5
+
+    def test_where_no_error_is_known_all_count_alike(self):
+        cross = (self.path + self.path.T) / 2
+        mean, _ = consensus([Candidate(kernel, math.nan) for kernel in (self.path, cross)])
+        np.testing.assert_allclose(fit(mean, 9), 0.75 * self.path + 0.25 * self.path.T, atol=1e-12)
+
+
+WIDTHS = st.floats(0, 20)
+SHARES = st.floats(0, 1)
+ERRORS = st.floats(-5, 2)
+RATIOS = st.floats(0, 5)
+
+
+def confidence(width=3.0, agreement=0.95, log_error=-2.0, unevenness=1.1, sparsity_gain=0.6):
+    verdict = Verdict(noise=0.01, misfit=0.01, unevenness=unevenness, sparsity=1.0, sparsity_gain=sparsity_gain)
+    return math.prod(find_doubts(width, agreement, log_error, verdict).values())
+
+
+def pairs(values):
+    return st.tuples(values, values).map(sorted)
+
+
+class TestConfidence:
+    @given(pairs(WIDTHS), SHARES, ERRORS | st.just(math.nan))
+    def test_rises_with_the_width(self, widths, agreement, log_error):
+        low, high = (confidence(width, agreement, log_error) for width in widths)
+        assert 0 <= low <= high <= 1
+
+    @given(WIDTHS, pairs(SHARES))
+    def test_rises_with_the_agreement_where_there_is_no_prior(self, width, agreements):
+        low, high = (confidence(width, agreement, math.nan) for agreement in agreements)
+        assert low <= high
+
+    @given(pairs(ERRORS))
+    def test_falls_with_the_expected_error(self, errors):
+        high, low = (confidence(log_error=error) for error in errors)
+        assert low <= high
+
+    @given(pairs(RATIOS))
+    def test_falls_with_the_unevenness(self, ratios):
+        high, low = (confidence(unevenness=ratio) for ratio in ratios)
+        assert low <= high
+
+    @given(pairs(RATIOS))
+    def test_falls_where_restoring_makes_nothing_sparser(self, ratios):
+        high, low = (confidence(sparsity_gain=ratio) for ratio in ratios)
+        assert low <= high
+
+    def test_needs_every_reason(self):
+        assert confidence() > 0.9
+        assert confidence(log_error=math.nan) > 0.9
+        assert confidence(width=0.7) < 0.1
+        assert confidence(log_error=math.nan, agreement=0.5) < 0.1
+        assert confidence(log_error=0.0) < 0.1
+        assert confidence(unevenness=2.5) < 0.1
+        assert confidence(sparsity_gain=1.0) < 0.1
+
+
+PLANE = np.random.default_rng(0).random((60, 70), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("observed", "options", "error", "word"),
+    [
+        (PLANE, {"support": 51}, InvalidArgument, "support is 51"),
+        (PLANE, {"support": 2}, InvalidArgument, "support is 2"),
+        (PLANE[:5], {"support": 3}, InvalidArgument, "allows 1 to 2 px"),
+        (PLANE, {"quality": "superb"}, InvalidArgument, "quality 'superb': give one of fast, balanced, best"),
+        (np.where(PLANE < 0.01, np.nan, PLANE), {}, InvalidImage, "NaN"),
+        (PLANE, {"initial": np.where(PLANE < 0.01, np.inf, PLANE)}, InvalidImage, "infinity"),
+        (PLANE[None], {}, InvalidImage, "shape"),
+        (PLANE[:0], {}, InvalidImage, "shape"),
+        (PLANE, {"initial": PLANE[1:]}, InvalidImage, "one shape"),
+        (PLANE.astype(np.uint8), {}, UnsupportedType, "uint8"),
+        ([[0.1]], {}, UnsupportedType, "observed"),
+    ],
+)
+def test_bad_input_is_one_clear_line(observed, options, error, word):
+    with pytest.raises(error, match=word) as caught:
+        estimate_blind(observed, **{"support": 9, **options})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.gpu
+def test_gpu_agrees_with_cpu(learned, observed):
+    cupy = pytest.importorskip("cupy")
+    there = estimated(cupy.asarray(observed))
+    assert isinstance(there.kernel, cupy.ndarray)
+    assert similarity(there.kernel.get(), learned.kernel) > 0.95

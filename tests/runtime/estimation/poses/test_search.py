@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+from skimage.data import astronaut
+
+import runtime.metrics as image_quality
+from runtime.blur.kernel import align, fit, similarity
+from runtime.blur.operators import blur_varying
+from runtime.blur.poses import Poses
+from runtime.deconvolution.along_poses import deconvolve_varying
+from runtime.estimation.kernel.prior import load_prior
+from runtime.estimation.poses import search as turning
+from runtime.estimation.poses.search import PIXELS, _levels, estimate_turning
+from runtime.images import luminance
+from runtime.metrics import psnr
+
+SIDE = 13
+
+
+@pytest.fixture(scope="module")
+def poses():
+    """A camera that went right and rolled as it went, so that opposite borders are blurred unlike each other."""
+    weights = np.zeros((9, SIDE, SIDE))
+    for index, col in enumerate(np.linspace(1, 10, 9)):
+        low = int(col)
+        weights[index, 6, low : low + 2] = 1 - (col - low), col - low
+    return Poses(weights / 9, np.linspace(-0.01, 0.01, 9))
+
+
+@pytest.fixture(scope="module")
+def sharp():
+    return np.ascontiguousarray(luminance(np.moveaxis(astronaut() / np.float32(255), -1, 0))[:320, 60:440])
+
+
+@pytest.fixture(scope="module")
+def observed(poses, sharp):
+    blurred = blur_varying(sharp, poses)
+    return (blurred + np.random.default_rng(0).normal(0, 0.003, blurred.shape)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def stages():
+    return []
+
+
+@pytest.fixture(scope="module")
+def found(observed, stages):
+    return estimate_turning(observed, 17, load_prior(), progress=lambda *told: stages.append(told))
+
+
+def alike(poses, place, other, there):
+    """How similar kernels of two places are, drawn with a blunt pen."""
+    ours, theirs = (gaussian_filter(fit(each.kernel(at), 31), 0.7) for each, at in ((poses, place), (other, there)))
+    return similarity(align(ours, theirs), theirs)
+
+
+@pytest.mark.parametrize("place", [(-110.0, 0.0), (0.0, -140.0), (0.0, 140.0)])
+def test_every_place_gets_its_own_kernel(found, poses, place):
+    own = alike(found.poses, place, poses, place)
+    assert own > 0.75
+    assert own > alike(found.poses, place, poses, (-place[0], -place[1])) + 0.1
+
+
+def test_it_undoes_the_blur(found, sharp, observed):
+    restored = deconvolve_varying(observed[None], found.poses, kernel_error=0.2)[0]
+    before, after = (
+        psnr(image_quality.align(each, sharp, border=20), sharp, border=20) for each in (observed, restored)
+    )
+    assert after > before + 1
+
+
+def test_progress_and_expected_error_are_told(found, stages):
+    fractions = [fraction for stage, fraction in stages]
+    assert {stage for stage, _ in stages} == {"poses"}
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1
+    assert -4 < found.log_error < 0
+
+
+def test_the_finest_scale_is_of_bounded_size():
+    assert _levels(25, PIXELS)[-1].factor == 1
+    large = _levels(25, 16 * PIXELS)
+    assert large[-1].factor >= 4
+    assert _levels(3, 10**9)[-1].factor == pytest.approx((10**9 / PIXELS) ** 0.5)
+
+
+def test_a_large_photograph_gets_poses_of_its_own_scale(observed, monkeypatch):
+    monkeypatch.setattr(turning, "PIXELS", observed.size // 2)
+    monkeypatch.setattr(turning, "SHARP", 1)
+    monkeypatch.setattr(turning, "SPARSE", 1)
+    found = estimate_turning(observed, 17, load_prior())
+    assert found.poses.weights.shape[1] == 17
+    assert found.poses.weights.sum() == pytest.approx(1)
+
+
+def test_a_flat_photograph_has_poses_nevertheless():
+    found = estimate_turning(np.full((160, 240), 0.5, np.float32), 7, load_prior())
+    assert np.isfinite(found.poses.weights).all()
+    assert found.poses.weights.sum() == pytest.approx(1)

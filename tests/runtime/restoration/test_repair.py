@@ -1,0 +1,150 @@
+import math
+
+import numpy as np
+import pytest
+from scipy.signal import fftconvolve
+from skimage.data import astronaut
+
+from runtime import tiles
+from runtime.blur.kernel import delta
+from runtime.blur.periodic import convolve
+from runtime.deconvolution import deconvolve
+from runtime.errors import InvalidModel
+from runtime.images import luminance
+from runtime.inference.devices import CPU
+from runtime.restoration.repair import UNIT, Repairer, _squares, evidence, facts
+
+NOISE = 0.005
+
+
+@pytest.fixture(scope="module")
+def repairer():
+    return Repairer(device=CPU)
+
+
+@pytest.fixture(scope="module")
+def kernel():
+    drawn = np.zeros((15, 15), np.float32)
+    drawn[np.arange(3, 12), np.arange(3, 12)] = 1
+    drawn[11, 4:12] = 1
+    return drawn / drawn.sum()
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return astronaut()[20:264, 100:354].transpose(2, 0, 1).astype(np.float32) / 255
+
+
+@pytest.fixture(scope="module")
+def sharp(scene):
+    return scene[:, 7:-7, 7:-7]
+
+
+@pytest.fixture(scope="module")
+def observed(scene, kernel):
+    blurred = np.stack([fftconvolve(plane, kernel, "valid") for plane in scene])
+    return (blurred + np.random.default_rng(2).normal(0, NOISE, blurred.shape)).astype(np.float32)
+
+
+def error(planes, sharp):
+    inner = (..., slice(20, -20), slice(20, -20))
+    return float(np.mean((luminance(planes) - luminance(sharp))[inner] ** 2))
+
+
+def test_a_wrong_kernel_does_less_harm(repairer, observed, sharp, kernel):
+    wrong = np.ascontiguousarray(kernel[::-1])
+    restored = deconvolve(observed, wrong, kernel_error=0.2)
+    repaired = repairer.repair(observed, restored, wrong, -0.5)
+    assert error(repaired.planes, sharp) < 0.5 * error(restored, sharp)
+
+
+def test_a_right_kernel_is_trusted_and_promises_a_gain(repairer, observed, sharp, kernel):
+    restored = deconvolve(observed, kernel, kernel_error=0.2)
+    repaired = repairer.repair(observed, restored, kernel, -2.5)
+    gained = error(observed, sharp) - error(restored, sharp)
+    assert error(observed, sharp) - error(repaired.planes, sharp) > 0.95 * gained
+    wrong = np.ascontiguousarray(kernel[::-1])
+    promised = repairer.repair(observed, deconvolve(observed, wrong, kernel_error=0.2), wrong, -0.5).gain
+    assert repaired.gain > promised + 1
+
+
+def test_every_plane_changes_alike(repairer, observed, kernel):
+    restored = deconvolve(observed, kernel)
+    change = repairer.repair(observed, restored, kernel, -2.0).planes - restored
+    np.testing.assert_allclose(change[0], change[1], atol=1e-6)
+    np.testing.assert_allclose(change[0], change[2], atol=1e-6)
+    assert abs(change[0]).max() > 1e-4
+
+
+def test_tiles_leave_no_seam(repairer, observed, kernel, monkeypatch):
+    restored = deconvolve(observed, kernel)
+    whole = repairer.repair(observed, restored, kernel, -2.0)
+    monkeypatch.setattr(tiles, "CORE", 80)
+    tiled = repairer.repair(observed, restored, kernel, -2.0)
+    assert abs(tiled.gain - whole.gain) < 0.5
+    # How much is repaired follows the expected gain, for the whole picture alike: that makes no seam.
+    changed, expected = tiled.planes - restored, whole.planes - restored
+    expected *= np.vdot(changed, expected) / np.vdot(expected, expected)
+    assert np.abs(changed - expected).mean() < 2e-4
+
+
+@pytest.mark.parametrize("shape", [(65, 90), (64, 64), (71, 66)])
+def test_any_size_is_repaired(repairer, observed, kernel, shape):
+    some = np.ascontiguousarray(observed[:1, : shape[0], : shape[1]])
+    repaired = repairer.repair(some, deconvolve(some, kernel), kernel, -1.0)
+    assert repaired.planes.shape == some.shape
+    assert repaired.planes.dtype == np.float32
+    assert np.isfinite(repaired.planes).all()
+    assert math.isfinite(repaired.gain)
+
+
+def test_what_is_given_as_blurred_again_counts(repairer, observed, kernel):
+    restored = deconvolve(observed, kernel)
+    again = convolve(luminance(restored), kernel)
+    by_kernel = repairer.repair(observed, restored, kernel, -2.0)
+    given = repairer.repair(observed, restored, kernel, -2.0, blurred=again)
+    np.testing.assert_allclose(given.planes, by_kernel.planes, atol=1e-5)
+    other = repairer.repair(observed, restored, kernel, -2.0, blurred=again + 0.05)
+    assert np.abs(other.planes - given.planes).max() > 1e-3
+
+
+def test_the_evidence_of_no_blur_shows_no_misfit(observed):
+    plane = luminance(observed)
+    planes = evidence(plane, plane, convolve(plane, delta((5, 5)).astype(np.float32)))
+    assert planes.dtype == np.float32
+    np.testing.assert_array_equal(planes[0], planes[1])
+    np.testing.assert_allclose(planes[2], 0, atol=1e-5)
+
+
+def test_the_misfit_is_what_blurring_again_does_not_explain(observed, kernel):
+    plane = luminance(observed)
+    misfit = evidence(plane, plane, convolve(plane, kernel))[2]
+    expected = fftconvolve(plane, kernel, "same") - plane
+    np.testing.assert_allclose(misfit[20:-20, 20:-20], expected[20:-20, 20:-20], atol=1e-4)
+
+
+@pytest.mark.parametrize("told", [(0.0, -50.0, 0.0), (0.5, 50.0, 60.0), (0.01, -1.5, math.e)])
+def test_facts_stay_within_bounds(told):
+    found = facts(*told)
+    assert found.dtype == np.float32
+    assert np.isfinite(found).all()
+    assert (abs(found) < 4).all()
+
+
+def test_facts_of_the_usual_photograph_are_small():
+    np.testing.assert_allclose(facts(0.01, -1.5, math.e), 0, atol=1e-6)
+
+
+def test_the_squares_of_a_tile_are_those_of_its_part():
+    (_, last) = tiles.split(2100, 149)
+    chosen = _squares(last)
+    assert chosen.start == (last.first - last.start) // UNIT
+    assert chosen.stop * UNIT >= last.last - last.start
+
+
+def test_a_bundle_without_the_part_is_refused(tmp_path):
+    from tests.runtime.models import write_patch_bundle
+
+    bundle = write_patch_bundle(tmp_path / "other", "filters")
+    with pytest.raises(InvalidModel, match="repair"):
+        Repairer(bundle, device=CPU)
