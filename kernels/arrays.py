@@ -31,5 +31,3 @@ def array_module(array: Array) -> ModuleType:
     if isinstance(array, np.ndarray):
         return np
     raise TypeError(f"expected a numpy or cupy array, got {type(array).__name__}")
-
-

@@ -71,7 +71,8 @@ def throughput(
                 "quality": quality, "nonblind": nonblind, "grey": grey}  # fmt: skip
         for size, step, count in product(megapixels, *(choice or (None,) for choice in (stride, batch))):
             row, peak = run_isolated(
-                "bench.speed.restoration:measure_restoration", {**same, "megapixels": size, "stride": step, "batch": count}
+                "bench.speed.restoration:measure_restoration",
+                {**same, "megapixels": size, "stride": step, "batch": count},
             )
             rows.append({**row, **_of_matrix_rate(row, rates), "peak_bytes": peak})
             report.tables.update(_restoration_tables(rows))

@@ -58,8 +58,6 @@ def export_checkpoint(
     return load_model(folder)
 
 
-
-
 def write_graphs(network: Chakrabarti, folder: Path) -> dict[str, str]:
     """Write the part ``network``: the graphs of a network whose weights were rounded by `round_weights`.
 
@@ -69,8 +67,6 @@ def write_graphs(network: Chakrabarti, folder: Path) -> dict[str, str]:
         File name of each precision.
     """
     return write_part(folder, "network", lambda weights, half: build_graph(network, weights, half))
-
-
 
 
 def build_graph(network: Chakrabarti, weights: Weights, half: bool) -> onnx.ModelProto:

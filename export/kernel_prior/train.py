@@ -154,9 +154,7 @@ def error_ratio(kernels: Tensor, truth: Tensor, log_noise: Tensor) -> Tensor:
     Tensor (N,), at least 1
     """
     side = 2 * kernels.shape[-1]
-    rows, cols = (
-        4 * torch.sin(math.pi * torch.arange(count) / side).square() for count in (side, side // 2 + 1)
-    )
+    rows, cols = (4 * torch.sin(math.pi * torch.arange(count) / side).square() for count in (side, side // 2 + 1))
     power = 1 / (rows[:, None] + cols + (2 * math.pi / _LARGEST_STRUCTURE) ** 2)
     twice = torch.full((side // 2 + 1,), 2.0)
     twice[0] = twice[-1] = 1

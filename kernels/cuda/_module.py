@@ -40,10 +40,6 @@ def launch(
         _module(family).get_function(name)(grid, block, typed, shared_mem=shared_bytes)
 
 
-
-
-
-
 def source(family: str) -> str:
     """Return the text of ``<family>.cu``."""
     return Path(__file__).with_name(f"{family}.cu").read_text(encoding="utf-8")
@@ -55,13 +51,3 @@ def _module(family: str) -> Any:
 
     # One object serves all devices: CuPy compiles it for each on first use.
     return cupy.RawModule(code=source(family), options=OPTIONS)
-
-
-
-
-
-
-
-
-
-

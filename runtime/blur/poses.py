@@ -90,10 +90,6 @@ def roll_levels(largest: float, farthest: float) -> NDArray[np.float64]:
     return np.linspace(-largest, largest, 2 * count + 1) if count else np.zeros(1)
 
 
-
-
-
-
 def _of_sum_1(weights: NDArray[np.float64], rolls: NDArray[np.float64]) -> Poses:
     return Poses(weights / weights.sum(), rolls)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from runtime.estimation.kernel.judge import INEXACT
 
 DECIDED = 0.5
 """Confidence from which the kernel is given."""

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["LEVELS", "METHODS", "Level", "deconvolve"]
 
 
-
-
 METHODS = ("hyper-laplacian", "epll", "wiener", "irc")
 CHROMA = 2.0
 """Noise that the differences of the colours are restored for, in units of theirs: their detail is that much weaker."""

@@ -81,8 +81,6 @@ def deconvolve_motion(
     return restored
 
 
-
-
 def motion_problem(planes: Array, field: Array, noise: float) -> tuple[Problem, tuple[slice, slice]]:
     """State the problem that restores `planes`, with room for all latent pixels that they depend on.
 

@@ -42,9 +42,3 @@ def deconvolve_varying(
         if progress is not None:
             progress("deconvolve", (done + 1) / len(parts))
     return restored
-
-
-
-
-
-

@@ -22,8 +22,6 @@ EASE = 1e-2
 """Share of a frequency that the latent image leaves unexplained, at least, as far as the preconditioner goes."""
 
 
-
-
 class Observation:
     """A blurred image, the kernel that blurred it, and which of its pixels tell of the latent image.
 
@@ -160,8 +158,6 @@ class Observation:
         return self.model.plane(response * spectrum).reshape(-1)[self._unknown]
 
 
-
-
 def _width(kernel: Array) -> float:
     """Return the standard deviation of a kernel along its longer axis in pixels, at least one half."""
     xp = array_module(kernel)
@@ -170,7 +166,3 @@ def _width(kernel: Array) -> float:
         places, mass = xp.arange(kernel.shape[axis]), kernel.sum(axis=1 - axis)
         found = max(found, float((mass * xp.square(places)).sum() - xp.square((mass * places).sum())))
     return float(np.sqrt(found))
-
-
-
-

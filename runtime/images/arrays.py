@@ -150,8 +150,6 @@ def open_image(image: Any, device: Device | None = None) -> tuple[Array, Frame]:
     return planes, Frame(pixels.shape, pixels.dtype, bounds, alpha, rewrap, fetch)
 
 
-
-
 def _unwrap(image: Any) -> tuple[Array, Callable[[Array], Any]]:
     """Return the pixels of an image, where they lie, and the way back to its type."""
     if isinstance(image, np.ndarray):

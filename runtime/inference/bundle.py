@@ -243,12 +243,10 @@ def _parse(content: Any, folder: Path) -> Bundle:
             licence=str(content["licence"]),
             files=files,
             parts={
-                name: _parse_part(name, part, folder, files, where)
-                for name, part in content.get("parts", {}).items()
+                name: _parse_part(name, part, folder, files, where) for name, part in content.get("parts", {}).items()
             },
             constants={
-                name: _listed(file, folder, files, where)
-                for name, file in content.get("constants", {}).items()
+                name: _listed(file, folder, files, where) for name, file in content.get("constants", {}).items()
             },
             patch=_parse_patch(patch, where) if patch else None,
             values=dict(content.get("values", {})),

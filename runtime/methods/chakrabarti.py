@@ -38,7 +38,6 @@ FAST_STRIDE = 2
 """Times the model's own that patches lie apart at quality "fast": the first estimate is one hypothesis of several."""
 
 
-
 class Chakrabarti:
     """Blind deconvolution of one global blur kernel.
 

@@ -153,10 +153,6 @@ class Eboli:
         return Shaken(uniform, convolve(luminance(uniform.latent), uniform.kernel))
 
 
-
-
-
-
 def find_misfit(blurred: Array, observed: Array) -> float:
     """Return how far a restored plane, blurred again, is from what was observed.
 

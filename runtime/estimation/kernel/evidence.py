@@ -71,9 +71,7 @@ def gather(views: Views, edges: Edges, kernel: Kernel) -> NDArray[np.float32]:
     return lay_out(kernel, edges.equations(STRONGEST), edges.equations(WIDER), scene)
 
 
-def lay_out(
-    kernel: Kernel, strong: NormalEquations, wide: NormalEquations, scene: Scene
-) -> NDArray[np.float32]:
+def lay_out(kernel: Kernel, strong: NormalEquations, wide: NormalEquations, scene: Scene) -> NDArray[np.float32]:
     """Return the evidence for a kernel, planes (`CHANNELS`, support, support).
 
     Parameters

@@ -57,10 +57,6 @@ MARGIN = 4
 """Pixels of room around the extent that was found, at the scale where it was found."""
 
 
-
-
-
-
 @dataclass(frozen=True)
 class BlindEstimate:
     """A blur kernel estimated from the blurred photograph alone.
@@ -277,7 +273,3 @@ def consensus(found: list[Candidate]) -> tuple[Kernel, float]:
     aligned = np.array([align(kernel, reference) for kernel in padded])
     mean = prune(np.tensordot(weights, aligned, axes=1), relative=CONSENSUS_SPECKS)
     return centre(mean), float(np.median([similarity(kernel, mean) for kernel in aligned]))
-
-
-
-

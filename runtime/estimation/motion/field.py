@@ -25,11 +25,6 @@ motions, nine came out worse; eight of these are above, and the three that gain 
 TINY = 1e-6
 
 
-
-
-
-
-
 def join(motions: PatchMotions, grid: PatchGrid) -> Floats:
     """Join the motions of patches to those of all pixels.
 

@@ -111,9 +111,7 @@ def test_weights_are_the_softmax_of_negative_squared_distances(length, angle):
     found = blended(length, angle)
     if 1.0 in {near for near, _ in found}:
         return
-    squares = {
-        (near, turn): (near - length) ** 2 + (((turn - angle + 90) % 180 - 90) / 3) ** 2 for near, turn in found
-    }
+    squares = {(near, turn): (near - length) ** 2 + (((turn - angle + 90) % 180 - 90) / 3) ** 2 for near, turn in found}
     total = sum(np.exp(-square) for square in squares.values())
     for motion, weight in found.items():
         assert weight == pytest.approx(np.exp(-squares[motion]) / total, abs=1e-3)

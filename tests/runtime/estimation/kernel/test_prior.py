@@ -27,9 +27,7 @@ def write_prior(folder, *, part=PART, entry="evidence", precision="fp32", graph=
         "kernel": ["batch", "side", "side"],
         "log_error": ["batch"],
     }
-    tensors = {
-        name: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()
-    }
+    tensors = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()}
     made = helper.make_graph(
         nodes,
         "second plane",
