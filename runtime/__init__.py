@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from runtime._version import __version__
+
 if TYPE_CHECKING:
     from runtime import errors
     from runtime.api import Deblurrer, deblur, deblur_burst, deconvolve
@@ -16,13 +18,12 @@ if TYPE_CHECKING:
     from runtime.inference.diagnosis import diagnose
     from runtime.results import BurstRestoration, Restoration
 
-__version__ = "0.1.0"
-
 __all__ = [
     "Bundle",
     "BurstRestoration",
     "Deblurrer",
     "Restoration",
+    "__version__",
     "deblur",
     "deblur_burst",
     "deconvolve",

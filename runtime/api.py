@@ -11,18 +11,19 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.arrays import Array, is_cuda
-from runtime import deconvolution as _nonblind
+from runtime.blur.blurs import CENTRE, Blur, KernelBlur, MotionBlur
 from runtime.burst.intake import Intake
 from runtime.contract import BurstMethod, Method
-from runtime.deconvolution import along_motion as _nonuniform
+from runtime.deconvolution import deconvolve as _deconvolve
 from runtime.errors import InvalidArgument, InvalidModel
 from runtime.images import open_image
 from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import Device, download, on_device, resolve_device, upload
 from runtime.inference.progress import Progress, Stopwatch
-from runtime.methods.registry import create_method
-from runtime.options import FBA, BurstOptions, Options
+from runtime.methods.registry import check_options, create_method
+from runtime.options import DECONVOLUTIONS, FBA, BurstOptions, Options
 from runtime.results import BurstRestoration, Restoration
+from runtime.run import Run
 
 DEFAULT_MODEL = "chakrabarti"
 
@@ -35,8 +36,7 @@ class Deblurrer:
     Parameters
     ----------
     model
-        Name or path of a bundle, or a `Bundle`; see `runtime.load_model`. Or ``"fba"``: Fourier burst accumulation,
-        which needs no network.
+        Name or path of a bundle, or a `Bundle`; see `runtime.load_model` and `runtime.list_models`.
     device
         ``"cpu"``, ``"cuda"``, ``"cuda:N"``, or ``"auto"``: a GPU where one works, else the CPU.
     precision
@@ -68,8 +68,8 @@ class Deblurrer:
         precision: str = "auto",
         batch: int | None = None,
     ) -> None:
-        self.bundle = None if model == FBA else model if isinstance(model, Bundle) else load_model(model)
-        self.name = FBA if self.bundle is None else self.bundle.name
+        self.bundle = model if isinstance(model, Bundle) else load_model(model)
+        self.name = self.bundle.name
         self.device = resolve_device(device)
         with on_device(self.device):
             self._method = create_method(self.bundle, device=self.device, precision=precision, batch=batch)
@@ -146,20 +146,22 @@ class Deblurrer:
         )
         if not 0 <= strength <= 1:
             raise InvalidArgument(f"strength {strength!r}: give a number from 0 (nothing) to 1 (all)")
+        check_options(self.name, self._method, options)
         with on_device(self.device):
-            stopwatch = Stopwatch(self.device)
+            run = Run(options, self.device, Stopwatch(self.device), progress)
             observed, frame = open_image(image, self.device)
-            estimate = self._method.restore(observed, options, stopwatch, progress)
+            estimate = self._method.restore(observed, run)
             latent = observed + strength * (estimate.latent - observed) if strength < 1 else estimate.latent
             return Restoration(
                 image=frame.close(latent),
-                kernel=_on_host(estimate.kernel),
+                kernel=_central_kernel(estimate.blur),
                 initial=None if estimate.initial is None else frame.fetch(estimate.initial),
                 motion=None if estimate.motion is None else frame.fetch(estimate.motion),
-                timings=stopwatch.seconds(),
+                timings=run.stopwatch.seconds(),
                 model=self.name,
                 confidence=estimate.confidence,
-                reason=estimate.reason,
+                code=None if estimate.reason is None else estimate.reason.code,
+                reason=None if estimate.reason is None else estimate.reason.sentence,
             )
 
     def restore_burst(
@@ -230,17 +232,18 @@ class Deblurrer:
                 f"such as {FBA!r} or 'wieschollek'"
             )
         options = BurstOptions(p=p, patch=patch, stride=stride, smoothing=smoothing, chroma=chroma)
-        stopwatch = Stopwatch(self.device)
+        check_options(self.name, self._method, options)
         with on_device(self.device):
-            intake = Intake(frames, self.device, register, reference, stopwatch, progress)
-            estimate = self._method.restore_burst(intake.planes(), options, stopwatch, progress)
+            run = Run(options, self.device, Stopwatch(self.device), progress)
+            intake = Intake(frames, self.device, register, reference, run.stopwatch, progress)
+            estimate = self._method.restore_burst(intake.planes(), run)
             return BurstRestoration(
                 image=intake.close(estimate.latent),
                 reference=intake.reference.number,
                 frames=tuple(intake.used),
                 leaders=None if estimate.leaders is None else intake.numbers(estimate.leaders),
                 shares=_on_host(estimate.shares),
-                timings=stopwatch.seconds(),
+                timings=run.stopwatch.seconds(),
                 model=self.name,
             )
 
@@ -362,25 +365,27 @@ def deconvolve(
     if (kernel is None) == (motion is None):
         both = "both a kernel and a motion" if motion is not None else "neither a kernel nor a motion"
         raise InvalidArgument(f"{both}: give the one that describes the blur")
+    if method not in (None, *DECONVOLUTIONS):
+        raise InvalidArgument(f"method {method!r} is unknown; choose one of {', '.join(DECONVOLUTIONS)}")
+    if noise is not None and not (np.isfinite(noise) and noise >= 0):
+        raise InvalidArgument(f"noise is {noise}; give a number of 0 or more")
     place = resolve_device(device)
     with on_device(place):
+        run = Run(Options(quality=quality, nonblind=method), place, Stopwatch(place), progress)
         observed, frame = open_image(image, place)
-        if motion is None:
-            latent = _nonblind.deconvolve(
-                observed, _floats(kernel, place), method=method, quality=quality, noise=noise, progress=progress
-            )
-        else:
-            _check_quality(quality)
-            latent = _nonuniform.deconvolve_motion(
-                observed, _floats(motion, place), method=method or "irc", noise=noise, progress=progress
-            )
-        return frame.close(latent)
+        blur = KernelBlur(_floats(kernel, place)) if motion is None else MotionBlur(_floats(motion, place))
+        return frame.close(_deconvolve(observed, blur, run, noise=noise))
 
 
 @lru_cache(maxsize=8)
 def _deblurrer(model: str, device: str, precision: str, batch: int | None, process: int) -> Deblurrer:
     """Keep what `deblur` and `deblur_burst` load; a forked process loads its own."""
     return Deblurrer(model=model, device=device, precision=precision, batch=batch)
+
+
+def _central_kernel(blur: Blur | None) -> npt.NDArray[np.float32] | None:
+    """Return the kernel at the centre of the photograph, unless the blur is a motion field, which is given whole."""
+    return None if blur is None or isinstance(blur, MotionBlur) else _on_host(blur.kernel_at(CENTRE))
 
 
 def _on_host(array: Array | None) -> npt.NDArray[np.float32] | None:
@@ -390,8 +395,3 @@ def _on_host(array: Array | None) -> npt.NDArray[np.float32] | None:
 def _floats(array: Any, device: Device) -> Array:
     """Return an array as float32 on a device."""
     return upload(array if is_cuda(array) else np.ascontiguousarray(array, np.float32), device)
-
-
-def _check_quality(quality: str) -> None:
-    if quality not in _nonblind.LEVELS:
-        raise InvalidArgument(f"quality {quality!r}: give one of {', '.join(_nonblind.LEVELS)}")

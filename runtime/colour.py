@@ -1,8 +1,4 @@
-"""Colour planes as one plane of light and two of colour.
-
-The eye, and the score, see mostly the light; in photographs nearly all detail is in it, and noise that differs from
-channel to channel is least in their mean. So the best prior goes to the mean, and a cheaper one to the differences.
-"""
+"""Colour spaces: luminance, mean and colour differences, and CIE Lab."""
 
 from __future__ import annotations
 
@@ -10,31 +6,26 @@ import numpy as np
 
 from kernels.arrays import Array, array_module
 from runtime.errors import InvalidArgument
-from runtime.images.arrays import _device_of
-
-OPPONENT = np.array([[1 / 3, 1 / 3, 1 / 3], [1 / 2, -1 / 2, 0], [1 / 4, 1 / 4, -1 / 2]], dtype=np.float32)
-"""Rows: the mean, red less green, yellow less blue. They are orthogonal, so that white noise stays white."""
-NOISE = np.linalg.norm(OPPONENT, axis=1)
-"""Standard deviation of the noise of each plane, in units of that of a channel."""
-INVERSE = np.linalg.inv(OPPONENT).astype(np.float32)
-
-
-def to_opponent(channels: Array) -> Array:
-    """Turn red, green and blue (3, H, W) into mean and differences (3, H, W), float32."""
-    return _mix(OPPONENT, channels)
-
-
-def from_opponent(planes: Array) -> Array:
-    """Turn mean and differences (3, H, W) into red, green and blue (3, H, W), float32."""
-    return _mix(INVERSE, planes)
-
-
-def _mix(matrix: Array, planes: Array) -> Array:
-    xp = array_module(planes)
-    return xp.tensordot(xp.asarray(matrix), planes, axes=1)
-
+from runtime.inference.devices import holding
 
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+_OPPONENT = np.array([[1 / 3, 1 / 3, 1 / 3], [1 / 2, -1 / 2, 0], [1 / 4, 1 / 4, -1 / 2]], dtype=np.float32)
+"""Rows: the mean, red less green, yellow less blue. They are orthogonal, so that white noise stays white."""
+_FROM_OPPONENT = np.linalg.inv(_OPPONENT).astype(np.float32)
+OPPONENT_NOISE = np.linalg.norm(_OPPONENT, axis=1)
+"""Standard deviation of the noise of mean and differences, in units of that of a channel: three numbers."""
+
+_WHITE = np.array([0.95047, 1.0, 1.08883])
+_XYZ = np.array(
+    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+)
+_FROM_RGB = (_XYZ / _WHITE[:, None]).astype(np.float32)
+_TO_RGB = np.linalg.inv(_XYZ / _WHITE[:, None]).astype(np.float32)
+_LAB = np.array([[0, 116, 0], [500, -500, 0], [0, 200, -200]], np.float32)
+_FROM_LAB = np.linalg.inv(_LAB).astype(np.float32)
+_KNEE = 6 / 29
+"""Where the cube root of CIE Lab meets the straight line below it."""
 
 
 def luminance(planes: Array) -> Array:
@@ -60,5 +51,65 @@ def luminance(planes: Array) -> Array:
     if len(planes) == 1:
         return planes[0]
     xp = array_module(planes)
-    with _device_of(planes):
+    with holding(planes):
         return xp.tensordot(xp.asarray(_LUMA), planes, axes=1)
+
+
+def to_opponent(channels: Array) -> Array:
+    """Turn red, green and blue (3, H, W) into their mean and two differences (3, H, W), float32.
+
+    Nearly all detail of a photograph is in the mean, and noise that differs from channel to channel is least there: the
+    best prior goes to the mean, and a cheaper one to the differences.
+    """
+    return _mix(_OPPONENT, channels)
+
+
+def from_opponent(planes: Array) -> Array:
+    """Turn mean and differences (3, H, W) into red, green and blue (3, H, W), float32."""
+    return _mix(_FROM_OPPONENT, planes)
+
+
+def to_lab(planes: Array) -> Array:
+    """Turn sRGB planes ``(3, H, W)`` into CIE Lab (white D65): L in [0, 100], a and b; float32 of that shape.
+
+    Values outside [0, 1] count as 0 or 1.
+    """
+    xp = array_module(planes)
+    coded = planes.clip(0, 1)
+    linear = xp.where(coded > 0.04045, ((coded + 0.055) / 1.055) ** 2.4, coded / 12.92)
+    light = _mix(_FROM_RGB, linear)
+    roots = xp.where(light > _KNEE**3, xp.cbrt(light), light / (3 * _KNEE**2) + 4 / 29)
+    lab = _mix(_LAB, roots)
+    lab[0] -= 16
+    return lab
+
+
+def from_lab(lab: Array) -> Array:
+    """Turn L, a and b ``(3, H, W)`` into sRGB planes of that shape, float32; colours that sRGB lacks are clipped."""
+    xp = array_module(lab)
+    shifted = lab.copy()
+    shifted[0] += 16
+    roots = _mix(_FROM_LAB, shifted)
+    light = xp.where(roots > _KNEE, roots**3, 3 * _KNEE**2 * (roots - 4 / 29))
+    linear = _mix(_TO_RGB, light).clip(0, 1)
+    return xp.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear)
+
+
+def with_chroma_of(planes: Array, source: Array) -> Array:
+    """Return sRGB planes of the lightness of `planes` and the a and b of `source`; grey ones as they are.
+
+    Parameters
+    ----------
+    planes, source
+        Float32 ``(C, H, W)``, C being 1 or 3, alike in shape and device.
+    """
+    if len(planes) == 1:
+        return planes
+    lab = to_lab(source)
+    lab[0] = to_lab(planes)[0]
+    return from_lab(lab)
+
+
+def _mix(matrix: Array, planes: Array) -> Array:
+    xp = array_module(planes)
+    return xp.tensordot(xp.asarray(matrix), planes.astype(np.float32, copy=False), axes=1)

@@ -1,14 +1,37 @@
-"""What a deblurring method takes and gives: `Method`, `BurstMethod`, and their estimates."""
+"""What passes between the parts of a restoration: candidates and estimates, and the methods that make them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 from kernels.arrays import Array
-from runtime.inference.progress import Progress, Stopwatch
+from runtime.blur.blurs import Blur
+from runtime.decisions.reasons import Reason
 from runtime.options import BurstOptions, Options
+from runtime.run import Run
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A blur that may have made the photograph, and the error expected of it.
+
+    Attributes
+    ----------
+    blur : Blur
+    log_error : float
+        Natural logarithm of the predicted relative squared error of the blur; NaN where nothing predicts it.
+    confidence : float
+        In [0, 1]: probability that the photograph is blurred in this way.
+    noise_factor : float
+        Factor on the noise level when deconvolving: an estimated motion's errors weigh more than the noise.
+    """
+
+    blur: Blur
+    log_error: float
+    confidence: float = 1.0
+    noise_factor: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -18,27 +41,27 @@ class Estimate:
     Attributes
     ----------
     latent
-        Float32 ``(C, H, W)``.
-    kernel
-        Float32 ``(h, w)`` blur kernel, or ``None`` where none was estimated.
+        Float32 ``(C, H, W)``: the restored photograph, or the observed one where it was left unchanged.
+    blur
+        What blurred it, or ``None`` where no blur was estimated.
     initial
         Float32 ``(H, W)`` first estimate of the latent luminance, or ``None``.
     motion
-        Float32 ``(H, W, 2)`` motion field, or ``None``.
+        Float32 ``(H, W, 2)`` estimated motion field, or ``None``.
     confidence
-        In [0, 1], that the photograph is blurred, or ``None`` where nobody asked.
+        In [0, 1], that the photograph is blurred and the restoration an improvement; ``None`` where nobody asked.
     reason
-        One sentence that says why the photograph was left as it is, or ``None`` where it was not.
+        Why the photograph was left unchanged, or ``None`` where it was restored.
     gain
-        By how many dB of PSNR the restoration is expected to be nearer to the truth, or ``None`` where nobody asked.
+        Predicted gain in PSNR, in dB, of the restoration over the observed photograph; ``None`` where nobody asked.
     """
 
     latent: Array
-    kernel: Array | None = None
+    blur: Blur | None = None
     initial: Array | None = None
     motion: Array | None = None
     confidence: float | None = None
-    reason: str | None = None
+    reason: Reason | None = None
     gain: float | None = None
 
 
@@ -65,23 +88,31 @@ class BurstEstimate:
 
 @runtime_checkable
 class Method(Protocol):
-    """A way to restore a photograph."""
+    """A way to restore a photograph.
 
-    def restore(self, observed: Array, options: Options, stopwatch: Stopwatch, progress: Progress | None) -> Estimate:
-        """Restore ``(C, H, W)`` planes that lie on the method's device."""
+    Attributes
+    ----------
+    honours : frozenset of str
+        Names of the options, of `runtime.options.Options`, that make a difference to it; the registry refuses others.
+    """
+
+    honours: ClassVar[frozenset[str]]
+
+    def restore(self, observed: Array, run: Run[Options]) -> Estimate:
+        """Restore ``(C, H, W)`` planes, float32 in [0, 1], that lie on the method's device."""
 
 
 @runtime_checkable
 class BurstMethod(Protocol):
-    """A way to restore one photograph from a burst."""
+    """A way to restore one photograph from a burst.
 
-    def restore_burst(
-        self, frames: Iterable[Array], options: BurstOptions, stopwatch: Stopwatch, progress: Progress | None
-    ) -> BurstEstimate:
-        """Restore ``(C, H, W)`` planes from aligned frames of that shape that lie on the method's device.
+    Attributes
+    ----------
+    honours : frozenset of str
+        Names of the options, of `runtime.options.BurstOptions`, that make a difference to it.
+    """
 
-        Raises
-        ------
-        InvalidArgument
-            If an option is not for this method.
-        """
+    honours: ClassVar[frozenset[str]]
+
+    def restore_burst(self, frames: Iterable[Array], run: Run[BurstOptions]) -> BurstEstimate:
+        """Restore ``(C, H, W)`` planes, float32 in [0, 1], from aligned frames of that shape on the method's device."""

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import math
 import numbers
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
-from runtime.deconvolution import METHODS as NONBLIND
 from runtime.errors import InvalidArgument
-from runtime.quality import LEVELS
+from runtime.quality import Quality, find_level
 
+DECONVOLUTIONS = ("hyper-laplacian", "epll", "wiener", "irc")
+"""The methods of deconvolution, values of `Options.nonblind`."""
+NEURAL = "none"
+"""Value of `Options.nonblind` that keeps the patch network's own estimate."""
 FBA = "fba"
-"""Name of the model that needs no bundle: plain Fourier burst accumulation."""
+"""Name of plain Fourier burst accumulation, which is a model and a value of `BurstOptions.chroma`."""
 CHROMA = ("own", FBA)
 """Values of `BurstOptions.chroma`."""
-NEURAL = "none"
-"""Value of `Options.nonblind` that keeps the network's own estimate."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a caller may ask of one restoration.
+    """What a caller may ask of the restoration of one photograph.
 
     Attributes
     ----------
@@ -29,17 +31,22 @@ class Options:
     stride
         Distance between patches in pixels; ``None`` for the model's own.
     nonblind
-        A method of `runtime.deconvolution`, or ``"none"`` to stop at the network's estimate; ``None`` for that of the
-        quality level.
+        One of `DECONVOLUTIONS`, or ``"none"`` to stop at the network's estimate; ``None`` for that of the quality
+        level.
     support
         Side in pixels of the square in which the blur kernel is sought; ``None`` for the method's own, or less on a
         small image.
     noise
-        Standard deviation of the noise, in the unit of the values; ``None`` to estimate it.
+        Standard deviation of the noise, in units of the value range; ``None`` to estimate it.
     refine
         Whether the kernel is refined from coarse to fine, or estimated once from the network's estimate.
     neural
-        Whether the network takes part.
+        Whether networks take part.
+
+    Raises
+    ------
+    InvalidArgument
+        If a value cannot be used.
     """
 
     quality: str = "balanced"
@@ -51,10 +58,9 @@ class Options:
     neural: bool = True
 
     def __post_init__(self) -> None:
-        if self.quality not in LEVELS:
-            raise InvalidArgument(f"quality {self.quality!r}: give one of {', '.join(LEVELS)}")
-        if self.nonblind not in (None, *NONBLIND, NEURAL):
-            raise InvalidArgument(f"nonblind {self.nonblind!r}: give one of {', '.join((*NONBLIND, NEURAL))}")
+        find_level(self.quality)
+        if self.nonblind not in (None, *DECONVOLUTIONS, NEURAL):
+            raise InvalidArgument(f"nonblind {self.nonblind!r}: give one of {', '.join((*DECONVOLUTIONS, NEURAL))}")
         if self.support is not None and not (isinstance(self.support, int) and self.support >= 3):
             raise InvalidArgument(f"support {self.support!r}: give a whole number of pixels, 3 or more, or None")
         if self.noise is not None and not 0 <= self.noise < 1:
@@ -67,6 +73,11 @@ class Options:
             raise InvalidArgument(
                 "neural=False needs refine=True: without the network there is no other first estimate"
             )
+
+    @property
+    def level(self) -> Quality:
+        """What the quality level stands for."""
+        return find_level(self.quality)
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,11 @@ class BurstOptions:
         shorter side of what is fused; 0 does not smooth; ``None`` for the method's own.
     chroma
         ``"own"``, or ``"fba"`` to take the a and b channels (CIE Lab) of Fourier burst accumulation.
+
+    Raises
+    ------
+    InvalidArgument
+        If a value cannot be used.
     """
 
     p: float = 11.0
@@ -107,3 +123,12 @@ class BurstOptions:
             raise InvalidArgument(f"smoothing {share!r}: give a share of the shorter side, 0 (none) or more, or None")
         if self.chroma not in CHROMA:
             raise InvalidArgument(f"chroma {self.chroma!r}: give one of {', '.join(CHROMA)}")
+
+
+def given(options: Options | BurstOptions) -> dict[str, Any]:
+    """Return the options, by name, whose values are not the defaults."""
+    return {
+        field.name: getattr(options, field.name)
+        for field in fields(options)
+        if getattr(options, field.name) != field.default
+    }

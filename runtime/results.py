@@ -33,8 +33,11 @@ class Restoration:
     confidence
         In [0, 1], that the photograph is blurred; under one half it comes back as it was. ``None`` where the blur
         kernel was not refined.
+    code
+        Why the photograph came back as it was, for programs: a code of `runtime.decisions.reasons.Reason`, such as
+        ``"not-blurred"``; ``None`` where it was restored.
     reason
-        One sentence that says why the photograph came back as it was, or ``None`` where it was restored.
+        The same for people: one sentence.
     """
 
     image: Any
@@ -44,6 +47,7 @@ class Restoration:
     timings: dict[str, float]
     model: str
     confidence: float | None = None
+    code: str | None = None
     reason: str | None = None
 
 

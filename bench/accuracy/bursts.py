@@ -17,8 +17,8 @@ from bench.data.datasets import MAX_SHIFT, Photograph, Sample, choose, data_fold
 from bench.data.models import describe_model
 from bench.options import publish, report_options
 from bench.report import Column, Report, Row, Table
+from runtime.colour import to_lab
 from runtime.inference.bundle import load_model
-from runtime.lab import to_lab
 from runtime.metrics import align, psnr
 
 if TYPE_CHECKING:

@@ -221,7 +221,7 @@ def choose(cases: Sequence[T], count: int | None) -> list[T]:
 
 def luma(image: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     """Return the luminance ``(H, W)`` of colours ``(H, W, 3)``, and a plane ``(H, W)`` as it is."""
-    from runtime.images import luminance
+    from runtime.colour import luminance
 
     return image if image.ndim == 2 else luminance(np.moveaxis(image, -1, 0))
 
@@ -315,7 +315,8 @@ def _convolution(correlation: Plane) -> Plane:
 
 def read_photograph(file: Path, *, grey: bool = False) -> Photograph:
     """Read ``(H, W, 3)``, or the luminance ``(H, W)`` of a picture without colour or where `grey` asks for it."""
-    from runtime.images import luminance, open_image, read_file
+    from runtime.colour import luminance
+    from runtime.images import open_image, read_file
 
     planes, _ = open_image(read_file(file)[0])
     image: Photograph = luminance(planes) if grey or len(planes) == 1 else np.moveaxis(planes, 0, -1)

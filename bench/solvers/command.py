@@ -23,8 +23,8 @@ from bench.solvers.stages import stage_table
 from kernels.arrays import Array
 from runtime.deconvolution.along_motion import motion_problem
 from runtime.deconvolution.irc import THRESHOLD, Problem, admm, irc, residual_compensation, smooth_start
-from runtime.deconvolution.noise import LEAST, estimate_noise
 from runtime.deconvolution.observation import Observation
+from runtime.noise import LEAST_NOISE, estimate_noise
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -155,7 +155,7 @@ def _by_plane(sample: Sample, restore: Callable[[Observation], Array]) -> Array:
 
 
 def _noise(plane: Array, sample: Sample) -> float:
-    return max(LEAST, estimate_noise(plane, sample.kernel))
+    return max(LEAST_NOISE, estimate_noise(plane, sample.kernel))
 
 
 def _planes(sample: Sample) -> Array:

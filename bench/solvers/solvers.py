@@ -69,7 +69,7 @@ class PeriodicBlur:
         self._shape = shape
         self._transfer = np.fft.rfft2(np.roll(canvas, (-((height - 1) // 2), -((width - 1) // 2)), (0, 1)))
 
-    def forward(self, latent: Array) -> Array:
+    def apply(self, latent: Array) -> Array:
         """Blur."""
         return self._filter(latent, self._transfer)
 
@@ -92,7 +92,7 @@ def _right_side(problem: Problem, target: Array) -> Array:
 
 def _normal(problem: Problem, planes: Array) -> Array:
     """Apply ``sum_i K_i^T K_i``."""
-    seen = problem.blur.adjoint(problem.known * problem.blur.forward(planes))
+    seen = problem.blur.adjoint(problem.known * problem.blur.apply(planes))
     return seen * np.float32(1 / PENALTY) + gradient_adjoint(gradient(planes))
 
 

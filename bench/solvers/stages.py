@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from bench.data.datasets import Case
 from bench.report import Column, Table
 from kernels.arrays import Array
-from runtime.blur.operators import Blur
+from runtime.blur.operators import BlurOperator
 from runtime.deconvolution.along_motion import motion_problem
 from runtime.deconvolution.irc import admm, residual_compensation, smooth_start
 
@@ -27,16 +27,16 @@ class TimedBlur:
         By the names of `OPERATIONS`.
     """
 
-    def __init__(self, blur: Blur) -> None:
+    def __init__(self, blur: BlurOperator) -> None:
         self.seconds: Counter[str] = Counter()
         self._blur = blur
 
-    def forward(self, latent: Array) -> Array:
+    def apply(self, latent: Array) -> Array:
         """Blur."""
-        return self._timed("blur", self._blur.forward, latent)
+        return self._timed("blur", self._blur.apply, latent)
 
     def adjoint(self, residual: Array) -> Array:
-        """Apply the adjoint of `forward`."""
+        """Apply the adjoint of `apply`."""
         return self._timed("adjoint", self._blur.adjoint, residual)
 
     def invert(self, residual: Array) -> Array:

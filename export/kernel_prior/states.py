@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from export.kernel_prior.network import UNIT, KernelPrior
 from export.kernel_prior.simulation import Observation, SimulationConfig, log_uniform, observe
 from runtime.blur.kernel import Kernel, align, fit, normalise, similarity
-from runtime.deconvolution.noise import estimate_noise
 from runtime.deconvolution.saturation import unsaturated
 from runtime.estimation.kernel.evidence import gather
 from runtime.estimation.kernel.refine import Edges, Views
 from runtime.estimation.kernel.search import search
 from runtime.estimation.parallel import alone
-from runtime.quality import EFFORTS
+from runtime.noise import estimate_noise
+from runtime.quality import LEVELS
 
 LEAST_INSIDE = 0.6
 """A state whose frame holds less of the true kernel than this share teaches nothing."""
@@ -106,7 +106,7 @@ def record(
     image = observation.image
     recorder = Recorder(observation, prior)
     views = Views(image, unsaturated(image), None, estimate_noise(image))
-    effort = EFFORTS["balanced"]._replace(small=small, hypotheses=HYPOTHESES)
+    effort = LEVELS["balanced"].search._replace(small=small, hypotheses=HYPOTHESES)
     # Hypotheses one after the other: the states come in the same order every time.
     alone(partial(search, views, support, effort, recorder, lambda stage, fraction: None))
     return recorder.states

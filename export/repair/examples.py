@@ -12,16 +12,18 @@ from numpy.typing import NDArray
 
 from export.repair.estimates import Estimate, estimate_kernel
 from export.repair.scenes import Scene, SceneConfig, make_scene
+from runtime.blur.blurs import KernelBlur
 from runtime.blur.kernel import extent, fit, spread
 from runtime.blur.periodic import convolve
+from runtime.decisions.thresholds import KERNEL_ERROR
 from runtime.deconvolution import deconvolve
-from runtime.deconvolution.noise import estimate_noise
 from runtime.estimation.kernel.prior import KernelPrior
 from runtime.metrics import align
+from runtime.noise import estimate_noise
+from runtime.options import Options
 from runtime.restoration.repair import evidence, facts
+from runtime.run import Run
 
-KERNEL_ERROR = 0.2
-"""Relative error of the kernel that deconvolution allows for, as after a blind estimation."""
 BALANCED = 0.8
 """Share that is restored at quality ``"balanced"``; the others at ``"fast"``."""
 BORDER, MAX_SHIFT = 24, 6
@@ -71,7 +73,8 @@ def restore(scene: Scene, estimate: Estimate, noise: float, quality: str) -> Exa
         Of deconvolution.
     """
     kernel = fit(estimate.kernel, extent(estimate.kernel)).astype(np.float32)
-    (restored,) = deconvolve(scene.observed[None], kernel, kernel_error=KERNEL_ERROR, quality=quality)
+    run = Run(Options(quality=quality))
+    (restored,) = deconvolve(scene.observed[None], KernelBlur(kernel), run, kernel_error=KERNEL_ERROR)
     truth = align(scene.sharp, restored, border=BORDER, max_shift=MAX_SHIFT)
     shown = evidence(scene.observed, restored, convolve(restored, kernel))
     return Example(

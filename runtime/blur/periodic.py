@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
+import numpy as np
+
 from kernels.arrays import Array, array_module
 from kernels.transforms import irfft2, rfft2
 
@@ -64,6 +68,12 @@ class BlurModel:
             image = _continue_axis(image, self.shape[axis], axis)
         return image
 
+    def fold(self, canvas: Array) -> Array:
+        """Apply the adjoint of `extend`."""
+        for axis in (1, 0):
+            canvas = _fold_axis(canvas, self.image_shape[axis], axis)
+        return canvas
+
     def gradient_power(self) -> Array:
         """Return ``|D_x|^2 + |D_y|^2``, float32, for forward differences, in the layout of `transfer`."""
         xp = array_module(self.transfer)
@@ -79,13 +89,38 @@ def convolve(plane: Array, kernel: Array) -> Array:
     return model.crop(model.plane(model.transfer * model.spectrum(model.extend(plane))))
 
 
+def convolve_adjoint(plane: Array, kernel: Array) -> Array:
+    """Apply the adjoint of `convolve` to a plane (H, W)."""
+    model = BlurModel(plane.shape, kernel)
+    canvas = array_module(plane).zeros(model.shape, np.float32)
+    model.crop(canvas)[...] = plane
+    return model.fold(model.plane(model.transfer.conj() * model.spectrum(canvas)))
+
+
 def _continue_axis(image: Array, length: int, axis: int) -> Array:
     """Lengthen one axis to `length`, crossing smoothly from the mirrored end to the mirrored start."""
     xp = array_module(image)
-    size, extra = image.shape[axis], length - image.shape[axis]
+    after, before, weight = _continuation(xp, image.shape[axis], length, axis)
+    mirrored = weight * xp.take(image, after, axis=axis) + (1 - weight) * xp.take(image, before, axis=axis)
+    return xp.concatenate([image, mirrored], axis=axis)
+
+
+def _fold_axis(canvas: Array, size: int, axis: int) -> Array:
+    """Apply the adjoint of `_continue_axis` to an axis that was `size` long."""
+    xp = array_module(canvas)
+    after, before, weight = _continuation(xp, size, canvas.shape[axis], axis)
+    image, beyond = xp.split(canvas, [size], axis=axis)
+    lines, folded = xp.moveaxis(beyond, axis, 0), xp.moveaxis(image.copy(), axis, 0)
+    weight = xp.moveaxis(weight, axis, 0)
+    xp.add.at(folded, after, weight * lines)
+    xp.add.at(folded, before, (1 - weight) * lines)
+    return xp.ascontiguousarray(xp.moveaxis(folded, 0, axis))
+
+
+def _continuation(xp: ModuleType, size: int, length: int, axis: int) -> tuple[Array, Array, Array]:
+    """Return, for each pixel beyond `size`, the pixels mirrored at either end, and the weight of the first."""
+    extra = length - size
     step = xp.arange(extra)
-    after = xp.take(image, xp.maximum(size - 1 - step, 0), axis=axis)
-    before = xp.take(image, xp.minimum(extra - 1 - step, size - 1), axis=axis)
     weight = (0.5 + 0.5 * xp.cos(xp.pi * (step + 1) / (extra + 1))).astype(xp.float32)
-    weight = weight[:, None] if axis == 0 else weight[None, :]
-    return xp.concatenate([image, weight * after + (1 - weight) * before], axis=axis)
+    after, before = xp.maximum(size - 1 - step, 0), xp.minimum(extra - 1 - step, size - 1)
+    return after, before, weight[:, None] if axis == 0 else weight[None, :]

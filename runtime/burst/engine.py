@@ -13,8 +13,8 @@ from kernels.arrays import Array, array_module
 from kernels.burst import fuse_weighted
 from kernels.patch_filters import filter_patches
 from kernels.patches import PatchGrid, extract_patches
+from runtime.colour import luminance
 from runtime.errors import InvalidArgument, InvalidModel
-from runtime.images import luminance
 from runtime.inference.bundle import Bundle
 from runtime.inference.devices import Device
 from runtime.inference.patch_engine import CPU_BATCH, CUDA_BATCH, Batches, NetworkPatchModel, PatchModel, plan

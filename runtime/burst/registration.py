@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.arrays import Array
+from runtime.colour import luminance
 from runtime.errors import InvalidArgument
-from runtime.images import luminance
 
 Plane: TypeAlias = npt.NDArray[np.float32]
 Homography: TypeAlias = npt.NDArray[np.float64]

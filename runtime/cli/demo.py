@@ -245,7 +245,8 @@ def blur(photograph: Pixels, kernel: Kernel, seed: int) -> tuple[Pixels, Pixels]
 
 def score(image: Pixels, truth: Pixels) -> float:
     """Return the PSNR of the luminance after the best shift, in dB; `UNSCORED` pixels at each side left out."""
-    from runtime.images import luminance, open_image
+    from runtime.colour import luminance
+    from runtime.images import open_image
     from runtime.metrics import align, psnr
 
     given, wanted = luminance(open_image(image)[0]), luminance(open_image(truth)[0])

@@ -163,6 +163,7 @@ def _restore(
         "width": pixels.shape[1],
         "height": pixels.shape[0],
         "confidence": result.confidence,
+        "code": result.code,
         "reason": result.reason,
         "seconds": time.perf_counter() - began,
         "timings": result.timings,

@@ -1,66 +1,109 @@
-"""Every measured threshold of a decision."""
+"""Every measured threshold of a decision, in groups. `docs/thresholds.md` says how each was measured."""
 
 from __future__ import annotations
 
-
-DECIDED = 0.5
-"""Confidence from which the kernel is given."""
-SHARP_WIDTH = 1.3
-"""Standard deviation in pixels of a kernel that is as likely blur as it is the edges of a sharp photograph."""
-SHARP_WIDTH_TOLERANCE = 0.15
-LEAST_AGREEMENT = 0.75
-"""Similarity of hypotheses that is as likely right as wrong."""
-AGREEMENT_TOLERANCE = 0.05
-LARGEST_LOG_ERROR, LOG_ERROR_TOLERANCE = -0.5, 0.1
-"""Expected error from which on a kernel is not worth trying, and its scale: what comes of it is judged once more, by
-`runtime.restoration.repair`, which sees the photograph.
-"""
-LARGEST_UNEVENNESS, UNEVENNESS_TOLERANCE = 1.6, 0.1
-LARGEST_SPARSITY_GAIN, SPARSITY_GAIN_TOLERANCE = 0.85, 0.01
-"""The same for what `runtime.estimation.kernel.judge.Verdict` says; photographs restored well stay under 1.3 and 0.75."""
+import math
+from typing import NamedTuple
 
 
+class Logistic(NamedTuple):
+    """A soft threshold: a probability that passes one half at `threshold` and rises or falls over `scale`."""
+
+    threshold: float
+    scale: float
+
+    def above(self, value: float) -> float:
+        """Return the probability, in [0, 1], that `value` lies above the threshold."""
+        return _sigmoid((value - self.threshold) / self.scale)
+
+    def below(self, value: float) -> float:
+        """Return the probability, in [0, 1], that `value` lies below the threshold."""
+        return _sigmoid((self.threshold - value) / self.scale)
+
+
+def _sigmoid(value: float) -> float:
+    # By tanh, which does not overflow.
+    return 0.5 + 0.5 * math.tanh(0.5 * value)
+
+
+# Whether an estimated kernel is believed: the product of these probabilities is the confidence.
+CONFIDENT = 0.5
+"""Least confidence at which a photograph is changed."""
+KERNEL_WIDTH = Logistic(1.3, 0.15)
+"""Standard deviation of the kernel in pixels; below, it is taken for the edges of a sharp photograph."""
+AGREEMENT = Logistic(0.75, 0.05)
+"""Similarity of the hypotheses to their mean; decides only where no learned prior took part."""
+PREDICTED_LOG_ERROR = Logistic(-0.5, 0.1)
+"""Logarithm of the kernel's predicted relative error; above, the kernel is not worth trying."""
+UNEVENNESS = Logistic(1.6, 0.1)
+"""Largest misfit of a part of the photograph over the median; above, no single kernel explains it."""
+SPARSITY_RATIO = Logistic(0.85, 0.01)
+"""Sparsity measure ``|g|_1 / |g|_2`` of the gradients after over before; above, nothing became clearer."""
+
+# Which of several hypotheses about the kernel is taken.
+TIE_BREAK = 0.03
+"""Weight of the predicted log error beside the judge's cost: it settles ties."""
+ALLOWED_MISFIT = 0.003
+"""Misfit of a right kernel, in units of the value range, when refinements of one kernel are compared."""
+ALLOWED_MISFIT_BETWEEN_HYPOTHESES = 0.006
+"""The same between hypotheses: a camera that turns a little does not blur alike everywhere."""
+CLOSE_COST = 0.1
+"""Hypotheses that cost at most this much more than the best go on to the next finer scale beside it ..."""
+SAME_KERNEL = 0.85
+"""... unless their similarity to the best is at least this: then they are the same kernel."""
+
+# Whether a restoration is worth having: predicted gain in PSNR (dB) over the blurred photograph.
+PREDICTED_GAIN = Logistic(3.0, 0.2)
+"""For one kernel, or the poses of a camera."""
+CONTRADICTED_GAIN = Logistic(6.0, 0.2)
+"""For one kernel where the motion network contradicts it."""
+MOTION_GAIN = Logistic(1.0, 0.2)
+"""For a motion at each pixel, whose predicted gains are the most accurate."""
 KERNEL_ERROR = 0.2
-"""Euclidean norm of the error of an estimated kernel, relative to its own.
+"""Euclidean norm of the error that deconvolution allows an estimated kernel, relative to the kernel's own."""
+FULL_REPAIR_GAIN = Logistic(6.0, 1.5)
+"""Predicted gain in dB above which less than half of the repair network's correction is applied."""
 
-Measured on six training photographs under synthetic blur, with 0.5 and 2 % noise and kernels estimated blind: of 0,
-0.1, 0.2, 0.3 and 0.4, those of 0.2 and 0.3 restore best, by 0.3 and 0.1 dB over 0; 0.2 costs no photograph 0.1 dB.
-"""
-LEAST_GAIN, GAIN_TOLERANCE = 3.0, 0.2
-"""Expected gain in dB at which a restoration is as likely worth having as not, and its scale.
+# When the motion network contradicts one kernel.
+MOTION_VARIATION = 1.25
+"""Standard deviation of the fitted camera motion over the photograph, in units of its expected error in one patch."""
+KERNEL_TO_MOTION_WIDTH = 2.5
+"""Width of the kernel over the mean length of the motion."""
 
-Of 103 restorations of photographs that the network was not trained on, the 85 that promised more than 1.8 dB gained
-4.2 dB on average, and none lost more than 0.01 dB; the 18 that promised less gained 0.4 dB. Of 104 other photographs,
-most seen by cameras that turned or of things that moved, five promised 2.2 to 3 dB and were not contradicted (below):
-these gained 1.4 dB at most, one lost 3.1, and on average nothing was gained: hence 3.
-"""
-CONTRADICTED_GAIN = 6.0
-"""The same where a network that sees motion contradicts the kernel; see `runtime.restoration.uniformity`.
+# Whether and how carefully an estimated motion field is undone.
+LEAST_MOTION = 1.2
+"""Motion in pixels beyond one that a tenth of the photograph must exceed for the field to be undone."""
+MOTION_ERROR = 0.35
+"""Largest expected error of a patch's motion, relative to that motion, for the field to be undone."""
+MOTION_EXPLAINS = 1.2
+"""Misfit, in units of the noise and `MOTION_MISFIT_FLOOR`, up to which a motion field explains the photograph ..."""
+MOTION_EXPLAINS_PARTLY = 1.44
+"""... and up to which it is undone without looking for one kernel or for poses first."""
+MOTION_MISFIT_FLOOR = 0.003
+"""Misfit that any estimated motion leaves, in units of the value range."""
+MOTION_NOISE_FACTOR = 4.0
+"""Factor on the noise level when deconvolving with a motion field that explains the photograph ..."""
+MOTION_NOISE_FACTOR_PARTLY = 8.0
+"""... that explains it partly ..."""
+MOTION_NOISE_FACTOR_POORLY = 16.0
+"""... and that explains it poorly, where nothing else does better."""
+MOTION_LOG_ERROR = -2.5
+"""Logarithm of the relative error that the repair network is told a motion field has."""
 
-Of the 68 photographs on which that was measured, eleven were contradicted and promised 2.2 to 4.6 dB: these lost 1.1 dB
-on average and gained 0.8 dB at most. One that promised 5.4 dB gained 2.6, and two that promised more than 6 dB gained
-5.9 and 7.8. A photograph seen by a camera that turned promised 5.7 dB and lost 3.6: hence 6.
-"""
+# Which pixels count.
+SATURATED = 0.98
+"""Observed values from here on are taken for clipped, and take no part in the data term."""
+PARTLY_SATURATED = 0.02
+"""Share of pixels clipped in some colours only from which on each colour is deconvolved by itself."""
 
-
-DOUBT, MORE_DOUBT, MOST_DOUBT = 4.0, 8.0, 16.0
-"""Times the noise that an estimated motion is undone as if there were: its errors make more of a mess than the noise.
-
-Measured on photographs that the network was not trained on. Twelve under synthetic turns of 6 to 30 px: 3, 6 and 10
-times gain 2.0, 1.9 and 1.7 dB. Eight whose motion is not fully explained: 4, 6 and 8 times gain 0.8, 0.9 and 0.9 dB,
-and the worst -1.0, -0.3 and -0.2 dB. Four that neither motion nor one kernel explains: 4 and 16 times, -0.9 and 0.0 dB,
-and the worst -1.5 and -0.2 dB.
-"""
-CLEAR, MOST_MISFIT, INEXACT = 1.2, 1.44, 0.003
-"""Misfit up to which a motion explains a photograph fully, and at all, in units of the noise and of what any estimated
-motion leaves; the motion's relative expected error is added to it.
-
-Of 114 crops of photographs that the network was not trained on, under synthetic turns, shakes and uniform blur of 5 to
-24 px and noise of 0.4 or 1.4 grey levels, 53 have motions certain enough to be undone. At `DOUBT`, 30 of the 32 that
-are explained gain 0.1 to 5.4 dB and two lose 0.3 and 1.0 dB; of the 21 that are not, 17 would lose up to 2.2 dB.
-"""
-LOG_ERROR = -2.5
-"""What the repairing network is told of the error that a kernel has, for a motion that was undone.
-
-By -2.5 it mends more than by -1.5 and -0.5 on photographs that no network was trained on, under turns of 6 to 24 px.
-"""
+# Whether a frame of a burst shows the scene of the reference.
+FRAME_CORRELATION = 0.5
+"""Least correlation of the detail of two frames."""
+FRAME_OVERLAP = 0.25
+"""Least share of the reference that a frame shows."""
+FRAME_SCALE = 2.0
+"""Largest ratio of scales of two frames."""
+FRAME_INLIERS = 12
+"""Least number of matched features that agree on a homography."""
+FRAME_ALIGNED = 0.25
+"""A frame that is nowhere further off than this many pixels is not resampled."""

@@ -8,31 +8,25 @@ import numpy as np
 
 from kernels.arrays import Array, array_module
 from runtime.blur.motion import LONGEST, load_bank
-from runtime.blur.operators import MotionBlur
+from runtime.blur.operators import MotionOperator
+from runtime.decisions.thresholds import SATURATED
 from runtime.deconvolution.irc import THRESHOLD, Problem, admm, residual_compensation, smooth_start
-from runtime.deconvolution.noise import LEAST, estimate_noise
-from runtime.deconvolution.saturation import SATURATED
 from runtime.errors import InvalidArgument, InvalidImage, UnsupportedType
+from runtime.inference.progress import Progress
+from runtime.noise import LEAST_NOISE, estimate_noise
 from runtime.tiles import tiles
 
-METHODS = ("irc",)
-REACH = 2 * LONGEST
+_REACH = 2 * LONGEST
 """Pixels beyond its seams that a tile is restored from."""
 
 
-def deconvolve_motion(
-    planes: Array,
-    field: Array,
-    *,
-    method: str = "irc",
-    noise: float | None = None,
-    progress: Callable[[str, float], None] | None = None,
+def deconvolve_along_motion(
+    planes: Array, field: Array, *, noise: float | None = None, progress: Progress | None = None
 ) -> Array:
     """Restore a photograph whose motion is known at every pixel (Eboli et al., section 2.2).
 
     Each pixel is the mean of the latent image along a line through it: ``field[y, x]`` holds the line's length and
-    angle. Large photographs are restored in tiles that fade into each other. Pixels beyond the border, and saturated
-    ones (0.98 and more), take no part in the data term.
+    angle. The prior is sparse gradients, the solver iterative residual compensation.
 
     Parameters
     ----------
@@ -41,11 +35,9 @@ def deconvolve_motion(
     field : (H, W, 2) array of float32
         Length in pixels, from 0 to 35 (up to 1 is no motion), and angle in degrees, counter-clockwise as the
         photograph is seen: a pixel moves along ``(cos angle, -sin angle)`` in (column, row). Where `planes` lie.
-    method : {"irc"}
-        Sparse gradients, by iterative residual compensation.
     noise : float, optional
         Standard deviation of the noise in units of the value range; never taken for less than that of rounding to 8
-        bits. Estimated from the photograph by default.
+        bits. By default estimated from the planes: the median of theirs.
     progress : callable, optional
         Told ``("deconvolve", fraction)``.
 
@@ -59,16 +51,16 @@ def deconvolve_motion(
     InvalidImage
         If `planes` is not a finite image of three axes.
     InvalidArgument
-        If the field, the method or the noise cannot be used.
+        If the field or the noise cannot be used.
     UnsupportedType
         If an array is not of float32.
     """
-    _check(planes, field, method, noise)
+    _check(planes, field, noise)
     xp = array_module(planes)
     height, width = planes.shape[1:]
-    level = float(np.median([estimate_noise(plane) for plane in planes])) if noise is None else max(noise, LEAST)
+    level = float(np.median([estimate_noise(plane) for plane in planes])) if noise is None else max(noise, LEAST_NOISE)
     restored = xp.zeros_like(planes)
-    jobs = list(tiles((height, width), (REACH, REACH)))
+    jobs = list(tiles((height, width), (_REACH, _REACH)))
     for done, (rows, cols) in enumerate(jobs):
         window = slice(rows.start, rows.stop), slice(cols.start, cols.stop)
 
@@ -87,7 +79,7 @@ def motion_problem(planes: Array, field: Array, noise: float) -> tuple[Problem, 
     Parameters
     ----------
     planes, field
-        As in `deconvolve_motion`.
+        As in `deconvolve_along_motion`.
     noise : float
         Standard deviation.
 
@@ -103,7 +95,7 @@ def motion_problem(planes: Array, field: Array, noise: float) -> tuple[Problem, 
     around = ((margin, margin), (margin, margin))
     observed = xp.pad(planes, ((0, 0), *around), mode="symmetric")
     known = xp.pad((xp.abs(planes) < SATURATED).all(axis=0).astype(np.float32), around)
-    blur = MotionBlur.of_field(xp.pad(field, (*around, (0, 0)), mode="edge"), load_bank())
+    blur = MotionOperator.of_field(xp.pad(field, (*around, (0, 0)), mode="edge"), load_bank())
     return Problem(observed, known, blur, THRESHOLD * noise), (inside[0], inside[1])
 
 
@@ -112,7 +104,7 @@ def _restore(planes: Array, field: Array, noise: float, progress: Callable[[floa
     return admm(problem, residual_compensation(), smooth_start(problem), progress=progress)[:, *inside]
 
 
-def _check(planes: Array, field: Array, method: str, noise: float | None) -> None:
+def _check(planes: Array, field: Array, noise: float | None) -> None:
     """Refuse what cannot be deconvolved, naming the mend."""
     try:
         xp = array_module(planes)
@@ -137,7 +129,5 @@ def _check(planes: Array, field: Array, method: str, noise: float | None) -> Non
         raise InvalidArgument(f"motion of {shortest:.4g} px is negative; turn it by 180 degrees instead")
     if longest > LONGEST:
         raise InvalidArgument(f"motion of {longest:.4g} px is longer than {LONGEST}; make the photograph smaller first")
-    if method not in METHODS:
-        raise InvalidArgument(f"method {method!r} is unknown for a motion field; choose one of {', '.join(METHODS)}")
     if noise is not None and not (np.isfinite(noise) and noise >= 0):
         raise InvalidArgument(f"noise is {noise}; give a number of 0 or more")

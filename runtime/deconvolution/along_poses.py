@@ -1,33 +1,33 @@
-"""Deconvolution of what a turning camera took: part by part, each with the kernel of its middle."""
+"""Deconvolution of a photograph from a camera that rolled: part by part, each with the kernel of its middle."""
 
 from __future__ import annotations
 
 from kernels.arrays import Array, array_module
-from runtime.blur.operators import _fade, _parts
-from runtime.blur.poses import Poses
-from runtime.deconvolution import deconvolve
+from runtime.blur.blurs import PoseBlur
+from runtime.deconvolution.uniform import deconvolve_uniform
 from runtime.inference.progress import Progress
+from runtime.quality import DeconvolutionEffort
 
 
-def deconvolve_varying(
+def deconvolve_along_poses(
     planes: Array,
-    poses: Poses,
+    blur: PoseBlur,
+    effort: DeconvolutionEffort,
     *,
-    quality: str = "balanced",
+    method: str | None = None,
     noise: float | None = None,
     kernel_error: float = 0.0,
     progress: Progress | None = None,
 ) -> Array:
-    """Restore a photograph that a turning camera took.
+    """Restore a photograph whose camera's poses are known.
 
     Parameters
     ----------
     planes : (C, H, W) array of float32
         Observed photograph, values in [0, 1]; NumPy or CuPy.
-    poses : Poses
-        What the camera did.
-    quality, noise, kernel_error, progress
-        As in `runtime.deconvolution.deconvolve`.
+    blur : PoseBlur
+    effort, method, noise, kernel_error, progress
+        As in `runtime.deconvolution.uniform.deconvolve_uniform`.
 
     Returns
     -------
@@ -35,10 +35,12 @@ def deconvolve_varying(
         Restored photograph, on the device of `planes`; not clipped.
     """
     restored = array_module(planes).zeros_like(planes)
-    parts = list(_parts(planes, poses))
-    for done, (spans, window, kernel) in enumerate(parts):
-        part = deconvolve(planes[:, *window], kernel, quality=quality, noise=noise, kernel_error=kernel_error)
-        restored[:, *window] += _fade(spans, planes) * part
+    parts = list(blur.parts(planes))
+    for done, part in enumerate(parts):
+        found = deconvolve_uniform(
+            planes[:, *part.window], part.kernel, effort, method=method, noise=noise, kernel_error=kernel_error
+        )
+        restored[:, *part.window] += part.weights(planes) * found
         if progress is not None:
             progress("deconvolve", (done + 1) / len(parts))
     return restored

@@ -16,7 +16,7 @@ import numpy as np
 
 from kernels.arrays import Array, array_module
 from runtime.blur.inverse import PENALTY
-from runtime.blur.operators import Blur, UniformBlur
+from runtime.blur.operators import BlurOperator, KernelOperator
 from runtime.deconvolution.observation import Observation
 from runtime.deconvolution.shrinkage import Shrinkage, soft_threshold
 from runtime.deconvolution.wiener import wiener
@@ -44,14 +44,14 @@ class Problem(NamedTuple):
         Blurred planes, continued beyond the photograph wherever its latent pixels reach.
     known : (H, W) array of float32
         1 where `observed` tells of the latent image, else 0.
-    blur : Blur
+    blur : BlurOperator
     threshold : float
         Gradients below this are taken for noise.
     """
 
     observed: Array
     known: Array
-    blur: Blur
+    blur: BlurOperator
     threshold: float
 
 
@@ -90,7 +90,7 @@ def safe_length(problem: Problem, residual: Array, direction: Array) -> Array:
         In [0, 1].
     """
     xp = array_module(direction)
-    blurred = problem.known * problem.blur.forward(direction)
+    blurred = problem.known * problem.blur.apply(direction)
     growth = xp.square(blurred).sum(axis=0) / PENALTY + xp.square(gradient(direction)).sum(axis=(0, 1))
     fall = _around((residual * direction).sum(axis=0))
     # The energy along a line falls as far as twice the distance to its minimum.
@@ -99,7 +99,7 @@ def safe_length(problem: Problem, residual: Array, direction: Array) -> Array:
 
 def gathered_residual(problem: Problem, latent: Array, target: Array) -> Array:
     """Return ``sum_i k_i^T (z_i - k_i x)``: half the negative gradient of Eq. 5."""
-    misfit = problem.known * (problem.observed - problem.blur.forward(latent))
+    misfit = problem.known * (problem.observed - problem.blur.apply(latent))
     misfit *= np.float32(1 / PENALTY)
     return problem.blur.adjoint(misfit) + gradient_adjoint(target - gradient(latent))
 
@@ -173,7 +173,7 @@ def irc(observation: Observation, *, steps: int = COMPENSATIONS) -> Array:
     problem = Problem(
         observation.canvas[None],
         observation.known,
-        UniformBlur(observation.kernel, observation.model),
+        KernelOperator(observation.kernel, observation.model),
         THRESHOLD * observation.noise,
     )
     return admm(problem, residual_compensation(steps), start[None])[0]

@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 from kernels.arrays import Array, array_module
-
-SATURATED = 0.98
-"""Observed values from here on are taken for clipped, and do not count."""
-
-
-SATURATED = 0.98
-"""Observed values from here on are taken for clipped."""
+from runtime.decisions.thresholds import SATURATED
 
 
 def unsaturated(image: Array) -> Array:

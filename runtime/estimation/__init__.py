@@ -1,1 +1,4 @@
-"""What blurred a photograph, estimated from the photograph: one kernel, the poses of a camera, a motion at each pixel."""
+"""Blind estimation: what blurred a photograph, from the photograph alone.
+
+* `kernel`: one kernel. * `poses`: the poses of a camera that rolled. * `motion`: a motion at each pixel, by a network.
+"""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from runtime.colour import luminance
 from runtime.images.arrays import Frame, open_image
 from runtime.images.codecs import decode, encode
 from runtime.images.files import SUFFIXES, format_of, read_file, write_bytes, write_file
@@ -16,7 +15,6 @@ __all__ = [
     "decode",
     "encode",
     "format_of",
-    "luminance",
     "open_image",
     "read_file",
     "write_bytes",

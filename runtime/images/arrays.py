@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,7 +14,7 @@ from kernels.arrays import Array, array_module, is_cuda
 from runtime.errors import InvalidArgument, InvalidImage, MissingDependency, UnsupportedType
 from runtime.images import pillow
 from runtime.images.codecs import decode, encode
-from runtime.inference.devices import Device, download, upload
+from runtime.inference.devices import Device, download, holding, upload
 
 _FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0, "float16": 1.0, "float32": 1.0, "float64": 1.0}
 """The value that stands for 1 inside, by dtype."""
@@ -80,7 +79,7 @@ class Frame:
             raise InvalidArgument(f"planes of shape {planes.shape} do not fit: give {expected}, as open_image did")
         xp = array_module(planes)
         scale = _FULL_SCALE[self.dtype.name]
-        with _device_of(planes):
+        with holding(planes):
             pixels = xp.empty(self.shape, self.dtype)
             channels = _with_channels(pixels)
             for index, plane in enumerate(planes):
@@ -137,7 +136,7 @@ def open_image(image: Any, device: Device | None = None) -> tuple[Array, Frame]:
     xp = array_module(pixels)
     channels = _with_channels(pixels)
     colours = _COLOURS[channels.shape[2]]
-    with _device_of(pixels):
+    with holding(pixels):
         planes = xp.empty((colours, *channels.shape[:2]), np.float32)
         with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite and is refused below
             planes[...] = xp.moveaxis(channels[..., :colours], -1, 0)
@@ -232,11 +231,6 @@ def _channels(shape: tuple[int, ...]) -> int:
 
 def _with_channels(pixels: Array) -> Array:
     return pixels if pixels.ndim == 3 else pixels[..., None]
-
-
-def _device_of(array: Array) -> AbstractContextManager[Any]:
-    """Make the GPU that holds `array` the current one; on the host, do nothing."""
-    return array.device if is_cuda(array) else nullcontext()
 
 
 def _names(names: Any) -> str:

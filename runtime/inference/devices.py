@@ -11,7 +11,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata, util
@@ -75,6 +75,11 @@ def resolve_device(device: str) -> Device:
 def device_of(array: Array) -> Device:
     """Return the device on which `array` lies."""
     return Device("cuda", int(array.device.id)) if is_cuda(array) else CPU
+
+
+def holding(array: Array) -> AbstractContextManager[Any]:
+    """Make the GPU that holds `array` the current one; on the host, do nothing."""
+    return array.device if is_cuda(array) else nullcontext()
 
 
 def upload(array: Array, device: Device) -> Array:

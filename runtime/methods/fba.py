@@ -6,33 +6,45 @@ Of whole frames where the blur of a frame is the same everywhere; of patches whe
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 from kernels.arrays import Array, array_module
 from kernels.burst import SMOOTHING, BurstAccumulator, fuse_patches
 from kernels.patches import PatchGrid, extract_patches, overlap_add
+from runtime.colour import luminance
 from runtime.contract import BurstEstimate
 from runtime.errors import InvalidArgument
-from runtime.images import luminance
-from runtime.inference.progress import Progress, Stopwatch
+from runtime.inference.bundle import Bundle
+from runtime.inference.devices import Device
 from runtime.options import BurstOptions
+from runtime.run import Run
 
 BATCH_VALUES = 2**24
 """Pixels of all frames' patches that are fused at a time, 64 MiB."""
 
 
 class FourierBurstAccumulation:
-    """Restoration of bursts without a network: whole frames, or patch by patch where `BurstOptions.patch` says so."""
+    """Restoration of bursts without a network: whole frames, or patch by patch where `BurstOptions.patch` says so.
 
-    def restore_burst(
-        self, frames: Iterable[Array], options: BurstOptions, stopwatch: Stopwatch, progress: Progress | None
-    ) -> BurstEstimate:
+    Parameters
+    ----------
+    bundle, device, precision, batch
+        As all methods take them; there is no network to load.
+    """
+
+    honours: ClassVar[frozenset[str]] = frozenset({"p", "patch", "stride", "smoothing"})
+
+    def __init__(self, bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> None:
+        pass
+
+    def restore_burst(self, frames: Iterable[Array], run: Run[BurstOptions]) -> BurstEstimate:
         """Fuse aligned frames: see `fuse` and `fuse_by_patches`."""
-        if options.patch is None:
-            return fuse(frames, options, stopwatch)
-        return BurstEstimate(fuse_by_patches(list(frames), options.patch, options, stopwatch, progress))
+        if run.options.patch is None:
+            return fuse(frames, run)
+        return BurstEstimate(fuse_by_patches(list(frames), run.options.patch, run))
 
 
-def fuse(frames: Iterable[Array], options: BurstOptions, stopwatch: Stopwatch) -> BurstEstimate:
+def fuse(frames: Iterable[Array], run: Run[BurstOptions]) -> BurstEstimate:
     """Fuse aligned frames, one after the other: memory does not grow with their number.
 
     The Fourier transform takes a frame for one period of many. Each is therefore continued below and on the right by
@@ -43,14 +55,13 @@ def fuse(frames: Iterable[Array], options: BurstOptions, stopwatch: Stopwatch) -
     ----------
     frames
         Float32 ``(C, H, W)``, at least one, all of one shape and on one device.
-    options
-        What is asked for; `BurstOptions.p` and `BurstOptions.smoothing` count.
-    stopwatch
-        Charged for ``fuse``.
+    run
+        Its options `BurstOptions.p` and `BurstOptions.smoothing` count; charged for ``fuse``.
     """
+    options = run.options
     accumulator, shape = None, None
     for frame in frames:
-        with stopwatch("fuse"):
+        with run.stopwatch("fuse"):
             shape, continued = frame.shape, _continued(frame)
             accumulator = accumulator or BurstAccumulator(
                 *continued.shape, p=options.p, sigma=_sigma(options, min(continued.shape[1:]))
@@ -58,15 +69,13 @@ def fuse(frames: Iterable[Array], options: BurstOptions, stopwatch: Stopwatch) -
             accumulator.add(continued)
     if accumulator is None or shape is None:
         raise ValueError("a burst of no frames: give at least one")
-    with stopwatch("fuse"):
+    with run.stopwatch("fuse"):
         _, height, width = shape
         latent = array_module(frame).ascontiguousarray(accumulator.result()[:, :height, :width])
         return BurstEstimate(latent, accumulator.leaders, accumulator.shares)
 
 
-def fuse_by_patches(
-    frames: Sequence[Array], patch: int, options: BurstOptions, stopwatch: Stopwatch, progress: Progress | None
-) -> Array:
+def fuse_by_patches(frames: Sequence[Array], patch: int, run: Run[BurstOptions]) -> Array:
     """Fuse the frames patch by patch, weighed by their luminance, and average the fused patches under a Hann window.
 
     Parameters
@@ -75,13 +84,9 @@ def fuse_by_patches(
         Float32 ``(C, H, W)``, at least one, all of one shape and on one device.
     patch
         Side of a patch in pixels, much larger than the blur.
-    options
-        What is asked for; `BurstOptions.p`, `BurstOptions.stride` and `BurstOptions.smoothing` count. By default
-        patches overlap by a half.
-    stopwatch
-        Charged for ``extract``, ``fuse`` and ``overlap-add``.
-    progress
-        Called after every batch with the stage ``"patches"``.
+    run
+        Its options `BurstOptions.p`, `BurstOptions.stride` and `BurstOptions.smoothing` count; by default patches
+        overlap by a half. Charged for ``extract``, ``fuse`` and ``overlap-add``; told the progress of ``"patches"``.
 
     Returns
     -------
@@ -93,6 +98,7 @@ def fuse_by_patches(
     InvalidArgument
         If the stride exceeds the patch.
     """
+    options = run.options
     stride = options.stride or -(-patch // 2)
     if stride > patch:
         raise InvalidArgument(f"stride {stride} leaves gaps between patches of {patch} pixels: give at most {patch}")
@@ -103,17 +109,16 @@ def fuse_by_patches(
     out = xp.zeros_like(frames[0])
     for start in range(0, len(grid), batch):
         stop = min(start + batch, len(grid))
-        with stopwatch("extract"):
+        with run.stopwatch("extract"):
             guide = _bursts(guides, grid, start, stop)
         for channel, target in enumerate(out):
-            with stopwatch("extract"):
+            with run.stopwatch("extract"):
                 patches = _bursts([frame[channel] for frame in frames], grid, start, stop)
-            with stopwatch("fuse"):
+            with run.stopwatch("fuse"):
                 fused = fuse_patches(patches, options.p, _sigma(options, patch), guide)
-            with stopwatch("overlap-add"):
+            with run.stopwatch("overlap-add"):
                 overlap_add(fused, grid, start, target)
-        if progress is not None:
-            progress("patches", stop / len(grid))
+        run.report("patches", stop / len(grid))
     return out
 
 

@@ -1,38 +1,71 @@
-"""The deblurring methods: one module per paper, each saying which parts run in which order."""
+"""The deblurring methods by name: to add one, write its module and add its row."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from importlib import import_module
+from typing import Any
 
 from runtime.contract import BurstMethod, Method
-from runtime.errors import InvalidModel
+from runtime.errors import InvalidArgument, InvalidModel
 from runtime.inference.bundle import Bundle
 from runtime.inference.devices import Device
+from runtime.options import BurstOptions, Options, given
+
+METHODS = {
+    "chakrabarti": "runtime.methods.chakrabarti:Chakrabarti",
+    "eboli": "runtime.methods.eboli:Eboli",
+    "fba": "runtime.methods.fba:FourierBurstAccumulation",
+    "wieschollek": "runtime.methods.wieschollek:Wieschollek",
+}
+"""Module and class of each method, by the name that a bundle gives it; loaded on first use."""
 
 
-def create_method(bundle: Bundle | None, *, device: Device, precision: str, batch: int | None) -> Method | BurstMethod:
-    """Set up the method that a bundle names, or Fourier burst accumulation, which needs none.
+def create_method(bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> Method | BurstMethod:
+    """Set up the method that a bundle names.
+
+    Parameters
+    ----------
+    bundle
+        The model.
+    device, precision, batch
+        Where and how its networks run.
 
     Raises
     ------
     InvalidModel
-        If this version has no such method.
+        If there is no such method.
     """
-    from runtime.methods.chakrabarti import Chakrabarti
-    from runtime.methods.eboli import Eboli
-    from runtime.methods.fba import FourierBurstAccumulation
-    from runtime.methods.wieschollek import Wieschollek
-
-    if bundle is None:
-        return FourierBurstAccumulation()
-    methods: dict[str, Callable[..., Method | BurstMethod]] = {
-        "chakrabarti": Chakrabarti,
-        "eboli": Eboli,
-        "wieschollek": Wieschollek,
-    }
-    if bundle.method not in methods:
-        known = ", ".join(methods)
+    if bundle.method not in METHODS:
         raise InvalidModel(
-            f"{bundle.path}: method {bundle.method!r} cannot deblur a photograph or a burst; use one of: {known}"
+            f"{bundle.path}: method {bundle.method!r} cannot deblur a photograph or a burst; "
+            f"use one of: {', '.join(METHODS)}"
         )
-    return methods[bundle.method](bundle, device=device, precision=precision, batch=batch)
+    module, _, name = METHODS[bundle.method].partition(":")
+    made: Any = getattr(import_module(module), name)(bundle, device=device, precision=precision, batch=batch)
+    if not isinstance(made, (Method, BurstMethod)):
+        raise InvalidModel(f"{module}.{name} has neither restore nor restore_burst, and says not what it honours")
+    return made
+
+
+def check_options(name: str, method: Method | BurstMethod, options: Options | BurstOptions) -> None:
+    """Refuse options that make no difference to a method, rather than ignore them.
+
+    Parameters
+    ----------
+    name
+        Of the model, for the message.
+    method, options
+        What is asked of what.
+
+    Raises
+    ------
+    InvalidArgument
+        If an option that the method does not honour has another value than the default.
+    """
+    for option, value in given(options).items():
+        if option not in method.honours:
+            honoured = ", ".join(sorted(method.honours)) or "none"
+            raise InvalidArgument(
+                f"{option}={value!r} is no option of {name}: leave it out, or choose another model "
+                f"(its options: {honoured})"
+            )

@@ -12,19 +12,18 @@ leaves the colours blurred. All of this on one part of 240 or 280 px of a burst 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from typing import ClassVar
 
 from kernels.arrays import Array
 from runtime.burst.engine import BurstEngine, NetworkBurstModel
 from runtime.burst.registration import sharpness
+from runtime.colour import with_chroma_of
 from runtime.contract import BurstEstimate
-from runtime.errors import InvalidArgument
 from runtime.inference.bundle import Bundle
 from runtime.inference.devices import Device, download
-from runtime.inference.progress import Progress, Stopwatch
-from runtime.lab import with_chroma_of
 from runtime.methods import fba
 from runtime.options import FBA, BurstOptions
+from runtime.run import Run
 
 FRAMES = 14
 """Most frames that are used, as many as the network was trained on; of more the sharpest."""
@@ -41,34 +40,34 @@ class Wieschollek:
         Where and how the network runs; see `runtime.inference.session.open_session` and `BurstEngine`.
     """
 
+    honours: ClassVar[frozenset[str]] = frozenset({"p", "stride", "smoothing", "chroma"})
+
     def __init__(self, bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> None:
         self._engine = BurstEngine(NetworkBurstModel(bundle, device=device, precision=precision), batch=batch)
 
-    def restore_burst(
-        self, frames: Iterable[Array], options: BurstOptions, stopwatch: Stopwatch, progress: Progress | None
-    ) -> BurstEstimate:
+    def restore_burst(self, frames: Iterable[Array], run: Run[BurstOptions]) -> BurstEstimate:
         """Restore ``(C, H, W)`` float32 planes from aligned frames of that shape, in any order.
 
         Raises
         ------
         InvalidArgument
-            If `BurstOptions.patch` is given, or the stride does not fit the model.
+            If the stride does not fit the model.
         """
-        if options.patch is not None:
-            raise InvalidArgument(
-                f"patch {options.patch!r}: a network has patches of its own; give it with {FBA!r} only"
-            )
-        frames = list(frames)
+        options, frames = run.options, list(frames)
         used = frames
         if len(frames) > FRAMES:
-            with stopwatch("choose"):
+            with run.stopwatch("choose"):
                 used = sharpest(frames, FRAMES)
         latent = self._engine.restore(
-            used, stride=options.stride, smoothing=options.smoothing or 0, stopwatch=stopwatch, progress=progress
+            used,
+            stride=options.stride,
+            smoothing=options.smoothing or 0,
+            stopwatch=run.stopwatch,
+            progress=run.progress,
         )
         if options.chroma == FBA:
-            fused = fba.fuse(frames, replace(options, smoothing=None), stopwatch).latent
-            with stopwatch("chroma"):
+            fused = fba.fuse(frames, run.with_options(smoothing=None)).latent
+            with run.stopwatch("chroma"):
                 latent = with_chroma_of(latent, fused)
         return BurstEstimate(latent)
 

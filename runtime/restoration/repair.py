@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernels.arrays import Array, array_module
-from runtime.blur.kernel import spread
-from runtime.blur.periodic import convolve
-from runtime.deconvolution.noise import estimate_noise
-from runtime.images import luminance
+from runtime.blur.blurs import Blur
+from runtime.colour import luminance
+from runtime.decisions.thresholds import FULL_REPAIR_GAIN
 from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import Device, download
 from runtime.inference.session import open_session
@@ -33,12 +33,6 @@ REACH = 128
 LEAST_NOISE, LEAST_WIDTH = 1e-4, 0.3
 LOG_ERRORS = -4.0, 1.0
 """Range of the kernel's expected error that the network is told of."""
-GOOD_GAIN, GAIN_SCALE = 6.0, 1.5
-"""Expected gain in dB from which on less than half of a repair is done, and its scale.
-
-Of 20 restorations of photographs that the network was not trained on, which promise 8 dB on average, a third of the
-repair lowers the squared error by 1 %, and all of it raises it a little; those that promise less gain by all of it.
-"""
 
 
 @dataclass(frozen=True)
@@ -72,39 +66,37 @@ class Repairer:
     def __init__(self, bundle: Bundle | None = None, *, device: Device) -> None:
         self._session = open_session(bundle or load_model(MODEL), PART, device=device, precision="fp32")
 
-    def repair(
-        self, observed: Array, restored: Array, kernel: Array, log_error: float, *, blurred: Array | None = None
-    ) -> Repaired:
-        """Repair a restored photograph, tile by tile: the more, the less it promises to be good already.
+    def repair(self, observed: Array, restored: Array, blur: Blur, *, log_error: float, noise: float) -> Repaired:
+        """Repair a restored photograph, tile by tile: the less, the better it is expected to be already.
 
         Parameters
         ----------
         observed, restored : (C, H, W) array of float32
             The photograph, values in [0, 1], and what deconvolution made of it. Their luminance is repaired, and every
             plane changed alike.
-        kernel : (h, w) array of float32
-            Blur kernel it was restored with.
+        blur : Blur
+            What it was deconvolved by.
         log_error : float
-            Logarithm of the kernel's expected relative error.
-        blurred : (H, W) array of float32, optional
-            Luminance of `restored`, blurred again; by default, `kernel` does that.
+            Logarithm of the blur's predicted relative error.
+        noise : float
+            Standard deviation of the photograph's noise.
         """
         xp = array_module(restored)
         seen, latent = luminance(observed), luminance(restored)
-        told = xp.asarray(facts(estimate_noise(seen), log_error, spread(download(kernel).astype(np.float64)))[None])
+        told = xp.asarray(facts(noise, log_error, blur.width)[None])
+        blurred = blur.apply(latent[None])[0]
         repaired, errors = xp.zeros_like(latent), np.zeros(2)
-        reach = REACH + max(kernel.shape)
+        reach = REACH + blur.support
         for spans in tiles(latent.shape, (reach, reach)):
             rows, cols = (replace(span, start=span.start // UNIT * UNIT) for span in spans)
             window = slice(rows.start, rows.stop), slice(cols.start, cols.stop)
-            again = convolve(latent[window], kernel) if blurred is None else blurred[window]
-            tile, log_errors = self._run(evidence(seen[window], latent[window], again), told)
+            tile, log_errors = self._run(evidence(seen[window], latent[window], blurred[window]), told)
             tile *= rows.weights(latent.shape[0], tile)[:, None] * cols.weights(latent.shape[1], tile)
             repaired[window] += tile
             core = log_errors[:, _squares(rows), _squares(cols)]
             errors += np.exp(download(core).astype(np.float64)).sum(axis=(1, 2))
         gain = 10 * math.log10(errors[0] / errors[1])
-        share = 1 / (1 + math.exp((gain - GOOD_GAIN) / GAIN_SCALE))
+        share = FULL_REPAIR_GAIN.below(gain)
         return Repaired(restored + share * (repaired - latent), gain)
 
     def _run(self, planes: Array, told: Array) -> tuple[Array, Array]:
@@ -146,3 +138,9 @@ def facts(noise: float, log_error: float, width: float) -> NDArray[np.float32]:
 def _squares(span: Span) -> slice:
     """Return the squares, of those of a tile, that lie in the part that it stands for."""
     return slice((span.first - span.start) // UNIT, -(-(span.last - span.start) // UNIT))
+
+
+@lru_cache(maxsize=4)
+def load_repairer(device: Device) -> Repairer:
+    """Return the repair network that ships with the runtime, on a device, loaded once."""
+    return Repairer(device=device)

@@ -1,59 +1,51 @@
-"""Whether one blur kernel can stand for all of a photograph, by what a network sees of the camera's motion."""
+"""Whether one blur kernel can stand for all of a photograph, by what the motion network sees of the camera's motion."""
 
 from __future__ import annotations
 
 import math
-from functools import cached_property
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from kernels.arrays import Array
 from kernels.patches import PatchGrid
-from runtime.blur.kernel import spread
+from runtime.decisions.thresholds import KERNEL_TO_MOTION_WIDTH, MOTION_VARIATION
 from runtime.estimation.motion.field import TINY, camera_motion
 from runtime.estimation.motion.network import MotionNetwork
 from runtime.inference.bundle import load_model
-from runtime.inference.devices import Device, download
+from runtime.inference.devices import Device
 
-MODEL = "eboli"
-"""Bundle whose network sees the motion."""
-SPACING, MOST_PATCHES = 32, 400
-"""Pixels from patch to patch, and how many patches there are at most while these can lie further apart."""
-LEAST_SIDE = 2
-"""Sides of a patch that a photograph must have each way; of a smaller one, there is no telling."""
-MOST_SWAY, MOST_WIDTH = 1.25, 2.5
-"""What is seen of one kernel at most; see `Sight`.
-
-Of 24 training photographs under one kernel, 12 under a camera that turned a little as it shook, and 12 out of focus,
-none of which the network was trained on, those whose restoration promised less than 5 dB had a sway up to 1.1 and a
-width up to 1.3, but for one that gained 0.8 dB and had a sway of 2.0. Of 20 under a camera that swung, ten that
-promised 2.2 to 5 dB and gained 0.2 dB at most, or lost up to 6.5 dB, had a sway of 1.4 to 5 or a width above 3.
-"""
+_MODEL = "eboli"
+"""Bundle of the motion network."""
+_SPACING, _MOST_PATCHES = 32, 400
+"""Pixels from patch to patch, and how many patches there are at most while they can lie further apart."""
+_LEAST_SIDE = 2
+"""Sides of a patch that a photograph must have each way; a smaller one shows too little of the motion."""
 
 
-class Sight(NamedTuple):
-    """What is seen of the camera's motion, fitted to the whole photograph as one that changes linearly.
+class Uniformity(NamedTuple):
+    """How uniform the motion of the camera is, fitted to the photograph as one that changes linearly.
 
     Attributes
     ----------
-    sway
+    variation
         Standard deviation of the motion over the photograph, in units of its expected error in one patch.
     width
-        That of the kernel, in units of the motion's mean length.
+        Standard deviation of the kernel, in units of the motion's mean length.
     """
 
-    sway: float
+    variation: float
     width: float
 
     @property
-    def contradicts(self) -> bool:
-        """Whether this speaks against one kernel, or against this one."""
-        return self.sway > MOST_SWAY or self.width > MOST_WIDTH
+    def contradicted(self) -> bool:
+        """Whether this speaks against one kernel for the whole photograph, or against this kernel."""
+        return self.variation > MOTION_VARIATION or self.width > KERNEL_TO_MOTION_WIDTH
 
 
-class Witness:
-    """Looks at a photograph for what speaks against one kernel.
+class UniformityCheck:
+    """Compares a photograph's motion, as a network sees it, with one kernel.
 
     Parameters
     ----------
@@ -61,32 +53,38 @@ class Witness:
         Where the network runs.
     """
 
-    def __init__(self, *, device: Device) -> None:
-        self._device = device
+    def __init__(self, device: Device) -> None:
+        self._network = MotionNetwork(load_model(_MODEL), device=device)
 
-    @cached_property
-    def _network(self) -> MotionNetwork:
-        return MotionNetwork(load_model(MODEL), device=self._device)
-
-    def look(self, luminance: Array, kernel: Array) -> Sight | None:
-        """Look at a photograph on the device; of one that is too small nothing is seen.
+    def measure(self, luminance: Array, width: float) -> Uniformity | None:
+        """Measure a photograph on the device.
 
         Parameters
         ----------
         luminance : array (H, W) float32
             Values in [0, 1].
-        kernel : array (h, w) float32
-            What is said to have blurred it.
+        width : float
+            Of the kernel: its standard deviation in pixels, see `runtime.blur.blurs.Blur.width`.
+
+        Returns
+        -------
+        Uniformity or None
+            Nothing for a photograph that is too small.
         """
-        height, width = luminance.shape
+        height, columns = luminance.shape
         size = self._network.geometry.size
-        if min(height, width) < LEAST_SIDE * size:
+        if min(height, columns) < _LEAST_SIDE * size:
             return None
-        spacing = min(max(SPACING, math.isqrt(height * width // MOST_PATCHES)), size)
-        grid = PatchGrid(height, width, size, size, spacing)
+        spacing = min(max(_SPACING, math.isqrt(height * columns // _MOST_PATCHES)), size)
+        grid = PatchGrid(height, columns, size, size, spacing)
         motions = self._network.predict(luminance, grid)
         camera = camera_motion(motions, grid)
-        sway = math.sqrt(np.square(camera - camera.mean(axis=(0, 1))).sum(axis=-1).mean())
+        variation = math.sqrt(np.square(camera - camera.mean(axis=(0, 1))).sum(axis=-1).mean())
         length = float(np.hypot(camera[..., 0], camera[..., 1]).mean())
-        wide = spread(download(kernel).astype(np.float64))
-        return Sight(sway / float(np.median(motions.errors)), wide / max(length, TINY))
+        return Uniformity(variation / float(np.median(motions.errors)), width / max(length, TINY))
+
+
+@lru_cache(maxsize=4)
+def load_uniformity_check(device: Device) -> UniformityCheck:
+    """Return the check on a device, loaded once."""
+    return UniformityCheck(device)

@@ -390,8 +390,10 @@ def forget():
     from kernels import device_tables
     from runtime import api
     from runtime.inference import devices
+    from runtime.restoration import repair, uniformity
 
     device_tables._owned.clear()
-    for cached in (device_tables._copies, devices._stream, devices._automatic, api._deblurrer):
+    loaded = repair.load_repairer, uniformity.load_uniformity_check, api._deblurrer
+    for cached in (device_tables._copies, devices._stream, devices._automatic, *loaded):
         cached.cache_clear()
     traffic.clear()

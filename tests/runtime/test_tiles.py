@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime import tiles
-from runtime.deconvolution import deconvolve
+from runtime.deconvolution.uniform import deconvolve_uniform
+from runtime.quality import LEVELS
 from runtime.tiles import CORE, split
 
 
@@ -31,9 +32,9 @@ def test_spans_reach_beyond_their_seams_and_not_beyond_the_image(length, reach):
 
 def test_tiles_do_not_show(monkeypatch, make_scene, shake, psnr):
     scene = make_scene(shake, noise=0.005, shape=(150, 200))
-    whole = deconvolve(scene.observed[None], shake, method="hyper-laplacian", noise=0.005)[0]
+    whole = deconvolve_uniform(scene.observed[None], shake, LEVELS["fast"].deconvolution, noise=0.005)[0]
     monkeypatch.setattr(tiles, "CORE", 70)
-    tiled = deconvolve(scene.observed[None], shake, method="hyper-laplacian", noise=0.005)[0]
+    tiled = deconvolve_uniform(scene.observed[None], shake, LEVELS["fast"].deconvolution, noise=0.005)[0]
     assert np.abs(tiled - whole).max() > 0
     seams = [slice(75 - 10, 75 + 10), slice(67 - 10, 67 + 10), slice(133 - 10, 133 + 10)]
     errors = np.abs(tiled - scene.latent)

@@ -4,42 +4,31 @@ from __future__ import annotations
 
 import math
 
-from runtime.decisions.reasons import NOT_BLURRED, NOT_SPARSER, NOT_SURE, NOT_UNIFORM
-from runtime.decisions.thresholds import (
-    AGREEMENT_TOLERANCE,
-    LARGEST_LOG_ERROR,
-    LARGEST_SPARSITY_GAIN,
-    LARGEST_UNEVENNESS,
-    LEAST_AGREEMENT,
-    LOG_ERROR_TOLERANCE,
-    SHARP_WIDTH,
-    SHARP_WIDTH_TOLERANCE,
-    SPARSITY_GAIN_TOLERANCE,
-    UNEVENNESS_TOLERANCE,
-)
+from runtime.decisions.reasons import Reason
+from runtime.decisions.thresholds import AGREEMENT, KERNEL_WIDTH, PREDICTED_LOG_ERROR, SPARSITY_RATIO, UNEVENNESS
 from runtime.estimation.kernel.judge import Verdict
 
 
-def find_doubts(width: float, agreement: float, log_error: float, verdict: Verdict) -> dict[str, float]:
+def find_doubts(width: float, agreement: float, log_error: float, verdict: Verdict) -> dict[Reason, float]:
     """Return, for every reason not to believe a kernel, the probability that it does not hold, in [0, 1].
 
-    Their product is the confidence. The edges of a sharp photograph have a width too, which the kernel takes up:
-    `width`, in pixels, must exceed it. Where the evidence is poor, the prior expects a large error or, where it took
-    no part, hypotheses about the extent come to different kernels. And a photograph that is not explained by one
-    kernel, or is no sparser once restored, is better left alone.
+    Their product is the confidence.
+
+    Parameters
+    ----------
+    width : float
+        Of the kernel: its standard deviation in pixels. The edges of a sharp photograph have a width, too, which an
+        estimated kernel takes up; a blur is wider.
+    agreement : float
+        Similarity of the hypotheses, which counts where no learned prior predicts the error.
+    log_error : float
+        Logarithm of the relative error that the prior predicts; NaN where it took no part.
+    verdict : Verdict
+        Whether one kernel explains the whole photograph, and leaves it sparser.
     """
-    if math.isnan(log_error):
-        sure = sigmoid((agreement - LEAST_AGREEMENT) / AGREEMENT_TOLERANCE)
-    else:
-        sure = sigmoid((LARGEST_LOG_ERROR - log_error) / LOG_ERROR_TOLERANCE)
     return {
-        NOT_BLURRED: sigmoid((width - SHARP_WIDTH) / SHARP_WIDTH_TOLERANCE),
-        NOT_SURE: sure,
-        NOT_UNIFORM: sigmoid((LARGEST_UNEVENNESS - verdict.unevenness) / UNEVENNESS_TOLERANCE),
-        NOT_SPARSER: sigmoid((LARGEST_SPARSITY_GAIN - verdict.sparsity_gain) / SPARSITY_GAIN_TOLERANCE),
+        Reason.NOT_BLURRED: KERNEL_WIDTH.above(width),
+        Reason.UNCLEAR: AGREEMENT.above(agreement) if math.isnan(log_error) else PREDICTED_LOG_ERROR.below(log_error),
+        Reason.NOT_UNIFORM: UNEVENNESS.below(verdict.unevenness),
+        Reason.NOT_SPARSER: SPARSITY_RATIO.below(verdict.sparsity_gain),
     }
-
-
-def sigmoid(value: float) -> float:
-    """Return the logistic function of `value`."""
-    return 0.5 + 0.5 * math.tanh(0.5 * value)

@@ -15,6 +15,7 @@ import numpy as np
 
 from kernels.arrays import Array, array_module
 from runtime.blur.kernel import Kernel, extent, fit
+from runtime.decisions.thresholds import ALLOWED_MISFIT
 from runtime.deconvolution.hyper_laplacian import hyper_laplacian
 from runtime.deconvolution.observation import Observation
 from runtime.estimation.kernel.edges import gradients
@@ -28,8 +29,6 @@ SPARSITY = 1.4
 """Weight of the sparsity's logarithm beside that of the misfit."""
 KNOWN_NOISE = 1.5
 """The noise's variance, times this, is added to that of a misfit, so that less than the noise counts for little."""
-INEXACT = 0.003
-"""Misfit that a kernel may have because it is an estimate."""
 PARTS = 3
 """Rows and columns of parts of the photograph whose misfits are compared."""
 TINY = 1e-20
@@ -60,7 +59,7 @@ class Verdict:
     sparsity: float
     sparsity_gain: float
 
-    def cost(self, inexact: float = INEXACT) -> float:
+    def cost(self, inexact: float = ALLOWED_MISFIT) -> float:
         """Return the logarithms of misfit and sparsity, weighed: lower is better, for kernels of one photograph.
 
         Below the noise a smaller misfit means little, and no kernel is exact: both are added to it as variances.

@@ -17,41 +17,34 @@ import numpy as np
 
 from kernels.arrays import Array, array_module
 from runtime.blur.kernel import Kernel, align, centre, delta, extent, fit, prune, resize, similarity, spread
-from runtime.decisions.reasons import FLAT_IMAGE
+from runtime.decisions.reasons import Reason
 from runtime.decisions.thresholds import (
-    DECIDED,
+    ALLOWED_MISFIT,
+    ALLOWED_MISFIT_BETWEEN_HYPOTHESES,
+    CLOSE_COST,
+    CONFIDENT,
+    SAME_KERNEL,
+    TIE_BREAK,
 )
-from runtime.deconvolution.noise import estimate_noise
 from runtime.deconvolution.saturation import unsaturated
 from runtime.errors import InvalidArgument
 from runtime.estimation.kernel.doubts import find_doubts
-from runtime.estimation.kernel.judge import INEXACT, judge
+from runtime.estimation.kernel.judge import judge
 from runtime.estimation.kernel.prior import load_prior
 from runtime.estimation.kernel.pyramid import RATIO, informative_window
 from runtime.estimation.kernel.refine import TURNS, Candidate, KernelPrior, Views, coarse_to_fine, polish, refine
 from runtime.estimation.kernel.single import check_planes, estimate_kernel
 from runtime.estimation.parallel import together
 from runtime.inference.progress import Progress
-from runtime.quality import EFFORTS, Effort
+from runtime.options import Options
+from runtime.quality import SearchEffort
+from runtime.run import Run
 
 STAGE = "blur kernel"
 FLAT = 1e-5
 """Range of values, relative to the largest, that is rounding and no picture."""
 ERROR_TEMPERATURE = 0.2
-"""Difference of the logarithms of expected errors by which a hypothesis' weight in the mean falls by a factor e."""
-TRUST = 0.03
-"""Weight of the expected error's logarithm where the photograph decides between hypotheses: it settles ties."""
-UNEVEN = 0.006
-"""Misfit that a hypothesis may have although it is right: a camera that turns does not blur alike everywhere, and a
-short wrong kernel explains such a photograph better. On 28 training photographs under turning shakes and long kernels
-this avoids three hypotheses that are beyond hope and costs little elsewhere; so does leaving out the shortest extents.
-"""
-CLOSE, SAME = 0.1, 0.85
-"""How much more a hypothesis may cost, if it is no nearer to the best than that similarity, to go on beside it.
-
-What is only a little better at a small scale may be wrong. Of 16 training photographs under long kernels one was that
-close, and the better was right; under two of the cases that this was found on, a finer scale put the other right.
-"""
+"""Difference of predicted log errors by which a hypothesis' weight in the mean falls by a factor e."""
 CONSENSUS_SPECKS = 0.06
 MARGIN = 4
 """Pixels of room around the extent that was found, at the scale where it was found."""
@@ -71,27 +64,21 @@ class BlindEstimate:
         whole photograph by a sharper one.
     agreement : float
         In [0, 1]: median similarity of the hypotheses to their mean.
-    reason : str, optional
+    reason : Reason, optional
         What speaks most against the kernel, where `confidence` is below one half.
     log_error : float
-        Logarithm of the error that the learned prior expects of the kernel; NaN where it took no part.
+        Logarithm of the relative error that the learned prior predicts for the kernel; NaN where it took no part.
     """
 
     kernel: Array
     confidence: float
     agreement: float
-    reason: str | None = None
+    reason: Reason | None = None
     log_error: float = math.nan
 
 
 def estimate_blind(
-    observed: Array,
-    *,
-    initial: Array | None = None,
-    support: int = 51,
-    quality: str = "balanced",
-    learned: bool = True,
-    progress: Progress | None = None,
+    observed: Array, run: Run[Options], *, initial: Array | None = None, support: int = 51
 ) -> BlindEstimate:
     """Estimate the blur kernel of a photograph from the photograph.
 
@@ -99,16 +86,14 @@ def estimate_blind(
     ----------
     observed : array (H, W) float32
         Blurred luminance, values in [0, 1]; NumPy or CuPy. Saturated pixels (0.98 and more) take no part.
+    run : Run
+        Its options say how much work to put in (`Options.quality`) and whether the learned prior on kernels takes part
+        (`Options.neural`). Told the progress of ``"blur kernel"``.
     initial : array (H, W) float32, optional
         An estimate of the latent image, such as a network's. It adds one hypothesis, which counts as far as it
         explains the photograph.
     support : int
         Largest side of the kernel in pixels. The extent itself is found.
-    quality : {"fast", "balanced", "best"}
-        How much work to put in.
-    learned : bool
-        Whether the learned prior on kernels takes part.
-    progress : callable ``(stage, fraction)``, optional
 
     Returns
     -------
@@ -122,32 +107,29 @@ def estimate_blind(
     check_planes(observed, observed if initial is None else initial, support)
     if support < 3:
         raise InvalidArgument(f"support is {support}: give 3 px or more, there is no blur in less")
-    if quality not in EFFORTS:
-        raise InvalidArgument(f"quality {quality!r}: give one of {', '.join(EFFORTS)}")
-    effort = EFFORTS[quality]
-    report = progress or (lambda stage, fraction: None)
+    effort = run.options.level.search
     if float(observed.max()) - float(observed.min()) <= FLAT * float(abs(observed).max()):
         point = array_module(observed).asarray(delta((support, support)).astype(np.float32))
-        return BlindEstimate(point, confidence=0.0, agreement=0.0, reason=FLAT_IMAGE)
+        return BlindEstimate(point, confidence=0.0, agreement=0.0, reason=Reason.FLAT)
     window = informative_window(observed, max(effort.pixels, (4 * support) ** 2))
-    seen = observed[window]
-    whole = Views(seen, unsaturated(seen), None if initial is None else initial[window], estimate_noise(seen))
-    best, agreement = search(whole, support, effort, load_prior() if learned else None, report)
+    seen, noise = observed[window], run.noise_of(observed)
+    whole = Views(seen, unsaturated(seen), None if initial is None else initial[window], noise)
+    best, agreement = search(whole, support, effort, load_prior() if run.options.neural else None, run.report)
 
     doubts = find_doubts(spread(best.kernel), agreement, best.log_error, judge(whole, best.kernel))
-    certainty = math.prod(doubts.values())
-    kernel = best.kernel if certainty >= DECIDED else delta((support, support))
+    confidence = math.prod(doubts.values())
+    kernel = best.kernel if confidence >= CONFIDENT else delta((support, support))
     return BlindEstimate(
         kernel=array_module(observed).asarray(kernel.astype(np.float32)),
-        confidence=certainty,
-        reason=None if certainty >= DECIDED else min(doubts, key=doubts.__getitem__),
+        confidence=confidence,
+        reason=None if confidence >= CONFIDENT else min(doubts, key=doubts.__getitem__),
         agreement=agreement,
         log_error=best.log_error,
     )
 
 
 def search(
-    whole: Views, support: int, effort: Effort, prior: KernelPrior | None, report: Progress
+    whole: Views, support: int, effort: SearchEffort, prior: KernelPrior | None, report: Progress
 ) -> tuple[Candidate, float]:
     """Look for the kernel of an image.
 
@@ -175,7 +157,7 @@ def search(
         steps = [partial(finer, whole.at(RATIO**step), each.kernel, prior, polishing) for each in rivals]
         rivals = list(together(steps, small.image))
         report(STAGE, 0.5 + 0.4 / 2**step)
-    best = settle(whole, choose(whole, rivals, UNEVEN), prior, effort)
+    best = settle(whole, choose(whole, rivals, ALLOWED_MISFIT_BETWEEN_HYPOTHESES), prior, effort)
     report(STAGE, 1.0)
     return Candidate(centre(fit(best.kernel, support)), best.log_error), agreement
 
@@ -210,7 +192,7 @@ def polish_and_choose(views: Views, kernel: Kernel, prior: KernelPrior, polishin
     return choose(views, polish(views, kernel, polishing, prior))
 
 
-def settle(views: Views, best: Candidate, prior: KernelPrior | None, effort: Effort) -> Candidate:
+def settle(views: Views, best: Candidate, prior: KernelPrior | None, effort: SearchEffort) -> Candidate:
     """Refine at the scale of the photograph again and again; return the kernel that explains it best."""
     if prior is None:
         return best
@@ -222,18 +204,18 @@ def settle(views: Views, best: Candidate, prior: KernelPrior | None, effort: Eff
 
 def contenders(views: Views, candidates: list[Candidate]) -> list[Candidate]:
     """Return the candidate that suits the photograph best, and the next that is another kernel, if it is close."""
-    (least, best), *others = rank(views, candidates, UNEVEN)
-    rivals = [each for found, each in others if found < least + CLOSE and not same(each.kernel, best.kernel)]
+    (least, best), *others = rank(views, candidates, ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
+    rivals = [each for found, each in others if found < least + CLOSE_COST and not same(each.kernel, best.kernel)]
     return [best, *rivals[:1]]
 
 
 def same(first: Kernel, second: Kernel) -> bool:
     """Tell whether two kernels of any sizes are the same but for details and a shift."""
     side = 2 * max(first.shape[0], second.shape[0]) + 1
-    return similarity(align(fit(first, side), fit(second, side)), fit(second, side)) >= SAME
+    return similarity(align(fit(first, side), fit(second, side)), fit(second, side)) >= SAME_KERNEL
 
 
-def choose(views: Views, candidates: list[Candidate], inexact: float = INEXACT) -> Candidate:
+def choose(views: Views, candidates: list[Candidate], inexact: float = ALLOWED_MISFIT) -> Candidate:
     """Return the candidate that suits the photograph best; see `Verdict.cost` for `inexact`."""
     return candidates[0] if len(candidates) == 1 else rank(views, candidates, inexact)[0][1]
 
@@ -244,9 +226,9 @@ def rank(views: Views, candidates: list[Candidate], inexact: float) -> list[tupl
     return sorted(zip(costs, candidates, strict=True), key=lambda pair: pair[0])
 
 
-def cost(views: Views, candidate: Candidate, inexact: float = INEXACT) -> float:
+def cost(views: Views, candidate: Candidate, inexact: float = ALLOWED_MISFIT) -> float:
     """Return how badly a kernel suits the photograph, with the expected error, where it is known, to settle ties."""
-    return judge(views, candidate.kernel).cost(inexact) + TRUST * float(np.nan_to_num(candidate.log_error))
+    return judge(views, candidate.kernel).cost(inexact) + TIE_BREAK * float(np.nan_to_num(candidate.log_error))
 
 
 def from_initial(views: Views, side: int, prior: KernelPrior | None, polishing: int) -> Candidate:

@@ -1,7 +1,7 @@
 """One blur kernel for a whole photograph, from an estimate of its latent image (Chakrabarti 2016, Eq. 5 and 6).
 
 The images are visited once: filtered by 16 derivative filters, tile by tile, and reduced to their correlations
-over the few lags that a kernel can reach (`runtime.estimation.kernel.correlations`). Every kernel of the L1 path is then
+over the few lags that a kernel can reach (`correlations`). Every kernel of the L1 path is then
 found and judged on that tiny grid. At most `MAX_TILES` tiles, those with the strongest gradients, take part:
 a photograph of any size costs a bounded amount of time and memory.
 """

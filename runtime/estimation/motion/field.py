@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 from kernels.patches import PatchGrid
 from runtime.blur.motion import LONGEST
+from runtime.decisions.reasons import Reason
+from runtime.decisions.thresholds import LEAST_MOTION, MOTION_ERROR
 from runtime.estimation.motion.affine import double_angle, fit_affine
 from runtime.estimation.motion.network import Floats, PatchMotions
 
@@ -14,14 +16,6 @@ SMOOTHING = 64.0
 """Standard deviation in pixels of the Gaussian under which the motions of patches are averaged."""
 CAMERA = 1.0
 """Weight of the camera's motion against that of the patches, whose weights are 1 on average."""
-LEAST_REACH = 1.2
-"""Pixels beyond the one that is no blur: where nine tenths of a photograph moves less, it is left as it is."""
-MOST_ERROR = 0.35
-"""Expected error of the motion of a patch, relative to the same, above which it is not undone.
-
-Of twelve photographs that the network was not trained on, under recorded shakes of 8 to 20 px which are no straight
-motions, nine came out worse; eight of these are above, and the three that gain 1.3 to 3.3 dB are below.
-"""
 TINY = 1e-6
 
 
@@ -65,13 +59,11 @@ def relative_error(field: Floats, motions: PatchMotions) -> float:
     return float(np.median(motions.errors)) / max(_reach(field), TINY)
 
 
-def find_doubt(field: Floats, motions: PatchMotions) -> str | None:
-    """Return what speaks against undoing a motion field, or ``None``: do no harm."""
-    if _reach(field) < LEAST_REACH:
-        return "no motion is seen in it"
-    if relative_error(field, motions) > MOST_ERROR:
-        return f"its blur of about {1 + _reach(field):.0f} px is too uncertain, or no straight motion"
-    return None
+def find_doubt(field: Floats, motions: PatchMotions) -> Reason | None:
+    """Return what speaks against undoing a motion field, or ``None``."""
+    if _reach(field) < LEAST_MOTION:
+        return Reason.NO_MOTION
+    return Reason.MOTION_UNCERTAIN if relative_error(field, motions) > MOTION_ERROR else None
 
 
 def _reach(field: Floats) -> float:

@@ -15,9 +15,8 @@ from functools import partial
 import numpy as np
 
 from kernels.arrays import Array
-from runtime.blur.kernel import Kernel, fit
+from runtime.blur.kernel import Kernel, extent, fit
 from runtime.blur.poses import Poses, roll_levels
-from runtime.deconvolution.noise import estimate_noise
 from runtime.deconvolution.saturation import unsaturated
 from runtime.estimation.kernel.edges import Canvas
 from runtime.estimation.kernel.pyramid import Scale, scales
@@ -36,7 +35,8 @@ from runtime.estimation.kernel.refine import (
 from runtime.estimation.parallel import together
 from runtime.estimation.poses.parts import Part, split
 from runtime.estimation.poses.pose_step import Sight, solve_poses
-from runtime.inference.progress import Progress
+from runtime.options import Options
+from runtime.run import Run
 
 STAGE = "poses"
 PART = 150
@@ -48,52 +48,67 @@ SHARP, SPARSE = 3, 3
 """Turns at each scale."""
 PIXELS = 400_000
 """Most pixels of the finest scale; from there on the poses are enlarged."""
+_ROOM = 4
+"""Pixels by which the kernel at the centre may be larger than a single kernel for all."""
+_SMALLEST_SIDE, _UNKNOWN_SIDE, _LARGEST_SIDE = 13, 21, 51
+"""Sides in pixels of the kernel at the centre: at least, where no single kernel is known, and at most."""
 
 
 @dataclass(frozen=True)
-class Turning:
-    """What was found.
+class PoseEstimate:
+    """The poses of a camera, estimated from the photograph alone.
 
     Attributes
     ----------
     poses : Poses
     log_error : float
-        Mean, over the parts, of the logarithm of the error that the prior expects of their kernels.
+        Mean, over the parts, of the logarithm of the relative error that the prior predicts for their kernels.
     """
 
     poses: Poses
     log_error: float
 
 
-def estimate_turning(observed: Array, side: int, prior: KernelPrior, *, progress: Progress | None = None) -> Turning:
+def estimate_poses(
+    observed: Array, kernel: Kernel | None, prior: KernelPrior, run: Run[Options]
+) -> PoseEstimate | None:
     """Estimate what a camera did from the photograph that it took.
 
     Parameters
     ----------
     observed : array (H, W) float32
         Blurred luminance, values in [0, 1]; NumPy or CuPy. Saturated pixels take no part.
-    side : int
-        Of the kernel in pixels at the centre, at most.
+    kernel : array (h, w), optional
+        The single kernel that explains the photograph best, if one was found.
     prior
         Learned prior on kernels.
-    progress : callable ``(stage, fraction)``, optional
+    run : Run
+        Told the progress of ``"poses"``.
+
+    Returns
+    -------
+    PoseEstimate or None
+        Nothing where the photograph is so small that it is a single part, or the kernel so large that the search would
+        take minutes.
     """
-    report = progress or (lambda stage, fraction: None)
-    whole = Views(observed, unsaturated(observed), None, estimate_noise(observed))
+    side = _UNKNOWN_SIDE if kernel is None else max(extent(kernel) + _ROOM, _SMALLEST_SIDE)
+    if side > _LARGEST_SIDE or len(split(observed.shape, PART, OVERLAP)) == 1:
+        return None
+    whole = Views(observed, unsaturated(observed), None, run.noise_of(observed))
     half = math.hypot(*observed.shape) / 2
     levels = _levels(side, observed.size)
-    kernel = np.zeros((levels[0].support,) * 2)
-    kernel[levels[0].support // 2, levels[0].support // 2 :][:2] = 0.5
-    poses, log_error, factor = Poses.still(kernel), math.nan, levels[0].factor
+    start = np.zeros((levels[0].support,) * 2)
+    start[levels[0].support // 2, levels[0].support // 2 :][:2] = 0.5
+    poses, log_error, factor = Poses.still(start), math.nan, levels[0].factor
     for done, level in enumerate(levels):
         poses = poses.resized(level.support, factor / level.factor)
         poses = poses.between(roll_levels(LARGEST_ROLL / half, half / level.factor))
         poses, log_error = refine_poses(whole.at(level.factor), poses, prior)
         factor = level.factor
-        report(STAGE, (done + 1) / len(levels))
+        run.report(STAGE, (done + 1) / len(levels))
     if factor > 1:
         poses = poses.resized(side | 1, factor)
-    return Turning(poses.upright(), log_error)
+    return PoseEstimate(poses.upright(), log_error)
 
 
 def refine_poses(views: Views, poses: Poses, prior: KernelPrior) -> tuple[Poses, float]:

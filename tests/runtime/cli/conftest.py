@@ -32,7 +32,7 @@ class Negative:
         if len(image) == 1:
             raise InvalidImage("too small: give a larger crop")
         negative, timings = np.iinfo(image.dtype).max - image, {"thinking": 0.25}
-        return Restoration(negative, self.kernel, None, MOTION, timings, "negative", 0.75, REASON)
+        return Restoration(negative, self.kernel, None, MOTION, timings, "negative", 0.75, reason=REASON)
 
 
 @pytest.fixture

@@ -80,6 +80,7 @@ def test_json_says_one_object_per_photograph(deblur, opened, folder, tmp_path):
         "height": 5,
         "timings": {"thinking": 0.25},
         "confidence": 0.75,
+        "code": None,
         "reason": None,
     }
     assert reports[1] == {"input": f"{folder}/b.JPG", "error": f"{folder}/b.JPG: too small: give a larger crop"}

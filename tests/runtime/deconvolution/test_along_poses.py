@@ -2,13 +2,22 @@ import numpy as np
 import pytest
 from skimage.data import astronaut
 
-from runtime.blur import operators
-from runtime.blur.operators import blur_varying
+from runtime.blur import blurs
+from runtime.blur.blurs import KernelBlur, PoseBlur
 from runtime.blur.periodic import convolve
 from runtime.blur.poses import Poses
+from runtime.colour import luminance
 from runtime.deconvolution import deconvolve
-from runtime.deconvolution.along_poses import deconvolve_varying
-from runtime.images import luminance
+from runtime.options import Options
+from runtime.run import Run
+
+
+def blurred_by(plane, poses):
+    return PoseBlur(poses).apply(plane[None])[0]
+
+
+def deconvolved(planes, blur, quality="balanced", progress=None):
+    return deconvolve(planes, blur, Run(Options(quality=quality), progress=progress))
 
 
 @pytest.fixture(scope="module")
@@ -27,23 +36,23 @@ def test_a_still_camera_blurs_alike_everywhere(planes):
     kernel = np.full((1, 5), 0.2)
     poses = Poses.still(np.pad(kernel, ((2, 2), (0, 0))))
     plane = luminance(planes)
-    np.testing.assert_allclose(blur_varying(plane, poses), convolve(plane, kernel.astype(np.float32)), atol=1e-5)
-    restored = deconvolve_varying(planes, poses)
-    difference = np.abs(restored - deconvolve(planes, kernel.astype(np.float32)))
+    np.testing.assert_allclose(blurred_by(plane, poses), convolve(plane, kernel.astype(np.float32)), atol=1e-5)
+    restored = deconvolved(planes, PoseBlur(poses))
+    difference = np.abs(restored - deconvolved(planes, KernelBlur(kernel.astype(np.float32))))
     assert difference.mean() < 1e-3
 
 
 def test_no_blur_is_no_blur(planes):
     poses = Poses.still(np.pad([[1.0]], 1))
     plane = luminance(planes)
-    np.testing.assert_allclose(blur_varying(plane, poses), plane, atol=1e-5)
+    np.testing.assert_allclose(blurred_by(plane, poses), plane, atol=1e-5)
 
 
 def test_what_a_turning_camera_did_is_undone(planes, rolling):
-    blurred = np.stack([blur_varying(plane, rolling) for plane in planes])
+    blurred = np.stack([blurred_by(plane, rolling) for plane in planes])
     told = []
-    restored = deconvolve_varying(blurred, rolling, quality="fast", progress=lambda *each: told.append(each))
-    one = deconvolve(blurred, rolling.kernel((0.0, 0.0)).astype(np.float32), quality="fast")
+    restored = deconvolved(blurred, PoseBlur(rolling), "fast", lambda *each: told.append(each))
+    one = deconvolved(blurred, KernelBlur(rolling.kernel((0.0, 0.0)).astype(np.float32)), "fast")
     errors = [np.square(each - planes)[:, 12:-12, 12:-12].mean() for each in (blurred, one, restored)]
     assert errors[2] < 0.5 * errors[0]
     assert errors[2] < 0.7 * errors[1]
@@ -53,10 +62,10 @@ def test_what_a_turning_camera_did_is_undone(planes, rolling):
 
 def test_parts_fade_into_each_other(planes, rolling, monkeypatch):
     plane = luminance(planes)
-    coarse = blur_varying(plane, rolling)
-    monkeypatch.setattr(operators, "CHANGE", 0.1)
-    monkeypatch.setattr(operators, "SMALLEST", 48)
-    fine = blur_varying(plane, rolling)
+    coarse = blurred_by(plane, rolling)
+    monkeypatch.setattr(blurs, "_KERNEL_CHANGE", 0.1)
+    monkeypatch.setattr(blurs, "_SMALLEST_PART", 48)
+    fine = blurred_by(plane, rolling)
     assert np.abs(coarse - fine)[8:-8, 8:-8].mean() < 0.01
     assert np.isfinite(fine).all()
 
@@ -64,7 +73,7 @@ def test_parts_fade_into_each_other(planes, rolling, monkeypatch):
 @pytest.mark.parametrize("shape", [(1, 1), (5, 300), (70, 9)])
 def test_every_size_is_blurred_and_restored(rolling, shape):
     plane = np.random.default_rng(0).random(shape, np.float32)
-    assert blur_varying(plane, rolling).shape == shape
-    restored = deconvolve_varying(plane[None], rolling, quality="fast")
+    assert blurred_by(plane, rolling).shape == shape
+    restored = deconvolved(plane[None], PoseBlur(rolling), "fast")
     assert restored.shape == (1, *shape)
     assert np.isfinite(restored).all()

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.sparse.linalg import LinearOperator, cg
 
 from runtime.blur.inverse import PENALTY
-from runtime.blur.operators import UniformBlur
+from runtime.blur.operators import KernelOperator
 from runtime.deconvolution import irc as irc_module
 from runtime.deconvolution.irc import (
     Problem,
@@ -30,7 +30,7 @@ def observation(scene):
 @pytest.fixture(scope="module")
 def problem(observation):
     return Problem(
-        observation.canvas[None], observation.known, UniformBlur(observation.kernel, observation.model), 0.025
+        observation.canvas[None], observation.known, KernelOperator(observation.kernel, observation.model), 0.025
     )
 
 
@@ -46,7 +46,7 @@ def test_gradients_are_forward_differences_with_an_adjoint(height, width):
 
 
 def energy(problem, latent, target):
-    misfit = problem.known * (problem.observed - problem.blur.forward(latent))
+    misfit = problem.known * (problem.observed - problem.blur.apply(latent))
     return np.square(misfit).sum() / PENALTY + np.square(target - gradient(latent)).sum()
 
 
@@ -94,7 +94,7 @@ def test_compensations_converge_to_the_least_squares_solution(problem):
 
 def test_stages_lower_what_is_to_be_minimised(problem):
     def objective(latent):
-        misfit = problem.known * (problem.observed - problem.blur.forward(latent))
+        misfit = problem.known * (problem.observed - problem.blur.apply(latent))
         return 0.5 * np.square(misfit).sum() + PENALTY * problem.threshold * np.abs(gradient(latent)).sum()
 
     first, fifth = (admm(problem, residual_compensation(), problem.observed, stages=stages) for stages in (1, 5))

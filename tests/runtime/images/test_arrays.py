@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
+from runtime.colour import luminance
 from runtime.errors import DeblurError, InvalidArgument, InvalidImage, UnsupportedType
-from runtime.images import decode, luminance, open_image
+from runtime.images import decode, open_image
 
 CHANNELS = [(), (1,), (2,), (3,), (4,)]
 INTEGERS = [np.uint8, np.uint16]

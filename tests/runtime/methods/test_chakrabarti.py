@@ -3,16 +3,15 @@ import pytest
 from scipy.signal import fftconvolve
 from skimage.data import astronaut
 
+from runtime.colour import luminance
 from runtime.errors import InvalidImage, InvalidModel
 from runtime.estimation.kernel.search import BlindEstimate
-from runtime.images import luminance
 from runtime.inference.devices import CPU
-from runtime.inference.progress import Stopwatch
-from runtime.methods import chakrabarti
+from runtime.methods import chakrabarti as module
 from runtime.methods.registry import create_method
 from runtime.options import Options
-from runtime.restoration.repair import Repaired
-from runtime.restoration.uniformity import Sight
+from runtime.restoration import finish
+from runtime.run import Run
 from tests.runtime.models import write_patch_bundle
 
 PATCH, NOISE = 65, 0.005
@@ -66,10 +65,10 @@ def error(image, latent):
 def test_a_network_that_knows_the_blur_leads_to_kernel_and_picture(
     method, observed, latent, kernel, refine, support, alike, left
 ):
-    estimate = method.restore(observed, Options(quality="fast", refine=refine), Stopwatch(), None)
-    assert estimate.kernel.shape == (support, support)
-    likeness = fftconvolve(estimate.kernel, kernel[::-1, ::-1]).max()
-    assert likeness / np.linalg.norm(estimate.kernel) / np.linalg.norm(kernel) > alike
+    estimate = method.restore(observed, Run(Options(quality="fast", refine=refine)))
+    assert estimate.blur.kernel.shape == (support, support)
+    likeness = fftconvolve(estimate.blur.kernel, kernel[::-1, ::-1]).max()
+    assert likeness / np.linalg.norm(estimate.blur.kernel) / np.linalg.norm(kernel) > alike
     assert error(estimate.initial, luminance(latent.astype(np.float32))) < 0.5 * error(observed, latent)
     assert error(estimate.latent, latent) < left * error(observed, latent)
     assert (estimate.confidence is None) == (not refine)
@@ -78,7 +77,7 @@ def test_a_network_that_knows_the_blur_leads_to_kernel_and_picture(
 
 def test_without_the_network_the_kernel_is_found_by_refinement_alone(method, observed, latent, monkeypatch):
     monkeypatch.setattr(method._engine, "restore", None)
-    estimate = method.restore(observed, Options(quality="fast", neural=False), Stopwatch(), None)
+    estimate = method.restore(observed, Run(Options(quality="fast", neural=False)))
     assert estimate.initial is None
     assert error(estimate.latent, latent) < 0.5 * error(observed, latent)
 
@@ -89,64 +88,54 @@ def test_without_the_network_the_kernel_is_found_by_refinement_alone(method, obs
 def test_the_quality_level_reaches_every_part(method, observed, monkeypatch, quality, nonblind, asked):
     told = []
 
-    def estimate_blind(guide, *, quality, **options):
-        told.append(quality)
+    def estimate_blind(guide, run, **options):
+        told.append(run.options.quality)
         return BlindEstimate(np.ones((1, 1), np.float32), confidence=1.0, agreement=1.0)
 
-    def deconvolve(planes, kernel, *, method, quality, **options):
-        told.append((method, quality))
+    def deconvolve(planes, blur, run, **options):
+        told.append((run.options.nonblind, run.options.quality))
         return planes
 
-    monkeypatch.setattr(chakrabarti, "estimate_blind", estimate_blind)
-    monkeypatch.setattr(chakrabarti, "deconvolve", deconvolve)
-    method.restore(observed, Options(quality=quality, nonblind=nonblind), Stopwatch(), None)
+    monkeypatch.setattr(module, "estimate_blind", estimate_blind)
+    monkeypatch.setattr(finish, "deconvolve", deconvolve)
+    method.restore(observed, Run(Options(quality=quality, nonblind=nonblind)))
     assert told == [quality, (asked, quality)]
 
 
+def test_at_fast_the_first_estimate_takes_patches_further_apart(method, observed, monkeypatch):
+    strides = []
+
+    def restore(planes, *, stride, **options):
+        strides.append(stride)
+        return planes
+
+    monkeypatch.setattr(method._engine, "restore", restore)
+    for quality in ("fast", "balanced"):
+        method._first_estimate(observed[0], Run(Options(quality=quality)))
+    method._first_estimate(observed[0], Run(Options(quality="fast", stride=3)))
+    assert strides == [22, None, 3]
+
+
 def test_filters_and_kernel_from_the_luminance_serve_every_channel(method, observed):
-    colour = method.restore(observed, Options(nonblind="none"), Stopwatch(), None).latent
+    colour = method.restore(observed, Run(Options(nonblind="none"))).latent
     for channel, restored in zip(observed, colour, strict=True):
-        alone = method.restore(channel[None], Options(nonblind="none"), Stopwatch(), None).latent[0]
+        alone = method.restore(channel[None], Run(Options(nonblind="none"))).latent[0]
         np.testing.assert_allclose(restored, alone, atol=1e-6)
 
 
 def test_the_support_shrinks_on_a_small_image_unless_asked_for(method, observed):
     small = np.ascontiguousarray(observed[:1, :70, :90])
-    assert method.restore(small, Options(refine=False), Stopwatch(), None).kernel.shape == (35, 35)
-    assert method.restore(small, Options(support=21, refine=False), Stopwatch(), None).kernel.shape == (21, 21)
+    assert method.restore(small, Run(Options(refine=False))).blur.kernel.shape == (35, 35)
+    assert method.restore(small, Run(Options(support=21, refine=False))).blur.kernel.shape == (21, 21)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 3, 5000), (3, 64, 64)])
 def test_too_little_to_tell_a_blur_from_is_refused(method, shape):
     with pytest.raises(InvalidImage, match="65 pixels or more on each side"):
-        method.restore(np.zeros(shape, np.float32), Options(), Stopwatch(), None)
+        method.restore(np.zeros(shape, np.float32), Run(Options()))
 
 
 def test_a_bundle_without_patches_is_refused(tmp_path):
     bundle = write_patch_bundle(tmp_path / "none", "filters", patch=None)
     with pytest.raises(InvalidModel, match="no patch geometry"):
         create_method(bundle, device=CPU, precision="auto", batch=None)
-
-
-@pytest.mark.parametrize(
-    ("gain", "sight", "given", "reason"),
-    [
-        (1.0, None, False, chakrabarti.NO_GAIN),
-        (4.0, None, True, None),
-        (4.0, Sight(0.5, 0.5), True, None),
-        (4.0, Sight(3.0, 0.5), False, chakrabarti.NOT_UNIFORM),
-        (7.0, Sight(3.0, 0.5), True, None),
-    ],
-)
-def test_a_kernel_that_is_contradicted_has_to_promise_more(
-    method, observed, kernel, monkeypatch, gain, sight, given, reason
-):
-    found = BlindEstimate(kernel.astype(np.float32), 0.99, 0.9, log_error=-2.0)
-    monkeypatch.setattr(chakrabarti, "estimate_blind", lambda *given, **options: found)
-    monkeypatch.setattr(method._repairer, "repair", lambda observed, latent, *told: Repaired(latent, gain))
-    monkeypatch.setattr(method._witness, "look", lambda guide, kernel: sight)
-    estimate = method.restore(observed, Options(quality="fast"), Stopwatch(), None)
-    assert estimate.reason == reason
-    assert estimate.gain == gain
-    assert (estimate.confidence >= 0.5) == given
-    assert (estimate.latent is observed) != given

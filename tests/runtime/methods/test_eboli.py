@@ -4,17 +4,21 @@ from scipy.signal import fftconvolve
 from skimage.data import astronaut
 
 import runtime
+from runtime.blur.blurs import KernelBlur, MotionBlur, PoseBlur
 from runtime.blur.motion import motion_kernel
+from runtime.blur.poses import Poses
+from runtime.colour import luminance
 from runtime.contract import Estimate
-from runtime.decisions.reasons import NOT_BLURRED
+from runtime.decisions.reasons import Reason
+from runtime.decisions.thresholds import MOTION_GAIN, Logistic
 from runtime.errors import InvalidArgument
-from runtime.images import luminance
+from runtime.estimation.poses.search import PoseEstimate
 from runtime.inference.devices import CPU
-from runtime.inference.progress import Stopwatch
-from runtime.methods.eboli import find_misfit
+from runtime.methods import eboli as module
 from runtime.methods.registry import create_method
 from runtime.options import Options
-from runtime.restoration.turning import Turned
+from runtime.restoration import finish as finishing
+from runtime.run import Run
 from tests.runtime.models import write_motion_bundle
 
 LENGTH, ANGLE = 13, 30
@@ -63,10 +67,10 @@ class Uniform:
     """Finds what it is told."""
 
     def __init__(self, latent, kernel, reason=None, gain=None):
-        self.estimate = Estimate(latent, kernel=kernel, reason=reason, gain=gain)
+        self.estimate = Estimate(latent, KernelBlur(kernel), reason=reason, gain=gain)
 
-    def restore(self, observed, options, stopwatch, progress):
-        assert options.stride is None
+    def restore(self, observed, run):
+        assert run.options.stride is None
         return self.estimate
 
 
@@ -80,80 +84,88 @@ def bent(scene):
     return latent, np.stack([fftconvolve(plane, kernel, "same") for plane in latent]).astype(np.float32), kernel
 
 
-class Turning:
-    """Finds what it is told, or nothing."""
+class Explaining(KernelBlur):
+    """Blurred again by this, anything is what was observed."""
 
-    def __init__(self, turned=None):
-        self.turned, self.asked = turned, []
-
-    def restore(self, observed, kernel, options, stopwatch, progress):
-        self.asked.append(kernel)
-        return self.turned
+    def apply(self, planes):
+        return luminance(self.kernel)[None]
 
 
-def restore_beside(tmp_path, observed, uniform, turning=None):
-    """Restore planes by a network that is sure to see 9 px from left to right, and by what finds one kernel."""
-    bundle = write_motion_bundle(tmp_path / "motion", (8.0, 0.0, -2.0))
-    method = create_method(bundle, device=CPU, precision="fp32", batch=None)
-    vars(method)["_uniform"] = uniform
-    vars(method)["_turning"] = turning or Turning()
-    return method.restore(observed, Options(stride=4), Stopwatch(), None)
+@pytest.fixture
+def restore_beside(tmp_path, monkeypatch):
+    """Restore planes by a network that is sure to see 9 px from left to right, beside one kernel and poses."""
+
+    def restore(observed, uniform, poses=None):
+        asked = []
+        real = module.finish
+
+        def estimate_poses(guide, kernel, prior, run):
+            asked.append(kernel)
+            return None if poses is None else PoseEstimate(Poses.still(np.ones((1, 1))), -2.0)
+
+        def finish(observed, candidate, run, **given):
+            return poses if isinstance(candidate.blur, PoseBlur) else real(observed, candidate, run, **given)
+
+        monkeypatch.setattr(module, "estimate_poses", estimate_poses)
+        monkeypatch.setattr(module, "finish", finish)
+        bundle = write_motion_bundle(tmp_path / "motion", (8.0, 0.0, -2.0))
+        method = create_method(bundle, device=CPU, precision="fp32", batch=None)
+        vars(method)["_uniform"] = uniform
+        return method.restore(observed, Run(Options(stride=4))), asked
+
+    return restore
 
 
-def test_one_kernel_is_taken_where_it_explains_more(tmp_path, bent):
+def test_one_kernel_is_taken_where_it_explains_more(restore_beside, bent):
     latent, observed, kernel = bent
-    result = restore_beside(tmp_path, observed, Uniform(latent, kernel))
+    result, _ = restore_beside(observed, Uniform(latent, kernel))
     assert result.latent is latent
-    assert result.kernel is kernel
+    assert result.blur.kernel is kernel
     assert result.motion.shape == (*observed.shape[1:], 2)
 
 
 @pytest.mark.parametrize(
-    ("uniform_gain", "turned_gain", "reason", "turns"),
-    [(3.0, 4.0, None, True), (4.0, 3.0, None, False), (None, 4.0, "no kernel", True), (None, 1.0, "no kernel", False)],
+    ("uniform_gain", "poses_gain", "reason", "taken"),
+    [
+        (3.0, 4.0, None, True),
+        (4.0, 3.0, None, False),
+        (None, 4.0, Reason.UNCLEAR, True),
+        (None, None, Reason.UNCLEAR, False),
+    ],
 )
-def test_poses_are_taken_where_they_promise_more(tmp_path, bent, uniform_gain, turned_gain, reason, turns):
+def test_poses_are_taken_where_they_promise_more(restore_beside, bent, uniform_gain, poses_gain, reason, taken):
     latent, observed, kernel = bent
     other = latent + np.float32(0.01)
-    turned = Turned(Estimate(other, kernel=kernel, gain=turned_gain, confidence=0.9), luminance(observed))
-    turning = Turning(turned)
+    refused = None if poses_gain else Reason.NO_GAIN
+    found = Estimate(other, Explaining(observed), gain=poses_gain, confidence=0.9, reason=refused)
     uniform = Uniform(latent if reason is None else observed, kernel, reason, uniform_gain)
-    result = restore_beside(tmp_path, observed, uniform, turning)
-    assert (result.latent is other) == turns
+    result, asked = restore_beside(observed, uniform, found)
+    assert (result.latent is other) == taken
     assert result.motion is not None
-    assert turning.asked == [kernel if reason is None else None]
+    assert len(asked) == 1
+    assert (asked[0] is None) == (reason is not None)
 
 
-def test_a_camera_that_turned_does_not_sharpen_what_is_sharp(tmp_path, bent):
+def test_no_poses_are_looked_for_in_a_sharp_photograph(restore_beside, bent):
     _, observed, kernel = bent
-    turning = Turning()
-    restore_beside(tmp_path, observed, Uniform(observed, kernel, NOT_BLURRED), turning)
-    assert turning.asked == []
+    _, asked = restore_beside(observed, Uniform(observed, kernel, Reason.NOT_BLURRED))
+    assert asked == []
 
 
-def test_motion_is_kept_where_one_kernel_explains_less(tmp_path, bent):
+def test_motion_is_kept_where_one_kernel_explains_less(restore_beside, bent):
     latent, observed, kernel = bent
-    result = restore_beside(tmp_path, observed, Uniform(latent[:, ::-1], kernel))
-    assert result.kernel is None
-    assert result.reason is None
-    assert not np.array_equal(result.latent, observed)
+    result, _ = restore_beside(observed, Uniform(latent[:, ::-1], kernel))
+    assert isinstance(result.blur, MotionBlur)
+    assert (result.reason is None) == (result.gain >= MOTION_GAIN.threshold)
 
 
-def test_what_nothing_explains_is_undone_with_the_most_doubt(tmp_path, bent):
+def test_what_nothing_explains_is_undone_most_carefully(restore_beside, bent, monkeypatch):
     _, observed, kernel = bent
-    kept = restore_beside(tmp_path, observed, Uniform(observed[:, ::-1], kernel))
-    careful = restore_beside(tmp_path, observed, Uniform(observed, kernel, "no kernel"))
+    monkeypatch.setattr(finishing, "MOTION_GAIN", Logistic(-99.0, 0.2))
+    kept, _ = restore_beside(observed, Uniform(observed[:, ::-1], kernel))
+    careful, _ = restore_beside(observed, Uniform(observed, kernel, Reason.UNCLEAR))
     assert careful.reason is None
     assert 0 < np.square(careful.latent - observed).mean() < np.square(kept.latent - observed).mean()
-
-
-def test_the_misfit_counts_what_is_inside_and_not_saturated():
-    observed = np.full((160, 200), 0.5, np.float32)
-    blurred = observed + 0.1
-    blurred[:35], blurred[:, :35], blurred[-35:], blurred[:, -35:] = 9, 9, 9, 9
-    observed[80, 100], blurred[80, 100] = 1, 0
-    assert find_misfit(blurred, observed) == pytest.approx(0.1, rel=1e-4)
-    assert find_misfit(np.zeros((50, 60), np.float32), np.ones((50, 60), np.float32)) == 0
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 200, 3), (40, 31, 4)])
@@ -176,9 +188,8 @@ def test_every_size_is_restored(tmp_path, shape):
 )
 def test_options_that_this_method_has_not_are_named(tmp_path, option, message):
     bundle = write_motion_bundle(tmp_path / "motion", (6.0, 0.0, 0.0))
-    method = create_method(bundle, device=CPU, precision="fp32", batch=None)
     with pytest.raises(InvalidArgument, match=message):
-        method.restore(np.zeros((1, 20, 20), np.float32), Options(**option), Stopwatch(), None)
+        runtime.Deblurrer(model=bundle, device="cpu").restore(np.zeros((20, 20), np.float32), **option)
 
 
 @pytest.mark.data

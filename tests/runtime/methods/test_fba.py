@@ -5,14 +5,17 @@ from hypothesis import strategies as st
 
 from kernels.burst import BurstAccumulator
 from runtime.errors import InvalidArgument
-from runtime.inference.progress import Stopwatch
-from runtime.methods.fba import FourierBurstAccumulation, fuse, fuse_by_patches
+from runtime.inference.bundle import load_model
+from runtime.inference.devices import CPU
+from runtime.methods.fba import fuse, fuse_by_patches
+from runtime.methods.registry import create_method
 from runtime.options import BurstOptions
+from runtime.run import Run
 from tests.runtime.bursts import psnr, scene, shaken
 
 
 def fused(frames, **options):
-    return fuse(iter(frames), BurstOptions(**options), Stopwatch())
+    return fuse(iter(frames), Run(BurstOptions(**options)))
 
 
 @settings(max_examples=20)
@@ -54,7 +57,7 @@ def test_no_frames():
 
 
 def fused_by_patches(frames, patch, progress=None, **options):
-    return fuse_by_patches(frames, patch, BurstOptions(**options), Stopwatch(), progress)
+    return fuse_by_patches(frames, patch, Run(BurstOptions(**options), progress=progress))
 
 
 @settings(max_examples=20)
@@ -92,7 +95,9 @@ def test_the_method_fuses_frames_whole_or_by_patches():
     frames = shaken(scene(60, 70), 3)
 
     def restore(options):
-        return FourierBurstAccumulation().restore_burst(iter(frames), options, Stopwatch(), None)
+        return create_method(load_model("fba"), device=CPU, precision="auto", batch=None).restore_burst(
+            iter(frames), Run(options)
+        )
 
     whole, parts = restore(BurstOptions(p=5)), restore(BurstOptions(p=5, patch=32))
     np.testing.assert_array_equal(whole.latent, fused(frames, p=5).latent)

@@ -5,15 +5,15 @@ import pytest
 from scipy.ndimage import uniform_filter
 
 from kernels.burst import BurstAccumulator
+from runtime.colour import to_lab
 from runtime.errors import InvalidArgument
 from runtime.inference.bundle import load_model
 from runtime.inference.devices import CPU
-from runtime.inference.progress import Stopwatch
-from runtime.lab import to_lab
 from runtime.methods.fba import fuse
 from runtime.methods.registry import create_method
 from runtime.methods.wieschollek import FRAMES, sharpest
 from runtime.options import BurstOptions
+from runtime.run import Run
 from tests.runtime.bursts import psnr, scene, shaken
 from tests.runtime.models import write_burst_bundle
 
@@ -37,7 +37,7 @@ def burst(latent):
 
 
 def restore(method, frames, options=QUICK):
-    return method.restore_burst(frames, options, Stopwatch(), None).latent
+    return method.restore_burst(frames, Run(options)).latent
 
 
 def accumulate(frames):
@@ -84,11 +84,11 @@ def test_of_too_many_frames_the_sharpest_are_used(tmp_path, latent, rng):
     method = create_method(write_burst_bundle(tmp_path), device=CPU, precision="fp32", batch=None)
     sharp = [latent + 0.01 * rng.standard_normal(latent.shape).astype(np.float32) for _ in range(FRAMES)]
     dull = [np.full_like(latent, 0.5)] * 3
-    watch = Stopwatch()
+    run = Run(BurstOptions())
     mixed = [*dull[:2], *sharp[:5], dull[2], *sharp[5:]]
-    restored = method.restore_burst(mixed, BurstOptions(), watch, None).latent
+    restored = method.restore_burst(mixed, run).latent
     np.testing.assert_allclose(restored, np.mean(sharp, axis=0), atol=1e-5)
-    assert "choose" in watch.seconds()
+    assert "choose" in run.stopwatch.seconds()
 
 
 def test_the_sharpest_frames_keep_their_order(latent):
@@ -99,25 +99,26 @@ def test_the_sharpest_frames_keep_their_order(latent):
 
 
 def test_the_model_has_a_stride_of_its_own(shipped, burst):
-    watch, counts = Stopwatch(), []
+    counts = []
     small = [frame[:, :40, :40] for frame in burst[:2]]
     small = [np.ascontiguousarray(frame) for frame in small]
-    shipped.restore_burst(small, BurstOptions(), watch, lambda stage, fraction: counts.append(fraction))
+    run = Run(BurstOptions(), progress=lambda stage, fraction: counts.append(fraction))
+    shipped.restore_burst(small, run)
     assert counts[-1] == 1
-    assert {"extract", "fusion", "network", "filter", "overlap-add"} <= set(watch.seconds())
+    assert {"extract", "fusion", "network", "filter", "overlap-add"} <= set(run.stopwatch.seconds())
     assert load_model("wieschollek").patch.stride == 5
     with pytest.raises(InvalidArgument, match="this model takes 1 to 33 pixels"):
         restore(shipped, small, BurstOptions(stride=34))
 
 
 def test_the_chroma_of_accumulation_under_the_lightness_of_the_network(shipped, burst):
-    frames, watch = burst[:3], Stopwatch()
+    frames, run = burst[:3], Run(replace(QUICK, chroma="fba"))
     own = restore(shipped, frames).clip(0, 1)
-    mixed = shipped.restore_burst(frames, replace(QUICK, chroma="fba"), watch, None).latent
-    assert "chroma" in watch.seconds()
+    mixed = shipped.restore_burst(frames, run).latent
+    assert "chroma" in run.stopwatch.seconds()
     inner = (mixed > 0.02).all(0) & (mixed < 0.98).all(0)  # elsewhere sRGB may lack the colour
     assert inner.mean() > 0.5
-    accumulated = to_lab(fuse(frames, QUICK, Stopwatch()).latent)
+    accumulated = to_lab(fuse(frames, Run(QUICK)).latent)
     np.testing.assert_allclose(to_lab(mixed)[0][inner], to_lab(own)[0][inner], atol=0.01)
     np.testing.assert_allclose(to_lab(mixed)[1:, inner], accumulated[1:, inner], atol=0.02)
     assert np.abs(to_lab(own) - accumulated)[1:, inner].mean() > 0.2
@@ -127,8 +128,3 @@ def test_smoothing_is_an_option_that_identical_frames_do_not_notice(shipped, bur
     smooth = replace(QUICK, smoothing=0.05)
     assert np.abs(restore(shipped, burst[:3], smooth) - restore(shipped, burst[:3])).max() > 1e-3
     np.testing.assert_allclose(restore(shipped, 3 * burst[:1], smooth), restore(shipped, 3 * burst[:1]), atol=1e-4)
-
-
-def test_patches_of_accumulation_are_refused_before_any_frame_is_read(shipped):
-    with pytest.raises(InvalidArgument, match="patch 64: a network has patches of its own"):
-        restore(shipped, iter(lambda: pytest.fail("read"), None), BurstOptions(patch=64))

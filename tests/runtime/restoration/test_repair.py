@@ -5,16 +5,23 @@ import pytest
 from scipy.signal import fftconvolve
 from skimage.data import astronaut
 
-from runtime import tiles
+from runtime import deconvolution, tiles
+from runtime.blur.blurs import KernelBlur
 from runtime.blur.kernel import delta
 from runtime.blur.periodic import convolve
-from runtime.deconvolution import deconvolve
+from runtime.colour import luminance
 from runtime.errors import InvalidModel
-from runtime.images import luminance
 from runtime.inference.devices import CPU
-from runtime.restoration.repair import UNIT, Repairer, _squares, evidence, facts
+from runtime.noise import estimate_noise
+from runtime.options import Options
+from runtime.restoration.repair import UNIT, Repairer, _squares, evidence, facts, load_repairer
+from runtime.run import Run
 
 NOISE = 0.005
+
+
+def deconvolve(planes, kernel, kernel_error=0.0):
+    return deconvolution.deconvolve(planes, KernelBlur(kernel), Run(Options()), kernel_error=kernel_error)
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +53,10 @@ def observed(scene, kernel):
     return (blurred + np.random.default_rng(2).normal(0, NOISE, blurred.shape)).astype(np.float32)
 
 
+def noise_of(planes):
+    return estimate_noise(luminance(planes))
+
+
 def error(planes, sharp):
     inner = (..., slice(20, -20), slice(20, -20))
     return float(np.mean((luminance(planes) - luminance(sharp))[inner] ** 2))
@@ -54,23 +65,28 @@ def error(planes, sharp):
 def test_a_wrong_kernel_does_less_harm(repairer, observed, sharp, kernel):
     wrong = np.ascontiguousarray(kernel[::-1])
     restored = deconvolve(observed, wrong, kernel_error=0.2)
-    repaired = repairer.repair(observed, restored, wrong, -0.5)
+    repaired = repairer.repair(observed, restored, KernelBlur(wrong), log_error=-0.5, noise=noise_of(observed))
     assert error(repaired.planes, sharp) < 0.5 * error(restored, sharp)
 
 
 def test_a_right_kernel_is_trusted_and_promises_a_gain(repairer, observed, sharp, kernel):
     restored = deconvolve(observed, kernel, kernel_error=0.2)
-    repaired = repairer.repair(observed, restored, kernel, -2.5)
+    repaired = repairer.repair(observed, restored, KernelBlur(kernel), log_error=-2.5, noise=noise_of(observed))
     gained = error(observed, sharp) - error(restored, sharp)
     assert error(observed, sharp) - error(repaired.planes, sharp) > 0.95 * gained
     wrong = np.ascontiguousarray(kernel[::-1])
-    promised = repairer.repair(observed, deconvolve(observed, wrong, kernel_error=0.2), wrong, -0.5).gain
+    promised = repairer.repair(
+        observed, deconvolve(observed, wrong, kernel_error=0.2), KernelBlur(wrong), log_error=-0.5, noise=NOISE
+    ).gain
     assert repaired.gain > promised + 1
 
 
 def test_every_plane_changes_alike(repairer, observed, kernel):
     restored = deconvolve(observed, kernel)
-    change = repairer.repair(observed, restored, kernel, -2.0).planes - restored
+    change = (
+        repairer.repair(observed, restored, KernelBlur(kernel), log_error=-2.0, noise=noise_of(observed)).planes
+        - restored
+    )
     np.testing.assert_allclose(change[0], change[1], atol=1e-6)
     np.testing.assert_allclose(change[0], change[2], atol=1e-6)
     assert abs(change[0]).max() > 1e-4
@@ -78,9 +94,9 @@ def test_every_plane_changes_alike(repairer, observed, kernel):
 
 def test_tiles_leave_no_seam(repairer, observed, kernel, monkeypatch):
     restored = deconvolve(observed, kernel)
-    whole = repairer.repair(observed, restored, kernel, -2.0)
+    whole = repairer.repair(observed, restored, KernelBlur(kernel), log_error=-2.0, noise=noise_of(observed))
     monkeypatch.setattr(tiles, "CORE", 80)
-    tiled = repairer.repair(observed, restored, kernel, -2.0)
+    tiled = repairer.repair(observed, restored, KernelBlur(kernel), log_error=-2.0, noise=noise_of(observed))
     assert abs(tiled.gain - whole.gain) < 0.5
     # How much is repaired follows the expected gain, for the whole picture alike: that makes no seam.
     changed, expected = tiled.planes - restored, whole.planes - restored
@@ -91,21 +107,26 @@ def test_tiles_leave_no_seam(repairer, observed, kernel, monkeypatch):
 @pytest.mark.parametrize("shape", [(65, 90), (64, 64), (71, 66)])
 def test_any_size_is_repaired(repairer, observed, kernel, shape):
     some = np.ascontiguousarray(observed[:1, : shape[0], : shape[1]])
-    repaired = repairer.repair(some, deconvolve(some, kernel), kernel, -1.0)
+    repaired = repairer.repair(
+        some, deconvolve(some, kernel), KernelBlur(kernel), log_error=-1.0, noise=noise_of(observed)
+    )
     assert repaired.planes.shape == some.shape
     assert repaired.planes.dtype == np.float32
     assert np.isfinite(repaired.planes).all()
     assert math.isfinite(repaired.gain)
 
 
-def test_what_is_given_as_blurred_again_counts(repairer, observed, kernel):
+def test_the_blur_that_it_is_told_counts(repairer, observed, kernel):
     restored = deconvolve(observed, kernel)
-    again = convolve(luminance(restored), kernel)
-    by_kernel = repairer.repair(observed, restored, kernel, -2.0)
-    given = repairer.repair(observed, restored, kernel, -2.0, blurred=again)
-    np.testing.assert_allclose(given.planes, by_kernel.planes, atol=1e-5)
-    other = repairer.repair(observed, restored, kernel, -2.0, blurred=again + 0.05)
-    assert np.abs(other.planes - given.planes).max() > 1e-3
+    right = repairer.repair(observed, restored, KernelBlur(kernel), log_error=-2.0, noise=noise_of(observed))
+    wrong = repairer.repair(
+        observed, restored, KernelBlur(kernel[::-1].copy()), log_error=-2.0, noise=noise_of(observed)
+    )
+    assert np.abs(wrong.planes - right.planes).max() > 1e-3
+
+
+def test_the_shipped_network_is_loaded_once():
+    assert load_repairer(CPU) is load_repairer(CPU)
 
 
 def test_the_evidence_of_no_blur_shows_no_misfit(observed):

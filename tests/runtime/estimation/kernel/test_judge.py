@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from runtime.blur.kernel import centre, delta, fit, normalise
-from runtime.deconvolution.noise import estimate_noise
 from runtime.deconvolution.saturation import unsaturated
 from runtime.estimation.kernel import judge as module
 from runtime.estimation.kernel.refine import Views
+from runtime.noise import estimate_noise
 
 
 def views_of(image):

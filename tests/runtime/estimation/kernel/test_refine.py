@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.blur.kernel import align, centre, centre_offset, delta, extent, fit, normalise, prune, similarity
-from runtime.deconvolution.noise import estimate_noise
 from runtime.deconvolution.saturation import SATURATED, unsaturated
 from runtime.estimation.kernel import refine as module
 from runtime.estimation.kernel.refine import (
@@ -27,6 +26,7 @@ from runtime.estimation.kernel.refine import (
     sharp_turns,
     sparse_turns,
 )
+from runtime.noise import estimate_noise
 
 
 def views_of(image):

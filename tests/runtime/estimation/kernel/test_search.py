@@ -6,22 +6,21 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy.signal import fftconvolve
 from skimage import data as pictures
 
 from runtime.blur.kernel import align, centre, centre_offset, delta, fit, shift, similarity
-from runtime.decisions import reasons
-from runtime.deconvolution.noise import estimate_noise
+from runtime.decisions.reasons import Reason
 from runtime.deconvolution.saturation import unsaturated
 from runtime.errors import InvalidArgument, InvalidImage, UnsupportedType
 from runtime.estimation.kernel import search as module
-from runtime.estimation.kernel.doubts import find_doubts
-from runtime.estimation.kernel.judge import Verdict, judge
+from runtime.estimation.kernel.judge import judge
 from runtime.estimation.kernel.refine import Candidate, Views
 from runtime.estimation.kernel.search import consensus, estimate_blind, settle
-from runtime.quality import EFFORTS
+from runtime.noise import estimate_noise
+from runtime.options import Options
+from runtime.quality import LEVELS
+from runtime.run import Run
 
 SUPPORT = 25
 PART = np.s_[:160, :160]
@@ -32,8 +31,10 @@ def likeness(estimate, truth, side=41):
     return similarity(align(first, second), second)
 
 
-def estimated(image, **options):
-    return estimate_blind(image, **{"support": SUPPORT, "quality": "fast", **options})
+def estimated(image, progress=None, **options):
+    initial, support = options.pop("initial", None), options.pop("support", SUPPORT)
+    run = Run(Options(**{"quality": "fast", **options}), progress=progress)
+    return estimate_blind(image, run, initial=initial, support=support)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def learned(observed):
 
 @pytest.fixture(scope="module")
 def physical(observed):
-    return estimated(observed, learned=False)
+    return estimated(observed, neural=False)
 
 
 @pytest.fixture(params=["learned", "physical"])
@@ -91,13 +92,13 @@ def test_only_the_prior_expects_an_error(learned, physical):
 
 
 def test_restores_more_than_it_breaks(plain, observed, sharp):
-    from runtime.deconvolution import deconvolve
+    from runtime.deconvolution.uniform import deconvolve_uniform
     from runtime.metrics import align, psnr
 
     def score(image):
         return psnr(align(image, sharp[PART], border=20), sharp[PART], border=20)
 
-    restored = deconvolve(observed[None], plain.kernel, quality="fast")[0]
+    restored = deconvolve_uniform(observed[None], plain.kernel, LEVELS["fast"].deconvolution)[0]
     assert score(restored) > score(observed) + 2
 
 
@@ -108,15 +109,15 @@ def test_does_not_depend_on_contrast(learned, observed):
 def test_large_photographs_are_judged_by_a_part_and_at_a_coarser_scale(kernel):
     whole = fftconvolve(pictures.camera() / 255, kernel, mode="same")
     noise = np.random.default_rng(0).normal(0, 0.01, whole.shape)
-    assert whole.size > EFFORTS["fast"].pixels
+    assert whole.size > LEVELS["fast"].search.pixels
     found = estimated((whole + noise).astype(np.float32))
     assert likeness(found.kernel, kernel) > 0.8
     assert found.confidence > 0.9
 
 
 def test_more_quality_is_no_less_work():
-    assert list(EFFORTS) == ["fast", "balanced", "best"]
-    for dial in zip(*EFFORTS.values(), strict=True):
+    assert list(LEVELS) == ["fast", "balanced", "best"]
+    for dial in zip(*(level.search for level in LEVELS.values()), strict=True):
         assert list(dial) == sorted(dial)
 
 
@@ -132,15 +133,15 @@ class TestSettle:
 
     @pytest.mark.parametrize("rounds", [1, 2])
     def test_never_ends_with_a_kernel_that_explains_less(self, views, kernel, rounds):
-        effort = EFFORTS["fast"]._replace(rounds=rounds, polishing=1)
+        effort = LEVELS["fast"].search._replace(rounds=rounds, polishing=1)
         for start in (centre(kernel), centre(kernel).T):
             settled = settle(views, Candidate(start, -1.0), echo, effort)
             assert judge(views, settled.kernel).cost() <= judge(views, start).cost()
 
     def test_without_a_prior_or_rounds_nothing_changes(self, views, kernel):
         best = Candidate(kernel, -1.0)
-        assert settle(views, best, None, EFFORTS["best"]) is best
-        assert settle(views, best, echo, EFFORTS["best"]._replace(rounds=0)) is best
+        assert settle(views, best, None, LEVELS["best"].search) is best
+        assert settle(views, best, echo, LEVELS["best"].search._replace(rounds=0)) is best
 
 
 class TestPrior:
@@ -149,7 +150,7 @@ class TestPrior:
             estimated(observed)
 
     def test_is_never_loaded_where_it_takes_no_part(self, no_prior, observed):
-        assert math.isnan(estimated(observed[:60, :70], support=9, learned=False).log_error)
+        assert math.isnan(estimated(observed[:60, :70], support=9, neural=False).log_error)
 
     def test_is_never_loaded_for_a_flat_image(self, no_prior):
         assert estimated(np.zeros((60, 70), np.float32)).confidence == 0
@@ -170,9 +171,9 @@ class TestNoBlur:
     @pytest.mark.parametrize("learned", [True, False])
     def test_a_sharp_photograph_is_left_alone(self, sharp, learned):
         noise = np.random.default_rng(1).normal(0, 0.01, sharp[PART].shape)
-        estimate = estimated((sharp[PART] + noise).astype(np.float32), learned=learned)
+        estimate = estimated((sharp[PART] + noise).astype(np.float32), neural=learned)
         assert estimate.confidence < 0.5
-        assert estimate.reason == reasons.NOT_BLURRED
+        assert estimate.reason == Reason.NOT_BLURRED
         np.testing.assert_array_equal(estimate.kernel, delta((SUPPORT, SUPPORT)).astype(np.float32))
 
     @pytest.mark.parametrize("level", [0.0, 0.4, 1.0])
@@ -180,7 +181,7 @@ class TestNoBlur:
         estimate = estimated(np.full((60, 70), level, np.float32))
         np.testing.assert_array_equal(estimate.kernel, delta((SUPPORT, SUPPORT)).astype(np.float32))
         assert estimate.confidence == 0
-        assert estimate.reason == reasons.FLAT_IMAGE
+        assert estimate.reason == Reason.FLAT
 
     def test_an_image_that_is_saturated_all_over_is_left_alone(self, observed):
         assert estimated(1 + observed[:60, :70], support=15).confidence < 0.5
@@ -192,7 +193,7 @@ class TestNoBlur:
 def test_tiny_images_give_a_kernel(shape, initial, learned):
     image = np.random.default_rng(0).random(shape).astype(np.float32)
     support = min(shape) // 2
-    estimate = estimated(image, initial=image if initial else None, support=support, learned=learned)
+    estimate = estimated(image, initial=image if initial else None, support=support, neural=learned)
     assert estimate.kernel.shape == (support, support)
     assert estimate.kernel.min() >= 0
     assert estimate.kernel.sum() == pytest.approx(1, abs=1e-5)
@@ -230,57 +231,6 @@ class TestConsensus:
         np.testing.assert_allclose(fit(mean, 9), 0.75 * self.path + 0.25 * self.path.T, atol=1e-12)
 
 
-WIDTHS = st.floats(0, 20)
-SHARES = st.floats(0, 1)
-ERRORS = st.floats(-5, 2)
-RATIOS = st.floats(0, 5)
-
-
-def confidence(width=3.0, agreement=0.95, log_error=-2.0, unevenness=1.1, sparsity_gain=0.6):
-    verdict = Verdict(noise=0.01, misfit=0.01, unevenness=unevenness, sparsity=1.0, sparsity_gain=sparsity_gain)
-    return math.prod(find_doubts(width, agreement, log_error, verdict).values())
-
-
-def pairs(values):
-    return st.tuples(values, values).map(sorted)
-
-
-class TestConfidence:
-    @given(pairs(WIDTHS), SHARES, ERRORS | st.just(math.nan))
-    def test_rises_with_the_width(self, widths, agreement, log_error):
-        low, high = (confidence(width, agreement, log_error) for width in widths)
-        assert 0 <= low <= high <= 1
-
-    @given(WIDTHS, pairs(SHARES))
-    def test_rises_with_the_agreement_where_there_is_no_prior(self, width, agreements):
-        low, high = (confidence(width, agreement, math.nan) for agreement in agreements)
-        assert low <= high
-
-    @given(pairs(ERRORS))
-    def test_falls_with_the_expected_error(self, errors):
-        high, low = (confidence(log_error=error) for error in errors)
-        assert low <= high
-
-    @given(pairs(RATIOS))
-    def test_falls_with_the_unevenness(self, ratios):
-        high, low = (confidence(unevenness=ratio) for ratio in ratios)
-        assert low <= high
-
-    @given(pairs(RATIOS))
-    def test_falls_where_restoring_makes_nothing_sparser(self, ratios):
-        high, low = (confidence(sparsity_gain=ratio) for ratio in ratios)
-        assert low <= high
-
-    def test_needs_every_reason(self):
-        assert confidence() > 0.9
-        assert confidence(log_error=math.nan) > 0.9
-        assert confidence(width=0.7) < 0.1
-        assert confidence(log_error=math.nan, agreement=0.5) < 0.1
-        assert confidence(log_error=0.0) < 0.1
-        assert confidence(unevenness=2.5) < 0.1
-        assert confidence(sparsity_gain=1.0) < 0.1
-
-
 PLANE = np.random.default_rng(0).random((60, 70), np.float32)
 
 
@@ -302,7 +252,7 @@ PLANE = np.random.default_rng(0).random((60, 70), np.float32)
 )
 def test_bad_input_is_one_clear_line(observed, options, error, word):
     with pytest.raises(error, match=word) as caught:
-        estimate_blind(observed, **{"support": 9, **options})
+        estimated(observed, **{"support": 9, "quality": "balanced", **options})
     assert "\n" not in str(caught.value)
 
 

@@ -4,17 +4,34 @@ from scipy.ndimage import gaussian_filter
 from skimage.data import astronaut
 
 import runtime.metrics as image_quality
+from runtime.blur.blurs import PoseBlur
 from runtime.blur.kernel import align, fit, similarity
-from runtime.blur.operators import blur_varying
 from runtime.blur.poses import Poses
-from runtime.deconvolution.along_poses import deconvolve_varying
+from runtime.colour import luminance
+from runtime.deconvolution import deconvolve
 from runtime.estimation.kernel.prior import load_prior
+from runtime.estimation.kernel.pyramid import Scale
 from runtime.estimation.poses import search as turning
-from runtime.estimation.poses.search import PIXELS, _levels, estimate_turning
-from runtime.images import luminance
+from runtime.estimation.poses.search import (
+    _LARGEST_SIDE,
+    _ROOM,
+    _SMALLEST_SIDE,
+    _UNKNOWN_SIDE,
+    PIXELS,
+    _levels,
+    estimate_poses,
+)
 from runtime.metrics import psnr
+from runtime.options import Options
+from runtime.run import Run
 
 SIDE = 13
+
+
+def estimate(observed, side, progress=None):
+    """Estimate poses whose kernel at the centre has at most `side` pixels."""
+    single = np.full((side - _ROOM,) * 2, 1.0)
+    return estimate_poses(observed, single, load_prior(), Run(Options(), progress=progress))
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +51,7 @@ def sharp():
 
 @pytest.fixture(scope="module")
 def observed(poses, sharp):
-    blurred = blur_varying(sharp, poses)
+    blurred = PoseBlur(poses).apply(sharp[None])[0]
     return (blurred + np.random.default_rng(0).normal(0, 0.003, blurred.shape)).astype(np.float32)
 
 
@@ -45,7 +62,7 @@ def stages():
 
 @pytest.fixture(scope="module")
 def found(observed, stages):
-    return estimate_turning(observed, 17, load_prior(), progress=lambda *told: stages.append(told))
+    return estimate(observed, 17, lambda *told: stages.append(told))
 
 
 def alike(poses, place, other, there):
@@ -62,7 +79,7 @@ def test_every_place_gets_its_own_kernel(found, poses, place):
 
 
 def test_it_undoes_the_blur(found, sharp, observed):
-    restored = deconvolve_varying(observed[None], found.poses, kernel_error=0.2)[0]
+    restored = deconvolve(observed[None], PoseBlur(found.poses), Run(Options()), kernel_error=0.2)[0]
     before, after = (
         psnr(image_quality.align(each, sharp, border=20), sharp, border=20) for each in (observed, restored)
     )
@@ -88,12 +105,26 @@ def test_a_large_photograph_gets_poses_of_its_own_scale(observed, monkeypatch):
     monkeypatch.setattr(turning, "PIXELS", observed.size // 2)
     monkeypatch.setattr(turning, "SHARP", 1)
     monkeypatch.setattr(turning, "SPARSE", 1)
-    found = estimate_turning(observed, 17, load_prior())
+    found = estimate(observed, 17)
     assert found.poses.weights.shape[1] == 17
     assert found.poses.weights.sum() == pytest.approx(1)
 
 
 def test_a_flat_photograph_has_poses_nevertheless():
-    found = estimate_turning(np.full((160, 240), 0.5, np.float32), 7, load_prior())
+    found = estimate(np.full((160, 240), 0.5, np.float32), 13)
     assert np.isfinite(found.poses.weights).all()
     assert found.poses.weights.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("extent", [None, 3, 15])
+def test_the_single_kernel_says_how_far_to_look(observed, monkeypatch, extent):
+    sides = []
+    monkeypatch.setattr(turning, "_levels", lambda side, pixels: sides.append(side) or [Scale(4.0, 5)])
+    estimate_poses(observed, None if extent is None else np.ones((extent, extent)), load_prior(), Run(Options()))
+    assert sides == [_UNKNOWN_SIDE if extent is None else max(extent + _ROOM, _SMALLEST_SIDE)]
+
+
+def test_nothing_is_looked_for_where_it_would_be_in_vain(observed):
+    run = Run(Options())
+    assert estimate_poses(observed[:100, :100], None, load_prior(), run) is None
+    assert estimate_poses(observed, np.ones((_LARGEST_SIDE, _LARGEST_SIDE)), load_prior(), run) is None

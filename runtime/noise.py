@@ -7,7 +7,7 @@ import numpy as np
 from kernels.arrays import Array, array_module
 from kernels.fft import fft_module
 
-LEAST = 1.0 / 255 / 12**0.5
+LEAST_NOISE = 1.0 / 255 / 12**0.5
 """Standard deviation of rounding to 8 bits: no photograph is taken for cleaner."""
 WINDOW = 512
 """Side in pixels of the windows that are looked at, at least; four times the kernel where that is more."""
@@ -46,21 +46,21 @@ def estimate_noise(plane: Array, kernel: Array | None = None) -> float:
     Returns
     -------
     float
-        At least `LEAST`; just that for a kernel which blocks next to nothing, such as a single pixel.
+        At least `LEAST_NOISE`; just that for a kernel which blocks next to nothing, such as a single pixel.
     """
     if kernel is None:
-        return max(LEAST, _white_noise(plane))
+        return max(LEAST_NOISE, _white_noise(plane))
     side = max(WINDOW, 4 * max(kernel.shape))
     height, width = (min(side, size) for size in plane.shape)
     blocked = _blocked_frequencies(kernel, height, width)
     if not blocked:
-        return LEAST
+        return LEAST_NOISE
     tops, lefts = (
         sorted({round(place) for place in np.linspace(0, size - extent, WINDOWS if size > extent else 1)})
         for size, extent in zip(plane.shape, (height, width), strict=True)
     )
     found = [_noise_at(plane[top : top + height, left : left + width], blocked) for top in tops for left in lefts]
-    return max(LEAST, float(np.median(found)))
+    return max(LEAST_NOISE, float(np.median(found)))
 
 
 def _white_noise(plane: Array) -> float:

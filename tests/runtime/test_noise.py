@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from runtime.deconvolution.noise import LEAST, estimate_noise
+from runtime.noise import LEAST_NOISE, estimate_noise
 
 POINT = np.ones((1, 1), np.float32)
 
@@ -25,12 +25,12 @@ def test_smoothed_noise_is_found_with_the_kernel_alone(make_scene, shake):
 
 def test_no_photograph_is_cleaner_than_its_rounding(make_scene, shake):
     flat = np.full((64, 64), 0.5, np.float32)
-    assert estimate_noise(flat, shake) == LEAST
-    assert estimate_noise(flat) == LEAST
+    assert estimate_noise(flat, shake) == LEAST_NOISE
+    assert estimate_noise(flat) == LEAST_NOISE
 
 
 def test_a_kernel_that_blocks_nothing_tells_no_noise(scene):
-    assert estimate_noise(scene.latent, POINT) == LEAST
+    assert estimate_noise(scene.latent, POINT) == LEAST_NOISE
 
 
 def test_clipped_pixels_do_not_count_without_a_kernel():

@@ -5,12 +5,20 @@ from hypothesis import strategies as st
 from scipy.ndimage import shift as shift_image
 from scipy.signal import fftconvolve
 
-from runtime.deconvolution import METHODS, deconvolve
+from runtime import deconvolution
+from runtime.blur.blurs import KernelBlur, MotionBlur
 from runtime.errors import InvalidArgument, InvalidImage, UnsupportedType
+from runtime.options import DECONVOLUTIONS, Options
 from runtime.quality import LEVELS
+from runtime.run import Run
 
-methods = pytest.mark.parametrize("method", METHODS)
+methods = pytest.mark.parametrize("method", DECONVOLUTIONS)
 POINT = np.ones((1, 1), np.float32)
+
+
+def deconvolve(planes, kernel, *, method=None, quality="balanced", progress=None, **how):
+    run = Run(Options(quality=quality, nonblind=method), progress=progress)
+    return deconvolution.deconvolve(planes, KernelBlur(kernel), run, **how)
 
 
 @methods
@@ -160,14 +168,14 @@ def test_clipped_highlights_at_a_border_of_zeros(shake, psnr):
     latent[rows < 30 + 8 * np.sin(cols / 20)] = 1.6
     blurred = fftconvolve(latent, shake, mode="same") + 0.002 * random.normal(size=latent.shape)
     observed, seen = np.clip(blurred, 0, 1).astype(np.float32), np.clip(latent, 0, 1)
-    for method in METHODS:
+    for method in DECONVOLUTIONS:
         restored = np.clip(deconvolve(observed[None], shake, method=method)[0], 0, 1)
         assert psnr(restored, seen, 13) > psnr(observed, seen, 13) + 7
 
 
 @pytest.mark.parametrize("quality", LEVELS)
 def test_a_level_names_its_method(quality, scene):
-    asked = deconvolve(scene.observed[None], scene.kernel, quality=quality, method=LEVELS[quality].method)
+    asked = deconvolve(scene.observed[None], scene.kernel, quality=quality, method=LEVELS[quality].deconvolution.method)
     np.testing.assert_array_equal(deconvolve(scene.observed[None], scene.kernel, quality=quality), asked)
 
 
@@ -246,3 +254,29 @@ NAN = np.where(np.eye(3, dtype=bool), np.nan, BOX).astype(np.float32)
 def test_bad_arguments_are_refused(planes, kernel, options, error, message):
     with pytest.raises(error, match=message):
         deconvolve(planes, kernel, **options)
+
+
+def test_the_callers_noise_counts_unless_another_is_given(scene):
+    run = Run(Options(nonblind="wiener", noise=0.05))
+    blur = KernelBlur(scene.kernel)
+    asked = deconvolution.deconvolve(scene.observed[None], blur, run)
+    np.testing.assert_array_equal(asked, deconvolve(scene.observed[None], scene.kernel, method="wiener", noise=0.05))
+    other = deconvolution.deconvolve(scene.observed[None], blur, run, noise=0.001)
+    assert np.abs(np.diff(other)).mean() > 1.2 * np.abs(np.diff(asked)).mean()
+
+
+def test_the_networks_own_estimate_is_no_deconvolution():
+    with pytest.raises(InvalidArgument, match="choose a method of deconvolution"):
+        deconvolve(PLANES, BOX, method="none")
+
+
+def test_a_motion_field_is_undone_by_residual_compensation_only():
+    still = MotionBlur(np.ones((20, 20, 2), np.float32))
+    assert deconvolution.deconvolve(PLANES, still, Run(Options(nonblind="irc"))).shape == PLANES.shape
+    with pytest.raises(InvalidArgument, match="unknown for a motion field; choose irc"):
+        deconvolution.deconvolve(PLANES, still, Run(Options(nonblind="epll")))
+
+
+def test_a_blur_of_no_known_kind_is_refused():
+    with pytest.raises(InvalidArgument, match="a blur of type str is unknown"):
+        deconvolution.deconvolve(PLANES, "kernel", Run(Options()))

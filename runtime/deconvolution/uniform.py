@@ -1,0 +1,135 @@
+"""Deconvolution with one blur kernel for all of a photograph: plane by plane, in tiles."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+
+from kernels.arrays import Array, array_module
+from runtime.colour import OPPONENT_NOISE, from_opponent, to_opponent
+from runtime.decisions.thresholds import PARTLY_SATURATED, SATURATED
+from runtime.deconvolution.epll import epll
+from runtime.deconvolution.hyper_laplacian import hyper_laplacian
+from runtime.deconvolution.irc import irc
+from runtime.deconvolution.observation import Observation
+from runtime.deconvolution.wiener import wiener
+from runtime.errors import InvalidArgument, InvalidImage, UnsupportedType
+from runtime.inference.progress import Progress
+from runtime.noise import LEAST_NOISE, estimate_noise
+from runtime.quality import DeconvolutionEffort
+from runtime.tiles import tiles
+
+_CHROMA_NOISE = 2.0
+"""Factor on the noise level of colour differences, whose detail is that much weaker than that of the mean."""
+_LARGEST_VALUE = 2.0
+"""Observed values are clipped to this magnitude."""
+
+
+def deconvolve_uniform(
+    planes: Array,
+    kernel: Array,
+    effort: DeconvolutionEffort,
+    *,
+    method: str | None = None,
+    noise: float | None = None,
+    kernel_error: float = 0.0,
+    progress: Progress | None = None,
+) -> Array:
+    """Restore a photograph that one kernel has blurred.
+
+    Solves ``planes = kernel * x + noise`` for `x`. Of three planes the mean is restored by the method, and the two
+    colour differences by a cheaper one; other planes are restored one by one. Saturated pixels take no part in the
+    data term. Large photographs are restored in tiles that fade into each other.
+
+    Parameters
+    ----------
+    planes, noise, kernel_error
+        As in `runtime.deconvolution.deconvolve`.
+    kernel : (h, w) array of float32
+        Non-negative, of sum 1, at most as large as the image, origin at ``((h - 1) // 2, (w - 1) // 2)``.
+    effort
+        How much work to put in.
+    method
+        One of `runtime.options.DECONVOLUTIONS`; by default that of the effort.
+    progress
+        Told ``("deconvolve", fraction)``.
+
+    Returns
+    -------
+    (C, H, W) array of float32
+        Not clipped.
+
+    Raises
+    ------
+    InvalidImage, InvalidArgument, UnsupportedType
+        If the planes, the kernel or the noise cannot be used.
+    """
+    _check(planes, kernel)
+    for name, value in (("noise", noise), ("kernel_error", kernel_error)):
+        if value is not None and not (np.isfinite(value) and value >= 0):
+            raise InvalidArgument(f"{name} is {value}; give a number of 0 or more")
+    xp = array_module(planes)
+    method = method or effort.method
+    methods, scales, factors = [method] * len(planes), [1.0] * len(planes), [1.0] * len(planes)
+    valid = xp.abs(planes) < SATURATED
+    planes = xp.clip(planes, -_LARGEST_VALUE, _LARGEST_VALUE)
+    opponent = len(planes) == 3 and float((valid.any(axis=0) & ~valid.all(axis=0)).mean()) < PARTLY_SATURATED
+    if opponent:
+        planes, valid = to_opponent(planes), xp.broadcast_to(valid.all(axis=0), valid.shape)
+        methods[1:] = ["hyper-laplacian" if method == "epll" else method] * 2
+        scales, factors = OPPONENT_NOISE.tolist(), [1.0, _CHROMA_NOISE, _CHROMA_NOISE]
+    deviations = [
+        factor * (estimate_noise(plane, kernel) if noise is None else max(noise, LEAST_NOISE) * scale)
+        for plane, factor, scale in zip(planes, factors, scales, strict=True)
+    ]
+    height, width = planes.shape[1:]
+    restored = xp.zeros_like(planes)
+    jobs = list(product(tiles((height, width), kernel.shape), range(len(planes))))
+    for done, ((rows, cols), index) in enumerate(jobs):
+        window = (index, slice(rows.start, rows.stop), slice(cols.start, cols.stop))
+        observation = Observation(
+            planes[window], kernel, deviations[index], kernel_error=kernel_error, valid=valid[window]
+        )
+        tile = observation.model.crop(_restore(observation, methods[index], effort))
+        tile *= rows.weights(height, tile)[:, None] * cols.weights(width, tile)
+        restored[window] += tile
+        if progress is not None:
+            progress("deconvolve", (done + 1) / len(jobs))
+    return from_opponent(restored) if opponent else restored
+
+
+def _restore(observation: Observation, method: str, effort: DeconvolutionEffort) -> Array:
+    """Restore one plane by one method."""
+    if method == "epll":
+        return epll(observation, steps=effort.steps, stride=effort.stride)
+    if method == "irc":
+        return irc(observation)
+    return {"hyper-laplacian": hyper_laplacian, "wiener": wiener}[method](observation, steps=effort.steps)
+
+
+def _check(planes: Array, kernel: Array) -> None:
+    """Refuse what cannot be deconvolved, naming the mend."""
+    try:
+        xp = array_module(planes)
+        together = array_module(kernel) is xp
+    except TypeError as error:
+        raise UnsupportedType(f"planes and kernel must be NumPy or CuPy arrays; {error}") from error
+    if not together:
+        raise UnsupportedType("planes and kernel lie on different devices; move the kernel to where the planes are")
+    if planes.dtype != np.float32 or kernel.dtype != np.float32:
+        raise UnsupportedType(f"planes are {planes.dtype} and the kernel is {kernel.dtype}; convert both to float32")
+    if planes.ndim != 3 or planes.size == 0:
+        raise InvalidImage(f"planes have shape {planes.shape}; give a (C, H, W) array of at least one pixel")
+    if not bool(xp.isfinite(planes).all()):
+        raise InvalidImage("planes hold NaN or infinity; replace these pixels first")
+    if kernel.ndim != 2 or kernel.size == 0:
+        raise InvalidArgument(f"kernel has shape {kernel.shape}; give one 2-D blur kernel")
+    if not bool(xp.isfinite(kernel).all()) or float(kernel.min()) < 0:
+        raise InvalidArgument("kernel holds negative values, NaN or infinity; clip it to 0 and divide it by its sum")
+    if abs(float(kernel.sum()) - 1) > 1e-3:
+        raise InvalidArgument(f"kernel sums to {float(kernel.sum()):.4g}; divide it by its sum")
+    if kernel.shape[0] > planes.shape[1] or kernel.shape[1] > planes.shape[2]:
+        raise InvalidArgument(
+            f"kernel {kernel.shape} is larger than the image {planes.shape[1:]}; crop the kernel or give more image"
+        )

@@ -1,0 +1,95 @@
+"""What every restoration ends with: deconvolve, repair, soften, and accept the result or return the photograph."""
+
+from __future__ import annotations
+
+from kernels.arrays import Array
+from runtime.blur.blurs import KernelBlur, MotionBlur
+from runtime.colour import luminance
+from runtime.contract import Candidate, Estimate
+from runtime.decisions.reasons import Reason
+from runtime.decisions.thresholds import (
+    CONFIDENT,
+    CONTRADICTED_GAIN,
+    KERNEL_ERROR,
+    MOTION_GAIN,
+    PREDICTED_GAIN,
+    Logistic,
+)
+from runtime.deconvolution import deconvolve
+from runtime.options import Options
+from runtime.restoration.repair import load_repairer
+from runtime.restoration.softness import soften
+from runtime.restoration.uniformity import load_uniformity_check
+from runtime.run import Run
+
+_DECIDED = 5
+"""Scales above a logistic threshold from which on its probability is 1 for all that matters."""
+
+
+def finish(observed: Array, candidate: Candidate, run: Run[Options], *, latent: Array | None = None) -> Estimate:
+    """Restore a photograph with the blur that was found, and keep the result only if it is expected to be better.
+
+    The blur is undone; a network repairs what the blur's error left and predicts the gain; what a single estimated
+    kernel has taken up of the photograph's own softness is given back. Without networks (`Options.neural`) there is no
+    repair and no prediction.
+
+    Parameters
+    ----------
+    observed : (C, H, W) array of float32
+        Values in [0, 1].
+    candidate : Candidate
+        What blurred it.
+    run : Run
+        Charged for ``"non-blind"`` and ``"repair"``.
+    latent : (C, H, W) array of float32, optional
+        What deconvolution made of it, where that is known already.
+
+    Returns
+    -------
+    Estimate
+        With the observed photograph and a reason where no sufficient gain is predicted.
+    """
+    blur = candidate.blur
+    if latent is None:
+        latent = undo(observed, candidate, run)
+    if not run.options.neural:
+        return Estimate(_softened(latent, candidate), blur, confidence=candidate.confidence)
+    guide = luminance(observed)
+    with run.stopwatch("repair"):
+        repaired = load_repairer(run.device).repair(
+            observed, latent, blur, log_error=candidate.log_error, noise=run.noise_of(guide)
+        )
+        needed, reason = _needed_gain(guide, candidate, repaired.gain, run)
+    confidence = candidate.confidence * needed.above(repaired.gain)
+    if confidence < CONFIDENT:
+        return Estimate(observed, blur, confidence=confidence, reason=reason, gain=repaired.gain)
+    return Estimate(_softened(repaired.planes, candidate), blur, confidence=confidence, gain=repaired.gain)
+
+
+def undo(observed: Array, candidate: Candidate, run: Run[Options]) -> Array:
+    """Deconvolve planes (C, H, W) by a blur that was estimated: carefully, as far as it may be wrong."""
+    factor = candidate.noise_factor
+    noise = None if factor == 1 else factor * run.noise_of(luminance(observed))
+    with run.stopwatch("non-blind"):
+        return deconvolve(observed, candidate.blur, run, kernel_error=KERNEL_ERROR, noise=noise)
+
+
+def _needed_gain(guide: Array, candidate: Candidate, gain: float, run: Run[Options]) -> tuple[Logistic, Reason]:
+    """Return the least predicted gain to accept, and the reason to report below it.
+
+    A single kernel that the motion network contradicts has to promise more. The network is asked only where that
+    decides: not below the usual threshold, nor far above the higher one.
+    """
+    if isinstance(candidate.blur, MotionBlur):
+        return MOTION_GAIN, Reason.NO_GAIN
+    decides = PREDICTED_GAIN.threshold < gain < CONTRADICTED_GAIN.threshold + _DECIDED * CONTRADICTED_GAIN.scale
+    if isinstance(candidate.blur, KernelBlur) and decides:
+        seen = load_uniformity_check(run.device).measure(guide, candidate.blur.width)
+        if seen is not None and seen.contradicted:
+            return CONTRADICTED_GAIN, Reason.NOT_UNIFORM
+    return PREDICTED_GAIN, Reason.NO_GAIN
+
+
+def _softened(planes: Array, candidate: Candidate) -> Array:
+    # Measured for single kernels; those of poses and of straight motions were not found to be too soft.
+    return soften(planes) if isinstance(candidate.blur, KernelBlur) else planes

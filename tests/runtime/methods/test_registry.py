@@ -1,0 +1,66 @@
+from typing import ClassVar
+
+import pytest
+
+from runtime.contract import BurstMethod, Method
+from runtime.errors import InvalidArgument, InvalidModel
+from runtime.inference.bundle import list_models, load_model
+from runtime.inference.devices import CPU
+from runtime.methods import registry
+from runtime.methods.registry import METHODS, check_options, create_method
+from runtime.options import BurstOptions, Options
+from tests.runtime.models import write_patch_bundle
+
+
+def created(bundle):
+    return create_method(bundle, device=CPU, precision="auto", batch=None)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_has_a_shipped_model_and_honours_options_that_there_are(name):
+    method = created(load_model(name))
+    options = Options if isinstance(method, Method) else BurstOptions
+    assert isinstance(method, (Method, BurstMethod))
+    assert method.honours
+    assert method.honours <= set(options.__dataclass_fields__)
+
+
+def test_a_bundle_of_another_method_is_refused_and_the_methods_are_named(tmp_path):
+    with pytest.raises(InvalidModel, match="use one of: chakrabarti, eboli, fba, wieschollek"):
+        created(write_patch_bundle(tmp_path / "odd", "filters", method="magic"))
+    assert {bundle.method for bundle in list_models()} >= set(METHODS)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "refused"),
+    [
+        ("chakrabarti", Options(quality="fast", stride=4, nonblind="wiener", support=31, noise=0.1), None),
+        ("eboli", Options(neural=False), "neural=False is no option of eboli"),
+        ("wieschollek", BurstOptions(patch=64), "patch=64 is no option of wieschollek"),
+        ("fba", BurstOptions(chroma="fba"), "its options: p, patch, smoothing, stride"),
+        ("fba", BurstOptions(p=3.0, patch=64, stride=9, smoothing=0.1), None),
+    ],
+)
+def test_options_that_a_method_does_not_honour_are_refused(name, options, refused):
+    method = created(load_model(name))
+    if refused is None:
+        check_options(name, method, options)
+    else:
+        with pytest.raises(InvalidArgument, match=refused):
+            check_options(name, method, options)
+
+
+class Toy:
+    """Restores nothing."""
+
+    honours: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, bundle, *, device, precision, batch):
+        pass
+
+
+def test_a_class_that_restores_nothing_is_no_method(tmp_path, monkeypatch):
+    monkeypatch.setitem(registry.METHODS, "toy", f"{__name__}:Toy")
+    monkeypatch.setattr(registry, "import_module", lambda name: type("module", (), {"Toy": Toy}))
+    with pytest.raises(InvalidModel, match="neither restore nor restore_burst"):
+        created(write_patch_bundle(tmp_path / "toy", "filters", method="toy"))

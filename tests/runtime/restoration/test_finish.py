@@ -1,0 +1,162 @@
+"""The end of every restoration: what is kept, and what comes back as it was."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.signal import fftconvolve
+from skimage.data import astronaut
+
+from runtime.blur.blurs import KernelBlur, MotionBlur, PoseBlur
+from runtime.blur.motion import motion_kernel
+from runtime.blur.poses import Poses
+from runtime.contract import Candidate
+from runtime.decisions.reasons import Reason
+from runtime.options import Options
+from runtime.restoration import finish as module
+from runtime.restoration.finish import finish, undo
+from runtime.restoration.repair import Repaired
+from runtime.restoration.softness import soften
+from runtime.restoration.uniformity import Uniformity
+from runtime.run import Run
+
+LENGTH, ANGLE = 9, 30
+
+
+@pytest.fixture(scope="module")
+def sharp():
+    return np.ascontiguousarray(np.moveaxis(astronaut()[10:170, 100:280], -1, 0) / np.float32(255))
+
+
+@pytest.fixture(scope="module")
+def observed(sharp):
+    blurred = np.stack([fftconvolve(plane, motion_kernel(LENGTH, ANGLE), "same") for plane in sharp])
+    return (blurred + np.random.default_rng(3).normal(0, 0.004, blurred.shape)).clip(0, 1).astype(np.float32)
+
+
+def blurs(shape):
+    """The same blur in its three forms."""
+    kernel = motion_kernel(LENGTH, ANGLE)
+    field = np.empty((*shape, 2), np.float32)
+    field[:] = LENGTH, ANGLE
+    return {"kernel": KernelBlur(kernel), "poses": PoseBlur(Poses.still(kernel)), "motion": MotionBlur(field)}
+
+
+KINDS = ("kernel", "poses", "motion")
+
+
+def promise(monkeypatch, gain, seen=None):
+    """Let the repair network change nothing and promise a gain, and the motion network see what it is told."""
+
+    class Repairer:
+        def repair(self, observed, restored, blur, *, log_error, noise):
+            return Repaired(restored, gain)
+
+    class Check:
+        def measure(self, luminance, width):
+            return seen
+
+    monkeypatch.setattr(module, "load_repairer", lambda device: Repairer())
+    monkeypatch.setattr(module, "load_uniformity_check", lambda device: Check())
+
+
+def fast(**options):
+    return Run(Options(quality="fast", **options))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_right_blur_of_any_kind_is_undone_repaired_and_accepted(sharp, observed, kind):
+    blur = blurs(observed.shape[1:])[kind]
+    run = fast()
+    found = finish(observed, Candidate(blur, -2.5, 0.99), run)
+    inner = (slice(None), slice(20, -20), slice(20, -20))
+    errors = [np.square(each - sharp)[inner].mean() for each in (observed, found.latent)]
+    assert errors[1] < 0.6 * errors[0]
+    assert found.blur is blur
+    assert found.reason is None
+    assert found.gain > 2
+    assert 0.5 < found.confidence <= 0.99
+    assert list(run.stopwatch.seconds()) == ["non-blind", "repair"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("gain", "accepted"), [(0.5, False), (9.0, True)])
+def test_no_harm_is_one_check_for_all(observed, monkeypatch, kind, gain, accepted):
+    promise(monkeypatch, gain)
+    found = finish(observed, Candidate(blurs(observed.shape[1:])[kind], -2.5), fast())
+    assert found.gain == gain
+    assert (found.latent is observed) != accepted
+    assert found.reason == (None if accepted else Reason.NO_GAIN)
+    assert (found.confidence >= 0.5) == accepted
+
+
+@pytest.mark.parametrize(
+    ("kind", "gain", "accepted"),
+    [("kernel", 2.9, False), ("kernel", 3.1, True), ("poses", 2.9, False), ("poses", 3.1, True),
+     ("motion", 0.9, False), ("motion", 1.1, True)],
+)  # fmt: skip
+def test_how_much_each_kind_has_to_promise(observed, monkeypatch, kind, gain, accepted):
+    promise(monkeypatch, gain)
+    found = finish(observed, Candidate(blurs(observed.shape[1:])[kind], -2.5), fast())
+    assert (found.reason is None) == accepted
+
+
+@pytest.mark.parametrize(
+    ("gain", "seen", "reason"),
+    [
+        (1.0, Uniformity(3.0, 0.5), Reason.NO_GAIN),
+        (4.0, None, None),
+        (4.0, Uniformity(0.5, 0.5), None),
+        (4.0, Uniformity(3.0, 0.5), Reason.NOT_UNIFORM),
+        (6.5, Uniformity(3.0, 0.5), None),
+        (20.0, Uniformity(3.0, 0.5), None),
+    ],
+)
+def test_a_kernel_that_the_motion_contradicts_has_to_promise_more(observed, monkeypatch, gain, seen, reason):
+    promise(monkeypatch, gain, seen)
+    found = finish(observed, Candidate(blurs(observed.shape[1:])["kernel"], -2.5), fast())
+    assert found.reason == reason
+
+
+def test_poses_are_not_contradicted_by_motion_that_varies(observed, monkeypatch):
+    promise(monkeypatch, 4.0, Uniformity(3.0, 0.5))
+    assert finish(observed, Candidate(blurs(observed.shape[1:])["poses"], -2.5), fast()).reason is None
+
+
+def test_doubt_about_the_blur_and_about_the_gain_multiply(observed, monkeypatch):
+    promise(monkeypatch, 3.0)
+    found = finish(observed, Candidate(blurs(observed.shape[1:])["kernel"], -2.5, 0.8), fast())
+    assert found.confidence == pytest.approx(0.4)
+    assert found.latent is observed
+
+
+def test_without_networks_nothing_is_predicted(observed, monkeypatch):
+    monkeypatch.setattr(module, "load_repairer", None)
+    blur = blurs(observed.shape[1:])["kernel"]
+    run = fast(neural=False)
+    found = finish(observed, Candidate(blur, math.nan, 0.9), run)
+    assert (found.gain, found.reason, found.confidence) == (None, None, 0.9)
+    np.testing.assert_array_equal(found.latent, soften(undo(observed, Candidate(blur, math.nan), run)))
+
+
+def test_what_was_deconvolved_already_is_not_deconvolved_again(observed, monkeypatch):
+    promise(monkeypatch, 9.0)
+    monkeypatch.setattr(module, "deconvolve", None)
+    blur = blurs(observed.shape[1:])["motion"]
+    assert finish(observed, Candidate(blur, -2.5), fast(), latent=observed + 0.01).latent is not observed
+
+
+def test_only_single_kernels_are_softened(observed, monkeypatch):
+    promise(monkeypatch, 9.0)
+    latent = undo(observed, Candidate(blurs(observed.shape[1:])["kernel"], -2.5), fast())
+    softened = {
+        kind: not np.array_equal(finish(observed, Candidate(blur, -2.5), fast(), latent=latent).latent, latent)
+        for kind, blur in blurs(observed.shape[1:]).items()
+    }
+    assert softened == {"kernel": True, "poses": False, "motion": False}
+
+
+def test_the_noise_factor_makes_deconvolution_careful(observed):
+    blur = blurs(observed.shape[1:])["motion"]
+    bold, careful = (undo(observed, Candidate(blur, -2.5, noise_factor=factor), fast()) for factor in (1.0, 16.0))
+    assert np.abs(np.diff(careful)).mean() < 0.9 * np.abs(np.diff(bold)).mean()

@@ -1,0 +1,33 @@
+import pytest
+
+from runtime.errors import InvalidArgument
+from runtime.options import BurstOptions, Options, given
+from runtime.quality import LEVELS
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"quality": "superb"}, "quality 'superb': give one of fast, balanced, best"),
+        ({"quality": []}, r"quality \[\]: give one of"),
+        ({"nonblind": "magic"}, "nonblind 'magic': give one of hyper-laplacian"),
+        ({"support": 2}, "support 2: give a whole number of pixels, 3 or more"),
+        ({"noise": 1.5}, r"noise 1.5: give a standard deviation in \[0, 1\)"),
+        ({"noise": float("nan")}, "noise nan"),
+        ({"neural": False, "nonblind": "none"}, "leaves nothing of nonblind='none'"),
+        ({"neural": False, "refine": False}, "needs refine=True"),
+    ],
+)
+def test_what_cannot_be_asked_for(options, message):
+    with pytest.raises(InvalidArgument, match=message):
+        Options(**options)
+
+
+def test_the_level_is_that_of_the_name():
+    assert Options(quality="fast").level is LEVELS["fast"]
+
+
+def test_what_was_given_is_what_differs_from_the_defaults():
+    assert given(Options()) == {}
+    assert given(Options(quality="fast", stride=4)) == {"quality": "fast", "stride": 4}
+    assert given(BurstOptions(p=30.0)) == {"p": 30.0}
