@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from runtime import __version__
+from runtime._version import __version__
 from runtime.cli.burst import burst_command
 from runtime.cli.demo import demo_command
 from runtime.cli.image import image_command

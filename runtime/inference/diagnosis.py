@@ -6,7 +6,7 @@ import os
 import platform
 from typing import Any
 
-from runtime import __version__
+from runtime._version import __version__
 from runtime.errors import DeblurError
 from runtime.inference.bundle import list_models
 from runtime.inference.cuda_libraries import explain

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from kernels.arrays import Array
 from runtime.blur.blurs import KernelBlur, MotionBlur
 from runtime.colour import luminance
@@ -26,8 +28,52 @@ _DECIDED = 5
 """Scales above a logistic threshold from which on its probability is 1 for all that matters."""
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """A restoration, before it is decided whether to keep it.
+
+    Attributes
+    ----------
+    planes
+        Float32 ``(C, H, W)``: deconvolved, repaired and softened.
+    gain
+        Predicted gain in PSNR, in dB, over the observed photograph; ``None`` without networks.
+    needed
+        How large a gain has to be predicted for the restoration to be kept.
+    reason
+        Why it is not kept, if it is not.
+    """
+
+    planes: Array
+    gain: float | None
+    needed: Logistic
+    reason: Reason
+
+
 def finish(observed: Array, candidate: Candidate, run: Run[Options], *, latent: Array | None = None) -> Estimate:
     """Restore a photograph with the blur that was found, and keep the result only if it is expected to be better.
+
+    Parameters
+    ----------
+    observed, candidate, run, latent
+        As in `attempt`.
+
+    Returns
+    -------
+    Estimate
+        With the observed photograph and a reason where no sufficient gain is predicted.
+    """
+    made = attempt(observed, candidate, run, latent=latent)
+    if made.gain is None:
+        return Estimate(made.planes, candidate.blur, confidence=candidate.confidence)
+    confidence = candidate.confidence * made.needed.above(made.gain)
+    if confidence < CONFIDENT:
+        return Estimate(observed, candidate.blur, confidence=confidence, reason=made.reason, gain=made.gain)
+    return Estimate(made.planes, candidate.blur, confidence=confidence, gain=made.gain)
+
+
+def attempt(observed: Array, candidate: Candidate, run: Run[Options], *, latent: Array | None = None) -> Attempt:
+    """Restore a photograph with the blur that was found, and predict the gain.
 
     The blur is undone; a network repairs what the blur's error left and predicts the gain; what a single estimated
     kernel has taken up of the photograph's own softness is given back. Without networks (`Options.neural`) there is no
@@ -43,27 +89,18 @@ def finish(observed: Array, candidate: Candidate, run: Run[Options], *, latent: 
         Charged for ``"non-blind"`` and ``"repair"``.
     latent : (C, H, W) array of float32, optional
         What deconvolution made of it, where that is known already.
-
-    Returns
-    -------
-    Estimate
-        With the observed photograph and a reason where no sufficient gain is predicted.
     """
-    blur = candidate.blur
     if latent is None:
         latent = undo(observed, candidate, run)
     if not run.options.neural:
-        return Estimate(_softened(latent, candidate), blur, confidence=candidate.confidence)
+        return Attempt(_softened(latent, candidate), None, PREDICTED_GAIN, Reason.NO_GAIN)
     guide = luminance(observed)
     with run.stopwatch("repair"):
         repaired = load_repairer(run.device).repair(
-            observed, latent, blur, log_error=candidate.log_error, noise=run.noise_of(guide)
+            observed, latent, candidate.blur, log_error=candidate.log_error, noise=run.noise_of(guide)
         )
         needed, reason = _needed_gain(guide, candidate, repaired.gain, run)
-    confidence = candidate.confidence * needed.above(repaired.gain)
-    if confidence < CONFIDENT:
-        return Estimate(observed, blur, confidence=confidence, reason=reason, gain=repaired.gain)
-    return Estimate(_softened(repaired.planes, candidate), blur, confidence=confidence, gain=repaired.gain)
+    return Attempt(_softened(repaired.planes, candidate), repaired.gain, needed, reason)
 
 
 def undo(observed: Array, candidate: Candidate, run: Run[Options]) -> Array:
