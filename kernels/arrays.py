@@ -26,8 +26,8 @@ def array_module(array: Array) -> ModuleType:
     TypeError
         If `array` is neither.
     """
-    if is_cuda(array):
-        return sys.modules["cupy"]
     if isinstance(array, np.ndarray):
         return np
+    if is_cuda(array):
+        return sys.modules["cupy"]
     raise TypeError(f"expected a numpy or cupy array, got {type(array).__name__}")

@@ -14,12 +14,11 @@ so that none overflows and not all underflow, whatever `p`.
 from __future__ import annotations
 
 import math
-import numbers
 from typing import NamedTuple
 
 import numpy as np
 
-from kernels._dispatch import check_array, check_integer, check_output, check_size, implementation
+from kernels._dispatch import check_array, check_integer, check_number, check_output, check_size, implementation
 from kernels._smoothing import transfers
 from kernels.arrays import Array, array_module, is_cuda
 from kernels.device_tables import constants
@@ -329,21 +328,19 @@ def _check_patches(patches: Array, out: Array | None) -> int:
 
 
 def _check_power(p: float) -> float:
-    if isinstance(p, bool) or not isinstance(p, numbers.Real):
-        raise TypeError(f"p must be a number, got {type(p).__name__}")
+    p = check_number("p", p)
     if not p >= 0:
         raise ValueError(f"p must be from 0 (mean) to infinity (maximum), got {p}")
-    return float(p)
+    return p
 
 
 def _check_sigma(sigma: float | None, height: int, width: int) -> float:
     if sigma is None:
         return SMOOTHING * min(height, width)
-    if isinstance(sigma, bool) or not isinstance(sigma, numbers.Real):
-        raise TypeError(f"sigma must be a number or None, got {type(sigma).__name__}")
+    sigma = check_number("sigma", sigma)
     if not 0 <= sigma < math.inf:
         raise ValueError(f"sigma must be finite and 0 or more, got {sigma}: 0 does not smooth")
-    return float(sigma)
+    return sigma
 
 
 def _workers(array: Array) -> dict[str, int]:
