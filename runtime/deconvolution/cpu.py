@@ -11,7 +11,6 @@ from kernels.arrays import Array
 from kernels.cpu._compile import compiled
 from kernels.cpu.matmul import aligned_zeros, multiply
 from kernels.cpu.threads import run_in_slices
-from runtime.deconvolution.hyper_laplacian import EXPONENT, START, STEPS, THRESHOLD
 
 if TYPE_CHECKING:
     from runtime.deconvolution.mixture import Tables
@@ -72,81 +71,3 @@ def _restore(first, last, patches, directions, starts, constants, tails, filters
                 for e in range(size):
                     row[e] += wiener[d, e] * value
             restored[begin + n] = row
-
-
-def shrunk_divergence(image: Array, scale: float) -> Array:
-    """Shrink the gradients of a periodic image; see `runtime.deconvolution.hyper_laplacian.shrunk_divergence`."""
-    result = np.empty_like(image)
-    run_in_slices(_shrunk_divergence, len(image), image, np.float32(scale), result)
-    return result
-
-
-@compiled
-def _shrunk_divergence(first, last, image, scale, result):  # type: ignore[no-untyped-def]
-    """Compute the rows `first` to `last - 1`."""
-    height, width = image.shape
-    above, below, right = np.empty(width, np.float32), np.empty(width, np.float32), np.empty(width, np.float32)
-    change, root = np.empty(width, np.float32), np.empty(width, np.float32)
-    _subtract(image[first], image[first - 1], change)
-    _shrink(change, scale, root, above)
-    for row in range(first, last):
-        _subtract(image[(row + 1) % height], image[row], change)
-        _shrink(change, scale, root, below)
-        _subtract(image[row, 1:], image[row, :-1], change[:-1])
-        change[-1] = image[row, 0] - image[row, -1]
-        _shrink(change, scale, root, right)
-        for n in range(width):
-            result[row, n] = above[n] - below[n] - right[n]
-        result[row, 0] += right[-1]
-        for n in range(1, width):
-            result[row, n] += right[n - 1]
-        above, below = below, above
-
-
-@compiled
-def _subtract(minuend, subtrahend, difference):  # type: ignore[no-untyped-def]
-    for n in range(len(difference)):
-        difference[n] = minuend[n] - subtrahend[n]
-
-
-@compiled
-def _shrink(values, scale, root, shrunk):  # type: ignore[no-untyped-def]
-    """Shrink values as `runtime.deconvolution.hyper_laplacian.shrink` does, in loops that LLVM vectorises.
-
-    The cube root that its steps start from is a third of the number's own logarithm: of its bits, read as an integer,
-    with the exponent's offset put right (0x2A5137A0; Kahan). `root` is scratch.
-    """
-    least, rate = np.float32(THRESHOLD), np.float32(1) / scale
-    bits = root.view(np.int32)
-    for n in range(len(values)):
-        size = max(abs(values[n]) * rate, least)
-        root[n] = size - np.float32(START * THRESHOLD**2) / size
-    for n in range(len(values)):
-        bits[n] = np.int32(np.float32(bits[n]) * np.float32(1 / 3)) + 0x2A5137A0
-    for n in range(len(values)):
-        size, r = max(abs(values[n]) * rate, least), root[n]
-        for _ in range(STEPS):
-            cube = r * r * r
-            r -= (r * cube - size * r + np.float32(EXPONENT)) / (np.float32(4) * cube - size)
-        shrunk[n] = np.copysign(r * r * r * scale if size > least else np.float32(0), values[n])
-
-
-def shrink(values: Array, table: Vector, reach: float, threshold: float) -> Array:
-    """Look values up in a table of an odd function; see `runtime.deconvolution.shrinkage.Shrinkage`."""
-    result = np.empty_like(values)
-    step = np.float32(reach / (len(table) - 1) * threshold)
-    run_in_slices(_look_up, values.size, values.reshape(-1), table, step, np.float32(threshold), result.reshape(-1))
-    return result
-
-
-@compiled
-def _look_up(first, last, values, table, step, threshold, result):  # type: ignore[no-untyped-def]
-    """Look up the values `first` to `last - 1`, of which `step` leads from one entry of the table to the next."""
-    end, rate = np.float32(len(table) - 1), np.float32(1) / step
-    for n in range(first, last):
-        place = abs(values[n]) * rate
-        within = min(place, end)
-        index = min(int(within), len(table) - 2)
-        low, high = table[index], table[index + 1]
-        size = threshold * (low + (within - np.float32(index)) * (high - low)) + (place - within) * step
-        result[n] = np.copysign(size, values[n])

@@ -18,13 +18,6 @@ def test_every_patch_is_restored_alone(count):
     np.testing.assert_allclose(together[-2:], np.reshape(alone, (-1, 64)), atol=1e-5)
 
 
-def test_rows_do_not_depend_on_how_they_are_shared_out(monkeypatch):
-    image = np.random.default_rng(0).random((37, 20)).astype(np.float32)
-    whole = np.empty_like(image)
-    cpu._shrunk_divergence(0, 37, image, np.float32(0.1), whole)
-    np.testing.assert_array_equal(cpu.shrunk_divergence(image, 0.1), whole)
-
-
 def test_many_threads_at_once():
     tables = load_mixture().tables(0.01)
     patches = np.random.default_rng(0).random((500, 64)).astype(np.float32)
