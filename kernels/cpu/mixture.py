@@ -1,11 +1,10 @@
-"""Compiled loops for NumPy arrays, on all cores."""
+"""`kernels.mixture` for NumPy arrays; that module documents the function."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from kernels.arrays import Array
 from kernels.cpu._compile import compiled
@@ -13,16 +12,14 @@ from kernels.cpu.matmul import aligned_zeros, multiply
 from kernels.cpu.threads import run_in_slices
 
 if TYPE_CHECKING:
-    from runtime.deconvolution.mixture import Tables
-
-Vector: TypeAlias = npt.NDArray[np.float32]
+    from kernels.mixture import Tables
 
 BLOCK = 48
-"""Patches handled together: whole vectors, and their products with one component stay in the first cache."""
+"""Patches handled together: whole vectors, whose products with one component fit into the first-level cache."""
 
 
 def restore_patches(patches: Array, tables: Tables) -> Array:
-    """Restore noisy patches; see `runtime.deconvolution.mixture.restore_patches`."""
+    """Multiply blocks of patches by the directions of one component after the other."""
     restored = np.empty_like(patches)
     run_in_slices(_restore, -(-len(patches) // BLOCK), patches, *tables, restored)
     return restored
