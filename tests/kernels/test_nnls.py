@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +12,7 @@ from scipy import fft, optimize
 
 import kernels.reference.nnls as reference
 from kernels.nnls import convolution_nnls
+from tests.runtime import cuda_stand_in
 
 
 def problem(support, seed):
@@ -87,3 +90,13 @@ SPECTRUM, TARGET = np.ones((9, 5), "f4"), np.ones((5, 5), "f4")
 def test_refuses_bad_input(arguments, error, message):
     with pytest.raises(error, match=message):
         convolution_nnls(*arguments)
+
+
+def test_device_arrays_stay_on_the_device(monkeypatch):
+    for name, module in cuda_stand_in.make_modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    arrays = problem(9, 3)
+    rate = float(1 / arrays[0].max())
+    found = convolution_nnls(*map(cuda_stand_in.ndarray, arrays), rate, 20)
+    assert isinstance(found, cuda_stand_in.ndarray)
+    np.testing.assert_allclose(found.array, reference.convolution_nnls(*arrays, rate, 20), atol=3e-4)
