@@ -40,7 +40,7 @@ def convolution_nnls(spectrum: Array, target: Array, start: Array, rate: float, 
     Raises
     ------
     TypeError
-        If an array is not float32, the arrays are not all NumPy or all CuPy, or a number is none.
+        If an array is not float32, the arrays are not all NumPy or all CuPy, or a number is not one.
     ValueError
         If a shape does not fit, an array is not contiguous, `rate` is not positive and finite, or `iterations` is
         negative.

@@ -95,7 +95,7 @@ def shrink_by_table(values: Array, table: Array, reach: float, threshold: float)
     Raises
     ------
     TypeError
-        If an array is not float32, `table` is not a NumPy array, or a number is none.
+        If an array is not float32, `table` is not a NumPy array, or a number is not one.
     ValueError
         If an array is not contiguous, `table` is not 1-D or too short, or a number is not positive and finite.
     """

@@ -45,7 +45,7 @@ def weigh(power: Array, prior: Array, trust: Array, data: float, ease: float) ->
     Raises
     ------
     TypeError
-        If an array is not float32, the arrays are not all NumPy or all CuPy, or a number is none.
+        If an array is not float32, the arrays are not all NumPy or all CuPy, or a number is not one.
     ValueError
         If a shape does not fit, an array is not contiguous, or a number is not positive and finite.
     """
