@@ -1,10 +1,12 @@
-"""What every public face does first: check its arrays, then pick the module that works where they lie."""
+"""What every public function does first: check its arguments, then choose the module for the device they are on."""
 
 from __future__ import annotations
 
+import math
+import numbers
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,14 +15,14 @@ from kernels.arrays import Array, array_module, is_cuda
 
 
 def implementation(family: str, *arrays: Array) -> Any:
-    """Return the module that implements `family` where `arrays` lie.
+    """Return the module that implements `family` on the device that holds `arrays`.
 
     Parameters
     ----------
     family
         Name of the operation family, such as ``"patches"``.
     *arrays
-        The arrays of one call; ``None`` stands for one that the call will allocate.
+        The array arguments of one call; ``None`` for an output that is still to be allocated.
 
     Returns
     -------
@@ -30,54 +32,77 @@ def implementation(family: str, *arrays: Array) -> Any:
     Raises
     ------
     TypeError
-        If an argument is no array, or NumPy and CuPy arrays are mixed.
+        If an argument is not an array, or NumPy and CuPy arrays are mixed.
     ValueError
-        If a CuPy array lies on another device than the current one.
+        If a CuPy array is on another device than the current one.
     """
+    # A loop without sets and comprehensions: it costs a small call half a microsecond in place of three.
+    for array in arrays:
+        if type(array) is not np.ndarray and array is not None:
+            break
+    else:
+        return _module("kernels.cpu", family)
     given = [array for array in arrays if array is not None]
-    if len({array_module(array) for array in given}) > 1:
+    modules = {array_module(array) for array in given}
+    if len(modules) > 1:
         raise TypeError("numpy and cupy arrays in one call: move all of them to one device first")
-    if not is_cuda(given[0]):
-        return _module(f"kernels.cpu.{family}")
-    current = array_module(given[0]).cuda.Device().id
+    (xp,) = modules
+    if xp is np:
+        return _module("kernels.cpu", family)
+    current = xp.cuda.Device().id
     for array in given:
         if array.device.id != current:
             raise ValueError(
-                f"an array lies on CUDA device {array.device.id}, but device {current} is current: "
+                f"an array is on CUDA device {array.device.id}, but device {current} is current: "
                 "call inside `with array.device:`, with all arrays on that device"
             )
-    return _module(f"kernels.cuda.{family}")
+    return _module("kernels.cuda", family)
 
 
 @cache
-def _module(name: str) -> Any:
-    return import_module(name)
+def _module(package: str, family: str) -> Any:
+    return import_module(f"{package}.{family}")
 
 
-def check_array(name: str, array: Array, shape: tuple[int | None, ...], dtype: npt.DTypeLike = np.float32) -> None:
-    """Raise unless `array` is C-contiguous, of `dtype` and of `shape`, in which ``None`` fits any length.
+FLOAT32, COMPLEX64 = np.dtype(np.float32), np.dtype(np.complex64)
+Shape: TypeAlias = tuple[int | None, ...]
+"""A shape to check against; ``None`` stands for any length of an axis."""
+
+
+def check_array(name: str, array: Array, shape: Shape | None, dtype: npt.DTypeLike = FLOAT32) -> None:
+    """Raise unless `array` is a C-contiguous array of `dtype` and of `shape`, or of any shape if that is ``None``.
 
     Raises
     ------
     TypeError
-        If `array` is no NumPy or CuPy array, or of another dtype.
+        If `array` is not a NumPy or CuPy array, or has another dtype.
     ValueError
-        If its shape is another, or its memory layout is not C-contiguous.
+        If it has another shape, or is not C-contiguous.
     """
-    array_module(array)
+    if type(array) is not np.ndarray:
+        array_module(array)
     if array.dtype != dtype:
         raise TypeError(f"{name} must be {np.dtype(dtype)}, got {array.dtype}: convert it with astype")
-    fits = array.ndim == len(shape) and all(
-        want is None or have == want for have, want in zip(array.shape, shape, strict=True)
-    )
-    if not fits:
+    # Most shapes are equal; comparing them whole is quicker than axis by axis.
+    if shape is not None and array.shape != shape and not _fits(array.shape, shape):
         wanted = ", ".join("any" if want is None else str(want) for want in shape)
         raise ValueError(f"{name} must have shape ({wanted}), got {tuple(array.shape)}")
     if not array.flags.c_contiguous:
         raise ValueError(f"{name} must be C-contiguous: use ascontiguousarray")
 
 
-def check_output(name: str, array: Array, shape: tuple[int | None, ...], dtype: npt.DTypeLike = np.float32) -> None:
+def _fits(shape: tuple[int, ...], wanted: Shape) -> bool:
+    if len(shape) != len(wanted):
+        return False
+    for have, want in zip(shape, wanted, strict=True):
+        if want is None:
+            continue
+        if have != want:
+            return False
+    return True
+
+
+def check_output(name: str, array: Array, shape: Shape, dtype: npt.DTypeLike = FLOAT32) -> None:
     """Raise as `check_array` does, and a ValueError for a read-only array."""
     check_array(name, array, shape, dtype)
     if not is_cuda(array) and not array.flags.writeable:
@@ -85,7 +110,7 @@ def check_output(name: str, array: Array, shape: tuple[int | None, ...], dtype: 
 
 
 def check_integer(name: str, value: int) -> int:
-    """Return `value`, a Python or NumPy integer, as an int; raise a TypeError for anything else."""
+    """Return a Python or NumPy integer as an int; raise a TypeError for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
     return int(value)
@@ -97,3 +122,20 @@ def check_size(name: str, value: int) -> int:
     if size < 1:
         raise ValueError(f"{name} must be at least 1, got {size}")
     return size
+
+
+def check_number(name: str, value: float) -> float:
+    """Return a Python or NumPy real number as a float; raise a TypeError for anything else."""
+    if type(value) is float:
+        return value
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number, got {type(value).__name__}")
+    return float(value)
+
+
+def check_positive(name: str, value: float) -> float:
+    """Return `value` as a float, as `check_number` does; raise a ValueError unless it is positive and finite."""
+    number = check_number(name, value)
+    if not 0 < number < math.inf:
+        raise ValueError(f"{name} must be positive and finite, got {value}")
+    return number

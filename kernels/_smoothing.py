@@ -1,4 +1,4 @@
-"""The periodic Gaussian that smooths weights over the frequencies of a half spectrum."""
+"""Periodic Gaussian smoothing over the frequencies of a spectrum."""
 
 from __future__ import annotations
 
@@ -9,14 +9,24 @@ Matrix = npt.NDArray[np.float32]
 
 
 def periodic_gaussian(size: int, sigma: float) -> npt.NDArray[np.float64]:
-    """Return the weights of the distances 0 to `size` - 1 on a circle of as many samples: float64, of sum 1.
+    """Return a Gaussian filter for periodic signals of `size` samples.
 
-    A Gaussian of standard deviation `sigma` samples, its tails wrapped around; of `sigma` 0, one sample.
+    Parameters
+    ----------
+    size
+        Number of samples in a period.
+    sigma
+        Standard deviation in samples; 0 gives a unit impulse.
+
+    Returns
+    -------
+    weights
+        float64 ``(size,)``, of sum 1: the weight of each shift from 0 to `size` - 1, the tails wrapped around.
     """
     if sigma == 0:
         return np.array([1.0] + [0.0] * (size - 1))
     if sigma > size:
-        return np.full(size, 1 / size)  # to nine digits
+        return np.full(size, 1 / size)  # equal to the wrapped Gaussian in nine digits
     turns = int(np.ceil(6 * sigma / size))
     distances = np.arange(size) + size * np.arange(-turns - 1, turns + 1)[:, None]
     with np.errstate(over="ignore"):
@@ -26,7 +36,7 @@ def periodic_gaussian(size: int, sigma: float) -> npt.NDArray[np.float64]:
 
 
 def transfers(height: int, width: int, sigma: float) -> tuple[Matrix, Matrix]:
-    """Return the discrete Fourier transforms of both Gaussians, which are real: ``(height, 1)`` and ``(width,)``."""
+    """Return the transfer functions of the Gaussian along both axes, which are real: ``(height, 1)``, ``(width,)``."""
     down, across = (np.fft.fft(periodic_gaussian(size, sigma)).real.astype(np.float32) for size in (height, width))
     return down[:, None], across
 
@@ -38,10 +48,9 @@ def half_spectrum_smoothers(size: int, sigma: float) -> tuple[Matrix, Matrix]:
 
         down @ (numpy.hstack([a, a[-numpy.arange(size)]]) @ across)
 
-    is the left half of the smoothed function, `down` being float32 ``(size, size)`` and `across`
-    ``(2 * half, half)``. Half the columns of a spectrum are the mirror images of others, ``a[-u, -v] = a[u, v]``;
-    column 0, and for an even size the last one, are their own. There the mean of both is taken, which makes even
-    what is not.
+    is the left half of the smoothed function; `down` is float32 ``(size, size)`` and `across` ``(2 * half, half)``.
+    By symmetry, ``a[-u, -v] = a[u, v]``, the right half mirrors the left; column 0, and for an even size the last
+    column, mirror themselves. These are replaced by the mean of both copies, in case they are not symmetric.
     """
     weights, half = periodic_gaussian(size, sigma), size // 2 + 1
     down = weights[(np.arange(size)[:, None] - np.arange(size)) % size]

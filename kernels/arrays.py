@@ -1,4 +1,4 @@
-"""Which library an array belongs to, so that one piece of code serves the CPU and the GPU."""
+"""The array library that an array belongs to, for code that runs on both NumPy and CuPy arrays."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 Array: TypeAlias = Any
-"""A ``numpy.ndarray`` or a ``cupy.ndarray``; CuPy ships no types, so none are stated."""
+"""A ``numpy.ndarray`` or a ``cupy.ndarray``. CuPy has no type annotations."""
 
 
 def is_cuda(array: Array) -> bool:
@@ -26,8 +26,8 @@ def array_module(array: Array) -> ModuleType:
     TypeError
         If `array` is neither.
     """
-    if is_cuda(array):
-        return sys.modules["cupy"]
     if isinstance(array, np.ndarray):
         return np
+    if is_cuda(array):
+        return sys.modules["cupy"]
     raise TypeError(f"expected a numpy or cupy array, got {type(array).__name__}")

@@ -1,41 +1,40 @@
-"""Fourier burst accumulation: of many blurred frames of one scene, at each frequency what is blurred least.
+"""Fourier burst accumulation: fuses blurred frames of one scene, frequency by frequency.
 
-A blur never strengthens a frequency, and the blurs of hand-held frames differ: the frame in which a frequency is
-strongest shows it best (Delbracio and Sapiro 2015; Wieschollek 2016, Eq. 4 to 6)::
+A blur attenuates frequencies, and each frame of a hand-held burst is blurred differently: at each frequency the frame
+with the largest magnitude is blurred least (Delbracio and Sapiro 2015; Wieschollek 2016, Eq. 4 to 6)::
 
     u = IDFT(sum_i w_i F_i),    w_i = A_i^p / sum_j A_j^p
 
-with the spectra ``F_i`` of the registered frames and their magnitudes ``A_i``: averaged over the colour channels and
-smoothed by a Gaussian over the frequencies, periodically. ``p = 0`` is the mean of the frames and ``p = inf`` the
-frame that is strongest, frequency by frequency. Powers are taken of the magnitude relative to the largest so far,
-so that none overflows and not all underflow, whatever `p`.
+where ``F_i`` are the spectra of the registered frames and ``A_i`` their magnitudes, averaged over the colour channels
+and smoothed by a periodic Gaussian over the frequencies. ``p = 0`` gives the mean of the frames, ``p = inf`` at each
+frequency the frame of largest magnitude. Powers are taken of magnitudes relative to the largest so far, so that for
+any `p` none overflows and not all of them underflow.
 """
 
 from __future__ import annotations
 
 import math
-import numbers
 from typing import NamedTuple
 
 import numpy as np
 
-from kernels._dispatch import check_array, check_integer, check_output, check_size, implementation
+from kernels._dispatch import check_array, check_integer, check_number, check_output, check_size, implementation
 from kernels._smoothing import transfers
 from kernels.arrays import Array, array_module, is_cuda
 from kernels.device_tables import constants
 from kernels.fft import fft_module
 
 POWER = 11.0
-"""The power that both papers use."""
+"""The exponent `p` of both papers."""
 
 SMOOTHING = 1 / 50
 """Standard deviation of the Gaussian, in frequency samples per sample of the shorter side (Delbracio and Sapiro)."""
 
 
 class BurstState(NamedTuple):
-    """What is kept of the frames seen so far, frequency by frequency.
+    """Running sums over the frames added so far, at each frequency.
 
-    All weights are relative to that of the frame that is strongest at the frequency.
+    Weights are relative to the weight of the frame with the largest magnitude at the frequency.
 
     Attributes
     ----------
@@ -46,7 +45,7 @@ class BurstState(NamedTuple):
     maxima
         float32 ``(H, M)``: the largest magnitude.
     leaders
-        int32 ``(H, M)``: number of the frame that has it; of equals the first.
+        int32 ``(H, M)``: number of the frame with the largest magnitude, of equal ones the first.
     """
 
     sums: Array
@@ -56,14 +55,14 @@ class BurstState(NamedTuple):
 
 
 class BurstAccumulator:
-    """Fuses whole frames one after the other; what it keeps does not grow with their number.
+    """Fuses frames as they are added, in memory that does not grow with their number.
 
     Parameters
     ----------
     channels, height, width
         Shape of every frame.
     p
-        Power of the magnitudes, from 0 (mean) to infinity (maximum).
+        Exponent of the magnitudes, from 0 (mean) to infinity (maximum).
     sigma
         Standard deviation of the Gaussian that smooths the magnitudes, in frequency samples; 0 does not smooth. By
         default ``min(height, width) / 50``.
@@ -71,7 +70,7 @@ class BurstAccumulator:
     Raises
     ------
     TypeError
-        If a parameter is no number.
+        If a parameter is not a number.
     ValueError
         If a size is below 1, `p` negative or NaN, or `sigma` negative or not finite.
 
@@ -91,19 +90,19 @@ class BurstAccumulator:
         self._state: BurstState | None = None
 
     def add(self, frame: Array) -> None:
-        """Add a frame.
+        """Add a frame, which must be registered to those before.
 
         Parameters
         ----------
         frame
-            float32 ``(channels, height, width)``, C-contiguous, NumPy or CuPy as the frames before; aligned with them.
+            float32 ``(channels, height, width)``, C-contiguous, NumPy or CuPy as the frames before.
 
         Raises
         ------
         TypeError
-            If it is not float32, or lies elsewhere than the frames before.
+            If it is not float32, or not on the device of the frames before.
         ValueError
-            If its shape is another, or it is not contiguous.
+            If it has another shape, or is not contiguous.
         """
         check_array("frame", frame, self.shape)
         if self._state is None:
@@ -114,12 +113,12 @@ class BurstAccumulator:
         self.count += 1
 
     def result(self) -> Array:
-        """Return the frames added so far as one: float32 ``(channels, height, width)``, where they lay.
+        """Return the fusion of the frames added so far: float32 ``(channels, height, width)``, on their device.
 
         Raises
         ------
         ValueError
-            If there are none.
+            If no frame has been added.
         """
         state = self._ready()
         fused = state.sums / state.totals
@@ -135,7 +134,7 @@ class BurstAccumulator:
 
     @property
     def shares(self) -> Array:
-        """That frame's weight, of a sum of 1: float32 ``(height, width // 2 + 1)``."""
+        """Weight of that frame, where all weights sum to 1: float32 ``(height, width // 2 + 1)``."""
         return 1 / self._ready().totals
 
     def _ready(self) -> BurstState:
@@ -154,7 +153,7 @@ class BurstAccumulator:
         )
 
     def _smooth(self, magnitudes: Array) -> Array:
-        """Convolve over all frequencies as a product on the other side of the Fourier transform."""
+        """Convolve over the frequencies by multiplying in the Fourier domain of the magnitudes."""
         if self.sigma == 0:
             return magnitudes
         xp, fft, workers = array_module(magnitudes), fft_module(magnitudes), _workers(magnitudes)
@@ -162,7 +161,7 @@ class BurstAccumulator:
         for transfer in constants(magnitudes, transfers, *self.shape[1:], self.sigma):
             lags *= transfer
         smoothed = xp.ascontiguousarray(fft.rfft2(lags, overwrite_x=True, **workers).real)
-        return xp.maximum(smoothed, 0, out=smoothed)  # rounding may leave less than nothing
+        return xp.maximum(smoothed, 0, out=smoothed)  # rounding can give negative values
 
 
 def mean_magnitudes(spectra: Array, out: Array | None = None) -> Array:
@@ -173,7 +172,7 @@ def mean_magnitudes(spectra: Array, out: Array | None = None) -> Array:
     spectra
         complex64 ``(C, H, M)``, C-contiguous, NumPy or CuPy.
     out
-        float32 ``(H, M)`` to write to, where `spectra` lie; allocated if ``None``.
+        float32 ``(H, M)`` to write to, on the device of `spectra`; allocated if ``None``.
 
     Returns
     -------
@@ -195,32 +194,32 @@ def mean_magnitudes(spectra: Array, out: Array | None = None) -> Array:
 
 
 def accumulate(spectra: Array, magnitudes: Array, number: int, p: float, state: BurstState) -> None:
-    """Add one frame to a state, in which all is zero before the first one.
+    """Add a frame to a state, which is all zeros before the first frame.
 
-    With the largest magnitude ``m`` before and ``n = max(m, A)`` after, at each frequency::
+    With the largest magnitudes ``m`` before and ``n = max(m, A)`` after, at each frequency::
 
         sums   <- (m / n)^p sums   + (A / n)^p F
         totals <- (m / n)^p totals + (A / n)^p
 
-    One of the two factors is 1. Where no frame had a magnitude above zero yet, both are.
+    One of the two factors is always 1; both are as long as all magnitudes are zero.
 
     Parameters
     ----------
     spectra
         complex64 ``(C, H, M)``: the frame's channels in the Fourier domain, C-contiguous, NumPy or CuPy.
     magnitudes
-        float32 ``(H, M)``, non-negative, where `spectra` lie.
+        float32 ``(H, M)``, non-negative, on the device of `spectra`.
     number
-        The frame's number, from 0.
+        Number of the frame, from 0.
     p
-        Power of the magnitudes, from 0 to infinity.
+        Exponent of the magnitudes, from 0 to infinity.
     state
-        Changed in place.
+        Updated in place.
 
     Raises
     ------
     TypeError
-        If an array is of another dtype, the arrays are not all NumPy or all CuPy, or a number is none.
+        If an array is of another dtype, the arrays are not all NumPy or all CuPy, or a number is not one.
     ValueError
         If a shape does not fit, an array is not contiguous, `number` is negative, or `p` is negative or NaN.
     """
@@ -244,21 +243,21 @@ def fuse_patches(
     guide: Array | None = None,
     out: Array | None = None,
 ) -> Array:
-    """Fuse bursts of patches, each burst on its own (Wieschollek 2016, Eq. 4 and 5).
+    """Fuse bursts of patches independently of each other (Wieschollek 2016, Eq. 4 and 5).
 
     Parameters
     ----------
     patches
         float32 ``(N, F, P, P)``: N bursts of F frames, C-contiguous, NumPy or CuPy.
     p
-        Power of the magnitudes, from 0 (mean) to infinity (maximum).
+        Exponent of the magnitudes, from 0 (mean) to infinity (maximum).
     sigma
         Standard deviation of the Gaussian that smooths the magnitudes, in frequency samples; by default ``P / 50``.
     guide
-        float32 ``(N, F, P, P)`` whose magnitudes count in place of those of `patches`, such as the luminance where
-        `patches` are one colour: all colours then have the same weights.
+        float32 ``(N, F, P, P)`` whose magnitudes determine the weights instead of those of `patches`, such as the
+        luminance if `patches` are one colour channel: all channels then have the same weights.
     out
-        float32 ``(N, P, P)`` to write to, where `patches` lie; allocated if ``None``.
+        float32 ``(N, P, P)`` to write to, on the device of `patches`; allocated if ``None``.
 
     Returns
     -------
@@ -268,7 +267,7 @@ def fuse_patches(
     Raises
     ------
     TypeError
-        If an array is not float32, the arrays are not all NumPy or all CuPy, or a number is none.
+        If an array is not float32, the arrays are not all NumPy or all CuPy, or a number is not one.
     ValueError
         If a shape does not fit, there is no frame, an array is not contiguous, or a number is out of its range.
     """
@@ -280,22 +279,23 @@ def fuse_patches(
 
 
 def fuse_weighted(patches: Array, weights: Array, sigma: float | None = None, out: Array | None = None) -> Array:
-    """Fuse bursts of patches under given weights, such as those that a network predicts (Wieschollek 2016, Eq. 6).
+    """Fuse bursts of patches with given weights, such as those that a network predicts (Wieschollek 2016, Eq. 6).
 
     The weights are smoothed by a Gaussian over the frequencies (section 3.2) and then divided by their sum over the
-    frames; where that is zero, all frames count alike.
+    frames; where the sum is zero, all frames get equal weights.
 
     Parameters
     ----------
     patches
         float32 ``(N, F, P, P)``: N bursts of F frames, C-contiguous, NumPy or CuPy.
     weights
-        float32 ``(N, F, P, P // 2 + 1)``, non-negative, in the layout of ``numpy.fft.rfft2``, where `patches` lie.
-        Frequencies that are each other's negative are given the mean of both weights where they are both there.
+        float32 ``(N, F, P, P // 2 + 1)``, non-negative, in the layout of ``numpy.fft.rfft2``, on the device of
+        `patches`. Where the half spectrum holds both frequencies of a conjugate pair, both get the mean of their
+        weights.
     sigma
         Standard deviation of the Gaussian, in frequency samples; 0 does not smooth. By default ``P / 50``.
     out
-        float32 ``(N, P, P)`` to write to, where `patches` lie; allocated if ``None``.
+        float32 ``(N, P, P)`` to write to, on the device of `patches`; allocated if ``None``.
 
     Returns
     -------
@@ -305,7 +305,7 @@ def fuse_weighted(patches: Array, weights: Array, sigma: float | None = None, ou
     Raises
     ------
     TypeError
-        If an array is not float32, the arrays are not all NumPy or all CuPy, or `sigma` is no number.
+        If an array is not float32, the arrays are not all NumPy or all CuPy, or `sigma` is not a number.
     ValueError
         If a shape does not fit, there is no frame, an array is not contiguous, or `sigma` is out of its range.
     """
@@ -316,38 +316,36 @@ def fuse_weighted(patches: Array, weights: Array, sigma: float | None = None, ou
 
 
 def _check_patches(patches: Array, out: Array | None) -> int:
-    """Return the side of the patches."""
+    """Check patches and output; return the side of the patches."""
     check_array("patches", patches, (None, None, None, None))
     count, frames, size, width = patches.shape
     if size != width or size < 1:
         raise ValueError(f"patches must be square, got {size} x {width}: crop or pad them")
     if frames < 1:
-        raise ValueError("patches of no frame: give a burst of at least one")
+        raise ValueError("patches have no frame: give bursts of at least one")
     if out is not None:
         check_output("out", out, (count, size, size))
     return int(size)
 
 
 def _check_power(p: float) -> float:
-    if isinstance(p, bool) or not isinstance(p, numbers.Real):
-        raise TypeError(f"p must be a number, got {type(p).__name__}")
+    p = check_number("p", p)
     if not p >= 0:
         raise ValueError(f"p must be from 0 (mean) to infinity (maximum), got {p}")
-    return float(p)
+    return p
 
 
 def _check_sigma(sigma: float | None, height: int, width: int) -> float:
     if sigma is None:
         return SMOOTHING * min(height, width)
-    if isinstance(sigma, bool) or not isinstance(sigma, numbers.Real):
-        raise TypeError(f"sigma must be a number or None, got {type(sigma).__name__}")
+    sigma = check_number("sigma", sigma)
     if not 0 <= sigma < math.inf:
         raise ValueError(f"sigma must be finite and 0 or more, got {sigma}: 0 does not smooth")
-    return float(sigma)
+    return sigma
 
 
 def _workers(array: Array) -> dict[str, int]:
-    """Let SciPy transform on all cores; CuPy has no such option."""
+    """Return the options that let SciPy use all cores; CuPy has no such option."""
     if is_cuda(array):
         return {}
     from kernels.cpu.threads import core_count

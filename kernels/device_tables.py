@@ -1,4 +1,4 @@
-"""Constant tables, copied once to each device and kept there."""
+"""Constant tables, copied to each device once and cached there."""
 
 from __future__ import annotations
 
@@ -11,15 +11,12 @@ from kernels.arrays import Array, is_cuda
 
 
 def constants(like: Array, build: Callable[..., tuple[Array, ...]], *parameters: Any) -> tuple[Array, ...]:
-    """Return the arrays ``build(*parameters)``, copied once to where `like` lies.
-
-    Those of the last few parameters are kept.
-    """
+    """Return the arrays ``build(*parameters)`` on the device of `like`; the most recent results are cached."""
     return _copies(build, parameters, _device(like)).ready()
 
 
 def constants_of(owner: object, like: Array, build: Callable[[Any], tuple[Array, ...]]) -> tuple[Array, ...]:
-    """Return the arrays ``build(owner)``, copied once to where `like` lies, and kept as long as `owner` is."""
+    """Return the arrays ``build(owner)`` on the device of `like`, cached as long as `owner` exists."""
     kept = _owned.setdefault(owner, {})
     key = build, _device(like)
     if key not in kept:
@@ -28,13 +25,13 @@ def constants_of(owner: object, like: Array, build: Callable[[Any], tuple[Array,
 
 
 class _Copies(NamedTuple):
-    """Arrays on a device, and the event after which they are there; on the host ``None``."""
+    """Arrays on a device, and the event recorded after they were copied; on the host ``None``."""
 
     arrays: tuple[Array, ...]
     event: Any
 
     def ready(self) -> tuple[Array, ...]:
-        """Return the arrays for use on the current stream, which may be another than that of the copy."""
+        """Return the arrays for use on the current stream, which may not be the one that copied them."""
         if self.event is not None:
             import cupy
 

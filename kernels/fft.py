@@ -1,4 +1,4 @@
-"""Which library transforms an array where it lies."""
+"""The FFT library for an array."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kernels.arrays import Array, is_cuda
 
 
 def fft_module(array: Array) -> ModuleType:
-    """Return what transforms `array` where it lies: ``scipy.fft``, or as much as `kernels.cuda.fft` has of CuPy's."""
+    """Return ``scipy.fft`` for a NumPy array, and `kernels.cuda.fft`, a part of its interface, for a CuPy array."""
     if is_cuda(array):
         from kernels.cuda import fft as cuda_fft
 

@@ -1,23 +1,23 @@
-"""Convolution with a filter that changes from pixel to pixel: everywhere a blend of a few filters of a bank.
+"""Spatially varying convolution: the filter of each pixel is a blend of a few filters of a bank.
 
-Eboli et al. (Eq. 17) take four of 511 linear motions for each pixel, or of their inverse filters. For J filters per
-pixel, T taps that are not zero in each, and C planes, what a formulation costs per pixel of a plane is
+Eboli et al. (Eq. 17) blend four of 511 linear motion kernels at each pixel, or of their inverse filters. With J filters
+per pixel and T non-zero taps in each filter, the cost per pixel of a plane is
 
 ====================================  =======================================  =================================
 formulation                           operations                               memory
 ====================================  =======================================  =================================
-every pixel for itself                J T multiplications, each with its own   a tap and a pixel each, from cache
-                                      address and nothing to vectorise
-a transform per filter of the bank    5 log2(H W) per filter used anywhere     a plane per filter used anywhere
-tiles of pixels, filters in turn      D T, D >= J the filters used in a tile   a tap per tile; a row of pixels
-                                                                               from the first cache per tap
+pixel by pixel                        J T multiplications, each with its own   a tap and a pixel each, from cache
+                                      address, none vectorised
+a Fourier transform per filter used   5 log2(H W) per filter                   a plane per filter
+tile by tile, filter by filter        D T, D >= J the filters used in a tile   a tap per tile; a row of pixels
+                                                                               from the L1 cache per tap
 ====================================  =======================================  =================================
 
-A linear motion of `l` pixels has about 2 l taps, not l squared: filters are lists of the taps that are not zero. Motion
-fields are smooth, so that the pixels of a small tile share their filters: `D` is 4 in the inside of a bin, 6 to 9 where
-bins meet. The CPU face goes by tiles of 8 x 16 pixels, for which every tap is read once and multiplied with whole
-vectors; the CUDA face gives each pixel a thread, where a warp is such a tile: its threads read the same tap, and
-neighbouring pixels.
+A linear motion of `l` pixels has about 2 l non-zero taps, not l squared, so that filters are stored as lists of taps.
+Motion fields are smooth, so that the pixels of a small tile share their filters: `D` is 4 where the quantised motion is
+constant, and 6 to 9 where it changes. The CPU implementation works on tiles of 8 rows and one SIMD vector, for which
+every tap is read once. The CUDA implementation runs one thread per pixel; the threads of a warp then read the same tap
+and neighbouring pixels.
 
 Milliseconds on one core of an EPYC 9005, for three planes of 409 x 534 pixels and fields of up to 21 pixels:
 
@@ -30,7 +30,7 @@ their inverses, of 328 taps          40             839           1756
 their inverses, of 972 taps          65            2351             62
 ================================  =====  ==============  =============
 
-``python -m bench nonblind`` measures it again.
+``python -m bench nonblind`` repeats the measurement.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ from kernels.arrays import Array, array_module
 
 @dataclass(frozen=True, eq=False)
 class FilterBank:
-    """Filters as lists of their taps that are not zero.
+    """Filters as lists of their non-zero taps.
 
-    Tap `n` of filter `f`, ``starts[f] <= n < starts[f + 1]``, weighs the pixel ``rows[n]`` above and ``cols[n]`` to
-    the left of the output pixel with ``values[n]``: a true convolution. All arrays are NumPy's; the CUDA face copies
-    them to the device once per bank.
+    Tap `n` of filter `f`, ``starts[f] <= n < starts[f + 1]``, multiplies the pixel ``rows[n]`` above and ``cols[n]`` to
+    the left of the output pixel by ``values[n]``: a true convolution. All arrays are NumPy's; the CUDA implementation
+    copies them to the device once per bank.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class FilterBank:
     values
         float32 ``(N,)``.
     reach
-        Largest magnitude of a row and of a column.
+        Largest absolute value of `rows` and of `cols`.
     """
 
     starts: npt.NDArray[np.int32]
@@ -78,12 +78,12 @@ class FilterBank:
 
     @classmethod
     def from_filters(cls, filters: Sequence[npt.NDArray[Any]]) -> FilterBank:
-        """Make a bank of 2-D filters of any sizes, each with its origin at ``((h - 1) // 2, (w - 1) // 2)``.
+        """Make a bank of 2-D filters of any sizes, the origin of each at ``((h - 1) // 2, (w - 1) // 2)``.
 
         Raises
         ------
         ValueError
-            If there is no filter, or one is not 2-D and finite.
+            If there is no filter, or a filter is not 2-D, is empty, or is not finite.
         """
         if len(filters) == 0:
             raise ValueError("a bank needs at least one filter")
@@ -112,9 +112,9 @@ class FilterBank:
 def nonuniform_convolve(
     image: Array, bank: FilterBank, indices: Array, weights: Array, out: Array | None = None
 ) -> Array:
-    """Convolve each plane of an image with a filter of its own at every output pixel.
+    """Convolve each plane of an image with a filter that varies from pixel to pixel.
 
-    With the filters ``k_i`` of the bank and ``w_j``, ``i_j`` the weights and indices of the output pixel `p`
+    With the filters ``k_i`` of the bank, and the weights ``w_j`` and indices ``i_j`` of the output pixel `p`
     (Eboli et al., Eq. 17)::
 
         out[c, p] = sum_j w_j(p) sum_t k_(i_j(p))(t) image[c, p - t]
@@ -128,12 +128,12 @@ def nonuniform_convolve(
     bank
         The filters.
     indices
-        int32 ``(H, W, J)``: numbers of the filters that each pixel blends, from 0 to ``len(bank) - 1``; the same
-        filter may come up more than once.
+        int32 ``(H, W, J)``: numbers of the filters to blend at each pixel, from 0 to ``len(bank) - 1``; they may
+        repeat.
     weights
-        float32 ``(H, W, J)``: their weights, of any sum.
+        float32 ``(H, W, J)``: their weights, which need not sum to 1.
     out
-        float32 ``(C, H, W)`` to write to, other memory than `image`; allocated if ``None``.
+        float32 ``(C, H, W)`` to write to, not the memory of `image`; allocated if ``None``.
 
     Returns
     -------
@@ -143,9 +143,9 @@ def nonuniform_convolve(
     Raises
     ------
     TypeError
-        If an array is of another type, or they are not all NumPy or all CuPy arrays.
+        If an array has another dtype, or the arrays are not all NumPy or all CuPy.
     ValueError
-        If a shape does not fit, an index is outside of the bank, or an array is not contiguous.
+        If a shape does not fit, an index is not that of a filter, or an array is not contiguous.
     """
     _check(image, bank, indices, weights, out)
     return implementation("nonuniform", image, indices, weights, out).nonuniform_convolve(
@@ -158,14 +158,12 @@ def nonuniform_adjoint(
 ) -> Array:
     """Apply the adjoint of `nonuniform_convolve`.
 
-    Its sum, of the same arguments, seen from the other side::
+    With the same arguments, where weights and indices now belong to the pixels of `image`::
 
         out[c, q] = sum_t sum_j w_j(q + t) k_(i_j(q + t))(t) image[c, q + t]
 
-    Every output pixel adds its terms in an order that depends on nothing but the arguments.
-
-    Parameters, results and errors are those of `nonuniform_convolve`; weights and indices belong to the pixels of
-    `image`.
+    The order of summation depends on the arguments alone, not on the number of threads. Parameters, result and errors
+    are those of `nonuniform_convolve`.
     """
     _check(image, bank, indices, weights, out)
     return implementation("nonuniform", image, indices, weights, out).nonuniform_adjoint(

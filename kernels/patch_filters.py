@@ -1,4 +1,4 @@
-"""Filters applied to patches in the Fourier domain."""
+"""Filtering of patches in the Fourier domain, each patch by its own filter."""
 
 from __future__ import annotations
 
@@ -7,28 +7,27 @@ from kernels.arrays import Array
 
 
 def filter_patches(patches: Array, filters: Array, core: int, out: Array | None = None) -> Array:
-    """Multiply each patch's spectrum by that patch's own filter and keep the central core of the result.
+    """Multiply the spectrum of each patch by its own filter and keep the central core of the result.
 
-    The restored core ``x = IDFT(G * DFT(y))`` of Chakrabarti 2016, Eq. 2, with `G` a filter per patch::
+    This restores ``x = IDFT(G DFT(y))`` of Chakrabarti 2016, Eq. 2, with a filter `G` for each patch::
 
         irfft2(rfft2(patches) * (filters[:, 0] + 1j * filters[:, 1]), s=(P, P))[:, m : m + core, m : m + core]
 
-    where ``m = (P - core) // 2``. The product is a *circular* convolution over the patch. A filter that is no
-    half spectrum of a real filter has, as in ``irfft2``, the effect of its real part: in the column of
-    horizontal frequency 0, the only one to hold both halves of a pair of conjugates, that is
-    ``(G[u] + conj(G[-u])) / 2``, of which the imaginary part at frequency 0 vanishes.
+    where ``m = (P - core) // 2``. The convolution is circular over the patch. As in ``irfft2``, only the part of `G`
+    that has Hermitian symmetry has an effect: column 0, which holds both frequencies of each conjugate pair, acts as
+    ``(G[u] + conj(G[-u])) / 2``, which is real at frequency 0.
 
     Parameters
     ----------
     patches
         float32 ``(N, P, P)``, P odd, C-contiguous, NumPy or CuPy.
     filters
-        float32 ``(N, 2, P, P // 2 + 1)``: real and imaginary plane of each half spectrum in the layout of
-        ``numpy.fft.rfft2``, C-contiguous, where `patches` lie.
+        float32 ``(N, 2, P, P // 2 + 1)``: real and imaginary part of each half spectrum in the layout of
+        ``numpy.fft.rfft2``, C-contiguous, on the device of `patches`.
     core
-        Side of the square to keep, from 1 to P.
+        Side of the central square to keep in pixels, from 1 to P.
     out
-        float32 ``(N, core, core)`` to write to, where `patches` lie; allocated if ``None``.
+        float32 ``(N, core, core)`` to write to, on the device of `patches`; allocated if ``None``.
 
     Returns
     -------
@@ -38,7 +37,7 @@ def filter_patches(patches: Array, filters: Array, core: int, out: Array | None 
     Raises
     ------
     TypeError
-        If an array is not float32, `core` is no integer, or the arrays are not all NumPy or all CuPy.
+        If an array is not float32, `core` is not an integer, or the arrays are not all NumPy or all CuPy.
     ValueError
         If P is even, a shape does not fit, or an array is not contiguous.
     """

@@ -1,4 +1,4 @@
-"""Overlapping patches: cut them out of an image, and blend their restored cores into one.
+"""Overlapping patches: extraction from an image, and overlap-add of the restored cores.
 
 The image is covered by square cores of `core` pixels, `stride` pixels apart; each is restored from the larger
 patch around it, and overlapping cores are averaged under a Hann window (Chakrabarti 2016, section 3).
@@ -18,7 +18,9 @@ from kernels.arrays import Array
 
 @dataclass(frozen=True)
 class PatchGrid:
-    """The places of all patches of one image, numbered row by row.
+    """Positions of all patches of an image, numbered row by row.
+
+    The grid covers the image and extends beyond opposite borders by equal amounts, to a pixel.
 
     Parameters
     ----------
@@ -27,14 +29,14 @@ class PatchGrid:
     patch
         Side of a patch in pixels.
     core
-        Side of the square in the patch's middle that is restored from it, at most `patch`.
+        Side of the central square of a patch that is restored from it, in pixels, at most `patch`.
     stride
-        Distance from one core to the next in pixels, from 1 to `core`.
+        Distance between neighbouring cores in pixels, from 1 to `core`.
 
     Raises
     ------
     TypeError
-        If a parameter is no integer.
+        If a parameter is not an integer.
     ValueError
         If a parameter is below 1, the core is larger than the patch, or the stride than the core.
     """
@@ -72,24 +74,24 @@ class PatchGrid:
 
     @property
     def margin(self) -> int:
-        """Pixels of a patch above its core, and left of it."""
+        """Number of pixels of a patch above its core, and to the left of it."""
         return (self.patch - self.core) // 2
 
     @property
     def top(self) -> int:
-        """Image row where the first core starts, 0 or negative: the grid overhangs the image equally."""
+        """First image row of the first core, 0 or negative."""
         return -((self.core + (self.rows - 1) * self.stride - self.height) // 2)
 
     @property
     def left(self) -> int:
-        """Image column where the first core starts, 0 or negative."""
+        """First image column of the first core, 0 or negative."""
         return -((self.core + (self.cols - 1) * self.stride - self.width) // 2)
 
     def row_weights(self) -> npt.NDArray[np.float32]:
         """Weight of each pixel row of each row of cores: float32 ``(rows, core)``, read-only.
 
-        The half-sample Hann window ``sin^2(pi (n + 1/2) / core)``, which is nowhere zero, divided by the sum of
-        the windows of the whole grid at that pixel row.
+        The half-sample Hann window ``sin^2(pi (n + 1/2) / core)``, which is nowhere zero, divided by the sum of all
+        windows of the grid at that pixel row.
         """
         return _axis_weights(self.rows, self.core, self.stride)
 
@@ -98,34 +100,34 @@ class PatchGrid:
         return _axis_weights(self.cols, self.core, self.stride)
 
     def source_rows(self) -> npt.NDArray[np.int32]:
-        """Image row that each pixel row of the grid shows: int32 ``((rows - 1) * stride + patch,)``, read-only.
+        """Image row that is read for each pixel row of the grid: int32 ``((rows - 1) * stride + patch,)``, read-only.
 
-        Entry 0 is the first row of the first patch, ``top - margin``. Rows beyond the border mirror the image
-        about the edge of its last pixel, as often as need be.
+        Entry 0 is for the first row of the first patch, ``top - margin``. Beyond the border the image is mirrored about
+        the edge of its last pixel (half-sample symmetric), repeatedly if necessary.
         """
         return _mirrored(self.top - self.margin, (self.rows - 1) * self.stride + self.patch, self.height)
 
     def source_cols(self) -> npt.NDArray[np.int32]:
-        """Image column that each pixel column of the grid shows; see `source_rows`."""
+        """Image column that is read for each pixel column of the grid; see `source_rows`."""
         return _mirrored(self.left - self.margin, (self.cols - 1) * self.stride + self.patch, self.width)
 
 
 def extract_patches(image: Array, grid: PatchGrid, start: int, stop: int, out: Array | None = None) -> Array:
-    """Cut the patches `start` to `stop - 1` of `grid` out of an image.
+    """Copy the patches `start` to `stop - 1` of `grid` from an image.
 
-    Beyond the border the image is mirrored about the edge of its last pixel (half-sample symmetric), any number
-    of times, so that an image of one pixel works.
+    Beyond the border the image is mirrored about the edge of its last pixel (half-sample symmetric), repeatedly if
+    necessary, so that even an image of one pixel works.
 
     Parameters
     ----------
     image
         float32 ``(H, W)`` of the grid's size, C-contiguous, NumPy or CuPy.
     grid
-        Where the patches lie.
+        Positions of the patches.
     start, stop
         Range of patch numbers, ``0 <= start <= stop <= len(grid)``.
     out
-        float32 ``(stop - start, patch, patch)`` to write to, where `image` lies; allocated if ``None``.
+        float32 ``(stop - start, patch, patch)`` to write to, on the device of `image`; allocated if ``None``.
 
     Returns
     -------
@@ -148,23 +150,22 @@ def extract_patches(image: Array, grid: PatchGrid, start: int, stop: int, out: A
 
 
 def overlap_add(cores: Array, grid: PatchGrid, start: int, out: Array) -> Array:
-    """Add the restored cores of the patches `start`, `start + 1`, ... into an image, each under its window.
+    """Add the restored cores of the patches `start`, `start + 1`, ... to an image, each under its window.
 
-    The weights are those of `PatchGrid.row_weights` and `PatchGrid.col_weights`, already divided by the sum of
-    all windows of the whole grid: once every patch of the grid has been added, in whatever batches, `out` has
-    gained the weighted average, and nothing is left to normalise. Each output pixel gathers the cores that
-    cover it in the order of their numbers, so the result does not depend on the number of threads.
+    The weights, `PatchGrid.row_weights` times `PatchGrid.col_weights`, are normalised over the whole grid: once every
+    patch has been added, in batches of any size, the weighted average has been added to `out`. Each output pixel adds
+    the cores that cover it in the order of their numbers, so that the result does not depend on the number of threads.
 
     Parameters
     ----------
     cores
         float32 ``(N, core, core)``, C-contiguous, NumPy or CuPy.
     grid
-        Where the cores lie.
+        Positions of the patches.
     start
         Number of the first core, ``0 <= start <= len(grid) - N``.
     out
-        float32 ``(H, W)`` of the grid's size where `cores` lie; changed in place.
+        float32 ``(H, W)`` of the grid's size, on the device of `cores`; changed in place.
 
     Returns
     -------

@@ -1,6 +1,6 @@
-"""Fourier transforms of real planes.
+"""2-D Fourier transforms of real planes.
 
-On the CPU about twice as fast as ``scipy.fft``, by vectors as wide as the processor has; on a GPU cuFFT's.
+On the CPU about twice as fast as ``scipy.fft``, because all arithmetic is on full SIMD vectors; on a GPU by cuFFT.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ def rfft2(planes: Array) -> Array:
     Parameters
     ----------
     planes
-        float32 ``(..., H, W)`` of at least one pixel, NumPy or CuPy. Sides whose factors are 2, 3 and 5 are quick,
-        and any other large factor costs as much as it is large.
+        float32 ``(..., H, W)`` of at least one pixel, NumPy or CuPy. Sides with no prime factors but 2, 3 and 5 are
+        fast; the time grows in proportion to any other factor.
 
     Returns
     -------
     spectra
-        complex64 ``(..., H, W // 2 + 1)``, where `planes` lie.
+        complex64 ``(..., H, W // 2 + 1)``, on the device of `planes`.
 
     Raises
     ------
@@ -42,22 +42,22 @@ def irfft2(spectra: Array, width: int) -> Array:
     Parameters
     ----------
     spectra
-        complex64 ``(..., H, width // 2 + 1)``, NumPy or CuPy. The imaginary parts that the half spectra of real planes
-        do not have count for nothing.
+        complex64 ``(..., H, width // 2 + 1)``, NumPy or CuPy. Imaginary parts where the spectrum of a real plane is
+        real are ignored.
     width
-        Columns of the planes.
+        Number of columns of the planes; the half spectrum does not determine it.
 
     Returns
     -------
     planes
-        float32 ``(..., H, width)``, where `spectra` lie.
+        float32 ``(..., H, width)``, on the device of `spectra`.
 
     Raises
     ------
     TypeError
-        If `spectra` is not a NumPy or CuPy array of complex64, or `width` no integer.
+        If `spectra` is not a NumPy or CuPy array of complex64, or `width` is not an integer.
     ValueError
-        If it has fewer than two axes, a plane has no pixel, or the columns are not those of such a width.
+        If it has fewer than two axes, a plane has no pixel, or `width` does not match the number of columns.
     """
     _check("spectra", spectra, np.complex64)
     width = check_size("width", width)

@@ -1,1 +1,6 @@
-"""The operations on NumPy arrays in Numba. Called through `kernels.<family>`, which checks the arguments."""
+"""The operation families for NumPy arrays, compiled by Numba; call them through `kernels.<family>`, with its checks.
+
+Compiled functions take a range of rows, tiles or patches, `first` to `last - 1`; `threads` splits the whole among the
+cores. `_vectors` (SIMD vectors), `matmul` (products of small matrices) and `butterflies` (Fourier transforms) are
+building blocks for compiled code.
+"""

@@ -1,4 +1,4 @@
-"""How Numba compiles the CPU kernels."""
+"""The options with which Numba compiles the CPU kernels."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import numba
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile `function` on its first call, to run without the GIL.
 
-    It divides as NumPy does, which vectorises, and rounds a product and the sum it goes into once.
+    Division by zero gives infinity or NaN as in NumPy, instead of an exception that would prevent vectorisation, and
+    products and sums may be fused (FMA).
 
-    The machine code is kept on disk beside the source or in the user's cache folder; where neither can be
-    written, as in a read-only container, each process compiles anew. Numba looks for changes in the file of
-    `function` alone: after a change of a module that it calls, delete ``kernels/cpu/__pycache__``.
+    The machine code is cached on disk beside the source or in the user's cache folder; where neither can be
+    written, as in a read-only container, each process compiles anew. Numba detects changes only in the file of
+    `function` itself: after a change in a module that it calls, delete ``kernels/cpu/__pycache__``.
     """
     try:
         return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})(function)

@@ -1,8 +1,8 @@
-"""Vectors of float32 for Numba code.
+"""SIMD vectors of float32 for Numba code.
 
-LLVM does not vectorise a loop over many rows of matrices by itself: it cannot tell that the rows do not overlap.
-These vectors say it. `load` one from a matrix, add, subtract and multiply it with its like, `store` it; a `count`
-below `LANES` reads and writes only so many elements, and nothing beyond them.
+LLVM does not vectorise loops over several rows of matrices, because it cannot prove that the rows do not overlap. With
+these vectors the vectorisation is explicit: `load` a vector from a row of a matrix, add, subtract and multiply vectors,
+and `store` the result. If `count` is below `LANES`, only that many elements are read or written.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numba.extending import intrinsic, models, overload, register_model
 from numba.np.arrayobj import make_array
 
 LANES = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8
-"""float32 numbers in a vector; two NEON or SSE registers where there is nothing wider."""
+"""Number of float32 elements of a vector; where registers are narrower, as of SSE and NEON, it occupies two."""
 
 FLOAT, INDEX, INT32 = ir.FloatType(), ir.IntType(64), ir.IntType(32)
 VECTOR = ir.VectorType(FLOAT, LANES)
@@ -54,7 +54,7 @@ def broadcast(builder: Any, number: Any) -> Any:
 
 
 def multiply_add(builder: Any, x: Any, y: Any, total: Any) -> Any:
-    """Emit ``x * y + total``, rounded once where the processor can."""
+    """Emit ``x * y + total``, as a fused multiply-add where the processor has it."""
     return builder.fadd(total, builder.fmul(x, y, flags=("contract",)), flags=("contract",))
 
 
@@ -125,7 +125,7 @@ store, store_backwards = _storer(False), _storer(True)
 
 
 def _take(first: int) -> Any:
-    """Make the function that loads every second element of a row, from its `first` on."""
+    """Make the function that loads every second element of a row, beginning with the element `first`."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array, row, col, count = arguments
@@ -148,7 +148,7 @@ load_even, load_odd = _take(0), _take(1)
 
 @intrinsic
 def store_interleaved(typing, array, row, col, count, even, odd):  # type: ignore[no-untyped-def]
-    """Write the first `count` elements of two vectors in turns."""
+    """Write the first `count` elements of two vectors alternately."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array, row, col, count, even, odd = arguments
@@ -166,10 +166,10 @@ def store_interleaved(typing, array, row, col, count, even, odd):  # type: ignor
 
 @intrinsic
 def transpose(typing, source, row, col, rows, cols, target, to_row, to_col, to_rows, to_cols):  # type: ignore[no-untyped-def]
-    """Copy a square of `LANES` rows and columns, rows to columns.
+    """Copy a square of `LANES` rows and columns, transposed.
 
-    Of it `rows` and `cols` are read, zero taken for the rest, and `to_rows` and `to_cols` written; more than `LANES`
-    stands for all.
+    Only `rows` rows and `cols` columns of it are read, and zeros taken for the others; only `to_rows` and `to_cols` of
+    the result are written. Numbers above `LANES` stand for all.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -190,7 +190,7 @@ def transpose(typing, source, row, col, rows, cols, target, to_row, to_col, to_r
             vectors.append(_masked(builder, "load", VECTOR, [at, INT32(_FLOAT_ALIGNMENT), mask, VECTOR(None)]))
         width = 1
         while width < LANES:
-            # Exchange the squares of that width beside the diagonal of those of twice the width.
+            # Within each square of twice this width, exchange the two off-diagonal squares of this width.
             low = [n if n // width % 2 == 0 else LANES + n - width for n in range(LANES)]
             high = [n + width if n // width % 2 == 0 else LANES + n for n in range(LANES)]
             for number in range(LANES):

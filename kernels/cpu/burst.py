@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def mean_magnitudes(spectra: Array, out: Array | None = None) -> Array:
-    """Average row after row."""
+    """Average the magnitudes row by row."""
     if out is None:
         out = np.empty(spectra.shape[1:], np.float32)
     run_in_slices(_mean_magnitudes, len(out), spectra, out)
@@ -27,7 +27,7 @@ def mean_magnitudes(spectra: Array, out: Array | None = None) -> Array:
 
 
 def accumulate(spectra: Array, magnitudes: Array, number: int, p: float, state: BurstState) -> None:
-    """Add row after row, each in one pass over the state."""
+    """Add the frame row by row, in one pass over the state."""
     run_in_slices(_accumulate, len(magnitudes), spectra, magnitudes, np.int32(number), np.float32(p), *state)
 
 
@@ -38,7 +38,7 @@ def fuse_patches(
     guide: Array | None = None,
     out: Array | None = None,
 ) -> Array:
-    """Transform all patches, then fuse burst after burst within the cache of one core."""
+    """Transform all patches, then fuse one burst at a time, which fits into the cache of a core."""
     spectra = _rfft2(patches)
     guides = spectra if guide is None else _rfft2(guide)
     magnitudes = mean_magnitudes(guides.reshape(1, -1, guides.shape[-1])).reshape(guides.shape)
@@ -46,7 +46,7 @@ def fuse_patches(
 
 
 def fuse_weighted(patches: Array, weights: Array, sigma: float | None = None, out: Array | None = None) -> Array:
-    """Fuse as `fuse_patches` does: the first power of a weight, over the sum of such powers, normalises it."""
+    """Fuse as `fuse_patches` does, with the weights for magnitudes and an exponent of 1, which normalises them."""
     return _fuse(_rfft2(patches), weights, 1, sigma, out)
 
 
@@ -71,7 +71,7 @@ def _fuse(spectra: Array, magnitudes: Array, p: float, sigma: float | None, out:
 
 
 def _padded_smoothers(size: int, sigma: float) -> tuple[Array, Array]:
-    """Return `half_spectrum_smoothers` with zeros up to whole tiles of `multiply`."""
+    """Return `half_spectrum_smoothers`, padded with zeros to whole tiles of `multiply`."""
     down, across = half_spectrum_smoothers(size, sigma)
     padded_down = aligned_zeros(-(-size // ROWS) * ROWS, size)
     padded_down[:size] = down
@@ -95,7 +95,7 @@ def _mean_magnitudes(first, last, spectra, out):  # type: ignore[no-untyped-def]
 
 @compiled
 def _factors(magnitude, largest, p):  # type: ignore[no-untyped-def]
-    """Return the factors of what was summed so far and of the new frame."""
+    """Return the factors of the sums so far and of the new frame, relative to the larger magnitude."""
     one = np.float32(1)
     if magnitude > largest:
         return np.float32((largest / magnitude) ** p), one
@@ -120,7 +120,7 @@ def _accumulate(  # type: ignore[no-untyped-def]
 
 @compiled
 def _fuse_bursts(first, last, spectra, magnitudes, p, down, across, fused):  # type: ignore[no-untyped-def]
-    """Fuse the bursts `first` to `last - 1`, frame after frame, as `accumulate` does."""
+    """Fuse the bursts `first` to `last - 1`, adding frame after frame as `accumulate` does."""
     frames, size, half = spectra.shape[1:]
     paired = aligned_zeros(down.shape[0], 2 * half)
     rows, smooth = aligned_zeros(down.shape[0], across.shape[1]), aligned_zeros(down.shape[0], across.shape[1])

@@ -1,8 +1,9 @@
 """Fourier transforms of the rows and columns of a plane, for compiled code.
 
-A vector holds the same element of `LANES` sequences, real and imaginary parts apart, so that a butterfly is plain
-arithmetic on whole vectors and never shuffles. Rows are transposed to that form tile by tile, two rows to a complex
-number, whose spectra symmetry tells apart; columns are then transposed once more, and written as complex numbers.
+A vector holds the same element of `LANES` sequences, with real and imaginary parts in separate vectors, so that
+butterflies are arithmetic on whole vectors without shuffles. Rows are transposed into this layout tile by tile. Two
+real rows are transformed as one complex sequence, whose symmetry separates their spectra. Columns are then transposed
+back and written as complex numbers.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from kernels.cpu.matmul import aligned_zeros
 Vector: TypeAlias = npt.NDArray[np.float32]
 
 PAIR = 2 * LANES
-"""Rows that are transformed together."""
+"""Number of rows that are transformed together."""
 RADICES = (4, 2, 3, 5)
-"""Lengths of the butterflies that are written out."""
+"""Lengths for which butterflies are written out; others use a general one."""
 
 
 class Plan(NamedTuple):
-    """How to transform sequences of one length: butterflies of which lengths, and their twiddle factors in turn."""
+    """The lengths of the butterflies for sequences of one length, and their twiddle factors, in order of use."""
 
     radices: npt.NDArray[np.int64]
     cosines: Vector
@@ -35,7 +36,7 @@ class Plan(NamedTuple):
 
 @lru_cache(maxsize=64)
 def plan(length: int) -> Plan:
-    """Return how to transform sequences of `length`."""
+    """Factorise `length` and compute the twiddle factors; cached."""
     radices, rest = [], length
     candidates = [*RADICES, *range(7, length + 1, 2)]
     for radix in candidates:
@@ -45,7 +46,7 @@ def plan(length: int) -> Plan:
     turns, rest = [], length
     for radix in radices:
         step = rest // radix
-        # Those of each butterfly's outputs but the first; then, where it is not written out, those within it.
+        # Twiddle factors of the outputs except the first; for a general butterfly also those within it.
         turns.append((np.outer(np.arange(step), np.arange(1, radix)) / rest).reshape(-1))
         if radix not in RADICES:
             turns.append((np.outer(np.arange(radix), np.arange(radix)) % radix / radix).reshape(-1))
@@ -55,13 +56,13 @@ def plan(length: int) -> Plan:
 
 
 def scratch(height: int, width: int) -> npt.NDArray[np.float32]:
-    """Return room for what lies between the transforms of rows and those of columns: real and imaginary parts."""
+    """Allocate the result of the row transforms, ``(2, columns, rows)``: real and imaginary parts."""
     return np.empty((2, width // 2 + 1, -(-height // PAIR) * PAIR), np.float32)
 
 
 @compiled
 def rows_forward(first, last, plane, across, radices, cosines, sines):  # type: ignore[no-untyped-def]
-    """Write the half spectra of the rows of blocks `first` to `last - 1` of `PAIR` rows as columns."""
+    """Transform the blocks `first` to `last - 1` of `PAIR` rows, and write their half spectra as columns."""
     real, imag, (height, width) = across[0], across[1], plane.shape
     room = -(-width // LANES) * LANES
     a, b, c, d = (aligned_zeros(room, LANES), aligned_zeros(room, LANES),
@@ -109,7 +110,7 @@ def columns_forward(first, last, across, spectrum, radices, cosines, sines):  # 
 
 @compiled
 def columns_back(first, last, spectrum, across, radices, cosines, sines):  # type: ignore[no-untyped-def]
-    """Transform the blocks `first` to `last - 1` of `LANES` columns back, without the division by their length."""
+    """Transform the blocks `first` to `last - 1` of `LANES` columns back, without dividing by their length."""
     real, imag = across[0], across[1]
     height, columns = spectrum.shape[0], real.shape[0]
     room = -(-height // LANES) * LANES
@@ -120,7 +121,7 @@ def columns_back(first, last, spectrum, across, radices, cosines, sines):  # typ
         for row in range(height):
             store(a, row, 0, LANES, load_even(spectrum, row, 2 * left, columns - left))
             store(b, row, 0, LANES, load_odd(spectrum, row, 2 * left, columns - left))
-        # With real and imaginary part exchanged, before and after, the transform is its inverse.
+        # Exchanging real and imaginary parts, before and after, turns the transform into its inverse.
         if _transform(height, b, a, d, c, radices, cosines, sines):
             x, y = c, d
         else:
@@ -132,7 +133,7 @@ def columns_back(first, last, spectrum, across, radices, cosines, sines):  # typ
 
 @compiled
 def rows_back(first, last, across, plane, radices, cosines, sines):  # type: ignore[no-untyped-def]
-    """Transform the blocks `first` to `last - 1` of `PAIR` rows back."""
+    """Transform the blocks `first` to `last - 1` of `PAIR` rows back, and divide by the number of pixels."""
     real, imag, (height, width) = across[0], across[1], plane.shape
     room = -(-width // LANES) * LANES
     a, b, c, d = (aligned_zeros(room, LANES), aligned_zeros(room, LANES),
@@ -145,7 +146,7 @@ def rows_back(first, last, across, plane, radices, cosines, sines):  # type: ign
             ar, ai = scale * load(real, k, top, LANES), scale * load(imag, k, top, LANES)
             br, bi = scale * load(real, k, top + LANES, LANES), scale * load(imag, k, top + LANES, LANES)
             if k == 0 or 2 * k == width:
-                # Of a real sequence the imaginary part is zero here.
+                # The spectrum of a real sequence is real here.
                 ai, bi = none, none
             store(a, k, 0, LANES, ar - bi)
             store(b, k, 0, LANES, ai + br)
@@ -163,9 +164,9 @@ def rows_back(first, last, across, plane, radices, cosines, sines):  # type: ign
 
 @compiled
 def _transform(length, a, b, c, d, radices, cosines, sines):  # type: ignore[no-untyped-def]
-    """Transform `length` complex vectors (a, b), with (c, d) for scratch; return whether the result lies in these.
+    """Transform `length` complex vectors (a, b), with (c, d) as scratch; return whether the result is in (c, d).
 
-    ``X[k] = sum_n x[n] exp(-2 pi i n k / length)``, in Stockham's form, which needs no reversal of bits: each pass
+    ``X[k] = sum_n x[n] exp(-2 pi i n k / length)`` by Stockham's algorithm, which needs no bit reversal: each pass
     reads from one pair and writes to the other. A pass combines elements ``rest * stride`` apart, for ``p < rest``:
     ``y[k] = exp(-2 pi i p k / (rest radix)) sum_j x[j] exp(-2 pi i j k / radix)``.
     """
@@ -296,7 +297,7 @@ def _butterflies5(a, b, c, d, steps, stride, cosines, sines, at):  # type: ignor
 
 @compiled
 def _butterflies(a, b, c, d, radix, steps, stride, cosines, sines, at):  # type: ignore[no-untyped-def]
-    """Do butterflies of any length, term by term."""
+    """Compute butterflies of any length as sums of products."""
     far = steps * stride
     within = at + steps * (radix - 1)
     for p in range(steps):

@@ -1,7 +1,7 @@
-"""Products of small matrices, whose accumulators stay in registers.
+"""Products of small matrices for compiled code, with accumulators in registers.
 
-Loops that LLVM vectorises by itself store the accumulators after every few terms and reach a third of the rate
-of these tiles (80 against 230 GFLOP/s on one core of an EPYC 9005 with AVX-512).
+Plain loops, as LLVM vectorises them, store the accumulators after every few terms and reach a third of the speed of
+these tiles (80 against 230 GFLOP/s on one core of an EPYC 9005 with AVX-512).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from kernels.cpu._compile import compiled
 from kernels.cpu._vectors import INDEX, LANES, VECTOR, broadcast, multiply_add, pointer
 
 ROWS = 4
-"""Rows of a tile: a matrix product computes a multiple of as many rows."""
+"""Rows of a tile; the number of rows of a product is a multiple of it."""
 
 VECTORS = 3
-"""Vectors in a row of a tile; with `ROWS` as many accumulators as the 16 registers of AVX2 can hold."""
+"""Vectors in a row of a tile: ``ROWS * VECTORS`` accumulators fit into the 16 registers of AVX2."""
 
 
 def _tile(vectors: int) -> Any:
@@ -82,7 +82,7 @@ def multiply(left, right, out):  # type: ignore[no-untyped-def]
 
 @compiled
 def aligned_zeros(rows, cols):  # type: ignore[no-untyped-def]
-    """Allocate a matrix of zeros that starts at a cache line: vectors that straddle two lines load slowly."""
+    """Allocate a matrix of zeros that starts at a cache line, because vectors across two lines load slowly."""
     line = 16
     memory = np.zeros(rows * cols + line, np.float32)
     start = -(memory.ctypes.data // 4) % line

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from kernels.nonuniform import FilterBank
 
 TILE = 8
-"""Rows of a tile, one vector wide: as many sums in registers keep both multipliers busy."""
+"""Rows of a tile, which is one vector wide: enough independent sums in registers to keep both FMA units busy."""
 
 
 def nonuniform_convolve(
     image: Array, bank: FilterBank, indices: Array, weights: Array, out: Array | None = None
 ) -> Array:
-    """Give each tile of pixels the filters that it blends, one after the other.
+    """Filter tile by tile with each of the filters that the tile uses.
 
-    Per tile and filter every tap is read once, and multiplied with `TILE` vectors of the image, which is padded with
+    Per tile and filter every tap is read once and multiplied with `TILE` vectors of the image, which is padded with
     zeros so that no vector needs a mask.
     """
     if out is None:
@@ -40,11 +40,11 @@ def nonuniform_convolve(
 def nonuniform_adjoint(
     image: Array, bank: FilterBank, indices: Array, weights: Array, out: Array | None = None
 ) -> Array:
-    """Let each tile of pixels spread what it holds by the filters that it blends, one after the other.
+    """Scatter tile by tile with each of the filters that the tile uses.
 
-    Rows of tiles spread into slabs of their own, which are added up when all are done: no two threads write to the same
-    place, and sums do not depend on their number. Twice the time of `nonuniform_convolve`, since sums lie in memory, of
-    which the slabs take as much as ``1 + 2 reach[0] / TILE`` images.
+    Each row of tiles is scattered into a slab of its own, and the slabs are added at the end: no two threads write to
+    the same memory, and the result does not depend on their number. This takes twice the time of
+    `nonuniform_convolve`, because the sums are in memory, and the memory of ``1 + 2 reach[0] / TILE`` images.
     """
     if out is None:
         out = np.empty_like(image)
@@ -60,10 +60,10 @@ def nonuniform_adjoint(
 
 @compiled
 def _collect(indices, weights, top, left, slots, filters, shares):  # type: ignore[no-untyped-def]
-    """List the filters in use in the window at (top, left), and their weights there; return how many there are.
+    """List the filters that are used in the tile at (top, left), and their weights there; return their number.
 
-    The window has the size of ``shares[0]``, and may overhang the image. `slots` holds -1 for every filter of the
-    bank, and does so again afterwards.
+    The tile has the size of ``shares[0]`` and may extend beyond the image. `slots` holds -1 for every filter of the
+    bank, before and after the call.
     """
     height, width, blended = indices.shape
     count = 0
@@ -85,7 +85,7 @@ def _collect(indices, weights, top, left, slots, filters, shares):  # type: igno
 
 @compiled
 def _add_filtered(image, y, x, rows, cols, values, share, total):  # type: ignore[no-untyped-def]
-    """Add the filtered tile at (y, x) of `image`, weighted, to `total`; taps lie `rows` down and `cols` right."""
+    """Add the filtered tile at (y, x) of `image`, weighted, to `total`; `rows` and `cols` are offsets of the taps."""
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = splat(np.float32(0))
     for tap in range(len(values)):
         value, row, col = splat(values[tap]), y + rows[tap], x + cols[tap]
@@ -134,7 +134,7 @@ def _convolve(  # type: ignore[no-untyped-def]
 
 @compiled
 def _add_spread(tile, y, x, rows, cols, values, total):  # type: ignore[no-untyped-def]
-    """Add a tile to `total`, once for each tap, so many `rows` down and `cols` right of (y, x) and weighted."""
+    """Add a tile to `total` once for each tap, times its value, at its offset `rows`, `cols` from (y, x)."""
     t0, t1, t2, t3 = load(tile, 0, 0, LANES), load(tile, 1, 0, LANES), load(tile, 2, 0, LANES), load(tile, 3, 0, LANES)
     t4, t5, t6, t7 = load(tile, 4, 0, LANES), load(tile, 5, 0, LANES), load(tile, 6, 0, LANES), load(tile, 7, 0, LANES)
     for tap in range(len(values)):
@@ -166,7 +166,7 @@ def _spread(  # type: ignore[no-untyped-def]
             count = _collect(indices, weights, top, left, slots, filters, shares)
             for plane in range(planes):
                 for slot in range(count):
-                    # Beyond the image shares are 0, and so is what is read there.
+                    # Beyond the image the weights are 0, and zeros are read.
                     for m in range(min(TILE, height - top)):
                         seen = load(image[plane], top + m, left, width - left)
                         store(tile, m, 0, LANES, load(shares[slot], m, 0, LANES) * seen)
@@ -178,7 +178,7 @@ def _spread(  # type: ignore[no-untyped-def]
 
 @compiled
 def _gather(first, last, slabs, down, right, out):  # type: ignore[no-untyped-def]
-    """Add up the rows `first` to `last - 1`, of all slabs that reach them."""
+    """Sum the rows `first` to `last - 1` over all slabs that cover them."""
     planes, _, width = out.shape
     bands = len(slabs)
     for plane in range(planes):

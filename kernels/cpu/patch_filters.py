@@ -18,20 +18,20 @@ Matrix: TypeAlias = npt.NDArray[np.float32]
 
 
 def filter_patches(patches: Array, filters: Array, core: int, out: Array | None = None) -> Array:
-    """Transform patch after patch by products with cosines and sines, all within the cache of one core.
+    """Transform patch by patch through matrix products with cosines and sines, in the cache of one core.
 
-    With the origin in the middle of the patch, cosines are even and sines odd: a patch folded at its middle into
-    even and odd halves, along both axes, needs products of half the size, four of them:
+    With the origin in the middle of the patch, cosines are even and sines odd. A patch is therefore folded at its
+    middle into even and odd parts, along both axes, which halves the size of the four products:
 
-    1. columns, 2. rows: sums of ``cos cos``, ``cos sin``, ``sin cos`` and ``sin sin`` for frequencies ``u, v >= 0``,
-       out of which the spectrum at ``(u, v)`` and ``(-u, v)`` is combined, filtered and taken apart again;
-    3. columns, 4. rows: back, for the pixels of the core alone, which is then unfolded.
+    1. columns, 2. rows: sums over ``cos cos``, ``cos sin``, ``sin cos`` and ``sin sin`` for frequencies ``u, v >= 0``,
+       which are combined to the spectrum at ``(u, v)`` and ``(-u, v)``, filtered, and separated again;
+    3. columns, 4. rows: back, for the pixels of the core only, which is then unfolded.
 
-    The shift of the origin changes the phase of the spectrum, but not the filtered patch. For a patch of 65
-    and a core of 33 pixels that is 0.76 million floating-point operations, where the full products take 1.5.
+    Shifting the origin changes the phase of the spectrum, but not the filtered patch. A patch of 65 and a core of 33
+    pixels takes 0.76 million floating-point operations, half those of the full products.
 
-    On one core of an EPYC 9005 such a patch takes 5.7 us. Before anything but the products is done, these take
-    15.6 us as products of large matrices in OpenBLAS, and 10.2 us folded; FFTs of 65 points take 22 us.
+    On one core of an EPYC 9005 such a patch takes 5.7 us. The products alone take 15.6 us as large matrices in
+    OpenBLAS, and 10.2 us folded; FFTs of 65 points take 22 us.
     """
     size = patches.shape[1]
     if out is None:
@@ -42,7 +42,7 @@ def filter_patches(patches: Array, filters: Array, core: int, out: Array | None 
 
 
 class _Bases(NamedTuple):
-    """Cosines and sines for each of the four products, padded with zeros to whole tiles."""
+    """Cosines and sines of the four products, padded with zeros to whole tiles."""
 
     col_cos: Matrix
     col_sin: Matrix
@@ -57,11 +57,11 @@ class _Bases(NamedTuple):
 @lru_cache(maxsize=8)
 def _bases(size: int, core: int) -> _Bases:
     half, reach = size // 2, core // 2
-    # Reduced before the cosine is taken: exact for any size.
+    # Angles are reduced as integers, which is exact for any size.
     turns = np.outer(np.arange(half + 1), np.arange(half + 1)) % size
     cosines, sines = np.cos(2 * np.pi / size * turns), np.sin(2 * np.pi / size * turns)[1:, 1:]
-    # A column of the spectrum stands for its mirror image too, but for frequency 0, which has none; rows are
-    # kept for positive and negative frequencies, so that row 0 comes twice.
+    # A column of the half spectrum counts twice, for its mirror image, except frequency 0; rows are computed for
+    # positive and negative frequencies, so that row 0 occurs twice.
     to_cols, to_rows = np.full(half + 1, 1 / size), np.full(half + 1, 2 / size)
     to_cols[0], to_rows[0] = 0.5 / size, 1 / size
     folded = np.where(np.arange(half + 1) == 0, 0.5, 1.0)
@@ -83,9 +83,9 @@ def _up(count: int, unit: int) -> int:
 
 
 def _even(last: int, unit: int) -> int:
-    """Length of the block of even terms 0 to `last`, in whole units, with at least one zero at its end.
+    """Return the length of the block of even terms 0 to `last`, in whole units, with at least one zero at its end.
 
-    The block of odd terms 1, 2, ... follows, so that this zero stands where its term 0 would.
+    The block of odd terms 1, 2, ... follows; the zero takes the place of its term 0.
     """
     return _up(last + 2, unit)
 
@@ -100,7 +100,7 @@ def _padded(matrix: npt.NDArray[np.float64], rows: int = 0, cols: int = 0) -> Ma
 def _filter(first, last, patches, filters, out, bases):  # type: ignore[no-untyped-def]
     """Filter the patches `first` to `last - 1`.
 
-    Every matrix has its even rows first, its odd rows from `odd_row` on, and columns likewise.
+    Every matrix holds its even rows first and its odd rows from `odd_row` on; columns likewise.
     """
     half = patches.shape[1] // 2
     odd_row, odd_col = bases.col_cos.shape[0], bases.row_cos.shape[1]
@@ -127,9 +127,9 @@ def _filter(first, last, patches, filters, out, bases):  # type: ignore[no-untyp
 
 @compiled
 def _fold(patch, folded, odd_row, odd_col):  # type: ignore[no-untyped-def]
-    """Write the sums and differences of pixels opposite each other about the middle row and column.
+    """Write the sums and differences of pixels that mirror each other about the middle row and column.
 
-    The pixels of the middle row and column, opposite themselves, count twice; the bases halve them.
+    The pixels of the middle row and column mirror themselves and count twice, for which the bases compensate.
     """
     half = patch.shape[0] // 2
     for a in range(half + 1):
@@ -149,7 +149,7 @@ def _fold(patch, folded, odd_row, odd_col):  # type: ignore[no-untyped-def]
 
 @compiled
 def _apply(real, imag, sums, odd_row, odd_col):  # type: ignore[no-untyped-def]
-    """Combine the sums into the spectrum at ``(u, v)`` and ``(-u, v)``, filter both, and take them apart."""
+    """Combine the sums to the spectrum at ``(u, v)`` and ``(-u, v)``, filter both, and separate them again."""
     size, frequencies = real.shape
     for u in range(frequencies):
         minus = (size - u) % size
@@ -172,7 +172,7 @@ def _apply(real, imag, sums, odd_row, odd_col):  # type: ignore[no-untyped-def]
 
 @compiled
 def _unfold(sums, core, odd_row, odd_col):  # type: ignore[no-untyped-def]
-    """Write the pixels on all four sides of the middle from their even and odd parts."""
+    """Compute the pixels in all four quadrants from their even and odd parts."""
     size = core.shape[0]
     reach = size // 2
     for a in range(reach + 1):

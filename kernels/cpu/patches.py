@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def extract_patches(image: Array, grid: PatchGrid, start: int, stop: int, out: Array | None = None) -> Array:
-    """Copy patch after patch; only those that cross the border read their columns through a table."""
+    """Copy patch by patch; only patches that cross the left or right border look up their columns in a table."""
     if out is None:
         out = np.empty((stop - start, grid.patch, grid.patch), np.float32)
     sources = grid.source_rows(), grid.source_cols()
@@ -25,7 +25,7 @@ def extract_patches(image: Array, grid: PatchGrid, start: int, stop: int, out: A
 
 
 def overlap_add(cores: Array, grid: PatchGrid, start: int, out: Array) -> Array:
-    """Add into the output rows that the cores touch, split into bands of rows, one per thread."""
+    """Add to the output rows that the cores cover, in bands of rows that threads share out."""
     if len(cores) == 0:
         return out
     first_row, last_row = start // grid.cols, (start + len(cores) - 1) // grid.cols
@@ -61,8 +61,8 @@ def _overlap_add(  # type: ignore[no-untyped-def]
 ):
     """Add to the output rows `origin + first` to `origin + last - 1`.
 
-    Patch after patch rather than pixel after pixel: the cores stream through once while the band of output rows
-    stays in cache, and every pixel still gathers its cores in the order of their numbers.
+    Looping over patches instead of pixels reads the cores once, while the band of output rows stays in cache; every
+    pixel still adds its cores in the order of their numbers.
     """
     cols, size = col_weights.shape
     width = out.shape[1]

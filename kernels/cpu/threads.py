@@ -1,8 +1,8 @@
-"""Runs a compiled kernel on all cores.
+"""Runs a compiled function on all cores.
 
-Threads of our own rather than Numba's ``parallel=True``: of its threading layers, workqueue must not be entered
-by two threads at once, GNU OpenMP aborts in a forked child, and TBB is not always there. A kernel compiled with
-``nogil=True`` needs none of them, may be called from any number of threads, and survives a fork.
+A thread pool replaces Numba's ``parallel=True``: of its threading layers, workqueue must not be entered by two threads
+at once, GNU OpenMP aborts in a forked child, and TBB is not always installed. A function compiled with ``nogil=True``
+can be called from any number of threads, and in forked processes.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from itertools import pairwise
 from typing import Any
 
 SLICES_PER_CORE = 4
-"""Small enough for their overhead not to count, many enough that a core slowed by other work gets fewer."""
+"""Enough slices that a core slowed by other work takes fewer of them; not so many that their overhead matters."""
 
 
 def run_in_slices(kernel: Callable[..., None], count: int, *arguments: Any) -> None:
-    """Call ``kernel(first, last, *arguments)`` for slices that make up ``range(count)``, on all cores.
+    """Call ``kernel(first, last, *arguments)`` for consecutive slices of ``range(count)``, on all cores.
 
-    The calling thread works along, and takes all slices where every other thread is busy for other callers. The
-    kernel must release the GIL, and its slices must not write to the same memory.
+    The calling thread takes slices too, and all of them if the threads of the pool are busy for other callers. The
+    kernel must release the GIL, and different slices must not write to the same memory.
     """
     cores = core_count()
     if cores == 1 and count:
@@ -47,12 +47,12 @@ def run_in_slices(kernel: Callable[..., None], count: int, *arguments: Any) -> N
 
 
 def core_count() -> int:
-    """Return how many cores this thread may use: all that the process may, unless `limit_cores` said less."""
+    """Return how many cores this thread may use: all those of the process, unless `limit_cores` has set fewer."""
     return min(_all_cores(), getattr(_share, "cores", _all_cores()))
 
 
 def limit_cores(count: int) -> None:
-    """Let compiled kernels that this thread calls use no more than `count` cores, because others use the rest."""
+    """Limit the compiled functions that this thread calls to `count` cores, for when other threads use the rest."""
     _share.cores = count
 
 
@@ -69,5 +69,5 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_all_cores(), thread_name_prefix="kernels")
 
 
-# Threads do not survive a fork: the child starts its own.
+# Threads do not survive a fork: a child starts its own pool.
 os.register_at_fork(after_in_child=_pool.cache_clear)

@@ -1,1 +1,1 @@
-"""The operations on CuPy arrays in CUDA. Called through `kernels.<family>`, which checks the arguments."""
+"""The operation families for CuPy arrays, in CUDA; call them through `kernels.<family>`, with its checks."""

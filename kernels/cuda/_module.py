@@ -1,4 +1,4 @@
-"""Compiles the CUDA sources, launches their kernels and keeps constant tables on the device."""
+"""Compilation of the CUDA sources, and launches of their kernels."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 
 OPTIONS = ("--std=c++17",)
 THREADS = 256
-"""Threads in a block, unless a kernel says otherwise."""
+"""Threads of a block, unless a kernel states another number."""
 
 SHARED_BYTES = 48 * 1024
-"""Shared memory that a block may use on every device without asking for more."""
+"""Shared memory of a block that every device offers without opting in to more."""
 
 _SCALARS: dict[type, Callable[[Any], Any]] = {int: np.int32, float: np.float32}
 
@@ -22,18 +22,18 @@ _SCALARS: dict[type, Callable[[Any], Any]] = {int: np.int32, float: np.float32}
 def launch(
     family: str, name: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: Any, shared_bytes: int = 0
 ) -> None:
-    """Start the kernel `name` of ``<family>.cu`` on the current stream and return at once.
+    """Launch the kernel `name` of ``<family>.cu`` on the current stream and return immediately.
 
     Parameters
     ----------
     family, name
-        The source file, compiled on the first use on each device, and a kernel in it.
+        The source file, compiled on first use on each device, and a kernel in it.
     grid, block
-        Numbers of blocks, and of threads in a block; without a block nothing is launched.
+        Numbers of blocks, and of threads of a block, along each axis; if there are no blocks nothing is launched.
     *arguments
         Arrays, Python integers for parameters of type ``int``, and Python floats for those of type ``float``.
     shared_bytes
-        Size of the dynamic shared memory of a block, at most `SHARED_BYTES`.
+        Dynamic shared memory of a block in bytes, at most `SHARED_BYTES`.
     """
     if 0 not in grid:
         typed = tuple(_SCALARS.get(type(argument), lambda array: array)(argument) for argument in arguments)

@@ -1,8 +1,8 @@
 // Kernels of kernels.burst. Spectra are row-major complex half spectra; count is the number of frequencies of one.
 // One thread per frequency: neighbouring threads read and write neighbouring numbers.
 
-// The factors of what was summed so far and of a new frame, one of which is 1. powf knows the limits: x^0 is 1,
-// also of 0; x^inf is 0 below 1.
+// The factors of the sums so far and of a new frame, one of which is 1. powf handles the limits: x^0 is 1, also for
+// x = 0; x^inf is 0 for x < 1.
 __device__ float2 factors(float magnitude, float largest, float p)
 {
     if (magnitude > largest)
@@ -25,9 +25,8 @@ extern "C" __global__ void mean_magnitudes(const float2* __restrict__ spectra, i
     out[i] = total / channels;
 }
 
-// Per frequency: 24 bytes for each channel, 16 for magnitude, maximum and total, 8 more where a frame takes the lead.
-// For three colours that is 88; the state is read and written once for each frame, whatever the number of channels.
-// 6 floating-point operations for each channel and 4 more, a power being one of them.
+// Per frequency: 24 bytes for each channel, 16 for magnitude, maximum and total, 8 more where the frame has the largest
+// magnitude: 88 for three channels. 6 floating-point operations for each channel and 4 more, counting a power as one.
 extern "C" __global__ void accumulate(const float2* __restrict__ spectra, const float* __restrict__ magnitudes,
                                       int channels, int count, int number, float p, float2* __restrict__ sums,
                                       float* __restrict__ totals, float* __restrict__ maxima,
@@ -50,9 +49,10 @@ extern "C" __global__ void accumulate(const float2* __restrict__ spectra, const 
     }
 }
 
-// Fuse bursts whose frames lie one after the other, the state in registers.
+// Fuse bursts whose frames are stored one after the other, with the state in registers.
 //
-// Per frequency: 12 bytes and 10 floating-point operations for each frame, a power being one; 8 bytes for the result.
+// Per frequency: 12 bytes and 10 floating-point operations for each frame, counting a power as one; 8 bytes for the
+// result.
 extern "C" __global__ void fuse_bursts(const float2* __restrict__ spectra, const float* __restrict__ magnitudes,
                                        int bursts, int frames, int count, float p, float2* __restrict__ fused)
 {

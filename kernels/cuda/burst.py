@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def mean_magnitudes(spectra: Array, out: Array | None = None) -> Array:
-    """Give each frequency a thread.
+    """Run one thread per frequency.
 
-    It moves ``8 * C + 4`` bytes and computes ``5 * C + 1`` floating-point operations, a root being one: 28 and 16 for
-    three colours.
+    It moves ``8 * C + 4`` bytes and computes ``5 * C + 1`` floating-point operations, counting a root as one: 28 and 16
+    for three channels.
     """
     if out is None:
         out = array_module(spectra).empty(spectra.shape[1:], np.float32)
@@ -30,10 +30,10 @@ def mean_magnitudes(spectra: Array, out: Array | None = None) -> Array:
 
 
 def accumulate(spectra: Array, magnitudes: Array, number: int, p: float, state: BurstState) -> None:
-    """Give each frequency a thread, which reads and writes its part of the state once.
+    """Run one thread per frequency, which reads and writes its part of the state once.
 
-    It moves ``24 * C + 16`` bytes, 8 more where the frame takes the lead: 88 for three colours, of which the
-    spectra of the frame alone are 24. It computes ``6 * C + 4`` floating-point operations, a power being one: 22.
+    It moves ``24 * C + 16`` bytes, 8 more where the frame has the largest magnitude: 88 for three channels, of which
+    the spectra of the frame are 24. It computes ``6 * C + 4`` floating-point operations, counting a power as one: 22.
     """
     launch(
         "burst", "accumulate", _blocks(magnitudes.size), (THREADS,),
@@ -48,13 +48,13 @@ def fuse_patches(
     guide: Array | None = None,
     out: Array | None = None,
 ) -> Array:
-    """Transform all patches in cuFFT, smooth in cuBLAS, and fuse all frames of a frequency in one thread.
+    """Transform all patches by cuFFT, smooth by cuBLAS, and fuse all frames of a frequency in one thread.
 
-    Beside the transforms, per frequency and frame: 12 bytes for the magnitudes, 32 to smooth them, 12 to fuse; and
-    ``2 * (P + 2 * M)`` floating-point operations to smooth, `M` being ``P // 2 + 1``, 15 for the rest: 277 for 65
-    pixels. Per patch of them and in bursts of 8, that is 120 kB and 0.59 million operations; the transforms, with a
-    share of the way back, 38 kB and 0.14 million. So memory is the bound where a device does more than 5 operations
-    in the time of a byte, as GPUs do.
+    Besides the transforms, per frequency and frame: 12 bytes for the magnitudes, 32 to smooth them, 12 to fuse; and
+    ``2 * (P + 2 * M)`` floating-point operations to smooth, where `M` is ``P // 2 + 1``, and 15 for the rest: 277 for
+    65 pixels. For each such patch, in bursts of 8, that is 120 kB and 0.59 million operations; the transforms, with
+    their share of the inverse, 38 kB and 0.14 million. Memory is the bottleneck on a device that computes more than
+    5 operations in the time of a byte, as GPUs do.
     """
     spectra = fft_module(patches).rfft2(patches)
     guides = spectra if guide is None else fft_module(guide).rfft2(guide)
@@ -63,9 +63,9 @@ def fuse_patches(
 
 
 def fuse_weighted(patches: Array, weights: Array, sigma: float | None = None, out: Array | None = None) -> Array:
-    """Fuse as `fuse_patches` does: the first power of a weight, over the sum of such powers, normalises it.
+    """Fuse as `fuse_patches` does, with the weights for magnitudes and an exponent of 1, which normalises them.
 
-    12 bytes and 5 floating-point operations less per frequency and frame, since there are no magnitudes to take.
+    That saves the magnitudes: 12 bytes and 5 floating-point operations per frequency and frame.
     """
     return _fuse(fft_module(patches).rfft2(patches), weights, 1.0, sigma, out)
 

@@ -1,4 +1,4 @@
-"""As much of ``cupyx.scipy.fft`` as is used, for planes that may lie anywhere."""
+"""The functions of ``cupyx.scipy.fft`` that are used, also for arrays at addresses that cuFFT refuses."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from kernels.arrays import Array
 
 
 def rfft2(planes: Array, *arguments: Any, **options: Any) -> Array:
-    """Transform real planes as ``cupyx.scipy.fft.rfft2``; so, too, the second of two with an odd number of pixels.
+    """Transform real planes as ``cupyx.scipy.fft.rfft2``.
 
-    cuFFT refuses an array that does not begin where a complex number may; such a view is copied first.
+    cuFFT refuses real arrays that are not aligned as complex numbers are, such as the second of two planes with an odd
+    number of pixels; these are copied first.
     """
     import cupyx.scipy.fft
 
@@ -26,7 +27,7 @@ def irfft2(spectra: Array, *arguments: Any, **options: Any) -> Array:
 
 
 def next_fast_len(target: int, real: bool = False) -> int:
-    """Find a size from `target` up that is quick to transform, as ``cupyx.scipy.fft.next_fast_len``."""
+    """Return the next size from `target` on that is fast to transform, as ``cupyx.scipy.fft.next_fast_len``."""
     import cupyx.scipy.fft
 
     return int(cupyx.scipy.fft.next_fast_len(target, real=real))

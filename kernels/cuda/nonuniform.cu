@@ -1,10 +1,10 @@
 // Kernels of kernels.nonuniform. Images are stacks of row-major planes, one per blockIdx.z; indices and weights hold the
-// `blended` filters of one pixel next to each other. One thread per output pixel; beyond the border pixels are 0.
+// `blended` filters of one pixel next to each other. One thread per output pixel; pixels beyond the border are 0.
 
-// A thread goes through the taps of its own filters. Where the pixels of a warp share their filters, as they do but where
-// two bins meet, all read the same tap, and neighbouring pixels of the image.
+// Each thread loops over the taps of its own filters. Where the pixels of a warp have the same filters, which is almost
+// everywhere in a smooth motion field, its threads read the same tap and neighbouring pixels of the image.
 //
-// Per tap: 4 bytes of the image and 12 shared by the warp, in four loads, which are the bound; 2 floating-point
+// Per tap: 4 bytes of the image and 12 shared by the warp, in four loads, which are the bottleneck; 2 floating-point
 // operations.
 extern "C" __global__ void nonuniform_convolve(const float* __restrict__ image, const int* __restrict__ starts,
                                                const int* __restrict__ rows, const int* __restrict__ cols,
@@ -30,10 +30,10 @@ extern "C" __global__ void nonuniform_convolve(const float* __restrict__ image, 
     out[plane + pixel] = total;
 }
 
-// A thread goes through the pixels that may have contributed to its own in the convolution, and looks up with which
-// weight their filters did. `filters` holds one square of (2 down + 1) x (2 right + 1) per filter.
+// Each thread loops over the pixels whose filters may reach its own pixel, and looks up the weights of these filters
+// there. `filters` holds one array of (2 down + 1) x (2 right + 1) per filter.
 //
-// Per place and filter: 12 bytes from cache, 2 floating-point operations.
+// Per pixel within reach and filter: 12 bytes from cache, 2 floating-point operations.
 extern "C" __global__ void nonuniform_adjoint(const float* __restrict__ image, const float* __restrict__ filters,
                                               int down, int right, const int* __restrict__ indices,
                                               const float* __restrict__ weights, int blended, int height, int width,

@@ -12,20 +12,20 @@ if TYPE_CHECKING:
     from kernels.nonuniform import FilterBank
 
 BLOCK = (32, 8)
-"""Threads in a block: one per pixel, a warp on a row of the image."""
+"""Threads of a block: one per pixel, so that a warp covers pixels of one row."""
 
 
 def nonuniform_convolve(
     image: Array, bank: FilterBank, indices: Array, weights: Array, out: Array | None = None
 ) -> Array:
-    """Give each pixel of each plane a thread that goes through the taps of its filters.
+    """Run one thread per pixel of each plane, which loops over the taps of its filters.
 
-    Per tap 4 bytes of the image, from the first-level cache, 12 bytes that a warp within one bin shares, and 2
-    floating-point operations; per pixel 8 bytes for each of its filters from memory, and 8 of the planes.
+    Per tap it takes 4 bytes of the image, from the L1 cache, 12 bytes that threads with the same filters share, and 2
+    floating-point operations; per pixel 8 bytes of memory for each of its filters, and 8 for the planes.
 
-    A tap is four loads, row, column, value and pixel, each one instruction of a warp. A multiprocessor serves 32
-    loads in the cycle in which it does 256 operations (sm_90), so that the loads are the bound, at 1/16 of the
-    float32 rate: for four motions of up to 21 pixels, 82 taps in all, 344 loads against 40 bytes.
+    A tap takes four loads: row, column, value and pixel. A multiprocessor completes 32 loads in the time of 256
+    operations (sm_90), so that loads are the bottleneck, at 1/16 of the float32 rate: for four motions of up to 21
+    pixels, 82 taps in all, 344 loads against 40 bytes.
     """
     return _launch("nonuniform_convolve", image, constants_of(bank, image, _taps), bank, indices, weights, out)
 
@@ -33,13 +33,13 @@ def nonuniform_convolve(
 def nonuniform_adjoint(
     image: Array, bank: FilterBank, indices: Array, weights: Array, out: Array | None = None
 ) -> Array:
-    """Give each pixel of each plane a thread that asks every pixel within reach for its tap.
+    """Run one thread per output pixel of each plane, which loops over all pixels within reach.
 
-    The filters are those of the other pixel, so that lists of taps are of no help: ``(2 reach + 1)^2`` places times
-    the filters per pixel, each with 12 bytes from cache and 2 floating-point operations, and a pixel of the image
-    each, with 2 more. Nothing is added by two threads: the result is the same in every run.
+    The filters are those of the other pixel, so that lists of taps do not help: for each of ``(2 reach + 1)^2`` pixels
+    and each of its filters it takes 12 bytes from cache and 2 floating-point operations, and 2 more per pixel. No two
+    threads write to the same pixel, so that the result is reproducible.
 
-    Loads are the bound, as they are for `nonuniform_convolve`: 13 per place where four filters are blended.
+    Loads are the bottleneck, as in `nonuniform_convolve`: 13 per pixel within reach if four filters are blended.
     """
     return _launch("nonuniform_adjoint", image, constants_of(bank, image, _dense), bank, indices, weights, out)
 

@@ -3,8 +3,8 @@
 
 // Multiply complex half spectra by the filters, in place, one block per patch.
 //
-// Column 0 holds both halves of each pair of conjugates: there the real filter's half spectrum,
-// (G[u] + conj(G[-u])) / 2, is applied, since a complex-to-real transform of anything else is undefined.
+// Column 0 holds both frequencies of each conjugate pair. There the Hermitian part of the filter,
+// (G[u] + conj(G[-u])) / 2, is applied, because the complex-to-real transform requires symmetry.
 //
 // Per coefficient: 24 bytes and 6 floating-point operations.
 extern "C" __global__ void multiply_spectra(float2* __restrict__ spectra, const float* __restrict__ filters,
@@ -32,9 +32,10 @@ extern "C" __global__ void multiply_spectra(float2* __restrict__ spectra, const 
 //     rows: cos u, u = 0 .. half        cc                      cs
 //           sin u, u = 1 .. half        sc                      ss
 //
-// and make up the spectrum at u, (cc - ss) - i (sc + cs), and at -u, (cc + ss) + i (sc - cs). What comes out are
-// the factors of the same products in the real part of the inverse transform, but for a factor of the frequency: a
-// column stands for its mirror image too, but for column 0, which has none, and row 0 is its own opposite.
+// and give the spectrum at u, (cc - ss) - i (sc + cs), and at -u, (cc + ss) + i (sc - cs). The results are the
+// coefficients of the same products in the real part of the inverse transform. They include its scale and the number of
+// frequencies that a coefficient stands for: a column also stands for its mirror image, except column 0, and row 0
+// mirrors itself.
 __device__ void filter_all_sums(float* sums, const float* filter, int size)
 {
     const int half = size / 2, columns = half + 1;
@@ -71,18 +72,18 @@ extern "C" __global__ void filter_sums(float* __restrict__ sums, const float* __
                     filters + (long long)blockIdx.x * 2 * size * (size / 2 + 1), size);
 }
 
-// Everything in one kernel, between patches and cores in global memory.
+// The whole filter in one kernel, from patches to cores in global memory.
 //
-// With the origin in the middle of the patch, cosines are even and sines odd: of a patch folded at its middle into
-// even and odd parts, along both axes, the even parts need cosines alone and the odd ones sines alone, which halves
-// the products. A folded matrix keeps its even part (0 .. half) before its odd part (1 .. half), along both axes:
+// With the origin in the middle of the patch, cosines are even and sines odd. A patch is folded at its middle into even
+// and odd parts, along both axes: even parts need cosines only and odd parts sines only, which halves the products. A
+// folded matrix holds its even part (0 .. half) before its odd part (1 .. half), along both axes:
 //
 //     patch --fold--> a --columns--> b --rows--> a --filter--> a --columns--> b --rows--> a --unfold--> core
 //
-// where a and b lie in shared memory and the second pair of products makes only the pixels of the core. The tables
+// where a and b are in shared memory and the second pair of products computes only the pixels of the core. The tables
 // hold cos and sin of 2 pi u x / size, one row per x or u: they are symmetric.
 
-constexpr int TILE = 5;  // A thread keeps TILE x TILE sums in registers: 65 = 13 * 5.
+constexpr int TILE = 5;  // A thread holds TILE x TILE sums in registers; 65 = 13 * 5.
 
 __device__ int tiles(int length) { return (length + TILE - 1) / TILE; }
 
@@ -90,7 +91,7 @@ __device__ int tiles(int length) { return (length + TILE - 1) / TILE; }
 __device__ void multiply_tile(const float* left, int left_stride, const float* right, int right_stride, int depth,
                               int i, int rows, int j, int columns, float* out, int out_stride)
 {
-    // Beyond the edge the last row or column is computed again, and not stored.
+    // Beyond the edge the last row or column is computed again, but not stored.
     const float* row[TILE];
     const float* column[TILE];
 #pragma unroll
@@ -141,7 +142,7 @@ __device__ void transform_columns(Tables tables, const float* in, float* out, in
     __syncthreads();
 }
 
-// Transform every row of a folded matrix of the given height, likewise.
+// Transform every row of a folded matrix of the given height in the same way.
 __device__ void transform_rows(Tables tables, const float* in, float* out, int last, int height)
 {
     const int down = tiles(height), even = tiles(last + 1) * down;
@@ -155,8 +156,8 @@ __device__ void transform_rows(Tables tables, const float* in, float* out, int l
     __syncthreads();
 }
 
-// Write the sums and differences of pixels opposite each other about the middle row and column. The pixels of the
-// middle row and column are opposite themselves and would count twice.
+// Write the sums and differences of pixels that mirror each other about the middle row and column. The pixels of the
+// middle row and column mirror themselves and are counted once.
 __device__ void fold(const float* patch, float* folded, int half)
 {
     const int size = 2 * half + 1;
@@ -179,7 +180,7 @@ __device__ void fold(const float* patch, float* folded, int half)
     __syncthreads();
 }
 
-// Write the pixels on all four sides of the middle from their even and odd parts.
+// Compute the pixels in all four quadrants from their even and odd parts.
 __device__ void unfold(const float* folded, float* core, int size)
 {
     const int reach = size / 2, width = 2 * reach + 1;

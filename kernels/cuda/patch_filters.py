@@ -10,22 +10,22 @@ from kernels.device_tables import constants
 from kernels.fft import fft_module
 
 FUSED_THREADS = 192
-"""A patch of 65 pixels has 182 tiles of sums, one for each thread but a few."""
+"""Threads of a block; a patch of 65 pixels has 182 tiles of sums, one per thread."""
 
 
 def filter_patches(patches: Array, filters: Array, core: int, out: Array | None = None) -> Array:
-    """Filter in one kernel where a patch fits into shared memory (up to 69 pixels), in cuBLAS where not.
+    """Filter in one kernel if a patch fits into shared memory (up to 69 pixels), otherwise by cuBLAS.
 
-    On an H200, 65 pixels and 16,384 patches at once: 60 ns a patch in one kernel, 146 in cuBLAS, 157 in cuFFT.
+    For 16,384 patches of 65 pixels, an H200 takes 60 ns per patch in one kernel, 146 by cuBLAS and 157 by cuFFT.
     """
     fused = _fused_bytes(patches.shape[1]) <= SHARED_BYTES
     return (_filter_fused if fused else _filter_by_matmul)(patches, filters, core, out)
 
 
 def _filter_fused(patches: Array, filters: Array, core: int, out: Array | None = None) -> Array:
-    """Filter by products with cosines and sines of the folded patch, all in shared memory.
+    """Filter by matrix products of the folded patch with cosines and sines, all in shared memory.
 
-    Per patch of 65 pixels and core of 33: 39 kB moved, 0.76 million floating-point operations.
+    A patch of 65 pixels with a core of 33 takes 39 kB of memory traffic and 0.76 million floating-point operations.
     """
     xp, (count, size) = array_module(patches), patches.shape[:2]
     if out is None:
@@ -39,11 +39,11 @@ def _filter_fused(patches: Array, filters: Array, core: int, out: Array | None =
 
 
 def _filter_by_matmul(patches: Array, filters: Array, core: int, out: Array | None = None) -> Array:
-    """Filter by products with cosines and sines in cuBLAS, and one kernel between them.
+    """Filter by matrix products with cosines and sines in cuBLAS, and one kernel between them.
 
-    Per patch of 65 pixels and core of 33: 160 kB moved, 52 of them by the kernel; 1.5 million floating-point
-    operations, and more in fact, since 65 is just above the sizes that the tiles of cuBLAS divide. CuPy computes
-    them in float32 unless its ``CUPY_TF32`` is set.
+    A patch of 65 pixels with a core of 33 takes 160 kB of memory traffic, 52 of them in the kernel, and 1.5 million
+    floating-point operations, not counting those that cuBLAS wastes because its tiles do not divide 65. CuPy computes
+    in float32 unless its ``CUPY_TF32`` is set.
     """
     xp, (count, size) = array_module(patches), patches.shape[:2]
     if out is None:
@@ -62,10 +62,10 @@ def _filter_by_matmul(patches: Array, filters: Array, core: int, out: Array | No
 
 
 def _filter_by_fft(patches: Array, filters: Array, core: int, out: Array | None = None) -> Array:
-    """Filter by cuFFT, whose plans CuPy keeps per device, and one kernel for the product.
+    """Filter by cuFFT, whose plans CuPy caches per device, and one kernel for the product.
 
-    Beside the transforms, per patch of 65 pixels: 51 kB and 13 thousand floating-point operations for the product,
-    9 kB for the crop of 33 pixels. The transforms: 68 kB and 0.25 million operations.
+    Per patch of 65 pixels the product takes 51 kB of memory traffic and 13 thousand floating-point operations, the crop
+    of 33 pixels 9 kB, and the transforms 68 kB and 0.25 million operations.
     """
     xp, fft, (count, size) = array_module(patches), fft_module(patches), patches.shape[:2]
     if out is None:
@@ -87,13 +87,13 @@ def _fused_bytes(size: int) -> int:
 def _tables(size: int) -> tuple[Array, Array]:
     """Tabulate the cosine ``(half + 1, half + 1)`` and, from 1 on, the sine ``(half, half)`` of 2 pi u x / size."""
     terms = np.arange(size // 2 + 1)
-    # Reduced before the cosine is taken: exact for any size.
+    # Angles are reduced as integers, which is exact for any size.
     angles = 2 * np.pi / size * (np.outer(terms, terms) % size)
     return np.cos(angles).astype(np.float32), np.ascontiguousarray(np.sin(angles[1:, 1:]), np.float32)
 
 
 def _bases(size: int, core: int) -> tuple[Array, Array, Array, Array]:
-    """Make the real Fourier basis ``(size, size)``, its transpose, and both cropped to the core for the way back.
+    """Make the real Fourier basis ``(size, size)``, its transpose, and both cropped to the core for the inverse.
 
     Its rows are ``cos u`` for the frequencies 0 to size // 2 and ``sin u`` from 1.
     """

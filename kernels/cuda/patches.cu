@@ -1,9 +1,8 @@
 // Kernels of kernels.patches. Images are row-major float32; patches and cores are stacks of row-major squares.
 
-// One block per patch. Each thread writes four pixels of the patch at once, and neighbours go on where it ends, so that
-// both the writing and the reading along image rows are coalesced; the tables tell which image row and column each
-// pixel mirrors. The patches lie one after the other, so that most of them begin and end between two multiples of
-// 16 bytes: these few pixels are written one by one.
+// One block per patch. Each thread writes four neighbouring pixels of the patch at once, so that writes and reads along
+// image rows are coalesced; the tables give the image row and column of each pixel, mirrored at the border. Most patches
+// do not begin and end at multiples of 16 bytes: the pixels before the first and after the last are written one by one.
 //
 // Per pixel: 4 bytes written; 4 read, mostly from cache, since neighbouring patches overlap; 5 of tables, from L1.
 // No floating-point operations.
@@ -20,7 +19,7 @@ extern "C" __global__ void extract_patches(const float* __restrict__ image, int 
     const int misplaced = (int)((size_t)patch / sizeof(float) % 4);
     const int head = min(area, (4 - misplaced) % 4), quads = (area - head) / 4;
 
-    // (m, n) walks along with i, without a division per pixel.
+    // Row and column (m, n) are advanced incrementally, without a division per pixel.
     const int rows_per_step = 4 * threads / size, columns_per_step = 4 * threads % size;
     int m = (head + 4 * thread) / size, n = (head + 4 * thread) % size;
     for (int quad = thread; quad < quads; quad += threads) {
@@ -51,12 +50,12 @@ extern "C" __global__ void extract_patches(const float* __restrict__ image, int 
     }
 }
 
-// One thread per output pixel of the rows from first_y on, which gathers the cores that cover it:
+// One thread per output pixel of the rows from first_y on, which adds the cores that cover it:
 //
 //     y - top = i * stride + m,  0 <= m < size,  for the rows i of cores; columns likewise.
 //
-// Neighbouring threads read neighbouring pixels of the same cores. No two threads write to the same pixel, and
-// each adds in the order of the patch numbers: the result is the same for every split into batches.
+// Neighbouring threads read neighbouring pixels of the same cores. No two threads write to the same pixel, and each adds
+// in the order of the patch numbers, so that the result does not depend on the batches.
 //
 // Every pixel of a core is read once: 4 bytes and 3 floating-point operations each, 8 bytes per output pixel.
 extern "C" __global__ void overlap_add(const float* __restrict__ cores, int count, int start,
@@ -76,7 +75,7 @@ extern "C" __global__ void overlap_add(const float* __restrict__ cores, int coun
     const int first_j = max(0, (across - size + stride) / stride);
     const int last_j = min(cols - 1, across / stride);
 
-    // One core further along a row of cores, the pixel lies `stride` further to the left in it; of its weights likewise.
+    // In the next core of a row the pixel is `stride` columns further left; the same holds for its weights.
     const long long core_step = (long long)size * size - stride;
     const int weight_step = size - stride;
 
@@ -85,13 +84,13 @@ extern "C" __global__ void overlap_add(const float* __restrict__ cores, int coun
     for (int i = first_i; i <= last_i; ++i) {
         const int m = down - i * stride;
         const float row_weight = row_weights[i * size + m];
-        // The first and the last row of cores may be there in part.
+        // The first and the last row of cores may be incomplete.
         const int row_start = start - i * cols;
         const int begin = max(first_j, row_start), end = min(last_j, row_start + count - 1);
         const float* pixel = cores + ((long long)(begin - row_start) * size + m) * size + across - begin * stride;
         const float* col_weight = col_weights + begin * size + across - begin * stride;
-        // Four at once keep as many reads under way. The compiler must not unroll besides: that of CUDA 13.0 then gets
-        // the number of turns wrong, since it forgets a sign in the larger of three limits.
+        // Four at once keep four reads in flight. The compiler must not unroll further: with CUDA 13.0 the number of
+        // iterations is then wrong, because it drops a sign in the maximum of three bounds.
 #pragma unroll 1
         for (int j = begin; j <= end; j += 4) {
             float pixels[4], weights[4];

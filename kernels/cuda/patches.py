@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def extract_patches(image: Array, grid: PatchGrid, start: int, stop: int, out: Array | None = None) -> Array:
-    """Give each patch a block of threads.
+    """Run one block of threads per patch.
 
-    Moves ``4 * patch**2`` bytes per patch to memory and about ``4 * stride**2`` from it, the rest from cache:
-    17 kB for 65 pixels. No floating-point operations.
+    Per patch it writes ``4 * patch**2`` bytes to memory and reads about ``4 * stride**2`` from it, the rest from cache:
+    17 kB for 65 pixels. There are no floating-point operations.
     """
     xp = array_module(image)
     if out is None:
@@ -30,10 +30,10 @@ def extract_patches(image: Array, grid: PatchGrid, start: int, stop: int, out: A
 
 
 def overlap_add(cores: Array, grid: PatchGrid, start: int, out: Array) -> Array:
-    """Give each pixel of the output rows that the cores touch a thread that gathers them.
+    """Run one thread per pixel of the output rows that the cores cover, which adds the cores there.
 
-    Per core of `core` pixels, ``4 * core**2`` bytes and ``3 * core**2`` floating-point operations; per output
-    pixel of the rows touched, 8 bytes. For 33 pixels: 4.4 kB and 3267 operations.
+    A core takes ``4 * core**2`` bytes and ``3 * core**2`` floating-point operations, 4.4 kB and 3267 operations for
+    33 pixels; each pixel of these rows takes another 8 bytes.
     """
     count, width = len(cores), 32
     first_y = max(0, grid.top + start // grid.cols * grid.stride)

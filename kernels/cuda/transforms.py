@@ -1,4 +1,4 @@
-"""`kernels.transforms` for CuPy arrays; that module documents the functions. cuFFT leaves nothing to write."""
+"""`kernels.transforms` for CuPy arrays, by cuFFT; that module documents the functions."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from kernels.fft import fft_module
 
 
 def rfft2(planes: Array) -> Array:
-    """Transform by a plan that CuPy keeps."""
+    """Transform by cuFFT, whose plans CuPy caches."""
     return fft_module(planes).rfft2(planes)
 
 
 def irfft2(spectra: Array, width: int) -> Array:
-    """Transform back by a plan that CuPy keeps."""
+    """Transform back by cuFFT, whose plans CuPy caches."""
     return fft_module(spectra).irfft2(spectra, s=(spectra.shape[-2], width))

@@ -1,1 +1,1 @@
-"""The operations in NumPy with float64 arithmetic, written like their formulas; slow, and right."""
+"""The operation families in NumPy, in float64, written as their formulas read: for documentation and tests."""

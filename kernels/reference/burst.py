@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def mean_magnitudes(spectra: Array, out: Array | None = None) -> Array:
-    """Average over the channels."""
+    """Average the absolute values over the channels."""
     if out is None:
         out = np.empty(spectra.shape[1:], np.float32)
     out[:] = np.abs(spectra.astype(np.complex128)).mean(axis=0)
@@ -24,7 +24,7 @@ def mean_magnitudes(spectra: Array, out: Array | None = None) -> Array:
 
 
 def accumulate(spectra: Array, magnitudes: Array, number: int, p: float, state: BurstState) -> None:
-    """Weigh the sums so far and the new frame by their magnitudes relative to the larger one."""
+    """Weight the sums so far and the new frame by powers of their magnitudes relative to the larger one."""
     largest = np.maximum(state.maxima, magnitudes).astype(np.float64)
     kept, weight = _power(state.maxima, largest, p), _power(magnitudes, largest, p)
     state.leaders[magnitudes > state.maxima] = number
@@ -40,14 +40,14 @@ def fuse_patches(
     guide: Array | None = None,
     out: Array | None = None,
 ) -> Array:
-    """Weigh the spectra by their own smoothed magnitudes, or by those of the guide."""
+    """Average the spectra, weighted by powers of their smoothed magnitudes, or of those of the guide."""
     spectra = np.fft.fft2(patches.astype(np.float64))
     magnitudes = np.abs(spectra if guide is None else np.fft.fft2(guide.astype(np.float64)))
     return _fuse(spectra, _smooth(magnitudes, sigma), p, out)
 
 
 def fuse_weighted(patches: Array, weights: Array, sigma: float | None = None, out: Array | None = None) -> Array:
-    """Weigh the spectra by the smoothed weights."""
+    """Extend the weights to the whole spectrum, smooth them, and average the spectra with them."""
     spectra = np.fft.fft2(patches.astype(np.float64))
     size = patches.shape[-1]
     opposite = -np.arange(size) % size

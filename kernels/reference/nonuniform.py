@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def nonuniform_convolve(
     image: Array, bank: FilterBank, indices: Array, weights: Array, out: Array | None = None
 ) -> Array:
-    """Convolve the whole image with each filter and keep each pixel's share of it."""
+    """Convolve the whole image with each filter, and sum the results with the weights of each pixel."""
     total = np.zeros(image.shape)
     for share, taps in _filters(bank, indices, weights):
         for row, col, value in taps:
@@ -28,7 +28,7 @@ def nonuniform_convolve(
 def nonuniform_adjoint(
     image: Array, bank: FilterBank, indices: Array, weights: Array, out: Array | None = None
 ) -> Array:
-    """Correlate each filter with its share of the image."""
+    """Correlate the image, multiplied by the weights of each filter, with that filter."""
     total = np.zeros(image.shape)
     for share, taps in _filters(bank, indices, weights):
         for row, col, value in taps:
@@ -39,7 +39,7 @@ def nonuniform_adjoint(
 def _filters(
     bank: FilterBank, indices: Array, weights: Array
 ) -> Iterator[tuple[npt.NDArray[np.float64], list[tuple[int, int, float]]]]:
-    """Yield for each filter in use its weight at every pixel (H, W), and its taps."""
+    """Yield for each filter that is used its weight at every pixel ``(H, W)``, and its taps."""
     for number in np.unique(indices):
         taps = slice(bank.starts[number], bank.starts[number + 1])
         share = np.where(indices == number, weights, 0).sum(axis=2, dtype=np.float64)
@@ -47,7 +47,7 @@ def _filters(
 
 
 def _shifted(image: Array, down: int, right: int) -> npt.NDArray[np.float64]:
-    """Return the planes moved down and to the right, zeros moving in."""
+    """Return the planes shifted down and to the right, filled with zeros."""
     _, height, width = image.shape
     moved = np.zeros(image.shape)
     if abs(down) < height and abs(right) < width:

@@ -8,7 +8,7 @@ from kernels.arrays import Array
 
 
 def filter_patches(patches: Array, filters: Array, core: int, out: Array | None = None) -> Array:
-    """Multiply spectra in double precision, transform back, crop."""
+    """Multiply the spectra, transform back and crop."""
     size = patches.shape[1]
     spectrum = np.fft.rfft2(patches.astype(np.float64)) * (filters[:, 0] + 1j * filters[:, 1])
     filtered = np.fft.irfft2(spectrum, s=(size, size))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def extract_patches(image: Array, grid: PatchGrid, start: int, stop: int, out: Array | None = None) -> Array:
-    """Cut patches out of the image padded by mirroring."""
+    """Copy patches from the image, padded by mirroring."""
     before_rows, before_cols = grid.margin - grid.top, grid.margin - grid.left
     bottom = grid.patch + (grid.rows - 1) * grid.stride - before_rows - grid.height
     right = grid.patch + (grid.cols - 1) * grid.stride - before_cols - grid.width
@@ -32,7 +32,7 @@ def overlap_add(cores: Array, grid: PatchGrid, start: int, out: Array) -> Array:
     """Sum ``window * core`` over the cores and divide by the sum of the windows of the whole grid."""
     window = np.sin(np.pi * (np.arange(grid.core) + 0.5) / grid.core) ** 2
     window = window[:, None] * window
-    # The overhang of the grid over the image is cut away at the end.
+    # The whole grid is summed, and cropped to the image at the end.
     height = (grid.rows - 1) * grid.stride + grid.core
     width = (grid.cols - 1) * grid.stride + grid.core
     total, windows = np.zeros((height, width)), np.zeros((height, width))

@@ -1,4 +1,4 @@
-"""Reference of `kernels.transforms`, which documents the functions: double precision inside."""
+"""Reference of `kernels.transforms`, which documents the functions."""
 
 from __future__ import annotations
 

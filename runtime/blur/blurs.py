@@ -14,12 +14,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.arrays import Array, array_module, is_cuda
+from kernels.arrays import Array, array_module
 from runtime.blur.kernel import extent, fit, spread
 from runtime.blur.motion import LONGEST, load_bank, motion_kernel
 from runtime.blur.operators import MotionOperator
 from runtime.blur.periodic import convolve, convolve_adjoint
 from runtime.blur.poses import Place, Poses
+from runtime.inference.devices import download
 from runtime.tiles import FADE, Span, tiles
 
 CENTRE: Place = (0.0, 0.0)
@@ -132,7 +133,7 @@ class KernelBlur(_PartwiseBlur, Blur):
     @cached_property
     def width(self) -> float:
         """Standard deviation of the kernel in pixels."""
-        return spread(_on_host(self.kernel).astype(np.float64))
+        return spread(download(self.kernel).astype(np.float64))
 
     @property
     def support(self) -> int:
@@ -262,7 +263,3 @@ def _fold_mirrored(padded: Array, margin: int, axis: int) -> Array:
     folded[..., :margin] += lines[..., :margin][..., ::-1]
     folded[..., folded.shape[-1] - margin :] += lines[..., lines.shape[-1] - margin :][..., ::-1]
     return xp.ascontiguousarray(xp.moveaxis(folded, -1, axis))
-
-
-def _on_host(array: Array) -> Array:
-    return array.get() if is_cuda(array) else array

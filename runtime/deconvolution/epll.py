@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from kernels.arrays import Array, array_module
+from kernels.mixture import restore_patches
 from runtime.deconvolution.hyper_laplacian import hyper_laplacian
-from runtime.deconvolution.mixture import SIDE, PatchMixture, load_mixture, restore_patches
+from runtime.deconvolution.mixture import SIDE, PatchMixture, load_mixture
 from runtime.deconvolution.observation import Observation
 
 DATA_WEIGHT = 1.8

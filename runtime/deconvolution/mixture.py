@@ -1,16 +1,16 @@
-"""The Gaussian mixture on 8 x 8 patches that EPLL takes for its prior (Zoran and Weiss 2011)."""
+"""The prior of EPLL: a Gaussian mixture on patches of 8 x 8 pixels (Zoran and Weiss 2011)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.arrays import Array, array_module, is_cuda
+from kernels.mixture import ROW_UNIT, Tables
 from runtime.errors import InvalidModel
 from runtime.inference.bundle import load_model
 
@@ -18,31 +18,12 @@ SIDE = 8
 """Side of a patch in pixels."""
 MODEL = "epll-mixture"
 FLAT = 2.0
-"""Variances below this many times the noise's count as one: telling them apart hardly changes a choice."""
-ROW_UNIT = 4
-"""The directions of each component are padded with zeros to a multiple of this."""
-
-
-class Tables(NamedTuple):
-    """A mixture made ready for one noise level.
-
-    The log density of a noisy patch `x` of mean zero under component `k` is, but for what is the same for all,
-    ``constants[k] - tails[k] |x|^2 + |directions_k x|^2``; the patch that is expected behind it is
-    ``filters[k] x``.
-    """
-
-    directions: NDArray[np.float32]
-    """(R, 64): those of component `k` are the rows ``starts[k]`` to ``starts[k + 1] - 1``."""
-    starts: NDArray[np.int64]
-    constants: NDArray[np.float32]
-    tails: NDArray[np.float32]
-    filters: NDArray[np.float32]
-    """(K, 64, 64), symmetric."""
+"""Eigenvalues up to this many times the noise variance are replaced by their mean, which hardly changes a choice."""
 
 
 @dataclass(frozen=True)
 class PatchMixture:
-    """Gaussians of mean zero over patches less their mean.
+    """A mixture of zero-mean Gaussians over patches whose mean has been subtracted.
 
     Attributes
     ----------
@@ -60,7 +41,7 @@ class PatchMixture:
 
     @classmethod
     def from_covariances(cls, weights: NDArray[Any], covariances: NDArray[Any]) -> PatchMixture:
-        """Take a mixture of ``weights`` (K,) and ``covariances`` (K, 64, 64) apart into its eigenvectors."""
+        """Make a mixture of ``weights`` (K,) and ``covariances`` (K, 64, 64)."""
         weights = weights.astype(np.float64)
         variances, vectors = np.linalg.eigh(covariances.astype(np.float64))
         return cls(
@@ -70,11 +51,11 @@ class PatchMixture:
         )
 
     def tables(self, noise_variance: float) -> Tables:
-        """Prepare for patches with white noise of that variance.
+        """Prepare the mixture for patches with white noise of that variance.
 
-        Of each covariance the leading directions are kept, and the others, whose variance the noise exceeds by
-        far, get one variance for all: that saves most of the work (flat-tail approximation, Parameswaran et al.
-        2018, section III).
+        Of each covariance the leading eigenvectors are kept; the others, whose variance is small against the noise,
+        share one variance. That saves most of the work (flat-tail approximation, Parameswaran et al. 2018,
+        section III).
         """
         noisy = self.variances + noise_variance
         size = noisy.shape[1]
@@ -107,7 +88,7 @@ def load_mixture(folder: str | Path = MODEL) -> PatchMixture:
     ModelNotFound
         If there is no such bundle.
     InvalidModel
-        If it holds no mixture for patches of 8 x 8.
+        If it holds no mixture for patches of 8 x 8 pixels.
     """
     bundle = load_model(folder)
     constants = bundle.load_constants("mixture")
@@ -120,37 +101,3 @@ def load_mixture(folder: str | Path = MODEL) -> PatchMixture:
     except (KeyError, ValueError) as error:
         raise InvalidModel(f"{bundle.path}: not a mixture over 8x8 patches ({error}); export it again") from error
     return PatchMixture.from_covariances(weights, covariances)
-
-
-def restore_patches(patches: Array, tables: Tables) -> Array:
-    """Restore noisy patches (n, 64): each by the Wiener filter of the component that explains it best.
-
-    The mean of a patch is kept (Zoran and Weiss 2011, section 3.2). The noise level is that of the tables.
-    """
-    if is_cuda(patches):
-        return restore_patches_plainly(patches, tables)
-    from runtime.deconvolution.cpu import restore_patches as restore_on_cpu
-
-    return restore_on_cpu(patches, tables)
-
-
-def restore_patches_plainly(patches: Array, tables: Tables) -> Array:
-    """Do the work of `restore_patches` by whole-array operations, on any device."""
-    xp = array_module(patches)
-    starts = tables.starts.tolist()
-    tables = Tables(*(xp.asarray(table) for table in tables))
-    means = patches.mean(axis=1, keepdims=True)
-    centred = patches - means
-    energy = xp.square(centred).sum(axis=1)
-    best = xp.full(len(patches), -xp.inf, dtype=xp.float32)
-    choice = xp.zeros(len(patches), dtype=xp.int64)
-    for k in range(len(starts) - 1):
-        score = xp.square(centred @ tables.directions[starts[k] : starts[k + 1]].T).sum(axis=1)
-        score += tables.constants[k] - tables.tails[k] * energy
-        choice = xp.where(score > best, k, choice)
-        best = xp.maximum(score, best)
-    restored = xp.empty_like(patches)
-    for k in range(len(starts) - 1):
-        chosen = xp.flatnonzero(choice == k)
-        restored[chosen] = centred[chosen] @ tables.filters[k] + means[chosen]
-    return restored

@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from kernels.arrays import Array, array_module
+from kernels.spectra import misfit, solution, weigh
 from runtime.blur.periodic import BlurModel
-from runtime.deconvolution.spectra import misfit, solution, weigh
 
 FLOOR = 1e-7
 """Weight, relative to the data term, that keeps frequencies regular which neither data nor prior see."""

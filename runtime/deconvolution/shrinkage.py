@@ -1,4 +1,4 @@
-"""What a sparse prior does to gradients: a table, so that it can be computed or learned."""
+"""Shrinkage functions of sparse priors as tables, which may be computed or learned."""
 
 from __future__ import annotations
 
@@ -7,39 +7,28 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.arrays import Array, array_module, is_cuda
+from kernels.arrays import Array
+from kernels.shrinkage import shrink_by_table
 
 
 @dataclass(frozen=True, eq=False)
 class Shrinkage:
-    """An odd function, linear between the values of a table.
+    """An odd function that is linear between the entries of a table.
 
     Attributes
     ----------
     table : (n,) array of float32
-        Values at 0 (where it is 0) to `reach`, evenly spaced; beyond, the function rises as its argument does.
+        Values at n evenly spaced places from 0, where it is 0, to `reach`; beyond, the function has slope 1.
     reach : float
-        In units of the threshold.
+        Last place of the table, in units of the threshold.
     """
 
     table: NDArray[np.float32]
     reach: float
 
     def __call__(self, values: Array, threshold: float) -> Array:
-        """Return ``threshold * f(values / threshold)``, float32, value by value (any shape)."""
-        if is_cuda(values):
-            return self.plainly(values, threshold)
-        from runtime.deconvolution.cpu import shrink
-
-        return shrink(values, self.table, self.reach, threshold)
-
-    def plainly(self, values: Array, threshold: float) -> Array:
-        """Do the same by whole-array operations, on any device."""
-        xp = array_module(values)
-        size = xp.abs(values) / threshold
-        near = xp.interp(size, xp.linspace(0, self.reach, len(self.table)), xp.asarray(self.table))
-        shrunk = near + xp.maximum(size - self.reach, 0)
-        return (xp.sign(values) * shrunk * threshold).astype(np.float32)
+        """Return ``threshold * f(values / threshold)``, float32, for float32 `values` of any shape."""
+        return shrink_by_table(values, self.table, self.reach, threshold)
 
 
 def soft_threshold() -> Shrinkage:

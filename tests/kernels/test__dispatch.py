@@ -4,7 +4,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from kernels._dispatch import check_array, check_output, check_size, implementation
+from kernels._dispatch import check_array, check_output, check_positive, check_size, implementation
 
 
 class FakeCudaArray:
@@ -38,11 +38,12 @@ def test_mixed_arrays_are_refused(fake_cupy):
 
 
 def test_arrays_on_another_device_than_the_current_are_refused(fake_cupy):
-    with pytest.raises(ValueError, match=r"lies on CUDA device 1, but device 0 is current: call inside `with"):
+    with pytest.raises(ValueError, match=r"is on CUDA device 1, but device 0 is current: call inside `with"):
         implementation("patches", FakeCudaArray(), FakeCudaArray(device=1))
 
 
 def test_check_array_accepts_what_fits(fake_cupy):
+    check_array("x", np.zeros((2, 3, 4), "f4"), None)
     check_array("x", np.zeros((2, 3), "f4"), (None, 3))
     check_array("x", np.zeros((2, 3), "c8"), (2, 3), np.complex64)
     check_array("x", FakeCudaArray(), (2, None))
@@ -75,3 +76,16 @@ def test_check_size():
         check_size("core", 0)
     with pytest.raises(TypeError, match="core must be an integer, got str"):
         check_size("core", "3")
+
+
+def test_check_positive():
+    for value in (0.5, 3, np.float32(0.5), np.int64(2)):
+        number = check_positive("data", value)
+        assert type(number) is float
+        assert number == value
+    for value in (0, 0.0, -1.0, np.inf, np.nan):
+        with pytest.raises(ValueError, match="data must be positive and finite, got"):
+            check_positive("data", value)
+    for value in ("1", True, None, np.ones(1)):
+        with pytest.raises(TypeError, match="data must be a number, got"):
+            check_positive("data", value)

@@ -265,7 +265,7 @@ STATE = fresh_state(3, 4, 5)
         (lambda: fuse_patches(PATCHES, "2"), TypeError, "p must be a number, got str"),
         (lambda: fuse_patches(PATCHES, sigma=-1), ValueError, "sigma must be finite and 0 or more"),
         (lambda: fuse_patches(PATCHES, sigma=np.inf), ValueError, "sigma must be finite"),
-        (lambda: fuse_patches(PATCHES, sigma="2"), TypeError, "sigma must be a number or None"),
+        (lambda: fuse_patches(PATCHES, sigma="2"), TypeError, "sigma must be a number, got str"),
         (lambda: fuse_patches(PATCHES, guide=PATCHES[1:]), ValueError, r"guide must have shape \(2, 3, 9, 9\)"),
         (lambda: fuse_patches(PATCHES, out=PATCHES[0]), ValueError, r"out must have shape \(2, 9, 9\)"),
         (lambda: fuse_weighted(PATCHES, WEIGHTS[:, 1:]), ValueError, r"weights must have shape \(2, 3, 9, 5\)"),

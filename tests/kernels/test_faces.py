@@ -1,8 +1,10 @@
 """What holds for all operation families."""
 
+import ast
 import inspect
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from importlib import import_module
 from pathlib import Path
 
@@ -12,6 +14,8 @@ import kernels
 
 FOLDER = Path(kernels.__file__).parent
 FAMILIES = sorted(path.stem for path in FOLDER.joinpath("reference").glob("[!_]*.py"))
+WITHOUT_CUDA_SOURCE = {"transforms", "spectra", "shrinkage", "mixture", "nnls"}
+"""Families whose CUDA face calls CuPy alone: whole-array operations and cuFFT."""
 
 
 def functions(module):
@@ -32,9 +36,25 @@ def test_signatures_are_those_of_the_public_face(family, face):
     assert functions(import_module(f"{face}.{family}")) == functions(import_module(f"kernels.{family}"))
 
 
-@pytest.mark.parametrize("family", sorted({*FAMILIES} - {"transforms"}))  # cuFFT's
-def test_each_family_has_cuda_source(family):
-    assert FOLDER.joinpath("cuda", f"{family}.cu").is_file()
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_family_has_cuda_source_unless_it_is_whole_array_operations(family):
+    assert FOLDER.joinpath("cuda", f"{family}.cu").is_file() == (family not in WITHOUT_CUDA_SOURCE)
+
+
+def imported_by(path):
+    """Every name that a module imports anywhere, also within functions and for types alone."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+
+
+def test_no_module_imports_itself_through_others():
+    paths = {".".join(path.relative_to(FOLDER.parent).with_suffix("").parts): path for path in FOLDER.rglob("*.py")}
+    imports = {name: {other for other in imported_by(path) if other in paths} for name, path in paths.items()}
+    assert "kernels.patches" in imports["kernels.cpu.patches"]
+    TopologicalSorter(imports).prepare()  # raises a CycleError that names the modules
 
 
 def test_importing_the_public_faces_loads_nothing_heavy():

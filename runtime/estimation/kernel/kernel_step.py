@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.nnls import convolution_nnls
 from kernels.transforms import rfft2
 from runtime.blur.kernel import Kernel, normalise, prune
 from runtime.estimation.kernel.correlations import NormalEquations
-from runtime.estimation.nonnegative import convolved_gradients
 
 RIDGE = 0.01
 """Weight of the squared kernel, relative to the energy of the predicted edges."""
@@ -27,18 +27,18 @@ def solve_kernel(
 ) -> Kernel:
     """Minimise ``k'Ak - 2b'k + ridge auto[0] ||k - anchor||^2`` over non-negative kernels; then prune.
 
-    By `runtime.estimation.nonnegative`, each of whose steps is a pair of transforms of a grid not much larger than the kernel.
+    By `kernels.nnls`, each of whose steps is a pair of Fourier transforms on a grid about twice as wide as the kernel.
 
     Parameters
     ----------
     equations : NormalEquations
         Of kernels of the shape of `start`.
     start : array (support, support)
-        Where to begin.
+        Where to start.
     anchor : array (support, support), optional
-        Kernel to stay near to; zero by default.
+        Kernel that the ridge pulls towards; zero by default.
     ridge : float
-        How near, relative to the energy of the predicted edges.
+        Weight of the squared distance to it, relative to the energy of the predicted edges.
     specks : float
         Values under this fraction of the largest are set to zero.
 
@@ -57,9 +57,9 @@ def solve_kernel(
     if anchor is not None:
         target = target + weight * anchor
     rate = 1.0 / float(spectrum.max())
-    # Where in its grid the kernel lies makes no difference to a convolution.
-    single = target.astype(np.float32), start.astype(np.float32)
-    kernel = convolved_gradients(spectrum, *single, rate, ITERATIONS)
+    # The position of the kernel in its grid makes no difference to a convolution.
+    single = [np.ascontiguousarray(each, np.float32) for each in (target, start)]
+    kernel = convolution_nnls(spectrum, single[0], single[1], rate, ITERATIONS)
     return prune(kernel.astype(np.float64), relative=specks)
 
 

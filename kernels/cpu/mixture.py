@@ -1,0 +1,70 @@
+"""`kernels.mixture` for NumPy arrays; that module documents the function."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kernels.arrays import Array
+from kernels.cpu._compile import compiled
+from kernels.cpu.matmul import aligned_zeros, multiply
+from kernels.cpu.threads import run_in_slices
+
+if TYPE_CHECKING:
+    from kernels.mixture import Tables
+
+BLOCK = 48
+"""Patches handled together: whole vectors, whose products with one component fit into the first-level cache."""
+
+
+def restore_patches(patches: Array, tables: Tables) -> Array:
+    """Multiply blocks of patches by the directions of one component after the other."""
+    restored = np.empty_like(patches)
+    run_in_slices(_restore, -(-len(patches) // BLOCK), patches, *tables, restored)
+    return restored
+
+
+@compiled
+def _restore(first, last, patches, directions, starts, constants, tails, filters, restored):  # type: ignore[no-untyped-def]
+    """Restore the blocks `first` to `last - 1`."""
+    size = patches.shape[1]
+    longest = np.max(starts[1:] - starts[:-1])
+    columns = aligned_zeros(size, BLOCK)
+    products = aligned_zeros(longest, BLOCK)
+    means = np.empty(BLOCK, np.float32)
+    energy, score, best = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
+    choice = np.zeros(BLOCK, np.int32)
+    row = np.empty(size, np.float32)
+    for block in range(first, last):
+        begin = block * BLOCK
+        count = min(BLOCK, patches.shape[0] - begin)
+        energy[:] = 0
+        for n in range(count):
+            means[n] = patches[begin + n].mean()
+            for d in range(size):
+                value = patches[begin + n, d] - means[n]
+                columns[d, n] = value
+                energy[n] += value * value
+        best[:] = -np.inf
+        for k in range(constants.shape[0]):
+            rank = starts[k + 1] - starts[k]
+            multiply(directions[starts[k] : starts[k + 1]], columns, products[:rank])
+            for n in range(BLOCK):
+                score[n] = constants[k] - tails[k] * energy[n]
+            for j in range(rank):
+                product = products[j]
+                for n in range(BLOCK):
+                    score[n] += product[n] * product[n]
+            for n in range(BLOCK):
+                if score[n] > best[n]:
+                    best[n] = score[n]
+                    choice[n] = k
+        for n in range(count):
+            row[:] = means[n]
+            wiener = filters[choice[n]]
+            for d in range(size):
+                value = columns[d, n]
+                for e in range(size):
+                    row[e] += wiener[d, e] * value
+            restored[begin + n] = row
