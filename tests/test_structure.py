@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import runtime
 
@@ -140,6 +141,18 @@ def test_every_module_has_a_test_module():
 def test_the_version_is_written_once():
     assert runtime.__version__ == version("deblur-runtime")
     assert "version" not in project(), "pyproject.toml reads the version from the package"
+
+
+def test_the_oldest_dependencies_that_are_tested_are_those_declared():
+    lines = (ROOT / ".ci" / "oldest.txt").read_text(encoding="utf-8").splitlines()
+    tested = dict(line.split("==") for line in lines if line and not line.startswith("#"))
+    requirements = [Requirement(text) for text in project()["dependencies"] + project()["optional-dependencies"]["cpu"]]
+    declared = {wanted.name: next(iter(wanted.specifier)) for wanted in requirements}
+    assert set(tested) == set(declared)
+    for name, specifier in declared.items():
+        assert specifier.operator == ">="
+        # The oldest release of a series may have more digits: 4.10.0.84 is the first of 4.10.
+        assert f"{tested[name]}.".startswith(f"{specifier.version}."), f"{name}: {tested[name]} is not {specifier}"
 
 
 def project():

@@ -69,7 +69,8 @@ def motion(data: str | None, cases: int | None, models: tuple[str, ...], json: P
             report.tables = _tables(rows)
             if json:
                 report.write_json(json)
-    networks = {name: deblurrer.bundle for name, deblurrer in deblurrers.items() if PART in deblurrer.bundle.parts}
+    bundles = {name: deblurrer.bundle for name, deblurrer in deblurrers.items()}
+    networks = {name: bundle for name, bundle in bundles.items() if bundle is not None and PART in bundle.parts}
     report.tables["motion"] = motion_table(choose(synthetic(folder), cases), networks)
     publish(report, json, plot, _draw, (7, 5))
 

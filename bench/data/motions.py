@@ -20,7 +20,7 @@ MODERATE, SEVERE = 21.0, 35.0
 """Longest motion of a case in pixels."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Moved(Sample):
     """A sample and its motion.
 
@@ -30,7 +30,7 @@ class Moved(Sample):
         float32 ``(H, W, 2)``: length in pixels and angle in degrees, counter-clockwise.
     """
 
-    field: Plane | None = None
+    field: Plane
 
 
 def published(data: Path) -> list[Case]:

@@ -37,6 +37,7 @@ class Way(NamedTuple):
 
 
 Maker = Callable[[], Work]
+CompilerOptions = dict[str, str | int | bool | Callable[..., Any]]
 
 
 class _Task(NamedTuple):
@@ -100,7 +101,8 @@ def _task(model: str, device: str, megapixels: float, stride: int | None, batch:
     bundle, place = load_model(model), resolve_device(device)
     geometry = patch_geometry(bundle)
     plane = blurred_photograph(megapixels, grey=True).astype(np.float32) / 255
-    grid = PatchGrid(*plane.shape, geometry.size, geometry.core, stride or geometry.stride)
+    height, width = plane.shape
+    grid = PatchGrid(height, width, geometry.size, geometry.core, stride or geometry.stride)
     return _Task(bundle, place, upload(plane, place), grid, batch or (CUDA_BATCH if place.is_cuda else CPU_BATCH))
 
 
@@ -122,7 +124,9 @@ def _measure(
 ) -> list[dict[str, Any]]:
     """Let the runtime compete, in each precision that is worth while, with others of float32 and of half precision."""
     with on_device(task.place):
-        makers = {Way(RUNTIME, name, task.batch): partial(_runtime, task, name) for name in _precisions(task)}
+        makers: dict[Way, Maker] = {
+            Way(RUNTIME, name, task.batch): partial(_runtime, task, name) for name in _precisions(task)
+        }
         # The half precision that the device is quick at.
         for precision in ("fp32", "fp16" if task.place.is_cuda else "bf16"):
             makers |= dict(others(task, precision))
@@ -145,8 +149,8 @@ def _torch(task: _Task, precision: str, compiled: bool) -> Work:
     network, half = _network(task, precision)
     if compiled:
         # Constants that are known to stay let the compiler lay out the weights for the processor.
-        options = {} if task.place.is_cuda else {"options": {"freezing": True}}
-        network = torch.compile(network, dynamic=False, **options)
+        options: CompilerOptions | None = None if task.place.is_cuda else {"freezing": True}
+        network = torch.compile(network, dynamic=False, options=options)
     patches = TorchPatches(restore_by(network, half), task.grid, task.batch, str(task.place), padded=compiled)
     return partial(on_array, patches, task.plane)
 

@@ -76,7 +76,7 @@ class TorchPatches:
         import torch
 
         grid = self._grid
-        size = [grid.core + (count - 1) * grid.stride for count in (grid.rows, grid.cols)]
+        size = grid.core + (grid.rows - 1) * grid.stride, grid.core + (grid.cols - 1) * grid.stride
         columns = cores.reshape(1, len(grid), grid.core**2).transpose(1, 2)
         folded: torch.Tensor = torch.nn.functional.fold(columns, size, grid.core, stride=grid.stride)
         return folded[0, 0]

@@ -124,7 +124,8 @@ def _uniform_irc(sample: Sample) -> Array:
 
 
 def _uniform_gradients(observation: Observation) -> Array:
-    blur = PeriodicBlur(observation.kernel, observation.model.shape)
+    height, width = observation.model.shape
+    blur = PeriodicBlur(observation.kernel, (height, width))
     problem = Problem(observation.canvas[None], observation.known, blur, THRESHOLD * observation.noise)
     return _by_gradients(problem)[0]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numba
@@ -52,13 +54,12 @@ def formulation_table(repeats: int, shape: tuple[int, int] = SHAPE) -> Table:
         used, places = np.unique(found, return_inverse=True)
         indices = places.reshape(weights.shape).astype(np.int32)
         for name, bank in zip(("motions", "inverses"), load_bank().select(used), strict=True):
-            arguments = image, bank, indices, weights
-            ways = {
+            ways: dict[str, Callable[..., Array]] = {
                 "tiles": nonuniform_convolve, "adjoint": nonuniform_adjoint, "pixels": pixel_by_pixel,
                 "transforms": by_transforms,
             }  # fmt: skip
             timings = measure_in_turn(
-                {key: (lambda way=way, arguments=arguments: way(*arguments)) for key, way in ways.items()},
+                {key: partial(way, image, bank, indices, weights) for key, way in ways.items()},
                 repeats=repeats,
             )
             rows.append(

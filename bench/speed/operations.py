@@ -321,7 +321,8 @@ OPERATIONS = (
     Operation(
         "transforms", "rfft2 and irfft2 of a plane", "pixel",
         {"reference": "bench.speed.operations:plane_there_and_back_in_double",
-         "cpu": "bench.speed.operations:plane_there_and_back", "cpu, SciPy": "bench.speed.operations:transform_there_and_back",
+         "cpu": "bench.speed.operations:plane_there_and_back",
+         "cpu, SciPy": "bench.speed.operations:transform_there_and_back",
          "cuda": "bench.speed.operations:plane_there_and_back"},
         bytes=lambda g, n: 8,
         flops=lambda g, n: 5 * math.log2(n**2),

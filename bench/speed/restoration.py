@@ -10,6 +10,7 @@ from typing import Any
 from bench.data.models import dense_flops, patch_geometry
 from bench.data.photographs import blurred_photograph
 from bench.speed.timing import spread
+from runtime.inference.bundle import load_model
 from runtime.inference.devices import resolve_device
 from runtime.inference.patch_engine import CPU_BATCH, CUDA_BATCH
 
@@ -58,8 +59,9 @@ def measure_restoration(
     from runtime.inference.session import open_session
 
     free_before = free_gpu_memory() if resolve_device(device).is_cuda else 0
-    deblurrer = Deblurrer(model=model, device=device, precision=precision, batch=batch)
-    geometry = patch_geometry(deblurrer.bundle)
+    bundle = load_model(model)
+    deblurrer = Deblurrer(model=bundle, device=device, precision=precision, batch=batch)
+    geometry = patch_geometry(bundle)
     photograph = blurred_photograph(megapixels, grey=grey)
     options: dict[str, Any] = {"quality": quality, "stride": stride, "nonblind": nonblind}
     deblurrer.restore(blurred_photograph(WARM_UP_MEGAPIXELS, grey=grey), **options)
@@ -81,7 +83,7 @@ def measure_restoration(
         "megapixels": height * width / 1e6,
         "size": f"{width} x {height}",
         "channels": 1 if grey else 3,
-        "precision": open_session(deblurrer.bundle, "network", device=deblurrer.device, precision=precision).precision,
+        "precision": open_session(bundle, "network", device=deblurrer.device, precision=precision).precision,
         "stride": stride or geometry.stride,
         "batch": batch or (CUDA_BATCH if deblurrer.device.is_cuda else CPU_BATCH),
         "patches": patches,
@@ -93,7 +95,7 @@ def measure_restoration(
         "seconds_per_megapixel": whole / (height * width / 1e6),
     }
     if find_spec("onnx"):
-        row["network_flops_per_second"] = patches * dense_flops(deblurrer.bundle) / seconds["network"]["median"]
+        row["network_flops_per_second"] = patches * dense_flops(bundle) / seconds["network"]["median"]
     if deblurrer.device.is_cuda:
         row["gpu_bytes"] = free_before - free_gpu_memory()
     return row
