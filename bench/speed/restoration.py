@@ -1,4 +1,4 @@
-"""One photograph of one size, restored again and again in a process of its own."""
+"""Time of the restoration of one photograph; meant to run in its own process."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ def measure_restoration(
     nonblind: str | None = None,
     grey: bool = False,
 ) -> dict[str, Any]:
-    """Restore a photograph `repeats` times, after a small one to warm up.
+    """Restore a photograph `repeats` times, after a small one as warm-up.
 
     Parameters
     ----------
     model
         Name or path of a bundle.
     megapixels, grey
-        The photograph; see `blurred_photograph`.
+        Size and channels of the photograph; see `blurred_photograph`.
     repeats
-        Measurements.
+        Number of measurements.
     stride, batch, device, precision, quality, nonblind
         As in `runtime.Deblurrer` and its `restore`.
 
     Returns
     -------
     dict
-        Sizes and counts; seconds of each of `STAGES`, of ``neural average`` (the first four together), of ``other``
-        (what no stage accounts for) and of the ``whole`` call, each as `spread` gives them; rates of the medians;
-        ``not_network``, the share of the neural average that is not the network; where onnx is installed,
-        ``network_flops_per_second`` of its dense layers; on a GPU ``gpu_bytes``, what the model and its pools of
-        memory hold there in the end.
+        Sizes and counts; ``seconds``, as of `spread`, of each of `STAGES`, of ``neural average`` (the first four
+        together), of ``whole``, the whole call, and of ``other``, its time outside all stages; rates by the medians;
+        ``not_network``, the share of the neural average outside the network; if onnx is installed
+        ``network_flops_per_second`` of its dense layers; on a GPU ``gpu_bytes``, the memory in use at the end by the
+        model and the memory pools.
     """
     from kernels.patches import PatchGrid
     from runtime import Deblurrer
@@ -102,7 +102,7 @@ def measure_restoration(
 
 
 def free_gpu_memory() -> int:
-    """Return the bytes that are free on the current GPU."""
+    """Return the free memory of the current GPU in bytes."""
     import cupy
 
     free, _ = cupy.cuda.runtime.memGetInfo()
