@@ -1,5 +1,13 @@
-"""Measure the runtime: its kernels, its throughput and its accuracy.
+"""Benchmarks of the runtime: ``python -m bench <command>``.
 
-``python -m bench kernels|throughput|accuracy``. Every report states the machine, the versions and the settings;
-every time is the median of several repeats after warm-up, with its spread.
+- `bench.accuracy`: ``accuracy``, ``bursts``, ``quality`` and ``motion``, restorations against known sharp images;
+- `bench.speed`: ``kernels``, ``throughput``, ``latency`` and ``burst-throughput``, time and memory;
+- `bench.solvers`: ``nonblind``, solvers of non-blind deconvolution;
+- `bench.peers`: ``peers``, the patch method in other libraries;
+- `bench.gpu`: ``gpu``, all that is to be measured on a GPU in one command;
+- `bench.data`: photographs, bursts, motion fields and models that are measured on;
+- `bench.options` and `bench.report`: what the commands share.
+
+Every report states the machine, the versions and the settings. Times are medians of several repeats after warm-up,
+given with their minimum and maximum.
 """

@@ -1,4 +1,8 @@
-"""``python -m bench``: one command per kind of measurement."""
+"""``python -m bench``: the command line of the benchmarks.
+
+Commands: ``kernels``, ``throughput``, ``latency``, ``burst-throughput``, ``peers``, ``gpu``, ``accuracy``, ``bursts``,
+``quality``, ``nonblind`` and ``motion``.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ from runtime.errors import DeblurError
 
 
 class _Group(click.Group):
-    """Ends a command with one line where the runtime knows what went wrong."""
+    """Reports errors of the runtime as one line, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -37,7 +41,7 @@ COMMANDS = [
 
 @click.group(cls=_Group, commands=COMMANDS)
 def main() -> None:
-    """Measure the runtime. Every command prints tables and, on request, writes JSON and a plot."""
+    """Benchmarks of the runtime. They print tables and can write them as JSON and as a plot."""
 
 
 if __name__ == "__main__":

@@ -12,13 +12,13 @@ from bench.data.datasets import SETS
 from bench.report import Report, check_plotting, write_plot
 
 QUALITIES = ("fast", "balanced", "best")
-"""The quality levels of the runtime, the quickest first."""
+"""Quality levels of the runtime, the fastest first."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Numbers(click.ParamType[list[float]]):
-    """Positive numbers, separated by commas."""
+    """Option type: positive numbers, separated by commas."""
 
     name = "n,n,..."
 
@@ -40,7 +40,7 @@ class Numbers(click.ParamType[list[float]]):
 
 
 def output_file(ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
-    """Check before the work begins that its result can be written."""
+    """Check the path of a result before the work begins (click callback)."""
     if value is None:
         return None
     file = Path(value)
@@ -52,7 +52,7 @@ def output_file(ctx: click.Context, param: click.Parameter, value: str | None) -
 
 
 def output_folder(ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
-    """Make sure before the work begins that there is a folder for its results."""
+    """Make the folder of the results before the work begins (click callback)."""
     if value is None:
         return None
     folder = Path(value)
@@ -65,7 +65,7 @@ def output_folder(ctx: click.Context, param: click.Parameter, value: str | None)
 
 
 def plot_file(ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
-    """Check before the work begins that its figures can be drawn."""
+    """Check the path of a plot, and that matplotlib is installed, before the work begins (click callback)."""
     file = output_file(ctx, param, value)
     if file is not None:
         check_plotting()
@@ -73,16 +73,16 @@ def plot_file(ctx: click.Context, param: click.Parameter, value: str | None) -> 
 
 
 def report_options(repeats: int | None = None) -> Callable[[Command], Command]:
-    """Add ``--json`` and ``--plot``, and ``--repeats`` where a default is given."""
+    """Add ``--json`` and ``--plot``, and ``--repeats`` if a default is given."""
 
     def add(command: Command) -> Command:
         if repeats is not None:
             command = click.option(
                 "--repeats", type=click.IntRange(min=1), default=repeats, show_default=True,
-                help="Measurements of each figure, after warm-up.",
+                help="Number of measurements, after warm-up.",
             )(command)  # fmt: skip
-        command = click.option("--plot", callback=plot_file, help="Draw the figures: .png, .svg or .pdf.")(command)
-        return click.option("--json", callback=output_file, help="Write all of it as JSON.")(command)
+        command = click.option("--plot", callback=plot_file, help="Write a plot: .png, .svg or .pdf.")(command)
+        return click.option("--json", callback=output_file, help="Write the report as JSON.")(command)
 
     return add
 
@@ -90,21 +90,23 @@ def report_options(repeats: int | None = None) -> Callable[[Command], Command]:
 def model_options(command: Command) -> Command:
     """Add ``--model``, ``--device`` and ``--precision``."""
     command = click.option(
-        "--precision", default="auto", show_default=True, help="fp32, fp16, or what suits the device.",
+        "--precision", default="auto", show_default=True, help="fp32, fp16, or auto: the best for the device.",
     )(command)  # fmt: skip
     command = click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:N or auto.")(command)
     return click.option(
         "--model", default="chakrabarti", show_default=True,
-        help="Bundle, by name or path; or a configuration of export, such as paper, with random weights.",
+        help="Bundle, by name or path; or a training configuration, such as paper, for random weights.",
     )(command)  # fmt: skip
 
 
 def restoration_options(command: Command) -> Command:
     """Add ``--quality`` and ``--nonblind``."""
-    command = click.option("--nonblind", help="As in Deblurrer.restore.  [default: that of the quality]")(command)
+    command = click.option("--nonblind", help="Non-blind method, as in Deblurrer.restore.  [default: by quality]")(
+        command
+    )
     return click.option(
         "--quality", type=click.Choice(QUALITIES), default="balanced", show_default=True,
-        help="How much work to put into every part.",
+        help="Quality level of the restoration.",
     )(command)  # fmt: skip
 
 
@@ -114,18 +116,18 @@ def case_options(*, sets: Sequence[str], cases: str) -> Callable[[Command], Comm
     Parameters
     ----------
     sets
-        Those that are measured by default.
+        Sets that are measured by default.
     cases
-        What to say of the default number of cases.
+        Default number of cases, for the help text.
     """
 
     def add(command: Command) -> Command:
         command = click.option(
             "--jobs", type=click.IntRange(min=1), default=1, show_default=True,
-            help="Cases at a time, each in a process of its own: sooner done, but each takes longer.",
+            help="Number of cases at a time, each in its own process; their seconds then grow.",
         )(command)  # fmt: skip
         command = click.option(
-            "--cases", type=click.IntRange(min=1), help=f"Cases of each set, a fixed choice.  [default: {cases}]",
+            "--cases", type=click.IntRange(min=1), help=f"Cases of each set, always the same ones.  [default: {cases}]",
         )(command)  # fmt: skip
         command = click.option(
             "--set", "sets", multiple=True, type=click.Choice(list(SETS)), default=list(sets),
@@ -139,7 +141,10 @@ def case_options(*, sets: Sequence[str], cases: str) -> Callable[[Command], Comm
 def publish(
     report: Report, json: Path | None, plot: Path | None, draw: Callable[[Report, Any], None], size: tuple[float, float]
 ) -> None:
-    """Print a report, and write it where the user asked for it."""
+    """Print a report, and write its JSON and plot if asked for.
+
+    `draw` fills a matplotlib figure of `size` inches.
+    """
     click.echo(report.text())
     if json:
         report.write_json(json)

@@ -1,4 +1,4 @@
-"""Reports: tables for the terminal, the same rows as JSON, and plots."""
+"""Reports: tables for the terminal, JSON and plots."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Column:
     Attributes
     ----------
     heading
-        Name with its unit.
+        Heading, with the unit.
     key
-        Which value of a row, or, with dots, of a row within the row; where there is none, ``-`` is printed.
+        Key of the value in a row; dots descend into nested rows. A missing value prints as ``-``.
     digits
-        Format of a number, such as ``".1f"``. Figures of several repeats print as ``median (min-max)``.
+        Format of a number, such as ``".1f"``. Repeated measurements print as ``median (min-max)``.
     factor
-        From the row's unit to the printed one.
+        Factor from the unit of the row to the printed one.
     """
 
     heading: str
@@ -42,14 +42,14 @@ class Column:
     factor: float = 1
 
     def value(self, row: Row) -> Any:
-        """Return what `row` holds for this column, or ``None``."""
+        """Return the value of this column in a row, or ``None``."""
         value: Any = row
         for part in self.key.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
         return value
 
     def text(self, row: Row) -> str:
-        """Return the cell of `row`."""
+        """Return the printed cell of a row."""
         value = self.value(row)
         if value is None:
             return "-"
@@ -65,16 +65,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of one kind.
+    """Rows with common columns.
 
     Attributes
     ----------
     title, columns, notes
-        What is printed.
+        Printed above, in and below the table.
     rows
-        All they hold goes into the JSON.
+        Rows; the JSON holds all their keys, also those without a column.
     in_json
-        False for a second view of the rows of another table.
+        ``False`` if another table has the same rows.
     """
 
     title: str
@@ -102,18 +102,18 @@ class Table:
 
 @dataclass
 class Report:
-    """What one benchmark measured, with all that is needed to judge it.
+    """The results of a benchmark, with its settings and the machine.
 
     Attributes
     ----------
     benchmark
         Name of the command.
     settings
-        Sizes, repeats, model: whatever was chosen. No paths: reports are made to be published.
+        Sizes, repeats, model and so on, without paths, since reports are published.
     tables
         Results, by key.
     machine, date
-        Filled in when the report is begun, before the work.
+        Set when the report is created, before the work.
     """
 
     benchmark: str
@@ -139,9 +139,9 @@ class Report:
         return "\n".join(head) + "\n\n" + "\n\n".join(table.text() for table in self.tables.values()) + "\n"
 
     def write_json(self, file: Path) -> None:
-        """Write all of it as JSON; a figure that is not finite becomes ``null``.
+        """Write the report as JSON; numbers that are not finite become ``null``.
 
-        The file is there whole or, as an earlier one, as it was: a report may be written again and again as it grows.
+        An existing file is replaced atomically, so that a report can be rewritten while it grows.
         """
         content = {
             "benchmark": self.benchmark,
@@ -156,7 +156,7 @@ class Report:
 
 
 def write_plot(file: Path, draw: Callable[[Figure], None], size: tuple[float, float] = (9, 5)) -> None:
-    """Let `draw` fill a matplotlib figure of `size` inches and write it in the format of the file's suffix.
+    """Create a matplotlib figure of `size` inches, let `draw` fill it, and write it in the format of the suffix.
 
     Raises
     ------
@@ -172,7 +172,7 @@ def write_plot(file: Path, draw: Callable[[Figure], None], size: tuple[float, fl
 
 
 def check_plotting() -> None:
-    """Raise `MissingDependency` unless plots can be drawn."""
+    """Raise `MissingDependency` unless matplotlib is installed."""
     from importlib.util import find_spec
 
     if find_spec("matplotlib") is None:

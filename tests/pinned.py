@@ -1,7 +1,8 @@
 """Restorations whose results are held still: what they are of, what came out, and how to record it anew.
 
-``python -m tests.pinned`` records ``tests/pinned.npz``: of each result the middle, at full precision, and the SHA-256 of
-all of it. ``python -m tests.pinned --exact`` compares bit for bit instead, which holds on one kind of processor only.
+``python -m tests.pinned`` records ``tests/pinned.npz``: of each result the middle, at full precision, and the SHA-256
+of all of it. ``python -m tests.pinned --exact`` compares bit for bit instead, which holds on one kind of processor
+only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``python -m bench bursts``: how close bursts, fused in several ways, come to the truth."""
+"""``python -m bench bursts``: accuracy of burst deblurring by several methods."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from bench.accuracy.scoring import EQUAL, Score, score
+from bench.accuracy.scoring import MAX_PSNR, Score, score
 from bench.data.bursts import BORDER, BURST_SETS, Burst, BurstCase
 from bench.data.datasets import MAX_SHIFT, Photograph, Sample, choose, data_folder, luma
 from bench.data.models import describe_model
@@ -34,16 +34,27 @@ _WARM_UP = 70
 @click.command()
 @click.option("--model", default="wieschollek", show_default=True, help="Bundle of a burst network, by name or path.")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:N or auto.")
-@click.option("--precision", default="auto", show_default=True, help="fp32, fp16, or what suits the device.")
+@click.option("--precision", default="auto", show_default=True, help="fp32, fp16, or auto: the best for the device.")
 @click.option("--data", help="Folder of the evaluation data.  [default: $DEBLUR_DATA]")
 @click.option(
     "--set", "sets", multiple=True, type=click.Choice(list(BURST_SETS)), default=list(BURST_SETS),
     help="Only this set; repeatable.  [default: all]",
 )  # fmt: skip
-@click.option("--cases", type=click.IntRange(min=1), help="Cases of each set, a fixed choice.  [default: all]")
+@click.option(
+    "--cases", type=click.IntRange(min=1), help="Number of cases of each set, always the same ones.  [default: all]"
+)
 @click.option("--stride", type=click.IntRange(min=1), help="Distance of patches in pixels.  [default: the model's]")
-@click.option("--smoothing", type=click.FloatRange(min=0), help="Of the network's weights.  [default: the model's]")
-@click.option("--chroma", default="own", show_default=True, help="Whose colours the network's result has: own or fba.")
+@click.option(
+    "--smoothing",
+    type=click.FloatRange(min=0),
+    help="Smoothing of the network's weights over frequencies.  [default: the model's]",
+)
+@click.option(
+    "--chroma",
+    default="own",
+    show_default=True,
+    help="Chroma of the network's result: own, or that of Fourier burst accumulation (fba).",
+)
 @report_options()
 def bursts(
     model: str,
@@ -58,12 +69,12 @@ def bursts(
     json: Path | None,
     plot: Path | None,
 ) -> None:
-    """Score photographs restored from bursts whose truth is known.
+    """Score burst deblurring against known sharp images.
 
-    Rows: the best single frame, chosen by its score; the mean of the frames; Fourier burst accumulation of whole
-    frames; and the network. Luminance, after the translation that fits best and, on fba_psf, the affine map of the
-    values that fits best; in colour also the PSNR of red, green and blue, and the error of a and b (CIE Lab). Frames
-    count as registered but for the moved ones of fba_psf_moved. The JSON grows case by case.
+    Methods: the single frame with the highest PSNR; the mean of the frames; Fourier burst accumulation (FBA) of whole
+    frames; the network. PSNR and SSIM are those of luminance, after the best translation and, on fba_psf, the best
+    affine map of the values. For colour images also the PSNR of RGB and the error of a and b (CIE Lab). Frames are
+    taken as registered, except for the moved ones of fba_psf_moved. The JSON is rewritten after each case.
     """
     folder = data_folder(data)
     tasks = [(name, case) for name in sets for case in choose(BURST_SETS[name](folder), cases)]
@@ -90,14 +101,14 @@ Restore = Callable[[Burst], Photograph]
 
 
 def burst_methods(model: str, device: str, precision: str, options: dict[str, Any]) -> dict[str, Restore]:
-    """Load what fuses the frames of a burst, by method, and warm it up, so that the first case need not wait.
+    """Return the burst restorations to compare, by method, warmed up so that the first case is not timed with start-up.
 
     Parameters
     ----------
     model, device, precision
-        As in `runtime.Deblurrer`, of the network.
+        As in `runtime.Deblurrer`, for the network.
     options
-        As in `runtime.Deblurrer.restore_burst`, of the network.
+        As in `runtime.Deblurrer.restore_burst`, for the network.
     """
     from runtime import Deblurrer
 
@@ -125,8 +136,8 @@ def measure_burst(name: str, case: BurstCase, methods: dict[str, Restore]) -> di
     Returns
     -------
     dict
-        ``set``, ``case``, ``frames``, ``megapixels``, and by method the ``methods``: ``psnr`` in dB, ``ssim``, what
-        `score_colours` gives, and ``seconds`` but for the best frame.
+        ``set``, ``case``, ``frames``, ``megapixels`` and ``methods``, which maps each method to ``psnr`` in dB,
+        ``ssim``, the figures of `score_colours` and, except for the best frame, ``seconds``.
     """
     burst = case.load()
     scored = [score_burst(frame, burst) for frame in burst.frames]
@@ -145,7 +156,7 @@ def measure_burst(name: str, case: BurstCase, methods: dict[str, Restore]) -> di
 
 
 def score_burst(image: Photograph, burst: Burst) -> Score:
-    """Compare a restored image or a frame with the truth; see `bench.accuracy.scoring.score`."""
+    """Compare a restored image or a frame with the sharp image; see `bench.accuracy.scoring.score`."""
     plane, truth = luma(image), luma(burst.sharp)
     if burst.fit_values:
         plane = affine_fit(plane, truth)
@@ -153,13 +164,13 @@ def score_burst(image: Photograph, burst: Burst) -> Score:
 
 
 def score_colours(image: Photograph, burst: Burst) -> dict[str, float]:
-    """Compare the colours of an image with the truth, under what `score_burst` forgives; each channel is moved alone.
+    """Compare the colours of an image with the sharp image, aligned as in `score_burst`, each channel by itself.
 
     Returns
     -------
     dict
         ``rgb``: PSNR of red, green and blue in dB; ``chroma``: mean distance in the plane of a and b (CIE Lab). Empty
-        where there are no colours.
+        for grey images.
     """
     if burst.sharp.ndim == 2:
         return {}
@@ -173,13 +184,13 @@ def score_colours(image: Photograph, burst: Burst) -> dict[str, float]:
     truth = truth[:, *inside]
     distance = np.hypot(*(to_lab(moved) - to_lab(truth))[1:])
     rgb = psnr(moved.transpose(1, 2, 0), truth.transpose(1, 2, 0))
-    return {"rgb": min(rgb, EQUAL), "chroma": float(distance.mean())}
+    return {"rgb": min(rgb, MAX_PSNR), "chroma": float(distance.mean())}
 
 
 def affine_fit(plane: npt.NDArray[np.floating], truth: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-    """Return the affine map of the values of `plane` that comes closest to `truth` inside the border.
+    """Fit ``gain * plane + offset`` to `truth` by least squares inside the border, and return it.
 
-    Both are ``(H, W)``, or ``(H, W, 3)`` with one map for all channels.
+    Both are ``(H, W)``, or ``(H, W, 3)`` with one gain and offset for all channels.
     """
     inside = slice(BORDER, -BORDER), slice(BORDER, -BORDER)
     gain, offset = np.polyfit(plane[inside].ravel().astype(np.float64), truth[inside].ravel(), 1)
@@ -187,7 +198,7 @@ def affine_fit(plane: npt.NDArray[np.floating], truth: npt.NDArray[np.floating])
 
 
 def burst_tables(rows: list[dict[str, Any]]) -> dict[str, Table]:
-    """Return ``cases``, and ``means`` of every method on every set."""
+    """Return the tables ``cases`` and ``means``, the latter by set and method."""
     columns = (
         Column("set", "set"),
         Column("case", "case"),
@@ -222,7 +233,7 @@ def _means(scores: list[dict[str, float]]) -> dict[str, float]:
 
 
 def _draw(report: Report, figure: Figure) -> None:
-    """PSNR of every method on every set."""
+    """Plot the mean PSNR of every method on every set."""
     rows: list[Row] = list(report.tables["means"].rows)
     sets = list(dict.fromkeys(row["set"] for row in rows))
     axes = figure.subplots()

@@ -1,4 +1,4 @@
-"""``python -m bench accuracy``: how close restorations come to the truth, case by case and on average."""
+"""``python -m bench accuracy``: accuracy of single-image deblurring, by case and on average."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import click
 import numpy as np
 
 from bench.accuracy.comparison import compare, read_cases
-from bench.accuracy.evaluation import BLURRED, NEURAL, ONCE, TRUE_KERNEL, UNAIDED, WHOLE, foremost
+from bench.accuracy.evaluation import BLURRED, NEURAL, ONCE, TRUE_KERNEL, UNAIDED, WHOLE, headline_method
 from bench.accuracy.runner import Setup, Task, measure_cases
-from bench.accuracy.sheet import shown, write_sheet
+from bench.accuracy.sheet import shown_cases, write_sheet
 from bench.accuracy.summary import make_tables
 from bench.data.datasets import SETS, choose_cases
 from bench.data.models import describe_model, open_model
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 QUICK_CASES = 2
 ROWS = {"once": ONCE, "unaided": UNAIDED, "whole": WHOLE, "true": TRUE_KERNEL}
-"""Rows of the tables that can be chosen; the others cost nothing."""
+"""Methods that ``--only`` can choose; the blurred input and the neural average take no extra time."""
 
 
 @click.command()
@@ -31,10 +31,12 @@ ROWS = {"once": ONCE, "unaided": UNAIDED, "whole": WHOLE, "true": TRUE_KERNEL}
 @case_options(sets=list(SETS), cases="all, but 24 of sun")
 @restoration_options
 @click.option("--quick", is_flag=True, help=f"The same as --cases {QUICK_CASES}.")
-@click.option("--only", multiple=True, type=click.Choice(list(ROWS)), help="Only this row of the tables; repeatable.")
+@click.option("--only", multiple=True, type=click.Choice(list(ROWS)), help="Only this method; repeatable.")
 @click.option("--stride", type=click.IntRange(min=1), help="Distance of patches in pixels.  [default: the model's]")
-@click.option("--compare", "old", type=click.Path(exists=True, dir_okay=False), help="An earlier --json: what changed?")
-@click.option("--sheet", callback=output_folder, help="Folder for a contact sheet of every set.")
+@click.option(
+    "--compare", "old", type=click.Path(exists=True, dir_okay=False), help="An earlier --json, to list what changed."
+)
+@click.option("--sheet", callback=output_folder, help="Folder for a contact sheet of each set.")
 @report_options()
 def accuracy(
     model: str,
@@ -54,17 +56,18 @@ def accuracy(
     json: Path | None,
     plot: Path | None,
 ) -> None:
-    """Score restorations of photographs whose truth is known.
+    """Score blind deblurring against known sharp images.
 
-    Rows: the blurred input; the neural average alone; deconvolution with one kernel estimated from it, as in
-    Chakrabarti 2016 (once); the kernel refined without the network (unaided); the whole method, which refines it from
-    the network's estimate (whole); and the same deconvolution with the true kernel (true). Luminance, after the
-    translation that fits best. The JSON grows case by case: a run cut short leaves what it has measured.
+    Methods: the blurred input; the neural average alone; deconvolution with one kernel estimated from it, as in
+    Chakrabarti 2016 (once); a kernel estimated without the network (unaided); the whole method, which refines the
+    kernel from the network's estimate (whole); the same deconvolution with the true kernel (true). PSNR and SSIM are
+    those of luminance after the best translation. The JSON is rewritten after each case, so an interrupted run keeps
+    what it has measured.
     """
     chosen = choose_cases(data, sets, QUICK_CASES if quick else cases)
     before = read_cases(Path(old)) if old else None
     tasks = [
-        Task(name, case, sheet is not None and number in shown(len(some)))
+        Task(name, case, sheet is not None and number in shown_cases(len(some)))
         for name, some in chosen.items()
         for number, case in enumerate(some)
     ]
@@ -94,8 +97,8 @@ def accuracy(
 
 
 def _outcome(row: dict[str, Any]) -> str:
-    """Say in a few words what became of a case."""
-    scores = row["methods"][foremost(row["methods"])]
+    """Return one line about the result of a case: PSNR, gain, whether it was left unchanged, seconds."""
+    scores = row["methods"][headline_method(row["methods"])]
     parts = [f"{scores['psnr']:.2f} dB"] if "psnr" in scores else []
     parts += [f"{scores['gain']:+.2f}"] if "gain" in scores else []
     parts += ["unchanged"] if scores.get("unchanged") else []
@@ -103,7 +106,7 @@ def _outcome(row: dict[str, Any]) -> str:
 
 
 def _draw(report: Report, figure: Figure) -> None:
-    """PSNR of every case by method, and the share of cases up to each error ratio."""
+    """Plot the PSNR of every case by method, and the cumulative distribution of error ratios."""
     every = [row for row in report.tables["cases"].rows if "psnr" in row["methods"][BLURRED]]
     sets = list(dict.fromkeys(row["set"] for row in every))
     for name, (left, right) in zip(sets, figure.subplots(max(len(sets), 1), 2, squeeze=False), strict=False):

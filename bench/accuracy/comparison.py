@@ -1,4 +1,4 @@
-"""What changed between two accuracy reports, case by case."""
+"""Differences between two accuracy reports, case by case."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.accuracy.evaluation import BLURRED
 from bench.report import Column, Table
 
 NOTICEABLE = 0.05
-"""Change in dB from which a case counts as better or worse."""
+"""Change of PSNR in dB from which a case counts as better or worse."""
 
 
 class _Case(NamedTuple):
@@ -29,7 +29,7 @@ def read_cases(file: Path) -> list[dict[str, Any]]:
     Raises
     ------
     click.UsageError
-        If the file is no such report.
+        If the file is not a JSON report of the accuracy benchmark.
     """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -42,13 +42,13 @@ def read_cases(file: Path) -> list[dict[str, Any]]:
 
 
 def compare(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> dict[str, Table]:
-    """Compare the PSNR of every case and method that both reports have; without a truth there is none.
+    """Compare the PSNR of every case and method that is in both reports.
 
     Returns
     -------
     dict
-        ``changes``: by set and method, how many cases got better, worse, and by how much on average; ``changed cases``:
-        those that did noticeably, the worst first.
+        ``changes``: by set and method, the number of better and worse cases and the mean change; ``changed cases``:
+        cases that changed by `NOTICEABLE` or more, the largest loss first.
     """
     old, new = _psnr_by_case(before), _psnr_by_case(after)
     pairs = [

@@ -1,4 +1,4 @@
-"""One case of the accuracy benchmark: restored in every way, each scored."""
+"""One sample of the accuracy benchmark: restored by several methods and scored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bench.accuracy.scoring import EQUAL, score
+from bench.accuracy.scoring import MAX_PSNR, score
 from bench.data.datasets import Sample
 from bench.speed.restoration import NEURAL_AVERAGE
 
@@ -24,24 +24,24 @@ BLURRED, NEURAL, ONCE, UNAIDED, WHOLE, TRUE_KERNEL = (
 )  # fmt: skip
 METHODS = (BLURRED, NEURAL, ONCE, UNAIDED, WHOLE, TRUE_KERNEL)
 _RESTORE: dict[str, dict[str, Any]] = {ONCE: {"refine": False}, UNAIDED: {"neural": False}, WHOLE: {}}
-"""What sets the ways of restoring blindly apart, as options of `Deblurrer.restore`."""
+"""Options of `Deblurrer.restore` by blind method."""
 
 
 class Result(NamedTuple):
-    """What one method made of a sample.
+    """The restoration of a sample by one method.
 
     Attributes
     ----------
     image
-        Of the sample's shape, or its luminance ``(H, W)``.
+        float32, of the sample's shape, or luminance ``(H, W)``.
     kernel
-        The blur kernel it used.
+        The blur kernel that was used, if any.
     seconds, stages
-        The time it took, and what of it each stage took.
+        Total time, and time by stage.
     confidence
         In [0, 1], that the photograph is blurred.
     unchanged
-        Whether it decided to give the photograph back as it was.
+        Whether the method declined to restore and returned its input.
     """
 
     image: npt.NDArray[np.float32]
@@ -52,27 +52,27 @@ class Result(NamedTuple):
     unchanged: bool | None = None
 
 
-def foremost(methods: Collection[str]) -> str:
-    """Return which of some methods, among them `BLURRED`, stands for a case where only one can be shown."""
+def headline_method(methods: Collection[str]) -> str:
+    """Return the method to show where there is room for one; `methods` must hold `BLURRED`."""
     return next(method for method in (WHOLE, UNAIDED, ONCE, TRUE_KERNEL, BLURRED) if method in methods)
 
 
 def restore_sample(
     deblurrer: Deblurrer, sample: Sample, methods: Collection[str] = METHODS, **options: Any
 ) -> dict[str, Result]:
-    """Restore a sample in several ways; the input itself comes first.
+    """Restore a sample by several methods.
 
     Parameters
     ----------
     deblurrer
         With a model that estimates one blur kernel.
     sample
-        What to restore; the true kernel, where there is one, is used for `TRUE_KERNEL` alone.
+        What to restore. Its true kernel, if known, is used by `TRUE_KERNEL` alone.
     methods
-        Some of `METHODS`. `NEURAL` takes another one, on the way of which it lies.
+        Some of `METHODS`. `NEURAL` is an intermediate result of the blind methods and needs one of them.
     **options
-        ``quality``, ``stride`` and ``nonblind``, as in `Deblurrer.restore`; the true kernel meets the same non-blind
-        method.
+        ``quality``, ``stride`` and ``nonblind``, as in `Deblurrer.restore`. `TRUE_KERNEL` uses the same non-blind
+        method and quality.
 
     Returns
     -------
@@ -109,14 +109,14 @@ def restore_sample(
 
 
 def score_results(results: Mapping[str, Result], sample: Sample) -> dict[str, dict[str, Any]]:
-    """Score every result against the truth.
+    """Score every result against the sharp image.
 
     Returns
     -------
     dict
-        By method: ``seconds`` and, of a blind restoration, ``stages``, ``confidence`` and ``unchanged``. Where the
-        truth is known ``psnr`` in dB and ``ssim``; where the input is not the truth itself the ``gain`` in dB over the
-        blurred input; where there is a restoration with the true kernel the error ``ratio`` to it.
+        By method: ``seconds``; for blind methods ``stages``, ``confidence`` and ``unchanged``; if the sharp image is
+        known ``psnr`` in dB and ``ssim``; unless the input is itself the sharp image ``gain``, the PSNR over that of
+        the input in dB; if there is a result of `TRUE_KERNEL` the error ``ratio``, the SSD over that of this result.
     """
     rows: dict[str, dict[str, Any]] = {}
     for method, result in results.items():
@@ -128,7 +128,7 @@ def score_results(results: Mapping[str, Result], sample: Sample) -> dict[str, di
     blurred, ideal = scores[BLURRED], scores.get(TRUE_KERNEL)
     for method, scored in scores.items():
         rows[method] |= {"psnr": scored.psnr, "ssim": scored.ssim}
-        if blurred.psnr < EQUAL:
+        if blurred.psnr < MAX_PSNR:
             rows[method]["gain"] = scored.psnr - blurred.psnr
         if ideal is not None:
             rows[method]["ratio"] = scored.ssd / ideal.ssd

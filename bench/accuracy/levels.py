@@ -1,4 +1,4 @@
-"""``python -m bench quality``: what each quality level takes, and what it gives."""
+"""``python -m bench quality``: time and gain of each quality level."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MEGAPIXELS = 0.6
 @model_options
 @case_options(sets=DEFAULT_SETS, cases=str(DEFAULT_CASES))
 @click.option("--megapixels", type=click.FloatRange(min=0.01), default=MEGAPIXELS, show_default=True,
-              help="Size of the photograph that is timed.")  # fmt: skip
+              help="Size of the timed photograph.")  # fmt: skip
 @report_options(repeats=3)
 def quality(
     model: str,
@@ -43,9 +43,9 @@ def quality(
     json: Path | None,
     plot: Path | None,
 ) -> None:
-    """Place every quality level between seconds and gain.
+    """Measure the time and the gain of each quality level.
 
-    The same cases are restored at each level, and a colour photograph of one size is timed. The JSON grows level by
+    The same cases are restored at each level, and one colour photograph is timed. The JSON is rewritten after each
     level.
     """
     chosen = choose_cases(data, sets, cases or DEFAULT_CASES)
@@ -94,7 +94,7 @@ def _tables(levels: list[dict[str, Any]], cases: list[dict[str, Any]]) -> dict[s
             Column(f"seconds for {levels[0]['megapixels']:.2f} Mpx", "timed.whole", ".2f"),
         ),
         levels,
-        notes=("The photograph that is timed is in colour, blurred by one 25 px kernel, with 1 % noise.",),
+        notes=("Timed: a colour photograph blurred by one 25 px kernel, with 1 % noise.",),
     )
     each = Table(
         "Cases",
@@ -112,7 +112,7 @@ def _tables(levels: list[dict[str, Any]], cases: list[dict[str, Any]]) -> dict[s
 
 
 def _draw(report: Report, figure: Figure) -> None:
-    """Gain over seconds for the timed photograph: a line per set, a point per level."""
+    """Plot the mean gain over the seconds of the timed photograph: a line per set, a point per level."""
     rows = [row for row in report.tables["quality"].rows if row["gain"] is not None]
     axes = figure.subplots()
     for name in dict.fromkeys(row["set"] for row in rows):

@@ -1,4 +1,4 @@
-"""``python -m bench motion``: blind restoration of varying blur, by motion field and by one kernel (Eboli et al.)."""
+"""``python -m bench motion``: blind restoration of non-uniform blur, and accuracy of motion fields (Eboli et al.)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bench.data.motions import (  # fmt: skip
     NOISE,
     SEVERE,
     WIDTH,
-    Moved,
+    MotionSample,
     blur_along,
     published,
     synthetic,
@@ -40,21 +40,21 @@ if TYPE_CHECKING:
 MODELS = ("chakrabarti", "eboli")
 TURNS = 20
 TURN_LENGTHS = (8.0, 22.0)
-"""Longest motion of a turning camera in pixels, from case to case."""
+"""Range of the longest motion of a case of a rotating camera, in pixels."""
 
 
 @click.command("motion")
 @click.option("--data", help="Folder of the evaluation data.  [default: $DEBLUR_DATA]")
-@click.option("--cases", type=click.IntRange(min=1), help="Cases of each set.  [default: all]")
+@click.option("--cases", type=click.IntRange(min=1), help="Number of cases of each set.  [default: all]")
 @click.option(
     "--model", "models", multiple=True, default=MODELS, show_default=True, help="Bundle, by name or path; repeatable."
 )
 @report_options()
 def motion(data: str | None, cases: int | None, models: tuple[str, ...], json: Path | None, plot: Path | None) -> None:
-    """Restore photographs whose blur is not the same everywhere, knowing nothing of it.
+    """Restore photographs with non-uniform blur blindly.
 
-    A published case, rotations of a camera in linear light, and a camera that turns about its axis and moves, as in
-    Table 4 of Eboli et al.; then, as in their Table 2, the error of the motion alone, moderate and severe.
+    Sets: a published case, recorded camera shakes, and a camera that rotates about its optical axis and moves, as in
+    Table 4 of Eboli et al. Then, as in their Table 2, the error of the estimated motion fields, moderate and severe.
     """
     folder = data_folder(data)
     sets = {"published": published(folder), "shake": shake(folder), "turns": turns(folder)}
@@ -69,20 +69,21 @@ def motion(data: str | None, cases: int | None, models: tuple[str, ...], json: P
             report.tables = _tables(rows)
             if json:
                 report.write_json(json)
-    networks = {name: deblurrer.bundle for name, deblurrer in deblurrers.items() if PART in deblurrer.bundle.parts}
+    bundles = {name: deblurrer.bundle for name, deblurrer in deblurrers.items()}
+    networks = {name: bundle for name, bundle in bundles.items() if bundle is not None and PART in bundle.parts}
     report.tables["motion"] = motion_table(choose(synthetic(folder), cases), networks)
-    publish(report, json, plot, _draw, (7, 5))
+    publish(report, json, plot, _draw, (12, 4.5))
 
 
 def turns(data: Path) -> list[Case]:
-    """Return sharp photographs seen by a camera that turns and moves, each with several motions of 8 to 22 px."""
+    """Return sharp photographs blurred by a camera that rotates and moves, with longest motions of 8 to 22 px."""
     files = find_files(data / "eval" / "sharp_cid22_val", "*.png")
     chosen = ((files[number % len(files)], number) for number in range(TURNS))
     return [Case(f"{file.stem}_{number:02}", partial(_load_turn, file, number)) for file, number in chosen]
 
 
 def motion_error(field: Plane, truth: Plane) -> float:
-    """Return the mean distance in pixels between the ends of two fields' motions, whichever way they went.
+    """Return the mean endpoint error of a motion field in pixels; a motion and its reverse are the same.
 
     Both are ``(H, W, 2)``, length in pixels and angle in degrees; a length up to 1 is no motion.
     """
@@ -90,19 +91,19 @@ def motion_error(field: Plane, truth: Plane) -> float:
 
 
 def motion_table(cases: Sequence[Case], bundles: Mapping[str, Bundle]) -> Table:
-    """Measure how far off motion networks are, and how long they take (Eboli et al., Table 2).
+    """Measure the endpoint error and the time of motion networks (Eboli et al., Table 2).
 
     Parameters
     ----------
     cases
-        Samples whose motion is known, see `bench.data.motions.synthetic`.
+        Their samples are `MotionSample`, as of `bench.data.motions.synthetic`.
     bundles
-        Networks by the names they shall have.
+        Bundles of motion networks, by the name to report.
     """
     networks = {name: MotionNetwork(bundle, device=CPU) for name, bundle in bundles.items()}
     found: dict[tuple[str, str], list[tuple[float, ...]]] = {}
     for case in cases:
-        sample = cast(Moved, case.load())
+        sample = cast(MotionSample, case.load())
         guide = np.ascontiguousarray(luma(sample.observed), np.float32)
         still = _distances(np.zeros_like(sample.field), sample.field)
         found.setdefault((case.kind, "no motion"), []).append(
@@ -125,12 +126,12 @@ def motion_table(cases: Sequence[Case], bundles: Mapping[str, Bundle]) -> Table:
         Column("motion", "kind"), Column("method", "method"), Column("cases", "cases"), Column("MSE px2", "mse", ".2f"),
         Column("mean error px", "error", ".2f"), Column("seconds", "seconds", ".2f"),
     )  # fmt: skip
-    notes = (f"Up to {MODERATE:.0f} px (moderate) and {SEVERE:.0f} px (severe), by the distance of the ends.",)
+    notes = (f"Endpoint errors; longest motions of {MODERATE:.0f} px (moderate) and {SEVERE:.0f} px (severe).",)
     return Table("Motion estimation", columns, rows, notes=notes)
 
 
 def _distances(field: Plane, truth: Plane) -> Plane:
-    """Return the distance of the ends of two motions at each pixel."""
+    """Return the endpoint error at each pixel; see `motion_error`."""
     ours, theirs = (
         np.maximum(length - 1, 0) * np.exp(1j * np.radians(angle))
         for length, angle in ((field[..., 0], field[..., 1]), (truth[..., 0], truth[..., 1]))
@@ -138,20 +139,20 @@ def _distances(field: Plane, truth: Plane) -> Plane:
     return np.minimum(np.abs(ours - theirs), np.abs(ours + theirs))
 
 
-def _load_turn(file: Path, seed: int) -> Moved:
+def _load_turn(file: Path, seed: int) -> MotionSample:
     random = np.random.default_rng([2018, seed])
     whole = read_photograph(file)
     top, left = (max(0, (size - wanted) // 2) for size, wanted in zip(whole.shape, (HEIGHT, WIDTH), strict=False))
     sharp = np.ascontiguousarray(whole[top : top + HEIGHT, left : left + WIDTH])
     field = turning_field((sharp.shape[0], sharp.shape[1]), random.uniform(*TURN_LENGTHS), random)
     observed = blur_along(sharp, field) + NOISE * random.standard_normal(sharp.shape)
-    return Moved(observed.clip(0, 1).astype(np.float32), sharp, border=BORDER, field=field)
+    return MotionSample(observed.clip(0, 1).astype(np.float32), sharp, border=BORDER, field=field)
 
 
 def _measure(case: Case, deblurrers: dict[str, runtime.Deblurrer]) -> list[dict[str, Any]]:
-    """Restore one case by every model, after the blurred input."""
+    """Score the blurred input and the restoration by every model."""
     sample = case.load()
-    truth = sample.field if isinstance(sample, Moved) else None
+    truth = sample.field if isinstance(sample, MotionSample) else None
     blurred = score(sample.observed, sample)
     rows = [{"method": "blurred", "psnr": blurred.psnr, "ssim": blurred.ssim, "gain": 0.0}]
     if truth is not None:
@@ -186,14 +187,14 @@ def _tables(rows: list[dict[str, Any]]) -> dict[str, Table]:
     return {
         "means": Table(
             "Means", (*which, Column("cases", "cases"), *columns), means,
-            notes=("Motion error of the blurred: that of taking it for unmoved. Left alone: share of cases.",),
+            notes=("Motion error of the blurred: that of no motion. Left alone: share of cases returned unchanged.",),
         ),
         "cases": Table("Cases", (Column("case", "case"), *which, *columns), rows),
     }  # fmt: skip
 
 
 def _draw(report: Report, figure: Figure) -> None:
-    """Gain of every case, a panel per set."""
+    """Plot the gain of every case, a panel per set."""
     rows = [row for row in report.tables["cases"].rows if row["method"] != "blurred"]
     names = list(dict.fromkeys(row["set"] for row in rows))
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):

@@ -1,4 +1,4 @@
-"""Cases of the accuracy benchmark measured one after another, or in several processes."""
+"""Run the cases of the accuracy benchmark one after another, or in several processes."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ class Setup:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What to call `Deblurrer.restore` with."""
+        """Keyword arguments of `Deblurrer.restore`."""
         return {"quality": self.quality, "stride": self.stride, "nonblind": self.nonblind}
 
 
 @dataclass(frozen=True)
 class Task:
-    """A case, the set it belongs to, and whether a picture of it is wanted."""
+    """A case, the set it belongs to, and whether to draw it for the contact sheet."""
 
     set: str
     case: Case
@@ -63,21 +63,21 @@ class Task:
 def measure_cases(
     tasks: Sequence[Task], setup: Setup, processes: int = 1
 ) -> Iterator[tuple[dict[str, Any], Image | None]]:
-    """Restore and score cases, and give each as soon as it is done, in order.
+    """Restore and score cases, in order, and yield each as soon as it is done.
 
     Parameters
     ----------
     tasks, setup
         What to restore, and how.
     processes
-        How many cases to measure at a time, each in a process of its own; they share the machine, so its seconds grow.
+        Number of cases at a time, each in its own process. They share the cores, so each takes longer.
 
     Yields
     ------
     row
-        ``set``, ``case``, ``kind``, ``megapixels``, and by method the ``methods``; see `score_results`.
+        ``set``, ``case``, ``kind``, ``megapixels`` and ``methods``, the scores by method; see `score_results`.
     picture
-        The case as `draw_case` draws it, where the task wants it.
+        The case as drawn by `draw_case`, or ``None`` if the task is not to be drawn.
     """
     measure = partial(measure_case, setup=setup)
     if processes == 1:
@@ -91,7 +91,7 @@ def measure_cases(
 
 
 def end_with_parent() -> None:
-    """End this process as soon as the one that started it has ended, however that came: nobody waits for it then."""
+    """Exit this worker as soon as its parent process has ended, even if that was killed."""
 
     def watch() -> None:
         parent = parent_process()
@@ -117,7 +117,7 @@ def measure_case(task: Task, setup: Setup) -> tuple[dict[str, Any], Image | None
 
 @lru_cache(maxsize=1)
 def _deblurrer(setup: Setup) -> Deblurrer:
-    """Load the model once per process, and warm up, so that the first case need not wait for compilers."""
+    """Load the model once per process and warm up, so that the first case is not timed with compilation."""
     from runtime import Deblurrer
 
     deblurrer = Deblurrer(model=setup.model, device=setup.device, precision=setup.precision)

@@ -1,8 +1,9 @@
-"""How well an image was restored, by the protocol that all sets share.
+"""Scores of a restored image: the protocol for all sets.
 
-Luminance counts, values clipped to [0, 1]. The image is moved by the translation, of whole and quarter pixels within
-the sample's reach, that fits the truth best; all translations are judged on the same pixels of the truth. On samples
-that say so (Köhler et al. 2012) its values are multiplied by the factor that fits best. A border does not count.
+Luminance is compared, clipped to [0, 1]. The restored image is first shifted by the translation, in quarter pixels up
+to the sample's `max_shift`, that fits the sharp image best; every translation is judged on the same pixels of the
+sharp image. Samples with `fit_brightness` (Köhler et al. 2012) are also multiplied by the best factor. A border is
+left out.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from runtime.errors import InvalidArgument, MissingDependency
 from runtime.metrics import align, psnr
 
 THRESHOLDS = (2, 3, 5)
-"""Error ratios up to which a case counts as solved, more or less strictly."""
-EQUAL = 100.0
-"""Highest PSNR in dB, also that of equal images, which has no bounds."""
+"""Error ratios up to which shares of cases are reported."""
+MAX_PSNR = 100.0
+"""PSNR in dB at which larger values are cut off, so that equal images have a finite one."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ def score(image: npt.NDArray[np.floating], sample: Sample) -> Score:
     Raises
     ------
     InvalidArgument
-        If the truth is not known, or the image is not finite, of another size, or the border leaves nothing of it.
+        If the sharp image is not known, the restored one is not finite or of another size, or the border leaves
+        nothing of it.
     MissingDependency
         If scikit-image is not installed.
     """
@@ -47,23 +49,23 @@ def score(image: npt.NDArray[np.floating], sample: Sample) -> Score:
     except ImportError as error:
         raise MissingDependency("SSIM needs scikit-image: pip install 'deblur-runtime[bench]'") from error
     if sample.sharp is None:
-        raise InvalidArgument("nobody knows the truth of this sample: score one that has a sharp image")
-    # Clipping would take infinity for white.
+        raise InvalidArgument("this sample has no sharp image to compare with: score one that has")
+    # Clipping would turn infinity into white.
     if not np.isfinite(image).all():
-        raise InvalidArgument("the restored image holds NaN or infinity: mend what made it")
+        raise InvalidArgument("the restored image holds NaN or infinity: fix the restoration")
     truth = luma(sample.sharp)
-    fitted = _fitted(np.clip(luma(image), 0, 1), truth, sample)
+    fitted = _aligned(np.clip(luma(image), 0, 1), truth, sample)
     decibels = psnr(fitted, truth, border=sample.border)
     restored, expected = (_inside(plane, sample.border).astype(np.float64) for plane in (fitted, truth))
-    # Wang et al. 2004: Gaussian windows of 1.5 px.
+    # Wang et al. 2004: Gaussian windows with a standard deviation of 1.5 px.
     similarity = structural_similarity(
         restored, expected, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
     )
-    return Score(min(decibels, EQUAL), float(similarity), float(np.square(restored - expected).sum()))
+    return Score(min(decibels, MAX_PSNR), float(similarity), float(np.square(restored - expected).sum()))
 
 
 def error_ratio_summary(ratios: Iterable[float]) -> dict[str, float]:
-    """Summarise error ratios, SSD over that of the restoration with the true kernel (Levin et al. 2009).
+    """Summarise error ratios: the SSD over that of the restoration with the true kernel (Levin et al. 2009).
 
     Returns
     -------
@@ -80,12 +82,12 @@ def error_ratio_summary(ratios: Iterable[float]) -> dict[str, float]:
     }
 
 
-def _fitted(
+def _aligned(
     image: npt.NDArray[np.floating], truth: npt.NDArray[np.floating], sample: Sample
 ) -> npt.NDArray[np.floating]:
-    """Forgive what the sample forgives: a translation, a factor."""
+    """Apply the best translation and the best factor, as far as the sample allows them."""
     if sample.fit_brightness:
-        # Alike in brightness, the translation that fits best is the same for every factor.
+        # With equal means, the best translation does not depend on the factor.
         image = image * (_inside(truth, sample.border).mean() / max(_inside(image, sample.border).mean(), 1e-6))
     if sample.max_shift:
         image = align(image, truth, border=sample.border, max_shift=sample.max_shift)

@@ -1,4 +1,4 @@
-"""Contact sheets: one picture per set of what went in, what came out and the truth, with the blur kernels."""
+"""Contact sheets: blurred, restored and sharp images of a set side by side, with the blur kernels."""
 
 from __future__ import annotations
 
@@ -11,58 +11,58 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from bench.accuracy.evaluation import BLURRED, TRUE_KERNEL, UNAIDED, WHOLE, Result, foremost
-from bench.accuracy.scoring import EQUAL
+from bench.accuracy.evaluation import BLURRED, TRUE_KERNEL, UNAIDED, WHOLE, Result, headline_method
+from bench.accuracy.scoring import MAX_PSNR
 from bench.data.datasets import Sample
 
 CASES = 8
-"""Cases on one sheet at most."""
+"""Largest number of cases on one sheet."""
 BLOCKS = 2
-"""Cases beside each other, from `BLOCKS` squared cases on."""
+"""Number of columns of cases, used from `BLOCKS` squared cases on."""
 WIDTH, HEIGHT = 320, 240
-"""Size of one picture: the middle of the photograph, so that its details show."""
+"""Size of one picture, the middle of the photograph."""
 LARGEST_CROP = 1.5
-"""Pixels of the photograph per pixel of its picture, at most."""
+"""Largest number of photograph pixels per picture pixel: the crop is not shrunk further, so that details show."""
 CAPTION, FONT = 20, 13
 INSET = 72
 GAP = 6
 MAX_BYTES = 600_000
 _FAINT = 0.02
-"""Share of its largest value from which a pixel belongs to a kernel, for the choice of what the inset shows."""
+"""Share of a kernel's maximum from which a pixel counts for the crop of the inset."""
 
 Kernel = npt.NDArray[np.float32]
 
 
-def shown(count: int) -> list[int]:
-    """Return which of `count` cases a sheet shows: all, or `CASES` of them, evenly spread."""
+def shown_cases(count: int) -> list[int]:
+    """Return the indices of the cases that a sheet shows: all, or `CASES` of them, evenly spread."""
     return sorted({round(index) for index in np.linspace(0, count - 1, min(CASES, count))})
 
 
 def draw_case(
     name: str, sample: Sample, results: Mapping[str, Result], scores: Mapping[str, Mapping[str, Any]]
 ) -> Image.Image:
-    """Draw one case: input, result and, where it is known, the truth, with the estimated and the true kernel.
+    """Draw one case: input, result and, if known, the sharp image, with the estimated and the true kernel.
 
     Parameters
     ----------
     name
         Caption of the input.
     sample, results, scores
-        The case, and what became of it, by method; the result shown is that of the `foremost` one.
+        The case, and its results and scores by method; the result of `headline_method` is shown.
 
     Returns
     -------
     Image
         RGB, ``HEIGHT + CAPTION`` high.
     """
-    method = foremost(results)
+    method = headline_method(results)
     kernels = [kernel for kernel in (results[method].kernel, sample.kernel) if kernel is not None]
     side = max((_extent(kernel) for kernel in kernels), default=0)
     pictures = [
         _picture(sample.observed, None, side, f"{name}{_decibels(scores[BLURRED])}"),
         _picture(results[method].image, results[method].kernel, side, _result_caption(method, scores[method])),
     ]
-    # A photograph that is its own truth need not be shown twice.
+    # Samples of the set `harmless` are their own sharp image, which need not be shown twice.
     if sample.sharp is not None and sample.sharp is not sample.observed:
         ideal = f", its kernel{_decibels(scores[TRUE_KERNEL])}" if TRUE_KERNEL in scores else ""
         pictures.append(_picture(sample.sharp, sample.kernel, side, f"truth{ideal}"))
@@ -70,14 +70,14 @@ def draw_case(
 
 
 def write_sheet(file: Path, cases: list[Image.Image]) -> None:
-    """Write drawn cases below each other, in two columns where there are many, as a JPEG.
+    """Write drawn cases below each other, in `BLOCKS` columns if there are many, as a JPEG.
 
-    The more there is to see the lower its quality, so that it has `MAX_BYTES` at most unless it is hardly an image.
+    The JPEG quality is lowered in steps from 90 to 30 until the file has at most `MAX_BYTES`.
 
     Raises
     ------
     ValueError
-        If there are no cases.
+        If `cases` is empty.
     """
     if not cases:
         raise ValueError("a sheet of no cases: draw one or more")
@@ -139,13 +139,13 @@ def _bounds(kernel: Kernel) -> tuple[int, int, int, int]:
 
 
 def _extent(kernel: Kernel) -> int:
-    """Return the side of a square, with a little room, that holds what can be seen of a kernel."""
+    """Return the side of a square that holds the visible part of a kernel, with a margin of one pixel."""
     top, bottom, left, right = _bounds(kernel)
     return max(bottom - top, right - left) + 2
 
 
 def _centred(kernel: Kernel, side: int) -> Kernel:
-    """Cut a square out of a kernel, what can be seen of it in the middle: a kernel is known up to translation alone."""
+    """Cut a square out of a kernel, centred on its visible part: kernels are only known up to translation."""
     top, bottom, left, right = _bounds(kernel)
     padded = np.pad(kernel, side)
     row, column = side + (top + bottom - side) // 2, side + (left + right - side) // 2
@@ -153,7 +153,7 @@ def _centred(kernel: Kernel, side: int) -> Kernel:
 
 
 def _decibels(scores: Mapping[str, Any]) -> str:
-    return f" {scores['psnr']:.2f} dB" if scores.get("psnr", EQUAL) < EQUAL else ""
+    return f" {scores['psnr']:.2f} dB" if scores.get("psnr", MAX_PSNR) < MAX_PSNR else ""
 
 
 def _result_caption(method: str, scores: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Tables of the accuracy benchmark, made of its cases."""
+"""Tables of the accuracy benchmark."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from bench.accuracy.evaluation import METHODS, WHOLE
 from bench.accuracy.scoring import THRESHOLDS, error_ratio_summary
 from bench.report import Column, Table
 
-HARM = -0.2
-"""Gain in dB below which a restoration has spoilt its photograph."""
-KEPT = 38.0
-"""PSNR in dB from which a photograph that was its own truth has come back as it was."""
+HARMFUL_GAIN = -0.2
+"""Gain in dB below which a restoration counts as harmed."""
+KEPT_PSNR = 38.0
+"""PSNR in dB from which a sharp photograph counts as returned unchanged."""
 
 Row = dict[str, Any]
 
@@ -25,7 +25,7 @@ _SCORES = (
     Column("worst gain", "worst_gain", "+.2f"),
     Column("harmed", "harmed"),
     Column("worst dB", "worst_psnr", ".2f"),
-    Column(f">= {KEPT:.0f} dB", "kept", ".0%"),
+    Column(f">= {KEPT_PSNR:.0f} dB", "kept", ".0%"),
     Column("SSIM", "ssim", ".4f"),
     Column("error ratio", "ratio_mean", ".2f"),
     Column("95 %", "ratio_95", ".2f"),
@@ -49,7 +49,7 @@ def make_tables(rows: list[Row]) -> dict[str, Table]:
     -------
     dict
         ``cases``; one table per set, by its name, with the means of each method; ``<set> by kind`` for a set of
-        several kinds; and ``stages``, where the time of the whole method goes.
+        several kinds; and ``stages``, the mean time of each stage of the whole method.
     """
     tables = {"cases": _case_table(rows)}
     for name in dict.fromkeys(row["set"] for row in rows):
@@ -70,15 +70,20 @@ def make_tables(rows: list[Row]) -> dict[str, Table]:
 
 
 def summarise(scores: list[Row]) -> Row:
-    """Sum up the scores of one method, as `score_results` gives them, over cases.
+    """Summarise the scores of one method over cases.
+
+    Parameters
+    ----------
+    scores
+        One per case, as of `score_results`.
 
     Returns
     -------
     dict
-        Number of ``cases``; means; ``worst_gain`` and ``harmed``, the number of cases under `HARM`; where every input
-        is its own truth ``worst_psnr`` and ``kept``, the share from `KEPT`; and the error ratios'
-        `error_ratio_summary`. ``None`` or left out is what the scores do not have: not every set has a truth, or a
-        true kernel.
+        ``cases``, their number; means of ``psnr``, ``gain``, ``ssim``, ``unchanged``, ``confidence`` and ``seconds``;
+        ``worst_gain``; ``harmed``, the number of gains below `HARMFUL_GAIN`; if there are no gains, since every input
+        is sharp, ``worst_psnr`` and ``kept``, the share with at least `KEPT_PSNR`; and `error_ratio_summary`. Figures
+        that no score has are ``None`` or left out: not every set has sharp images or true kernels.
     """
 
     def over(key: str, reduce: Callable[[Sequence[float]], float]) -> float | None:
@@ -91,10 +96,10 @@ def summarise(scores: list[Row]) -> Row:
     row: Row = {"cases": len(scores)}
     row |= {key: over(key, mean) for key in ("psnr", "gain", "ssim", "unchanged", "confidence", "seconds")}
     row["worst_gain"] = over("gain", min)
-    row["harmed"] = over("gain", lambda gains: sum(gain < HARM for gain in gains))
+    row["harmed"] = over("gain", lambda gains: sum(gain < HARMFUL_GAIN for gain in gains))
     if row["gain"] is None:
         row["worst_psnr"] = over("psnr", min)
-        row["kept"] = over("psnr", lambda values: mean([value >= KEPT for value in values]))
+        row["kept"] = over("psnr", lambda values: mean([value >= KEPT_PSNR for value in values]))
     ratios = [score["ratio"] for score in scores if "ratio" in score]
     return row | (error_ratio_summary(ratios) if ratios else {})
 
@@ -111,7 +116,7 @@ def _case_table(rows: list[Row]) -> Table:
         Column("unchanged", f"{whole}.unchanged"),
         Column("seconds", f"{whole}.seconds", ".1f"),
     )
-    return Table("Cases", _filled(columns, rows), rows)
+    return Table("Cases", _without_empty(columns, rows), rows)
 
 
 def _summaries(cases: list[Row]) -> list[Row]:
@@ -125,12 +130,12 @@ def _table(title: str, first: tuple[Column, ...], rows: list[Row]) -> Table:
     if any("ratio_mean" in row for row in rows):
         notes.append("Error ratio: SSD over that of the deconvolution with the true kernel, by the same method.")
     if any(row["worst_gain"] is not None for row in rows):
-        notes.append(f"Harmed: cases more than {-HARM} dB under their input.")
-    return Table(title, _filled((*first, *_SCORES), rows), rows, tuple(notes))
+        notes.append(f"Harmed: cases more than {-HARMFUL_GAIN} dB below their input.")
+    return Table(title, _without_empty((*first, *_SCORES), rows), rows, tuple(notes))
 
 
 def _stage_rows(rows: list[Row]) -> list[Row]:
-    """Return the mean seconds of each stage of the whole method, by set."""
+    """Return the mean seconds of each stage of the whole method, one row per set."""
     found = []
     for name in dict.fromkeys(row["set"] for row in rows):
         mine = [row for row in rows if row["set"] == name and WHOLE in row["methods"]]
@@ -159,6 +164,6 @@ def _stage_table(rows: list[Row]) -> Table:
     return Table("Seconds of the whole method by stage, means", columns, rows)
 
 
-def _filled(columns: tuple[Column, ...], rows: list[Row]) -> tuple[Column, ...]:
-    """Leave out the columns in which no row has anything."""
+def _without_empty(columns: tuple[Column, ...], rows: list[Row]) -> tuple[Column, ...]:
+    """Leave out columns without a value in any row."""
     return tuple(column for column in columns if any(column.value(row) is not None for row in rows))

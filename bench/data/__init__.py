@@ -1,1 +1,6 @@
-"""What is measured on: photographs, sets of blurred ones, bursts, motions, and untrained models."""
+"""What the benchmarks measure on.
+
+`datasets` are sets of blurred photographs, `bursts` of bursts, `motions` of photographs with known motion fields;
+`drawings` are sharp drawn pictures; `photographs` makes blurred photographs of any size for timing; `models` loads the
+model, or makes an untrained one.
+"""

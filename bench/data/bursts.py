@@ -1,4 +1,4 @@
-"""Sets of bursts to fuse, each a function from the data folder to cases."""
+"""Sets of bursts: functions that take the data folder and return cases."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from bench.data.datasets import NOISE, Photograph, find_files, read_photograph
 
 FRAMES = 14
 EXTENTS = (7, 14, 17)
-"""Sides in pixels of the squares that hold the kernels of the synthetic sets (Wieschollek et al. 2016, 3.2 and 4.3)."""
+"""Kernel sizes of the synthetic sets, in pixels (Wieschollek et al. 2016, sections 3.2 and 4.3)."""
 BORDER = 24
-"""Pixels at each side that do not count."""
-STILL = 4
-"""Frame of the moved burst that stays where it is: the sharpest."""
+"""Pixels at each side that are left out of the scores."""
+FIXED_FRAME = 4
+"""Index of the frame of the moved burst that is not moved, the sharpest one."""
 _MARGIN = 32
 _SAMPLES = 192
 _KNOTS = 32
@@ -27,19 +27,19 @@ _LENGTH_SCALE = 0.3
 
 @dataclass(frozen=True)
 class Burst:
-    """Frames of one scene, and the truth.
+    """Frames of one scene, and its sharp image.
 
     Attributes
     ----------
     frames
-        Float32 luminance ``(H, W)`` or colours ``(H, W, 3)`` each, values in about [0, 1].
+        float32 each, luminance ``(H, W)`` or RGB ``(H, W, 3)``, values in about [0, 1].
     sharp
-        The truth, of the same shape.
+        The sharp image, of the same shape.
     fit_values
-        Whether the score forgives an affine map of the values: the truth was exposed otherwise.
+        Whether the score allows an affine map of the values, as the sharp image has another exposure.
     reference
-        Number of the frame that lies as the truth does, where the others must be aligned with it first; ``None`` where
-        they are registered.
+        Index of the frame that is aligned with the sharp image and that the others have to be registered to; ``None``
+        if all frames are registered.
     """
 
     frames: list[Photograph]
@@ -50,27 +50,27 @@ class Burst:
 
 @dataclass(frozen=True)
 class BurstCase:
-    """The name of a burst within its set, and how to load it."""
+    """A burst of a set: its name, and how to load it."""
 
     name: str
     load: Callable[[], Burst]
 
 
 def fba_psf(data: Path) -> list[BurstCase]:
-    """Return the burst of Delbracio and Sapiro 2015 whose scene was also taken from a tripod: hand-held, registered."""
+    """Return the registered hand-held burst of Delbracio and Sapiro 2015 whose sharp image was taken on a tripod."""
     folder = data / "eval" / "fba_psf"
     files = find_files(folder, "REG_*.jpg")
     return [BurstCase("fba_psf", partial(_load_fba_psf, files, folder / "sharp_000.jpg"))]
 
 
 def fba_psf_moved(data: Path) -> list[BurstCase]:
-    """Return the inner part of that burst twice: as it is, and shifted, turned and scaled by known homographies."""
+    """Return the centre of the burst of `fba_psf` twice: as it is, and with frames shifted, rotated and scaled."""
     (whole,) = fba_psf(data)
     return [BurstCase(name, partial(_load_inner, whole, moved=name == "moved")) for name in ("still", "moved")]
 
 
 def synthetic(data: Path, extent: int) -> list[BurstCase]:
-    """Return bursts of sharp photographs without a sharp frame: every kernel spans `extent` pixels, noise 1 %."""
+    """Return sharp photographs as bursts of `FRAMES` frames, each under a kernel of `extent` pixels and 1 % noise."""
     files = find_files(data / "eval" / "sharp_cid22_val", "*.png")
     return [
         BurstCase(file.stem, partial(_load_synthetic, file, extent, (extent, number)))
@@ -83,7 +83,7 @@ BURST_SETS: dict[str, Callable[[Path], list[BurstCase]]] = {
     "fba_psf_moved": fba_psf_moved,
     **{f"synthetic_{extent}": partial(synthetic, extent=extent) for extent in EXTENTS},
 }
-"""Every set of bursts that the accuracy benchmark knows, by name."""
+"""All sets of bursts, by name."""
 
 
 def shake_kernels(count: int, extent: int, random: np.random.Generator) -> npt.NDArray[np.float32]:
@@ -92,17 +92,17 @@ def shake_kernels(count: int, extent: int, random: np.random.Generator) -> npt.N
     Parameters
     ----------
     count
-        How many.
+        Number of kernels.
     extent
-        Side in pixels of the square that each path just fits in.
+        Side of the bounding square of each path, in pixels.
     random
         Source of randomness.
 
     Returns
     -------
     ndarray (count, size, size)
-        Float32, non-negative, of sum 1, with the centre of mass in the central pixel; `size` is odd, about twice
-        `extent`.
+        float32, non-negative, each of sum 1 with its centre of mass in the central pixel; `size` is
+        ``2 * extent + 1``.
     """
     time = np.linspace(0, 1, _SAMPLES)
     distance = np.sqrt(3) * np.abs(time[:, None] - time) / _LENGTH_SCALE
@@ -117,7 +117,7 @@ def shake_kernels(count: int, extent: int, random: np.random.Generator) -> npt.N
 
 
 def _draw(path: npt.NDArray[np.float64], weights: npt.NDArray[np.float64], half: int) -> npt.NDArray[np.float32]:
-    """Share the weight of every point bilinearly among its four pixels."""
+    """Draw a weighted path with bilinear interpolation."""
     kernel = np.zeros((2 * half + 1, 2 * half + 1))
     place = path - weights @ path + half
     low = np.floor(place).astype(int)
@@ -135,14 +135,16 @@ def _load_fba_psf(files: list[Path], sharp: Path) -> Burst:
 def _load_inner(whole: BurstCase, moved: bool) -> Burst:
     burst = whole.load()
     frames = [
-        _moved(frame, 4 * (number - STILL) / len(burst.frames)) if moved and number != STILL else frame
+        _moved(frame, 4 * (number - FIXED_FRAME) / len(burst.frames)) if moved and number != FIXED_FRAME else frame
         for number, frame in enumerate(burst.frames)
     ]
-    return Burst([_inner(frame) for frame in frames], _inner(burst.sharp), burst.fit_values, STILL if moved else None)
+    return Burst(
+        [_inner(frame) for frame in frames], _inner(burst.sharp), burst.fit_values, FIXED_FRAME if moved else None
+    )
 
 
 def _moved(frame: Photograph, step: float) -> Photograph:
-    """Show a frame `step` times 3 px to the right, 2 px upwards, half a degree turned and 0.4 % enlarged."""
+    """Warp a frame `step` times: 3 px to the right, 2 px up, rotated by half a degree, enlarged by 0.4 %."""
     import cv2
 
     from runtime.burst.registration import warp

@@ -1,4 +1,4 @@
-"""Sets of photographs to restore, each a function from the data folder to cases."""
+"""Sets of blurred photographs: functions that take the data folder and return cases."""
 
 from __future__ import annotations
 
@@ -23,39 +23,39 @@ NOISE = 0.01
 MAX_SHIFT = 10
 LEVIN_KERNELS = 8
 LEVIN_BORDER, SUN_BORDER, KOHLER_BORDER, LAI_BORDER, PAIR_BORDER = 15, 50, 60, 20, 20
-"""Pixels that do not count; on Levin and Lai half the blur kernel besides."""
+"""Pixels at each side left out of the scores; on Levin and Lai half the kernel size is added."""
 KOHLER_SHIFT = 40
 KOHLER_LARGE = (9, 10)
-"""Shots whose blur is so large that tables give them apart."""
+"""Shots with very large blur, which tables list separately."""
 LAI_KINDS = {"natural": "natural, people", "people": "natural, people"}
-"""Scenes that are summed up together; the others each by themselves."""
+"""Kinds of scenes that are summarised together."""
 SAMPLES = {"astronaut": 13, "camera": 17, "chelsea": 21, "coffee": 25, "hubble_deep_field": 29, "rocket": 33}
-"""Photographs of scikit-image, free of rights, and the sides of the kernels they are blurred by."""
+"""Free photographs of scikit-image, and the sizes of their kernels in pixels."""
 SAMPLE_SIDE, SAMPLE_SEED = 512, 7
-"""Side of the middle that is cut out of a larger one, and the seed of the first kernel."""
+"""Largest side of the centre crop of a photograph, and the seed of the first kernel."""
 DEFAULT_CASES = {"sun": 24}
-"""Cases of a set that are measured unless another number is asked for; all of a set that is not named."""
+"""Default number of cases by set; all cases of sets not listed."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One photograph to restore and what is known of it.
+    """One blurred photograph, and what is known about it.
 
     Attributes
     ----------
     observed
-        Float32 luminance ``(H, W)`` or colours ``(H, W, 3)``, values in about [0, 1].
+        float32, luminance ``(H, W)`` or RGB ``(H, W, 3)``, values in about [0, 1].
     sharp
-        The truth, of the same shape; ``None`` where nobody knows it. A photograph that must come back as it was is its
-        own truth.
+        The sharp image, of the same shape; ``None`` if unknown. For a photograph that is not blurred, `observed`
+        itself.
     kernel
-        The blur as a true convolution: float32 ``(h, w)``, sum 1; ``None`` where no one kernel describes it.
+        Blur kernel of a true convolution, float32 ``(h, w)``, sum 1; ``None`` if unknown or not uniform.
     border
-        Pixels at each side that do not count in the score.
+        Pixels at each side that are left out of the score.
     max_shift
-        Largest translation in pixels between restored and sharp image that the score forgives; 0 for none at all.
+        Largest translation between restored and sharp image that the score corrects, in pixels.
     fit_brightness
-        Whether the score forgives a factor that all values share.
+        Whether the score corrects a common factor of all values.
     """
 
     observed: Photograph
@@ -68,7 +68,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Case:
-    """The name of a sample within its set, how to load it, and of which kind it is where a set has several."""
+    """A sample of a set: its name, how to load it, and its kind, if the set has several kinds."""
 
     name: str
     load: Callable[[], Sample]
@@ -78,8 +78,8 @@ class Case:
 def levin(data: Path) -> list[Case]:
     """Return the real camera shakes of Levin et al. 2009: the stored images, each with each measured kernel.
 
-    The stored kernels describe correlations. The blurred images are a few pixels off what their kernels say, by a
-    fixed shift per kernel, so even the true kernel restores a shifted image.
+    The stored kernels are correlation kernels. The blurred images are shifted by a few pixels, fixed for each kernel,
+    against their kernels, so that even the true kernel restores a shifted image.
     """
     files = find_files(data / "eval" / "levin2009", "im*_ker*.npz")
     return [Case(file.stem, partial(_load_levin, file)) for file in files]
@@ -97,17 +97,17 @@ def sun_style(data: Path) -> list[Case]:
 
 
 def kohler(data: Path, *, large: bool = False) -> list[Case]:
-    """Return shots of Köhler et al. 2012, a robot's replay of recorded camera shakes: not one kernel everywhere.
+    """Return shots of Köhler et al. 2012: recorded camera shakes replayed by a robot, non-uniform blur.
 
-    As in their protocol, the score forgives one translation and one factor of the values. Theirs takes the best of
-    about 200 sharp photographs along the path of the camera; here is one, as JPEG, so figures are lower than theirs.
+    As in their protocol, the score corrects one translation and one factor of the values. Theirs takes the best score
+    over about 200 sharp photographs along the path of the camera; here there is one, as JPEG, so scores are lower.
 
     Parameters
     ----------
     data
         The data folder.
     large
-        Whether to return the shots of `KOHLER_LARGE`, whose blur is large, instead of the others.
+        Whether to return the shots `KOHLER_LARGE`, with large blur, instead of the others.
     """
     folder = data / "eval" / "kohler2012"
     cases = []
@@ -123,7 +123,7 @@ def kohler(data: Path, *, large: bool = False) -> list[Case]:
 
 
 def lai(data: Path) -> list[Case]:
-    """Return the uniform cases of Lai et al. 2016, colour photographs of several kinds; kernels are correlations."""
+    """Return the uniform cases of Lai et al. 2016: colour photographs of several kinds, with known kernels."""
     folder = data / "eval" / "lai2016"
     cases = []
     for file in find_files(folder / "uniform", "*_kernel_*.png"):
@@ -136,13 +136,13 @@ def lai(data: Path) -> list[Case]:
 
 
 def lai_real(data: Path) -> list[Case]:
-    """Return really blurred photographs of Lai et al. 2016, whose truth nobody knows."""
+    """Return real blurred photographs of Lai et al. 2016, without sharp images."""
     files = find_files(data / "eval" / "lai2016" / "real", "*.jpg")
     return [Case(file.stem, partial(_load_photograph, file)) for file in files]
 
 
 def gopro(data: Path) -> list[Case]:
-    """Return averaged frames of a moving camera before moving objects (Nah et al. 2017)."""
+    """Return averaged video frames of moving cameras and objects (Nah et al. 2017)."""
     cases = []
     for sharp in find_files(data / "eval" / "gopro", "*_gt.png"):
         blurred = sharp.with_name(sharp.name.replace("_gt.png", ".png"))
@@ -151,7 +151,7 @@ def gopro(data: Path) -> list[Case]:
 
 
 def shake(data: Path) -> list[Case]:
-    """Return photographs blurred by rotations of the camera: not one kernel everywhere."""
+    """Return photographs blurred by recorded rotations of the camera, non-uniform blur."""
     folder = data / "eval" / "blur2seq_shake"
     return [
         Case(file.stem, partial(_load_photograph, file, folder / "sharp" / file.name, border=PAIR_BORDER))
@@ -160,7 +160,7 @@ def shake(data: Path) -> list[Case]:
 
 
 def harmless(data: Path) -> list[Case]:
-    """Return photographs and drawings that are not blurred: each is its own truth, to be given back as it was."""
+    """Return sharp photographs and drawings, which a restoration should leave unchanged."""
     photographs = [
         Case(file.stem, partial(_load_harmless, partial(read_photograph, file)), "photograph")
         for file in find_files(data / "eval" / "sharp_cid22_val", "*.png")
@@ -169,7 +169,7 @@ def harmless(data: Path) -> list[Case]:
 
 
 def samples(data: Path) -> list[Case]:
-    """Return photographs that scikit-image brings along under simulated shakes, with 1 % noise; needs no data."""
+    """Return photographs of scikit-image under simulated shakes with 1 % noise; needs no data folder."""
     return [
         Case(f"{name}_{size}", partial(_load_sample, name, size, number))
         for number, (name, size) in enumerate(SAMPLES.items())
@@ -180,11 +180,11 @@ SETS: dict[str, Callable[[Path], list[Case]]] = {
     "levin": levin, "sun": sun_style, "kohler": kohler, "kohler_large": partial(kohler, large=True), "lai": lai,
     "lai_real": lai_real, "gopro": gopro, "shake": shake, "harmless": harmless, "samples": samples,
 }  # fmt: skip
-"""Every set that the accuracy benchmark knows, by name."""
+"""All sets, by name."""
 
 
 def data_folder(given: str | None) -> Path:
-    """Return the folder of the evaluation data: the one given, or the one that DEBLUR_DATA names.
+    """Return the folder of the evaluation data: `given`, or else that of the environment variable DEBLUR_DATA.
 
     Raises
     ------
@@ -200,12 +200,12 @@ def data_folder(given: str | None) -> Path:
 
 
 def choose_cases(data: str | None, sets: Sequence[str], count: int | None) -> dict[str, list[Case]]:
-    """Return cases by set: `count` of each, or as many as `DEFAULT_CASES` says; see `data_folder` and `choose`.
+    """Return `count` cases of each set, by default `DEFAULT_CASES`; see `data_folder` and `choose`.
 
     Raises
     ------
     click.UsageError
-        If there is no such set, or its data are not there.
+        If there is no such set, or its data are missing.
     """
     folder = data_folder(data) if set(sets) != {"samples"} else Path()
     if unknown := set(sets) - set(SETS):
@@ -214,20 +214,20 @@ def choose_cases(data: str | None, sets: Sequence[str], count: int | None) -> di
 
 
 def choose(cases: Sequence[T], count: int | None) -> list[T]:
-    """Choose `count` of the cases, always the same, and always among those of a larger `count`; ``None`` for all."""
+    """Choose `count` cases, or all if ``None``: always the same ones, and a subset of those for a larger `count`."""
     order = np.random.default_rng(0).permutation(len(cases))
     return [cases[index] for index in sorted(order[:count])]
 
 
 def luma(image: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-    """Return the luminance ``(H, W)`` of colours ``(H, W, 3)``, and a plane ``(H, W)`` as it is."""
+    """Return the luminance ``(H, W)`` of an RGB image ``(H, W, 3)``, and a plane ``(H, W)`` as it is."""
     from runtime.colour import luminance
 
     return image if image.ndim == 2 else luminance(np.moveaxis(image, -1, 0))
 
 
 def blur_valid(sharp: Plane, kernel: Plane, noise: float, seed: Sequence[int]) -> tuple[Plane, Plane]:
-    """Convolve where the kernel lies wholly inside the image, add Gaussian noise, and crop the truth to match.
+    """Convolve without padding, add Gaussian noise, and crop the sharp image to match.
 
     Parameters
     ----------
@@ -236,14 +236,14 @@ def blur_valid(sharp: Plane, kernel: Plane, noise: float, seed: Sequence[int]) -
     kernel
         ``(h, w)``; its origin is ``((h - 1) // 2, (w - 1) // 2)``.
     noise
-        Standard deviation.
+        Standard deviation of the noise.
     seed
-        Of the noise.
+        Seed of the noise.
 
     Returns
     -------
     observed, cropped
-        Float32 ``(H - h + 1, W - w + 1)`` each.
+        float32 ``(H - h + 1, W - w + 1)`` each.
     """
     from scipy.signal import fftconvolve
 
@@ -260,7 +260,7 @@ def _load_levin(file: Path) -> Sample:
 
 
 def _read_levin(file: Path) -> tuple[Plane, Plane, Plane]:
-    """Return observed image, truth and kernel."""
+    """Return observed image, sharp image and kernel."""
     with np.load(file, allow_pickle=False) as stored:
         observed, sharp, kernel = (stored[key].astype(np.float32) for key in ("y", "x", "f"))
     return observed, sharp, _convolution(kernel)
@@ -276,7 +276,7 @@ def _load_photograph(
     observed: Path, sharp: Path | None = None, kernel: Path | None = None, *, border: int = 0,
     max_shift: int = MAX_SHIFT, fit_brightness: bool = False,
 ) -> Sample:  # fmt: skip
-    """Load a photograph, its truth, and the picture of a correlation kernel, half of which adds to the border."""
+    """Load a photograph, its sharp image, and a correlation kernel, half the size of which is added to the border."""
     blur = None if kernel is None else _convolution(read_photograph(kernel, grey=True))
     return Sample(
         read_photograph(observed),
@@ -309,12 +309,12 @@ def _load_harmless(make: Callable[[], Photograph]) -> Sample:
 
 
 def _convolution(correlation: Plane) -> Plane:
-    """Flip a stored correlation kernel and give it the sum 1."""
+    """Flip a stored correlation kernel and normalise it to sum 1."""
     return np.ascontiguousarray(correlation[::-1, ::-1] / correlation.sum())
 
 
 def read_photograph(file: Path, *, grey: bool = False) -> Photograph:
-    """Read ``(H, W, 3)``, or the luminance ``(H, W)`` of a picture without colour or where `grey` asks for it."""
+    """Read an image as ``(H, W, 3)``, or as luminance ``(H, W)`` if it is grey or `grey` is set."""
     from runtime.colour import luminance
     from runtime.images import open_image, read_file
 
@@ -324,12 +324,12 @@ def read_photograph(file: Path, *, grey: bool = False) -> Photograph:
 
 
 def find_files(folder: Path, pattern: str) -> list[Path]:
-    """Return the files of that pattern in a folder, sorted.
+    """Return the files in a folder that match a pattern, sorted.
 
     Raises
     ------
     click.UsageError
-        If there is none.
+        If there are none.
     """
     files = sorted(folder.glob(pattern))
     if not files:

@@ -1,4 +1,4 @@
-"""Pictures without blur that the code draws itself: what a deblurring must leave as it is."""
+"""Drawn sharp pictures, which deblurring should leave unchanged."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _SENTENCES = (
 
 
 def flat() -> Plane:
-    """Return one grey everywhere: ``(HEIGHT, WIDTH)`` float32 in [0, 1], like every drawing."""
+    """Return a constant grey. All drawings are float32 ``(HEIGHT, WIDTH)`` in [0, 1]."""
     return np.full((HEIGHT, WIDTH), 0.5, np.float32)
 
 
 def gradient() -> Plane:
-    """Return a slope from dark to bright."""
+    """Return a linear ramp from dark to bright."""
     down, across = np.linspace(0.1, 0.3, HEIGHT, dtype=np.float32), np.linspace(0, 0.6, WIDTH, dtype=np.float32)
     return down[:, None] + across
 
@@ -59,18 +59,18 @@ def line_drawing() -> Plane:
 
 
 def night_sky() -> Plane:
-    """Return points of light, few of them saturated, on a dark ground."""
+    """Return points of light on a dark ground, a few of them saturated."""
     random = np.random.default_rng(0)
     sky = np.full((HEIGHT, WIDTH), 0.03)
     rows, columns = np.arange(HEIGHT)[:, None], np.arange(WIDTH)
     for y, x, brightness in random.random((150, 3)) * (HEIGHT, WIDTH, 1):
-        # Stars are points; a sharp lens spreads each over little more than a pixel.
+        # A sharp lens images a point as a spot of little more than a pixel.
         sky += 1.5 * brightness**4 * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * 0.6**2))
     return sky.clip(0, 1).astype(np.float32)
 
 
 def white_noise() -> Plane:
-    """Return values that know nothing of each other."""
+    """Return independent uniform values."""
     return np.random.default_rng(1).random((HEIGHT, WIDTH), np.float32)
 
 
@@ -97,4 +97,4 @@ DRAWINGS: dict[str, Callable[[], Plane]] = {
     "line_drawing_noisy": partial(noisy, line_drawing),
     "night_sky_noisy": partial(noisy, night_sky),
 }
-"""Every drawing, by name."""
+"""All drawings, by name."""

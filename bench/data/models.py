@@ -1,4 +1,4 @@
-"""The model that a benchmark asks for: a trained bundle, or an untrained network of a given size."""
+"""Models to measure: trained bundles, or untrained networks of a given size."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from runtime.inference.bundle import Bundle, PatchGeometry, load_model
 
 @contextmanager
 def open_model(name: str) -> Iterator[Bundle]:
-    """Load a bundle; or, for the name of a configuration of `export`, make one with random weights.
+    """Load a bundle, or make one with random weights from a training configuration of `export`.
 
-    The made one is there until the context ends: for measuring how fast a network would be before it is trained.
+    The latter serves to time a network before it is trained, and exists until the context ends.
 
     Parameters
     ----------
     name
-        Name or path of a bundle, or else the name or path of a configuration, such as ``"paper"``.
+        Name or path of a bundle or of a configuration, such as ``"paper"``.
 
     Raises
     ------
@@ -40,14 +40,14 @@ def open_model(name: str) -> Iterator[Bundle]:
 
 
 def make_untrained(name: str, folder: str) -> dict[str, Any]:
-    """Make a bundle with random weights, as `open_model` does, to keep; return what `describe_model` says of it.
+    """Write a bundle with random weights into a folder, and return its `describe_model`.
 
     Parameters
     ----------
     name
         Name or path of a configuration.
     folder
-        Exists; the bundle goes into ``bundle`` in it.
+        An existing folder; the bundle is written to ``bundle`` in it.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def make_untrained(name: str, folder: str) -> dict[str, Any]:
 
 
 def dense_flops(bundle: Bundle) -> int:
-    """Return the operations of the dense layers of a network for one patch: two per weight that has a bias.
+    """Return the floating-point operations of a network's dense layers per patch: two per weight.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def dense_flops(bundle: Bundle) -> int:
 
 
 def describe_model(bundle: Bundle) -> dict[str, Any]:
-    """Return what a report states about a model: name, version, and whether it was trained at all."""
+    """Return name, version and ``weights`` of a model, ``"trained"`` or ``"random"``, for a report."""
     return {
         "name": bundle.name,
         "version": bundle.version,
@@ -95,7 +95,7 @@ def patch_geometry(bundle: Bundle) -> PatchGeometry:
     Raises
     ------
     InvalidModel
-        If it is none.
+        If the bundle is of another kind of model.
     """
     if bundle.patch is None:
         raise InvalidModel(f"{bundle.path}: no patch geometry, so this is no patch model; choose another model")
@@ -119,7 +119,7 @@ def _untrained(name: str, folder: Path, not_found: ModelNotFound) -> Bundle:
         raise InvalidModel(f"{name}: is of method {config.method!r}, not for single photographs; choose another model")
     torch.manual_seed(0)
     network = Chakrabarti(config.network)
-    # The head starts at zero, which would make the filters all alike.
+    # The head is initialised to zero, which would make all filters the same.
     torch.nn.init.normal_(network.head.weight, std=0.01)
     checkpoint = folder / "checkpoint.pt"
     untrained = {"gains": {}, "step": 0, "samples": 0}

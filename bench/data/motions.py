@@ -1,4 +1,4 @@
-"""Photographs whose motion is known at every pixel."""
+"""Sets of photographs with known motion fields."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy as np
 from bench.data.datasets import Case, Photograph, Plane, Sample, find_files, read_photograph
 
 HEIGHT, WIDTH = 375, 500
-"""Size of the synthetic cases, that of the paper's."""
+"""Size of the synthetic cases, as in Eboli et al."""
 BORDER = 18
-"""Pixels that do not count: half the longest motion."""
+"""Pixels at each side left out of the scores: half the longest motion."""
 NOISE = 2**0.5 / 255
 """Standard deviation of the noise of the synthetic cases: a variance of 2 grey levels (Eboli et al., section 4.1)."""
 MODERATE, SEVERE = 21.0, 35.0
-"""Longest motion of a case in pixels."""
+"""Longest motion of the two kinds of synthetic cases, in pixels."""
 
 
-@dataclass(frozen=True)
-class Moved(Sample):
-    """A sample and its motion.
+@dataclass(frozen=True, kw_only=True)
+class MotionSample(Sample):
+    """A sample with its true motion field.
 
     Attributes
     ----------
@@ -30,11 +30,11 @@ class Moved(Sample):
         float32 ``(H, W, 2)``: length in pixels and angle in degrees, counter-clockwise.
     """
 
-    field: Plane | None = None
+    field: Plane
 
 
 def published(data: Path) -> list[Case]:
-    """Return the non-uniform case that the authors of the method published."""
+    """Return the non-uniform case published by Eboli et al."""
     folder = data / "eval" / "eboli_cpcr"
     return [
         Case(file.stem.removesuffix("_blurry"), partial(_load_published, folder), "published")
@@ -43,7 +43,7 @@ def published(data: Path) -> list[Case]:
 
 
 def synthetic(data: Path) -> list[Case]:
-    """Return sharp photographs seen by a camera that turns and moves: half of the cases moderately, half severely."""
+    """Return sharp photographs blurred by a camera that rotates and moves, moderately and severely."""
     return [
         Case(f"{file.stem}_{kind}", partial(_load_synthetic, file, longest, number), kind)
         for number, file in enumerate(find_files(data / "eval" / "sharp_cid22_val", "*.png"))
@@ -52,7 +52,10 @@ def synthetic(data: Path) -> list[Case]:
 
 
 def turning_field(shape: tuple[int, int], longest: float, random: np.random.Generator) -> Plane:
-    """Draw the motion field of a camera that turns about its axis and moves, of at most `longest` pixels."""
+    """Draw the motion field ``(H, W, 2)`` of a camera that rotates about its optical axis and moves.
+
+    Lengths in pixels, at most `longest`, and angles in degrees, counter-clockwise.
+    """
     row, col = (axis - size / 2 for axis, size in zip(np.mgrid[: shape[0], : shape[1]], shape, strict=True))
     turn = random.uniform(-1, 1) / max(shape)
     heading = random.uniform(0, 2 * np.pi)
@@ -64,10 +67,10 @@ def turning_field(shape: tuple[int, int], longest: float, random: np.random.Gene
 
 
 def blur_along(image: Photograph, field: Plane) -> Photograph:
-    """Average an image (H, W, C) along the motion of each pixel, by cubic interpolation.
+    """Blur an image ``(H, W, C)`` along a motion field, by cubic interpolation.
 
-    Each pixel is the mean of points up to half a pixel apart on a line of its own length and angle, `length` pixels
-    from the first to the last pixel that it covers.
+    Each pixel becomes the mean of samples at most half a pixel apart on a line through it, with the length in pixels
+    and the angle that the field ``(H, W, 2)`` gives for the pixel.
     """
     from scipy.ndimage import map_coordinates, spline_filter
 
@@ -84,24 +87,24 @@ def blur_along(image: Photograph, field: Plane) -> Photograph:
     return (blurred / points).astype(np.float32)
 
 
-def _load_published(folder: Path) -> Moved:
+def _load_published(folder: Path) -> MotionSample:
     from scipy.io import loadmat
 
     stored = loadmat(folder / "nonuniform_motion.mat")["mfmap"]
-    # The file counts angles clockwise from the vertical: so read, the truth re-blurred is the photograph to 45 dB.
+    # The file gives angles clockwise from the vertical: read so, the sharp image blurred again matches to 45 dB.
     field = np.stack([stored[..., 0], (90 - stored[..., 1]) % 180], axis=-1).astype(np.float32)
     observed, sharp = (read_photograph(folder / f"nonuniform_{name}.png") for name in ("blurry", "gt"))
-    return Moved(observed, sharp, border=BORDER, max_shift=0, field=field)
+    return MotionSample(observed, sharp, border=BORDER, max_shift=0, field=field)
 
 
-def _load_synthetic(file: Path, longest: float, seed: int) -> Moved:
+def _load_synthetic(file: Path, longest: float, seed: int) -> MotionSample:
     random = np.random.default_rng([seed, int(longest)])
     sharp = read_photograph(file)
     field = turning_field((sharp.shape[0], sharp.shape[1]), longest, random)
     observed = blur_along(sharp, field) + NOISE * random.standard_normal(sharp.shape)
     top, left = (max(0, (size - wanted) // 2) for size, wanted in zip(sharp.shape, (HEIGHT, WIDTH), strict=False))
     inside = slice(top, top + HEIGHT), slice(left, left + WIDTH)
-    return Moved(
+    return MotionSample(
         observed[inside].astype(np.float32), np.ascontiguousarray(sharp[inside]), border=BORDER, max_shift=0,
         field=np.ascontiguousarray(field[inside]),
     )  # fmt: skip

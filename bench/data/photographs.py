@@ -1,4 +1,4 @@
-"""A blurred photograph of any size, to time with; nothing is read but what scikit-image brings along."""
+"""Blurred photographs of any size for timing, made of one of scikit-image's."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ NOISE = 0.01
 
 
 def blurred_photograph(megapixels: float, *, grey: bool = False) -> npt.NDArray[np.uint8]:
-    """Return a photograph of format 3:2, blurred everywhere by one kernel, with 1 % noise.
+    """Return a 3:2 photograph, uniformly blurred, with 1 % noise.
 
-    A sharp photograph is mirrored into a square that continues itself on all sides, blurred in circles, and repeated
-    up to the size: real edges and texture, and a true convolution, at the cost of one small transform.
+    A sharp photograph is mirrored into a periodic tile, blurred by circular convolution, and repeated up to the size:
+    real edges and texture under a true convolution, for the cost of one small transform.
 
     Parameters
     ----------
     megapixels
         Size in units of 1e6 pixels.
     grey
-        Whether to give one channel instead of three.
+        Whether to return one channel instead of three.
 
     Returns
     -------
@@ -45,14 +45,14 @@ def blurred_photograph(megapixels: float, *, grey: bool = False) -> npt.NDArray[
 
 
 def moved_photograph(megapixels: float, field: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """Return a colour photograph of format 3:2, each pixel blurred along its own motion, with 1 % noise.
+    """Return a 3:2 colour photograph, blurred along a motion field, with 1 % noise.
 
     Parameters
     ----------
     megapixels
         Size in units of 1e6 pixels.
     field
-        ``(H, W, 2)``: length in pixels and angle in degrees at each pixel of that size; see `size_of`.
+        ``(H, W, 2)``, length in pixels and angle in degrees, of the size that `size_of` gives.
 
     Returns
     -------
@@ -73,13 +73,13 @@ def moved_photograph(megapixels: float, field: npt.NDArray[np.float32]) -> npt.N
 
 
 def size_of(megapixels: float) -> tuple[int, int]:
-    """Return height and width of a 3:2 photograph."""
+    """Return height and width of a 3:2 photograph, in pixels."""
     width = round(math.sqrt(1e6 * megapixels * 1.5))
     return round(1e6 * megapixels / width), width
 
 
 def shake_kernel(side: int = 25) -> npt.NDArray[np.float64]:
-    """Return a curved motion path, drawn with a soft pen: ``(side, side)``, sum 1."""
+    """Return a blur kernel ``(side, side)`` of sum 1: a curved path drawn with a Gaussian pen."""
     time = np.linspace(0, 1, 400)
     path = side * np.stack([0.28 * np.sin(5 * time) + 0.2 * time, 0.6 * time + 0.08 * np.cos(9 * time)]).T
     path += (side - 1) / 2 - path.mean(0)

@@ -1,4 +1,4 @@
-"""``python -m bench gpu``: all that has to be seen on a GPU, in one command of a few minutes."""
+"""``python -m bench gpu``: all measurements on a GPU in one command of a few minutes."""
 
 from __future__ import annotations
 
@@ -24,28 +24,29 @@ from runtime.inference.devices import resolve_device
 
 ROOT = Path(__file__).parents[2]
 BUDGET = 480.0
-LEAST_SECONDS = 5.0
-"""Time left below which a section is not begun."""
+"""Default time for all sections, in seconds."""
+MIN_SECONDS = 5.0
+"""Remaining time in seconds below which no section is started."""
 
 
 @click.command()
-@click.option("--out", callback=output_folder, required=True, help="Folder of the results; made if need be.")
-@click.option("--device", default="auto", show_default=True, help="cpu: a rehearsal; cuda: insist on a GPU.")
+@click.option("--out", callback=output_folder, required=True, help="Folder of the results; created if missing.")
+@click.option("--device", default="auto", show_default=True, help="cpu: a rehearsal; cuda: fail without a GPU.")
 @click.option(
     "--sizes", type=click.Choice(SIZES), default="full", show_default=True,
-    help="small: enough to see that all of it runs, and an untrained compact network for that of the paper.",
+    help="small: sizes that only show that everything runs, with the compact network instead of the paper's.",
 )  # fmt: skip
 @click.option(
-    "--budget", type=click.FloatRange(min=LEAST_SECONDS), default=BUDGET, show_default=True,
-    help="Seconds for all of it: sections that come too late are cut short, or skipped. More of them stretch the "
-    "limits of the sections as well.",
+    "--budget", type=click.FloatRange(min=MIN_SECONDS), default=BUDGET, show_default=True,
+    help="Seconds for all sections; those beyond it are stopped or skipped. A larger budget raises the time limit of "
+    "each section in proportion.",
 )  # fmt: skip
-@click.option("--only", multiple=True, help="Name, or beginning of names, of sections to run; repeatable.")
+@click.option("--only", multiple=True, help="Only sections whose names start with this; repeatable.")
 def gpu(out: Path, device: str, sizes: str, budget: float, only: tuple[str, ...]) -> None:
-    """Doctor, tests, kernels, throughput, latency, peers and bursts, the most worthwhile first.
+    """Run doctor, tests, kernels, throughput, latency, peers and bursts, the most important first.
 
-    Every section is a command in a process of its own, with a time limit; it writes its figures into the folder as it
-    goes, and summary.json and summary.txt are rewritten after each. One that fails does not stop the rest.
+    Every section is a command in its own process with a time limit, and writes its results into the folder;
+    summary.json and summary.txt are rewritten after each. The others go on if one fails.
     """
     place = resolve_device(device)
     report = Report(
@@ -55,7 +56,7 @@ def gpu(out: Path, device: str, sizes: str, budget: float, only: tuple[str, ...]
     )
     rows: list[dict[str, Any]] = []
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="deblur-bench-") as models, _ended_orderly():
+    with tempfile.TemporaryDirectory(prefix="deblur-bench-") as models, _sigterm_raises():
         for section in sections(sizes, str(place), out, Path(models)):
             if only and not section.name.startswith(only):
                 continue
@@ -68,31 +69,30 @@ def gpu(out: Path, device: str, sizes: str, budget: float, only: tuple[str, ...]
         raise click.ClickException("some sections failed or were stopped; their logs say how")
 
 
-def run_section(section: Section, out: Path, left: float, patience: float = 1.0) -> dict[str, Any]:
-    """Run one section, unless too little time is left, and say how it went.
+def run_section(section: Section, out: Path, left: float, limit_factor: float = 1.0) -> dict[str, Any]:
+    """Run one section, unless too little time is left, and return its outcome.
 
     Parameters
     ----------
     section
         What to run.
     out
-        Folder for ``<name>.log``, which all that it prints goes to.
+        Folder for ``<name>.log``, with all output of the section.
     left
-        Seconds that are left for all sections together.
-    patience
-        Factor of the section's limit.
+        Remaining seconds for all sections.
+    limit_factor
+        Factor on the time limit of the section.
 
     Returns
     -------
     dict
         ``section``, ``seconds`` taken, ``outcome`` (``"done"``, ``"failed"``, ``"stopped"`` or ``"skipped"``),
-        ``result`` (the files that it has written, or the last line it printed where it writes none), and, unless it
-        is done, a ``problem``.
+        ``result`` (the files written or, if it writes none, the last line printed) and, unless done, a ``problem``.
     """
     row: dict[str, Any] = {"section": section.name, "seconds": 0.0, "result": ""}
-    if left < LEAST_SECONDS:
+    if left < MIN_SECONDS:
         return {**row, "outcome": "skipped", "problem": "the budget of time was spent"}
-    limit, log = min(patience * section.limit, left), out / f"{section.name}.log"
+    limit, log = min(limit_factor * section.limit, left), out / f"{section.name}.log"
     began = time.monotonic()
     status = _run(section, log, limit)
     row["seconds"] = time.monotonic() - began
@@ -109,7 +109,7 @@ def run_section(section: Section, out: Path, left: float, patience: float = 1.0)
 
 
 def _run(section: Section, log: Path, limit: float) -> int | None:
-    """Run the command of a section; return its exit status, or ``None`` where it had to be stopped."""
+    """Run the command of a section; return its exit status, or ``None`` if it exceeded the limit."""
     with log.open("wb") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", *section.command],
@@ -125,15 +125,15 @@ def _run(section: Section, log: Path, limit: float) -> int | None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a command that still runs, with all that it has started, which is of the same process group."""
+    """Kill a command that is still running, with its process group."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
 @contextmanager
-def _ended_orderly() -> Iterator[None]:
-    """Let a request to end take the way of an exception, so that no section is left running."""
+def _sigterm_raises() -> Iterator[None]:
+    """Turn SIGTERM into `SystemExit` within the context, so that the running section is ended."""
 
     def leave(number: int, frame: object) -> None:
         raise SystemExit(128 + number)

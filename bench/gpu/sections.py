@@ -1,4 +1,4 @@
-"""What ``python -m bench gpu`` runs: the sections, the most worthwhile first, with their sizes and time limits."""
+"""The sections of ``python -m bench gpu``: their commands, sizes and time limits, the most important first."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from pathlib import Path
 
 SIZES = ("small", "full")
 NEURAL_AVERAGE = ("--grey", "--nonblind", "none", "--no-torch")
-"""Of a restoration, the part that a GPU is for: one plane, no search for the kernel."""
+"""Options that restrict a restoration to the neural average of one plane, without kernel estimation."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """One command.
+    """One command to run.
 
     Attributes
     ----------
     name
-        Also that of its files.
+        Name of the section and of its files.
     limit
-        Seconds after which it is stopped.
+        Time limit in seconds.
     command
-        What follows ``python -m``.
+        Arguments of ``python -m``.
     reports
-        Whether it takes ``--json`` and ``--plot``, which are then part of `command`.
+        Whether it writes ``<name>.json`` and ``<name>.png``.
     stdin
-        What it is given to read.
+        Its standard input.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Section:
     stdin: str = ""
 
     def files(self, out: Path) -> list[Path]:
-        """Return the files that it writes, beside its log."""
+        """Return the files that the section writes, apart from its log."""
         return [out / f"{self.name}.json", out / f"{self.name}.png"] if self.reports else []
 
 
@@ -47,13 +47,13 @@ def sections(sizes: str, device: str, out: Path, models: Path) -> Iterator[Secti
     Parameters
     ----------
     sizes
-        ``"full"``, what a GPU is to show; or ``"small"``, which a CPU does in a few minutes.
+        ``"full"``, for a GPU, or ``"small"``, which takes a CPU a few minutes.
     device
-        ``"cpu"`` or a GPU.
+        ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
     out
         Folder of the results.
     models
-        Folder for an untrained network, which later sections take: that of the paper or, of small sizes, the compact
+        Folder for an untrained network that later sections use: of the paper's size or, for small sizes, the compact
         one.
 
     Yields

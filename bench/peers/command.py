@@ -1,4 +1,4 @@
-"""``python -m bench peers``: the patch method in other libraries, side by side with this runtime."""
+"""``python -m bench peers``: the patch method in this runtime and in other libraries."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ CONTESTS = {
     "steps": "Extract, filter, overlap-add, filters given",
     "compiled": "As the first, compiled",
 }
-"""Titles of the contests, in their order: what takes a compiler comes last."""
+"""Titles of the comparisons, in order; the one that needs a compiler comes last."""
 
 
 @click.command()
 @click.option(
     "--model", default="chakrabarti", show_default=True,
-    help="Bundle, by name or path; or a configuration of export, such as paper, with random weights.",
+    help="Bundle, by name or path; or a training configuration, such as paper, for random weights.",
 )  # fmt: skip
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:N or auto.")
 @click.option(
@@ -35,7 +35,7 @@ CONTESTS = {
     help="Size of the grey photograph.",
 )  # fmt: skip
 @click.option("--stride", type=click.IntRange(min=1), help="Distance of patches in pixels.  [default: the model's]")
-@click.option("--batch", type=click.IntRange(min=1), help="Patches per batch.  [default: what suits the device]")
+@click.option("--batch", type=click.IntRange(min=1), help="Patches per batch.  [default: by device]")
 @report_options(repeats=5)
 def peers(
     model: str,
@@ -47,11 +47,11 @@ def peers(
     json: Path | None,
     plot: Path | None,
 ) -> None:
-    """Restore a plane by a patch network in PyTorch, compiled PyTorch and MONAI, and by this runtime.
+    """Time a patch network in this runtime, PyTorch, compiled PyTorch and MONAI.
 
-    All of them get the same weights, the same patches and the same window, take turns, and are compared with the
-    runtime in float32. Then the steps around the network, with the filters given, run in NumPy and SciPy, or in CuPy
-    and cuCIM. Peers that are not installed, or fail, are listed with the reason.
+    All use the same weights, patches and window, run in turn, and are compared with the runtime in float32. The steps
+    around the network, with given filters, are also timed in NumPy and SciPy or, on a GPU, in CuPy and cuCIM.
+    Libraries that are not installed, or fail, are listed with the reason.
     """
     place = resolve_device(device)
     with open_model(model) as bundle:
@@ -84,14 +84,14 @@ def _table(title: str, rows: list[dict[str, Any]]) -> Table:
         ),
         rows,
         notes=(
-            "Time over the runtime's: of the same precision; of bf16, which the runtime lacks on a CPU, of fp32.",
-            "MONAI: its windows and blending, given the runtime's window as a weight map and the border it mirrors.",
+            "Time over the runtime's: in the same precision; for bf16, which the runtime lacks on a CPU, in fp32.",
+            "MONAI: its own windows and blending, with the runtime's window as weight map and its mirrored border.",
         ),
     )
 
 
 def _draw(report: Report, figure: Figure) -> None:
-    """Bars of the time per patch."""
+    """Plot the time per patch as bars, a panel per comparison."""
     for axes, (key, table) in zip(figure.subplots(1, len(report.tables)), report.tables.items(), strict=True):
         rows = [row for row in table.rows if "seconds" in row]
         labels = [", ".join(str(row[name]) for name in ("by", "precision", "batch") if name in row) for row in rows]

@@ -1,4 +1,4 @@
-"""The patch method in PyTorch and in MONAI, as one would write it there: same weights, same patches, same window."""
+"""The patch method in PyTorch and in MONAI, with the same weights, patches and window as the runtime."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ Restore = Callable[["torch.Tensor"], "torch.Tensor"]
 class TorchPatches:
     """Restores a plane by ``unfold``, `restore` and ``fold``.
 
-    The window and the sums that normalise it are made beforehand, and patches are views until they are batched.
+    The window and its normalisation are computed in advance, and patches are views until they are batched.
 
     Parameters
     ----------
     restore
         Restores a batch.
     grid
-        Where the patches are: those of the runtime, mirrored border included.
+        Positions of the patches, including the mirrored border, as in the runtime.
     batch
-        Patches per batch, of which whole rows of the grid are given.
+        Patches per batch, rounded down to whole rows of the grid.
     device
-        Of PyTorch, on which all of it happens.
+        PyTorch device of all tensors.
     padded
-        Whether the last batch is filled up, for a compiler that knows one shape only.
+        Whether to pad the last batch, for a network compiled for one shape.
     """
 
     def __init__(self, restore: Restore, grid: PatchGrid, batch: int, device: str, *, padded: bool = False) -> None:
@@ -51,7 +51,7 @@ class TorchPatches:
         self._sums = self._fold(self._window.expand(len(grid), -1, -1))
 
     def canvas(self, plane: torch.Tensor) -> torch.Tensor:
-        """Continue a plane ``(H, W)`` beyond its border, to all that the patches show."""
+        """Extend a plane ``(H, W)`` by mirroring to the area covered by the patches."""
         rows, cols = self._sources
         return plane[rows][:, cols]
 
@@ -76,7 +76,7 @@ class TorchPatches:
         import torch
 
         grid = self._grid
-        size = [grid.core + (count - 1) * grid.stride for count in (grid.rows, grid.cols)]
+        size = grid.core + (grid.rows - 1) * grid.stride, grid.core + (grid.cols - 1) * grid.stride
         columns = cores.reshape(1, len(grid), grid.core**2).transpose(1, 2)
         folded: torch.Tensor = torch.nn.functional.fold(columns, size, grid.core, stride=grid.stride)
         return folded[0, 0]
@@ -85,21 +85,19 @@ class TorchPatches:
 class MonaiPatches:
     """Restores a plane by MONAI's ``sliding_window_inference``, on the device of the plane.
 
-    MONAI blends whole windows, so the cores are filled up with zeros; given the runtime's window, zero around the
-    core, as its ``roi_weight_map``, and a plane continued as the runtime does, it computes the same sums.
+    MONAI blends whole windows, so the cores are padded with zeros. With the runtime's window, zero around the core, as
+    ``roi_weight_map``, and with the plane extended as in the runtime, it computes the same sums.
 
     Parameters
     ----------
-    patches
-        The grid, and what restores a batch.
     restore
         Restores a batch.
     grid
-        Where the patches are.
+        Positions of the patches.
     batch
         Windows per batch, MONAI's ``sw_batch_size``.
     device
-        Of PyTorch.
+        PyTorch device of all tensors.
     """
 
     def __init__(self, restore: Restore, grid: PatchGrid, batch: int, device: str) -> None:
@@ -122,7 +120,7 @@ class MonaiPatches:
             (grid.patch, grid.patch),
             self._batch,
             lambda windows: torch.nn.functional.pad(self._restore(windows[:, 0]), self._around)[:, None],
-            # Half a pixel more than the stride: MONAI rounds down.
+            # MONAI rounds the distance of windows down, so it is given half a pixel more than the stride.
             overlap=1 - (grid.stride + 0.5) / grid.patch,
             roi_weight_map=self._weights,
         )
@@ -131,7 +129,7 @@ class MonaiPatches:
 
 
 def on_array(restore: Restore, plane: Array) -> Array:
-    """Hand a NumPy or CuPy array to PyTorch and take the result back as one, without copying either."""
+    """Restore a NumPy or CuPy array by a function on PyTorch tensors, without copying input or output."""
     import torch
 
     with torch.inference_mode():
@@ -140,14 +138,14 @@ def on_array(restore: Restore, plane: Array) -> Array:
 
 
 def restore_by(network: torch.nn.Module, half: torch.dtype | None) -> Restore:
-    """Return what predicts filters by a network and applies them.
+    """Return a function that predicts the filters of patches by a network and applies them.
 
     Parameters
     ----------
     network
-        As of `bench.speed.network.load_torch_network`, compiled or not, where the patches will be.
+        As of `bench.speed.network.load_torch_network`, compiled or not, on the device of the patches.
     half
-        Precision of the matrix products; float32 if ``None``.
+        Autocast dtype of the matrix products; ``None`` for float32.
     """
     import torch
 
@@ -161,8 +159,8 @@ def restore_by(network: torch.nn.Module, half: torch.dtype | None) -> Restore:
     return restore
 
 
-def in_half(network: torch.nn.Module, half: torch.dtype | None) -> torch.nn.Module:
-    """Return a copy whose dense layers hold their weights in `half`, so that no call has to convert them."""
+def with_half_weights(network: torch.nn.Module, half: torch.dtype | None) -> torch.nn.Module:
+    """Return a copy with the weights of dense layers in `half`, so that autocast need not convert them."""
     import torch
 
     if half is None:
@@ -175,11 +173,11 @@ def in_half(network: torch.nn.Module, half: torch.dtype | None) -> torch.nn.Modu
 
 
 def hann(core: int) -> npt.NDArray[np.float32]:
-    """Return the window of a core, ``(core, core)``, before it is normalised; see `kernels.patches.PatchGrid`."""
+    """Return the Hann window of a core, ``(core, core)``, not normalised; see `kernels.patches.PatchGrid`."""
     axis = np.sin(np.pi * (np.arange(core) + 0.5) / core) ** 2
     return np.outer(axis, axis).astype(np.float32)
 
 
 def rows_per_batch(grid: PatchGrid, batch: int) -> int:
-    """Return how many rows of a grid make up about `batch` patches, one at least."""
+    """Return the number of grid rows that hold at most `batch` patches, but at least one."""
     return max(1, batch // grid.cols)

@@ -1,4 +1,4 @@
-"""The steps around the network, given the filters: the runtime's kernels beside NumPy, SciPy, PyTorch, CuPy, cuCIM."""
+"""Extraction, filtering and overlap-add with given filters, in the runtime and in several array libraries."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ def array_steps(
     windows: Callable[..., Array],
     add: Callable[[Array, Array, PatchGrid, int], None],
 ) -> Array:
-    """Do the same with the functions of an array library.
+    """Extract, filter and overlap-add with the functions of an array library.
 
     Parameters
     ----------
     plane, spectra, grid
-        The photograph, complex64 filters ``(batch, P, P // 2 + 1)``, and where the patches are.
+        The photograph, complex64 filters ``(batch, P, P // 2 + 1)``, and the positions of the patches.
     xp, fft
         The library, and its module of Fourier transforms.
     windows
-        ``windows(canvas, (P, P))`` gives the windows at all pixels as a view ``(H, W, P, P)``.
+        ``windows(canvas, (P, P))`` returns the windows at all positions as a view ``(H - P + 1, W - P + 1, P, P)``.
     add
-        ``add(canvas, cores, grid, first)`` adds the cores from row `first` of the grid on to a canvas of all of them.
+        ``add(canvas, cores, grid, first)`` adds the cores, starting with grid row `first`, to the canvas.
     """
     rows, cols = xp.asarray(grid.source_rows()), xp.asarray(grid.source_cols())
     views = windows(plane[rows][:, cols], (grid.patch, grid.patch))[:: grid.stride, :: grid.stride]
@@ -66,25 +66,25 @@ def array_steps(
         patches = views[first : first + step].reshape(-1, grid.patch, grid.patch)
         products = fft.rfft2(patches) * spectra[: len(patches)]
         add(canvas, fft.irfft2(products, s=(grid.patch, grid.patch))[:, kept, kept] * window, grid, first)
-    # The window's sums over the grid are an outer product, as the weights of the runtime are.
+    # The window is separable, so its sum over the grid is an outer product.
     canvas /= xp.asarray(np.outer(*(_window_sums(grid, count) for count in (grid.rows, grid.cols))), np.float32)
     return canvas[-grid.top :, -grid.left :][: grid.height, : grid.width]
 
 
-def step_ways(plane: Array, filters: Array, grid: PatchGrid, gpu: bool) -> dict[str, Callable[[], Work]]:
-    """Return what makes the work of each library, which raises ImportError where that is missing.
+def step_makers(plane: Array, filters: Array, grid: PatchGrid, gpu: bool) -> dict[str, Callable[[], Work]]:
+    """Return by library a function that prepares its work; it raises ImportError if the library is missing.
 
     Parameters
     ----------
     plane
         float32 ``(H, W)``, NumPy, or CuPy on a GPU.
     filters
-        float32 ``(batch, 2, P, P // 2 + 1)``, half spectra of real filters, where `plane` lies; every batch takes the
-        same.
+        float32 ``(batch, 2, P, P // 2 + 1)``, half spectra of real filters, on the device of `plane`; used for every
+        batch.
     grid
-        Where the patches are.
+        Positions of the patches.
     gpu
-        Whether to do it on the current GPU.
+        Whether to work on the current GPU.
     """
     makers: dict[str, Callable[..., Work]] = {RUNTIME: partial(partial, kernel_steps), "PyTorch": _torch_steps}
     if gpu:
@@ -150,7 +150,7 @@ def _add_one_by_one(canvas: Array, cores: Array, grid: PatchGrid, first: int) ->
 
 
 def _scatter(canvas: Array, cores: Array, grid: PatchGrid, first: int) -> None:
-    """Add all cores in one kernel, by atomic additions."""
+    """Add all cores in one CUDA kernel, by atomic additions."""
     import cupy
     import cupyx
 

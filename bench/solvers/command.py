@@ -1,4 +1,4 @@
-"""``python -m bench nonblind``: residual compensation beside other solvers of the same problem (Eboli et al.)."""
+"""``python -m bench nonblind``: iterative residual compensation (IRC) and other solvers (Eboli et al.)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import numpy as np
 
 from bench.accuracy.scoring import score
 from bench.data.datasets import Case, Sample, choose, data_folder, sun_style
-from bench.data.motions import Moved, published, synthetic
+from bench.data.motions import MotionSample, published, synthetic
 from bench.options import publish, report_options
 from bench.report import Column, Report, Table
 from bench.solvers.formulations import formulation_table
-from bench.solvers.solvers import MOST, TOLERANCE, PeriodicBlur, conjugate_gradients, fourier
+from bench.solvers.solvers import MAX_STEPS, TOLERANCE, PeriodicBlur, conjugate_gradients, fourier
 from bench.solvers.stages import stage_table
 from kernels.arrays import Array
 from runtime.deconvolution.along_motion import motion_problem
@@ -30,22 +30,24 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CASES = 6
-FEW = 10
-"""Steps of conjugate gradients where they are not to converge."""
+FEW_STEPS = 10
+"""Steps of the conjugate gradients that stop early."""
 
 Restore = Callable[[Any], Array]
 
 
 @click.command("nonblind")
 @click.option("--data", help="Folder of the evaluation data.  [default: $DEBLUR_DATA]")
-@click.option("--cases", type=click.IntRange(min=1), default=CASES, show_default=True, help="Cases of each set.")
+@click.option(
+    "--cases", type=click.IntRange(min=1), default=CASES, show_default=True, help="Number of cases of each set."
+)
 @report_options(repeats=3)
 def nonblind(data: str | None, cases: int, repeats: int, json: Path | None, plot: Path | None) -> None:
-    """Restore photographs whose blur is known, by several solvers of one and the same problem.
+    """Compare solvers of non-blind deconvolution.
 
     Non-uniform: motion fields (Table 3 of Eboli et al.). Uniform: camera shake with one kernel (Table 1). Every solver
-    serves the same ADMM with the same weights; each is timed alone, on all cores, after a first run unmeasured. Then
-    the ways to convolve with a filter per pixel are timed.
+    is the quadratic step of the same ADMM with the same weights. Each is timed alone, on all cores, after an
+    unmeasured run. Then several implementations of convolution with one filter per pixel are timed.
     """
     folder = data_folder(data)
     tasks: list[tuple[str, Case, Mapping[str, Restore]]] = [
@@ -75,12 +77,12 @@ def nonblind(data: str | None, cases: int, repeats: int, json: Path | None, plot
 
 
 def _whole(case: Case) -> Case:
-    """Let all of the image count, to its border, and exactly where it is: the blur is known."""
+    """Score the whole image without alignment: with a known blur there is no unknown translation."""
     return replace(case, load=lambda: replace(case.load(), border=0, max_shift=0))
 
 
 def _moved(case: Case) -> tuple[Case, Array, Array]:
-    sample = cast(Moved, case.load())
+    sample = cast(MotionSample, case.load())
     return case, _planes(sample), sample.field
 
 
@@ -100,9 +102,9 @@ def _unchanged(sample: Sample) -> Array:
 
 
 def _moving(solve: Callable[[Problem], Array]) -> Restore:
-    """Return a restoration of a `Moved`, all of it: noise, blends of motions and inverse filters as well."""
+    """Return the whole restoration of a `MotionSample` by a solver, noise estimate and inverse filters included."""
 
-    def restore(sample: Moved) -> Array:
+    def restore(sample: MotionSample) -> Array:
         planes = _planes(sample)
         noise = float(np.median([estimate_noise(plane) for plane in planes]))
         problem, inside = motion_problem(planes, sample.field, noise)
@@ -111,11 +113,11 @@ def _moving(solve: Callable[[Problem], Array]) -> Restore:
     return restore
 
 
-def _by_gradients(problem: Problem, most: int = MOST) -> Array:
-    return admm(problem, conjugate_gradients(most), problem.observed)
+def _by_conjugate_gradients(problem: Problem, max_steps: int = MAX_STEPS) -> Array:
+    return admm(problem, conjugate_gradients(max_steps), problem.observed)
 
 
-def _by_compensation(problem: Problem) -> Array:
+def _by_residual_compensation(problem: Problem) -> Array:
     return admm(problem, residual_compensation(), smooth_start(problem))
 
 
@@ -124,13 +126,14 @@ def _uniform_irc(sample: Sample) -> Array:
 
 
 def _uniform_gradients(observation: Observation) -> Array:
-    blur = PeriodicBlur(observation.kernel, observation.model.shape)
+    height, width = observation.model.shape
+    blur = PeriodicBlur(observation.kernel, (height, width))
     problem = Problem(observation.canvas[None], observation.known, blur, THRESHOLD * observation.noise)
-    return _by_gradients(problem)[0]
+    return _by_conjugate_gradients(problem)[0]
 
 
 def _padded_fourier(observation: Observation) -> Array:
-    """Take the continued photograph for periodic and known."""
+    """Solve by FFT on the padded plane, as if the padding were observed."""
     return _periodic(observation.canvas[None], observation.kernel, observation.noise)[0]
 
 
@@ -159,7 +162,7 @@ def _noise(plane: Array, sample: Sample) -> float:
 
 
 def _planes(sample: Sample) -> Array:
-    """Return the observed image as planes (C, H, W)."""
+    """Return the observed image as planes ``(C, H, W)``."""
     image = sample.observed
     return np.ascontiguousarray(np.moveaxis(image if image.ndim == 3 else image[..., None], -1, 0))
 
@@ -169,9 +172,9 @@ def _image(planes: Array) -> Array:
 
 
 NONUNIFORM: dict[str, Restore] = {
-    f"CG, {FEW} steps": _moving(partial(_by_gradients, most=FEW)),
-    "CG": _moving(_by_gradients),
-    "IRC": _moving(_by_compensation),
+    f"CG, {FEW_STEPS} steps": _moving(partial(_by_conjugate_gradients, max_steps=FEW_STEPS)),
+    "CG": _moving(_by_conjugate_gradients),
+    "IRC": _moving(_by_residual_compensation),
 }
 UNIFORM: dict[str, Restore] = {
     "FFT": lambda sample: _by_plane(sample, _padded_fourier),
@@ -196,15 +199,15 @@ def _tables(rows: list[dict[str, Any]]) -> dict[str, Table]:
     return {
         "means": Table(
             "Means", (*which, Column("cases", "cases"), *columns), means,
-            notes=(f"CG: conjugate gradients to a relative residual of {TOLERANCE:g}, {MOST} steps a stage at most.",
-                   "Seconds: the whole restoration from planes to planes, noise and inverse filters included."),
+            notes=(f"CG: conjugate gradients, relative residual {TOLERANCE:g}, at most {MAX_STEPS} steps a stage.",
+                   "Seconds: the whole restoration, including the noise estimate and the inverse filters."),
         ),
         "cases": Table("Cases", (Column("case", "case"), *which, *columns), rows),
     }  # fmt: skip
 
 
 def _draw(report: Report, figure: Figure) -> None:
-    """PSNR over seconds, a panel per set."""
+    """Plot the mean PSNR over the mean seconds, a panel per set."""
     rows = [row for row in report.tables["means"].rows if row["method"] != "blurred"]
     names = list(dict.fromkeys(row["set"] for row in rows))
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):

@@ -1,7 +1,9 @@
-"""Non-uniform convolution in the ways that `kernels.nonuniform` chose between."""
+"""Implementations of non-uniform convolution: that of `kernels.nonuniform` and its alternatives."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numba
@@ -15,21 +17,21 @@ from kernels.nonuniform import FilterBank, nonuniform_adjoint, nonuniform_convol
 from runtime.blur.motion import blend, load_bank
 
 LONGEST = (21.0, 35.0)
-"""Longest motions in pixels of the fields that are measured."""
+"""Longest motions of the measured fields, in pixels."""
 SEED = 3
 SHAPE = (409, 534)
-"""A photograph of 375 x 500 pixels with the surroundings that its longest motions need."""
+"""Size of a photograph of 375 x 500 pixels with the padding that its longest motions need."""
 
 
 def pixel_by_pixel(image: Array, bank: FilterBank, indices: Array, weights: Array) -> Array:
-    """Convolve as `nonuniform_convolve` does, every pixel for itself, on one core."""
+    """Convolve as `nonuniform_convolve` does, pixel by pixel, on one core."""
     out = np.zeros_like(image)
     _convolve_pixels(image, bank.starts, bank.rows, bank.cols, bank.values, indices, weights, out)
     return out
 
 
 def by_transforms(image: Array, bank: FilterBank, indices: Array, weights: Array) -> Array:
-    """Convolve the whole image with each filter by Fourier transforms, and give each pixel its share, on one core."""
+    """Convolve the whole image with each filter by FFT and sum the results by each pixel's weights, on one core."""
     from scipy.fft import irfft2, next_fast_len, rfft2
 
     filters, (down, right), (_, height, width) = bank.dense(), bank.reach, image.shape
@@ -44,7 +46,7 @@ def by_transforms(image: Array, bank: FilterBank, indices: Array, weights: Array
 
 
 def formulation_table(repeats: int, shape: tuple[int, int] = SHAPE) -> Table:
-    """Time every formulation on three planes, with motions and with their inverse filters."""
+    """Time every implementation on three planes, with motion kernels and with their inverse filters."""
     rows: list[dict[str, Any]] = []
     image = np.random.default_rng(SEED).random((3, *shape), np.float32)
     for longest in LONGEST:
@@ -52,13 +54,12 @@ def formulation_table(repeats: int, shape: tuple[int, int] = SHAPE) -> Table:
         used, places = np.unique(found, return_inverse=True)
         indices = places.reshape(weights.shape).astype(np.int32)
         for name, bank in zip(("motions", "inverses"), load_bank().select(used), strict=True):
-            arguments = image, bank, indices, weights
-            ways = {
+            implementations: dict[str, Callable[..., Array]] = {
                 "tiles": nonuniform_convolve, "adjoint": nonuniform_adjoint, "pixels": pixel_by_pixel,
                 "transforms": by_transforms,
             }  # fmt: skip
             timings = measure_in_turn(
-                {key: (lambda way=way, arguments=arguments: way(*arguments)) for key, way in ways.items()},
+                {key: partial(convolve, image, bank, indices, weights) for key, convolve in implementations.items()},
                 repeats=repeats,
             )
             rows.append(
@@ -73,7 +74,7 @@ def formulation_table(repeats: int, shape: tuple[int, int] = SHAPE) -> Table:
     )  # fmt: skip
     return Table(
         f"Non-uniform convolution of three planes of {shape[0]} x {shape[1]} pixels", columns, rows,
-        notes=("Tiles, which the CPU face goes by, and its adjoint use all cores; the others one.",),
+        notes=("Tiles, as in the CPU kernel, and its adjoint use all cores; the others use one.",),
     )  # fmt: skip
 
 

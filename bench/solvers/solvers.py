@@ -1,4 +1,4 @@
-"""Other solvers of the least squares problem that residual compensation solves, to compare it with."""
+"""Solvers of the least-squares problem of residual compensation, to compare it with."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from runtime.deconvolution.irc import Problem, Solver, gathered_residual, gradie
 
 TOLERANCE = 1e-5
 """Relative residual at which conjugate gradients have converged."""
-MOST = 200
+MAX_STEPS = 200
 
 
-def conjugate_gradients(most: int = MOST, tolerance: float = TOLERANCE) -> Solver:
-    """Return a solver by conjugate gradients on the same operators, from the present estimate.
+def conjugate_gradients(max_steps: int = MAX_STEPS, tolerance: float = TOLERANCE) -> Solver:
+    """Return a conjugate-gradient solver, warm-started at the current estimate.
 
     Parameters
     ----------
-    most
-        Steps per stage, at most.
+    max_steps
+        Largest number of steps per ADMM stage.
     tolerance
-        Norm of the residual, relative to that of the right side, at which to stop.
+        Norm of the residual, relative to that of the right-hand side, at which to stop.
     """
 
     def solve(problem: Problem, latent: Array, target: Array) -> Array:
         residual = gathered_residual(problem, latent, target)
         enough = tolerance**2 * _square(_right_side(problem, target))
         direction, square = residual, _square(residual)
-        for _ in range(most):
+        for _ in range(max_steps):
             if square <= enough:
                 break
             change = _normal(problem, direction)
@@ -43,12 +43,12 @@ def conjugate_gradients(most: int = MOST, tolerance: float = TOLERANCE) -> Solve
 
 
 def fourier(kernel: Array) -> Solver:
-    """Return the solver by one division in the Fourier domain, for which the planes are periodic and all known.
+    """Return the closed-form solver in the Fourier domain, which takes all pixels for observed and periodic.
 
     Parameters
     ----------
     kernel
-        The one kernel of the blur.
+        The blur kernel, ``(h, w)``.
     """
 
     def solve(problem: Problem, latent: Array, target: Array) -> Array:
@@ -60,7 +60,7 @@ def fourier(kernel: Array) -> Solver:
 
 
 class PeriodicBlur:
-    """One kernel everywhere on planes that are periodic."""
+    """Convolution of periodic planes with one kernel."""
 
     def __init__(self, kernel: Array, shape: tuple[int, int]) -> None:
         canvas = np.zeros(shape)
@@ -78,7 +78,7 @@ class PeriodicBlur:
         return self._filter(residual, self._transfer.conj())
 
     def invert(self, residual: Array) -> Array:
-        """Do nothing: the solvers of this module have no use for an approximate inverse."""
+        """Return the residual as it is: the solvers of this module use no approximate inverse."""
         return residual
 
     def _filter(self, planes: Array, response: Array) -> Array:

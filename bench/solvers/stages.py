@@ -1,4 +1,4 @@
-"""Where the time of a restoration by residual compensation goes."""
+"""CPU time of the stages of residual compensation."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from runtime.deconvolution.along_motion import motion_problem
 from runtime.deconvolution.irc import admm, residual_compensation, smooth_start
 
 NOISE = 0.006
-"""Standard deviation that is restored for; time does not depend on it."""
+"""Assumed standard deviation of the noise; the time does not depend on it."""
 OPERATIONS = "blur", "adjoint", "inverse filters"
 
 
 class TimedBlur:
-    """A blur that counts the CPU seconds of its operations, of all cores together.
+    """A blur that adds up the CPU seconds of its operations, over all cores.
 
     Attributes
     ----------
     seconds
-        By the names of `OPERATIONS`.
+        CPU seconds by operation; see `OPERATIONS`.
     """
 
     def __init__(self, blur: BlurOperator) -> None:
@@ -51,12 +51,12 @@ class TimedBlur:
 
 
 def stage_table(cases: Sequence[tuple[Case, Array, Array]]) -> Table:
-    """Take the time of restorations apart.
+    """Measure the CPU time of each stage.
 
     Parameters
     ----------
     cases
-        Each with planes ``(C, H, W)`` and a motion field ``(H, W, 2)``.
+        Each a case, its planes ``(C, H, W)`` and its motion field ``(H, W, 2)``.
     """
     rows = [{"case": case.name, "longest": float(field[..., 0].max()), **_stages(planes, field)}
             for case, planes, field in cases]  # fmt: skip
@@ -67,7 +67,7 @@ def stage_table(cases: Sequence[tuple[Case, Array, Array]]) -> Table:
     )  # fmt: skip
     return Table(
         "Stages of IRC on motion fields, CPU seconds", columns, rows,
-        notes=("CPU seconds of all cores together; wall: seconds on the clock, which other work lengthens.",),
+        notes=("CPU seconds are summed over all cores; wall: elapsed seconds.",),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""One burst of one size, restored again and again in a process of its own."""
+"""Time of the restoration of one burst; meant to run in its own process."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from bench.data.photographs import blurred_photograph
 from bench.speed.restoration import WARM_UP_MEGAPIXELS
 from bench.speed.timing import spread
 
-OFFSETS = 5
-"""Frames are displaced by up to as many pixels less one, so that they are no copies of each other."""
+SHIFTS = 5
+"""Number of different horizontal shifts of the frames, 0 to 4 pixels, so that frames differ."""
 
 
 def measure_burst_restoration(
@@ -29,24 +29,25 @@ def measure_burst_restoration(
     precision: str = "auto",
     register: bool = True,
 ) -> dict[str, Any]:
-    """Restore a burst `repeats` times, after a small one to warm up.
+    """Restore a burst `repeats` times, after a small burst as warm-up.
 
     Parameters
     ----------
     model
         As in `runtime.Deblurrer`.
     frames, megapixels
-        How many frames, and the size of each; see `blurred_photograph`.
+        Number of frames, and the size of each; see `blurred_photograph`.
     repeats
-        Measurements.
+        Number of measurements.
     stride, device, precision, register
         As in `runtime.Deblurrer` and its `restore_burst`.
 
     Returns
     -------
     dict
-        Sizes and counts; ``seconds`` of each stage, of ``other`` (what no stage accounts for) and of the ``whole``
-        call, each as `spread` gives them; ``seconds_per_megapixel`` of each frame.
+        ``model``, ``frames``, ``megapixels`` and ``size`` of a frame; ``seconds`` by stage, as of `spread`, with
+        ``whole``, the whole call, and ``other``, its time outside all stages; ``seconds_per_megapixel``, the median
+        per megapixel of all frames.
     """
     from runtime import Deblurrer
 
@@ -72,12 +73,12 @@ def measure_burst_restoration(
 
 
 class Frames(Sequence[npt.NDArray[np.uint8]]):
-    """A burst of frames, each made when it is read, as from a file: what is in memory is what restores it.
+    """A burst whose frames are made when they are read, as from files, so that they take no memory.
 
     Parameters
     ----------
     frames, megapixels
-        How many frames, and the size of each.
+        Number of frames, and the size of each.
     """
 
     def __init__(self, frames: int, megapixels: float) -> None:
@@ -89,4 +90,4 @@ class Frames(Sequence[npt.NDArray[np.uint8]]):
     def __getitem__(self, number: int) -> npt.NDArray[np.uint8]:  # type: ignore[override]
         if not 0 <= number < self._frames:
             raise IndexError(number)
-        return np.roll(self._photograph, number % OFFSETS, axis=1)
+        return np.roll(self._photograph, number % SHIFTS, axis=1)

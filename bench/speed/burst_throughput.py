@@ -1,4 +1,4 @@
-"""``python -m bench burst-throughput``: how fast bursts are restored, stage by stage, and in what memory."""
+"""``python -m bench burst-throughput``: time and memory of burst restoration."""
 
 from __future__ import annotations
 
@@ -20,13 +20,20 @@ MODELS = ("fba", "wieschollek")
 
 
 @click.command("burst-throughput")
-@click.option("--model", "models", multiple=True, default=MODELS, show_default=True, help="fba, or a burst network.")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    default=MODELS,
+    show_default=True,
+    help="fba, or a burst network, by name or path; repeatable.",
+)
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:N or auto.")
-@click.option("--precision", default="auto", show_default=True, help="fp32, fp16, or what suits the device.")
+@click.option("--precision", default="auto", show_default=True, help="fp32, fp16, or auto: the best for the device.")
 @click.option("--frames", type=Numbers(int), default="2,8,14", show_default=True, help="Frames per burst.")
 @click.option("--megapixels", type=Numbers(float), default="0.25,1", show_default=True, help="Sizes of a frame.")
 @click.option("--stride", type=click.IntRange(min=1), help="Distance of patches in pixels.  [default: the model's]")
-@click.option("--register/--no-register", default=True, show_default=True, help="Whether frames are aligned first.")
+@click.option("--register/--no-register", default=True, show_default=True, help="Whether to register the frames first.")
 @report_options(repeats=3)
 def burst_throughput(
     models: tuple[str, ...],
@@ -42,7 +49,7 @@ def burst_throughput(
 ) -> None:
     """Time the restoration of bursts by model, number of frames and size.
 
-    Each combination runs in a process of its own, which also gives its peak memory.
+    Each combination runs in its own process, of which the peak memory is measured.
     """
     place = str(resolve_device(device))
     report = Report(
@@ -80,14 +87,14 @@ def _table(rows: list[dict[str, object]]) -> Table:
         ),
         rows,
         notes=(
-            "Medians; other: opening and closing the images, and what else no stage accounts for.",
-            "Peak: resident memory of the whole process; each frame is made when it is read, as from a file.",
+            "Medians. Other: opening and closing the images, and all else outside the stages.",
+            "Peak: resident memory of the whole process; frames are made when they are read, as from files.",
         ),
     )
 
 
 def _draw(report: Report, figure: Figure) -> None:
-    """Time per megapixel of a frame by stage, and peak memory."""
+    """Plot the time per megapixel of a frame by stage, and the peak memory."""
     rows: list[Row] = list(report.tables["bursts"].rows)
     left, right = figure.subplots(1, 2)
     labels = [f"{row['model']}\n{row['frames']} x {row['megapixels']:.3g} Mpx" for row in rows]

@@ -1,4 +1,4 @@
-"""Run one measurement in a process of its own, to learn what memory it takes."""
+"""Run a measurement in its own process, to measure its peak memory."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ def run_isolated(
     Parameters
     ----------
     function
-        ``"module:name"``. It takes and returns what JSON can carry; what it prints goes to stderr.
+        ``"module:name"``. Arguments and result must be JSON values; its output goes to stderr.
     arguments
-        Its keyword arguments.
+        Keyword arguments of the function.
     environment
         Environment variables to add or replace.
 
     Returns
     -------
     result
-        What the function returned.
+        The return value.
     peak
-        Largest resident memory of that process in bytes, the interpreter and all libraries included.
+        Peak resident memory of the process in bytes, including the interpreter and all libraries.
 
     Raises
     ------
     click.ClickException
-        If the process fails; what it said is on stderr.
+        If the process fails; its own message is on stderr.
     """
     command = [sys.executable, "-m", "bench.speed.isolated", function]
     done = subprocess.run(
@@ -57,9 +57,9 @@ def run_isolated(
 
 
 def peak_resident() -> int:
-    """Return the largest resident memory of this process so far, in bytes.
+    """Return the peak resident memory of this process so far, in bytes.
 
-    Linux counts into ``ru_maxrss`` also what the process that started this one held; its ``VmHWM`` is our own.
+    On Linux ``ru_maxrss`` also counts the memory of the parent before ``exec``; ``VmHWM`` does not.
     """
     status = Path("/proc/self/status")
     if status.is_file():

@@ -1,4 +1,4 @@
-"""``python -m bench kernels``: each array kernel against what the machine gives at best."""
+"""``python -m bench kernels``: time of each array kernel, and its share of the roofline."""
 
 from __future__ import annotations
 
@@ -21,24 +21,26 @@ if TYPE_CHECKING:
 
 BATCHES = (16, 64, 256, 1024)
 CUDA_BATCHES = (4096, 16384)
-"""Further batches where there is a GPU, which needs them to fill."""
+"""Additional batches on a GPU, which small ones do not fill."""
 MEGAPIXELS = (0.25, 1.0)
 CUDA_MEGAPIXELS = (4.0,)
 REFERENCE_SIZES = {"patch": 16, "frequency": 256, "pixel": 48}
-"""Largest call that the slow reference gets: patches, and sides in pixels."""
-LEAST_SECONDS = 0.02
-"""Length of one measurement; quicker calls are repeated within it."""
+"""Largest calls of the slow reference: number of patches, or side of the image in pixels."""
+MIN_SECONDS = 0.02
+"""Shortest duration of one measurement in seconds; faster calls are repeated within it."""
 
 
 @click.command()
 @click.option("--batch", type=Numbers(int), help="Patches per call.  [default: 16 to 1024; on a GPU to 16384]")
 @click.option("--megapixels", type=Numbers(float), help="Sizes of whole images.  [default: 0.25,1; on a GPU also 4]")
-@click.option("--family", "families", multiple=True, type=click.Choice(FAMILIES), help="Only these; repeatable.")
-@click.option("--face", "kinds", multiple=True, type=click.Choice(FACES), help="Only these; repeatable.")
-@click.option("--patch", type=click.IntRange(min=1), default=65, show_default=True, help="Side of a patch.")
-@click.option("--core", type=click.IntRange(min=1), default=33, show_default=True, help="Side of its core.")
-@click.option("--stride", type=click.IntRange(min=1), default=8, show_default=True, help="Distance of patches.")
-@click.option("--device", default="auto", show_default=True, help="cpu: leave the GPU out; cuda: insist on it.")
+@click.option("--family", "families", multiple=True, type=click.Choice(FAMILIES), help="Only this family; repeatable.")
+@click.option("--face", "kinds", multiple=True, type=click.Choice(FACES), help="Only this implementation; repeatable.")
+@click.option("--patch", type=click.IntRange(min=1), default=65, show_default=True, help="Side of a patch in pixels.")
+@click.option("--core", type=click.IntRange(min=1), default=33, show_default=True, help="Side of its core in pixels.")
+@click.option(
+    "--stride", type=click.IntRange(min=1), default=8, show_default=True, help="Distance of patches in pixels."
+)
+@click.option("--device", default="auto", show_default=True, help="cpu: without the GPU; cuda: fail without a GPU.")
 @report_options(repeats=9)
 def kernels(
     batch: list[int] | None,
@@ -53,10 +55,10 @@ def kernels(
     json: Path | None,
     plot: Path | None,
 ) -> None:
-    """Time every array kernel: reference, CPU, and CUDA where there is a GPU.
+    """Time every array kernel: reference, CPU and, on a GPU, CUDA.
 
-    Gives the time per patch, frequency or pixel, the rates of bytes and operations by count, and how much of the time
-    is accounted for by the slowest of them at the rates measured in the same run (the roofline).
+    Reports the time per patch, frequency or pixel, the bytes and operations per second, and the share of the roofline:
+    the least time for these bytes and operations, at the rates measured in the same run, over the measured time.
     """
     if not stride <= core <= patch or patch % 2 == 0:
         raise click.UsageError("sizes must fit: stride <= core <= patch, and the patch odd")
@@ -88,14 +90,14 @@ def kernels(
 
 
 def _sizes(operation: Operation, face: str, batches: list[int], sides: list[int]) -> list[int]:
-    """Return the sizes of the calls to time, the small ones of them only for the reference."""
+    """Return the sizes of the calls to time, limited by `REFERENCE_SIZES` for the reference."""
     sizes = batches if operation.unit == "patch" else sides
     return sorted({min(size, REFERENCE_SIZES[operation.unit]) for size in sizes} if face == "reference" else sizes)
 
 
 def _attainable_table(limits: dict[str, dict[str, float]]) -> Table:
     return Table(
-        "Attainable: copying a large array (read and written), multiplying large matrices",
+        "Attainable rates: copying a large array (bytes read and written), multiplying large matrices",
         (
             Column("device", "face"),
             Column("GB/s", "bytes_per_second", ".1f", 1e-9),
@@ -124,10 +126,10 @@ def _kernel_table(geometry: Geometry, rows: list[dict[str, Any]]) -> Table:
         ),
         rows,
         notes=(
-            "Size: patches of a call, or side in pixels of a square image. Images are of three planes.",
-            "Bytes: every input once, every output once. Small calls stay in cache, beyond what copying attains.",
-            "Operations: by the algorithm of the CPU and CUDA faces, whatever a face does instead.",
-            "Its bytes, its loads (from the first-level cache): what the CUDA face needs by its docstring.",
+            "Size: patches per call, or side in pixels of a square image. Images have three planes.",
+            "Bytes: every input and output once. Small calls stay in cache and can exceed the rate of copying.",
+            "Operations: those of the CPU and CUDA algorithm, for every implementation.",
+            "Its bytes, its loads (from the first-level cache): those that the CUDA kernel needs by its docstring.",
         ),
     )
 
@@ -142,7 +144,7 @@ def _measure(
 ) -> dict[str, Any]:
     device = face.partition(",")[0]
     work = operation.work(face, geometry, size)
-    timing = measure(work, repeats=repeats, warmup=2, least=LEAST_SECONDS, gpu=device == "cuda")
+    timing = measure(work, repeats=repeats, warmup=2, min_seconds=MIN_SECONDS, gpu=device == "cuda")
     units = operation.units(size)
     moved, computed = operation.bytes(geometry, size), operation.flops(geometry, size)
     seconds = timing.median / units
@@ -171,7 +173,7 @@ def _measure(
 
 
 def _draw(report: Report, figure: Figure) -> None:
-    """One panel per kernel: time per unit over the size of a call, with the least time that the machine allows."""
+    """Plot the time per unit over the size of a call, a panel per kernel, with the least time by the roofline."""
     rows = report.tables["kernels"].rows
     names = list(dict.fromkeys(row["kernel"] for row in rows))
     columns = math.ceil(len(names) / 2)

@@ -1,4 +1,4 @@
-"""``python -m bench latency``: how long single calls take once all is warm, from host to host, and in what memory."""
+"""``python -m bench latency``: time of single calls after warm-up, from host to host, and their memory."""
 
 from __future__ import annotations
 
@@ -27,19 +27,21 @@ if TYPE_CHECKING:
 PERCENTILES = (50, 90, 95, 99)
 LEAST_CALLS = 3
 LONGEST = 21.0
-"""Longest motion in pixels of a motion field."""
+"""Longest motion of the motion field, in pixels."""
 
 
 @click.command()
 @model_options
 @click.option("--megapixels", type=Numbers(float), default="1", show_default=True, help="Sizes of the photograph.")
 @restoration_options
-@click.option("--motion", is_flag=True, help="A photograph that was blurred by a motion field, not by one kernel.")
-@click.option("--given", is_flag=True, help="Undo a motion field that is given: no network, no search.")
-@click.option("--calls", type=click.IntRange(min=LEAST_CALLS), default=100, show_default=True, help="Calls of a size.")
+@click.option("--motion", is_flag=True, help="Use a photograph blurred by a motion field instead of one kernel.")
+@click.option("--given", is_flag=True, help="Deconvolve with a given motion field instead of restoring blindly.")
+@click.option(
+    "--calls", type=click.IntRange(min=LEAST_CALLS), default=100, show_default=True, help="Calls for each size."
+)
 @click.option(
     "--seconds", type=click.FloatRange(min=0, min_open=True), default=30, show_default=True,
-    help="Time for the calls of a size, after which there are no more of them.",
+    help="Time limit for the calls of each size.",
 )  # fmt: skip
 @report_options()
 def latency(
@@ -56,9 +58,9 @@ def latency(
     json: Path | None,
     plot: Path | None,
 ) -> None:
-    """Time warm calls for colour photographs, one by one: percentiles, stages and memory.
+    """Time single calls on colour photographs after warm-up: percentiles, stages and memory.
 
-    Every size runs in a process of its own. The photograph is an array on the host, and so is the result.
+    Every size runs in its own process. The photograph and the result are arrays on the host.
     """
     place = str(resolve_device(device))
     name = "none: the motion field is given" if given else describe_model(load_model(model))
@@ -90,7 +92,7 @@ def measure_latency(
     motion: bool = False,
     given: bool = False,
 ) -> dict[str, Any]:
-    """Restore one photograph again and again, after two calls to warm up.
+    """Restore one photograph repeatedly, after two calls as warm-up.
 
     Parameters
     ----------
@@ -99,19 +101,19 @@ def measure_latency(
     megapixels
         Size of the photograph; see `blurred_photograph`.
     calls, seconds
-        Calls to measure; fewer, but three, once they have taken so long.
+        Largest number of calls, and their largest total time; at least three calls are made.
     motion
         Whether the photograph was blurred by a motion field; see `moved_photograph`.
     given
-        Whether to undo a given motion field by `runtime.deconvolve` instead, which has no stages.
+        Whether to deconvolve with the given motion field by `runtime.deconvolve` instead, which reports no stages.
 
     Returns
     -------
     dict
-        Sizes; ``calls`` made; ``seconds`` by percentile (``"p50"`` and so on), of the quickest and the slowest;
-        ``stages``: medians of each, and of ``other``, which opens and closes the photograph and moves it to the device
-        and back, where stages are known; ``others_share`` of the whole; on a GPU ``gpu_bytes``, what is held there in
-        the end.
+        ``megapixels``, ``size``; ``calls`` made; ``seconds``: ``min``, ``max`` and percentiles (``p50`` and so on);
+        ``stages``: median seconds of each and of ``other``, the time outside all stages, which includes opening the
+        photograph and moving it to the device and back; ``others_share``, of ``other`` in the median; on a GPU
+        ``gpu_bytes`` in use at the end.
     """
     place = resolve_device(device)
     free_before = free_gpu_memory() if place.is_cuda else 0
@@ -174,7 +176,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     stages = dict.fromkeys(name for row in rows for name in row["stages"])
     gpu = (Column("GPU MiB", "gpu_bytes", ".0f", 2**-20),) if "gpu_bytes" in rows[0] else ()
     return Table(
-        "Milliseconds of a warm call, from host to host",
+        "Milliseconds per call after warm-up, from host to host",
         (
             Column("Mpx", "megapixels", ".2f"),
             Column("size", "size"),
@@ -187,14 +189,14 @@ def _table(rows: list[dict[str, Any]]) -> Table:
         ),
         rows,
         notes=(
-            "Stages: medians. Other: opening and closing the image, its way to the device and back, and the rest.",
+            "Stages: medians. Other: opening and closing the image, transfers to the device and back, and the rest.",
             "Peak: resident memory of the whole process.",
         ),
     )
 
 
 def _draw(report: Report, figure: Figure) -> None:
-    """Seconds over the percentile, a line per size."""
+    """Plot seconds over percentiles, a line per size."""
     axes = figure.subplots()
     rows: list[Row] = list(report.tables["latency"].rows)
     for row in rows:

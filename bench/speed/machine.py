@@ -1,4 +1,4 @@
-"""What a figure was measured on: processor, GPU, versions, load."""
+"""The machine of a measurement: processor, GPU, versions, load, and attainable rates."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from runtime.inference.diagnosis import diagnose
 
 
 def describe_machine() -> dict[str, Any]:
-    """Return what every report states about the machine, without names of folders or users.
+    """Describe the machine for a report, without names of folders or users.
 
     Returns
     -------
     dict
-        ``processor``, ``cores`` that this process may use, ``memory_bytes``, ``load`` (mean number of running
-        processes over the last minute: far above 0 before a benchmark starts, the figures are not to be trusted),
-        ``gpu`` (a dict, or a string that says why there is none), ``system``, and ``versions`` by package.
+        ``processor``; ``cores`` that this process may use; ``memory_bytes``; ``load``, the mean number of running
+        processes over the last minute (far above 0 before a benchmark, its times are not reliable); ``gpu``, a dict,
+        or a string with the reason why there is none; ``system``; ``versions`` by package.
     """
     found = diagnose()
     cuda = found["cuda"]
@@ -46,26 +46,26 @@ def describe_machine() -> dict[str, Any]:
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def attainable(device: str, *, values: int | None = None, side: int | None = None) -> dict[str, float]:
-    """Measure what this machine gives at best, right now.
+    """Measure the attainable memory bandwidth and matrix product rate.
 
     Parameters
     ----------
     device
         ``"cpu"``, or ``"cuda"`` for the current GPU.
     values, side
-        Length of the array that is copied, and side of the matrices; by default large enough for the device.
+        Length of the copied array, and side of the matrices; by default large enough for the device.
 
     Returns
     -------
     dict
-        ``bytes_per_second`` of copying a large array (bytes read plus bytes written) and ``flops_per_second`` of a
-        large float32 matrix product, on all cores; on a GPU also ``half_flops_per_second`` of a float16 one, which
-        its matrix units sum up in float32. The best of several runs of each.
+        ``bytes_per_second`` of copying a large array (bytes read plus bytes written), and ``flops_per_second`` of a
+        large float32 matrix product, on all cores; on a GPU also ``half_flops_per_second`` of a float16 product with
+        float32 accumulation. Each is the best of several runs.
     """
     gpu = device == "cuda"
     xp = import_module("cupy" if gpu else "numpy")
@@ -81,7 +81,10 @@ def attainable(device: str, *, values: int | None = None, side: int | None = Non
 
 
 def _matrix_rate(xp: Any, side: int, kind: Any, gpu: bool) -> float:
-    """Return the operations per second of a matrix product, of numbers that keep the processor as warm as real ones."""
+    """Return the operations per second of a matrix product of normal random numbers.
+
+    Random and not constant, since the clock rate of a GPU depends on the data through its power limit.
+    """
     a, b = (xp.asarray(np.random.default_rng(seed).standard_normal((side, side), np.float32), kind) for seed in (1, 2))
     product = xp.empty_like(a)
     multiplying = measure(lambda: xp.matmul(a, b, out=product), repeats=5, warmup=2, gpu=gpu)
@@ -89,7 +92,7 @@ def _matrix_rate(xp: Any, side: int, kind: Any, gpu: bool) -> float:
 
 
 def _copy(source: Array, target: Array) -> None:
-    """Copy on all cores of a CPU; NumPy alone would use one."""
+    """Copy, on all cores of a CPU, of which NumPy alone would use one."""
     if is_cuda(source):
         target[...] = source
         return

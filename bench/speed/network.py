@@ -1,4 +1,4 @@
-"""The network of a patch model alone: ONNX Runtime beside PyTorch, same weights, same patches, same moment."""
+"""The network of a patch model alone, in ONNX Runtime and PyTorch, with the same weights and patches, in turn."""
 
 from __future__ import annotations
 
@@ -23,21 +23,22 @@ if TYPE_CHECKING:
 
     from runtime.inference.session import Session
 
-LEAST_SECONDS = 0.2
+MIN_SECONDS = 0.2
+"""Shortest duration of one measurement, in seconds."""
 
 
-class Way(NamedTuple):
-    """One way of running the network: by what, and in which precision."""
+class Variant(NamedTuple):
+    """One way to run the network: the library and its mode, and the precision."""
 
     runs: str
     precision: str
 
 
-SESSION = Way("session", "fp32")
+SESSION = Variant("session", "fp32")
 
 
 def measure_network(model: str, *, batches: list[int], repeats: int) -> list[dict[str, Any]]:
-    """Time the network of a bundle on the CPU, by the runtime's session and, where it is installed, by PyTorch.
+    """Time the network of a bundle on the CPU in the runtime's session and, if installed, in PyTorch.
 
     Parameters
     ----------
@@ -46,14 +47,15 @@ def measure_network(model: str, *, batches: list[int], repeats: int) -> list[dic
     batches
         Patches per call.
     repeats
-        Measurements of each way, in turn.
+        Number of measurements of each variant, in turn.
 
     Returns
     -------
     list of dict
-        One per batch size and way: ``runs``, ``precision``, ``batch``, ``seconds_per_patch``, ``patches_per_second``;
-        ``max_abs_difference`` of the filters from the session's; for the session, ``time_over_pytorch``, its time over
-        that of the quickest way of PyTorch in float32. A way that cannot run has a ``problem`` instead.
+        One per batch size and variant: ``runs``, ``precision``, ``batch``, ``seconds_per_patch``,
+        ``patches_per_second``; ``max_abs_difference`` of the filters from the session's; for the session
+        ``time_over_pytorch``, its time over that of the fastest PyTorch variant in float32. A variant that cannot run
+        has a ``problem`` instead.
     """
     from runtime.inference.devices import CPU
     from runtime.inference.session import open_session
@@ -64,28 +66,28 @@ def measure_network(model: str, *, batches: list[int], repeats: int) -> list[dic
     rows = []
     for batch in batches:
         patches = _patches(bundle, batch)
-        ways: dict[Way, Work] = {SESSION: partial(_run_session, session, patches)}
+        variants: dict[Variant, Work] = {SESSION: partial(_run_session, session, patches)}
         problems = {}
-        for way, work in _torch_ways(network, patches) if network is not None else ():
-            print(f"{way.runs}, {way.precision}, {batch} patches", file=sys.stderr)
+        for variant, work in _torch_variants(network, patches) if network is not None else ():
+            print(f"{variant.runs}, {variant.precision}, {batch} patches", file=sys.stderr)
             try:
                 work()
             except Exception as error:  # a compiler may fail in any way; the report says how
-                problems[way] = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+                problems[variant] = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
             else:
-                ways[way] = work
-        rows += _compare(ways, batch, repeats)
-        rows += [{**way._asdict(), "batch": batch, "problem": problem} for way, problem in problems.items()]
+                variants[variant] = work
+        rows += _compare(variants, batch, repeats)
+        rows += [{**variant._asdict(), "batch": batch, "problem": problem} for variant, problem in problems.items()]
     return rows
 
 
 def load_torch_network(bundle: Bundle) -> torch.nn.Module:
-    """Rebuild the PyTorch network of a bundle and give it the bundle's weights, by their names.
+    """Rebuild the PyTorch network of a bundle and load the bundle's weights by their names.
 
     Raises
     ------
     InvalidModel
-        If the bundle does not say how its network is built, or lacks a weight of it.
+        If the bundle does not record the configuration of its network, or lacks a weight.
     """
     import onnx
     import torch
@@ -100,7 +102,7 @@ def load_torch_network(bundle: Bundle) -> torch.nn.Module:
     graph = onnx.load(bundle.part("network").graphs["fp32"]).graph
     stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
     for name in [name for name in stored if name.startswith("analysis.offset")]:
-        # The graph holds the mean after whitening, which may have dropped directions, as the offset of that product.
+        # The graph stores the whitened mean as an offset. Whitening may be singular, hence least squares.
         index = name.removeprefix("analysis.offset")
         whiten = stored[f"analysis.whiten{index}"].astype(np.float64)
         stored[f"analysis.mean{index}"] = np.linalg.lstsq(whiten.T, -stored[name], rcond=None)[0]
@@ -119,8 +121,8 @@ def _run_session(session: Session, patches: npt.NDArray[np.float32]) -> npt.NDAr
     return filters
 
 
-def _torch_ways(network: torch.nn.Module, patches: npt.NDArray[np.float32]) -> Iterator[tuple[Way, Work]]:
-    """Give every way in which PyTorch may run the network on the CPU."""
+def _torch_variants(network: torch.nn.Module, patches: npt.NDArray[np.float32]) -> Iterator[tuple[Variant, Work]]:
+    """Yield the PyTorch variants on the CPU: eager and compiled, in float32 and bfloat16."""
     import torch
 
     torch.set_num_threads(usable_cores())
@@ -132,7 +134,7 @@ def _torch_ways(network: torch.nn.Module, patches: npt.NDArray[np.float32]) -> I
     }
     for name, module in modules.items():
         for precision in ("fp32", "bf16"):
-            yield Way(name, precision), partial(_run_torch, module, given, precision == "bf16")
+            yield Variant(name, precision), partial(_run_torch, module, given, precision == "bf16")
 
 
 def _run_torch(module: torch.nn.Module, patches: torch.Tensor, half: bool) -> npt.NDArray[np.float32]:
@@ -143,27 +145,29 @@ def _run_torch(module: torch.nn.Module, patches: torch.Tensor, half: bool) -> np
     return filters
 
 
-def _compare(ways: dict[Way, Work], batch: int, repeats: int) -> list[dict[str, Any]]:
-    expected = ways[SESSION]()
-    timings = measure_in_turn(ways, repeats=repeats, least=LEAST_SECONDS)
+def _compare(variants: dict[Variant, Work], batch: int, repeats: int) -> list[dict[str, Any]]:
+    expected = variants[SESSION]()
+    timings = measure_in_turn(variants, repeats=repeats, min_seconds=MIN_SECONDS)
     rows: list[dict[str, Any]] = [
         {
-            **way._asdict(),
+            **variant._asdict(),
             "batch": batch,
-            "seconds_per_patch": timings[way].scaled(1 / batch),
-            "patches_per_second": batch / timings[way].median,
+            "seconds_per_patch": timings[variant].scaled(1 / batch),
+            "patches_per_second": batch / timings[variant].median,
             "max_abs_difference": float(np.abs(work() - expected).max()),
         }
-        for way, work in ways.items()
+        for variant, work in variants.items()
     ]
-    rivals = [timing.median for way, timing in timings.items() if way.precision == "fp32" and way != SESSION]
+    rivals = [
+        timing.median for variant, timing in timings.items() if variant.precision == "fp32" and variant != SESSION
+    ]
     if rivals:
         rows[0]["time_over_pytorch"] = timings[SESSION].median / min(rivals)
     return rows
 
 
 def _patches(bundle: Bundle, batch: int) -> npt.NDArray[np.float32]:
-    """Cut patches out of a photograph, spread over all of it."""
+    """Extract patches spread evenly over a photograph."""
     from kernels.patches import PatchGrid, extract_patches
 
     geometry = patch_geometry(bundle)

@@ -1,4 +1,4 @@
-"""The array kernels as benchmarks see them: how to call them, what they move and compute."""
+"""The array kernels to benchmark: how to call them, and their bytes and operations."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from kernels.reference import transforms as reference
 FACES = ("reference", "cpu", "cuda")
 CHANNELS = 3
 FRAMES = 8
-"""Frames of a burst of patches, where the number of patches can be divided by it."""
+"""Largest number of frames of a burst of patches; see `_frames`."""
 LONGEST = 21.0
-"""Longest motion in pixels of the field that the non-uniform convolutions are given."""
+"""Longest motion of the field of the non-uniform convolutions, in pixels."""
 FLOPS_PER_LOAD = 8
-"""Float32 operations that a GPU does in the time of a load from its first-level cache: 256 and 32 per cycle (sm_90)."""
+"""Float32 operations in the time of one load from the first-level cache of a GPU: 256 and 32 per cycle (sm_90)."""
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Sizes of a patch model in pixels; the published method's by default."""
+    """Sizes of a patch model in pixels, by default those of Chakrabarti 2016."""
 
     patch: int = 65
     core: int = 33
@@ -44,28 +44,28 @@ Count = Callable[[Geometry, int], float]
 
 @dataclass(frozen=True)
 class Operation:
-    """One kernel.
+    """One array kernel.
 
-    A call has a size: a number of patches or, where whole images are worked on, the side of a square one in pixels.
+    The size of a call is the number of patches or, for kernels on whole images, the side of a square one in pixels.
 
     Attributes
     ----------
     family, name
-        What a report calls it.
+        Names in the report.
     unit
-        What figures are given per: ``"patch"``, or ``"frequency"`` or ``"pixel"`` of an image.
+        Unit of all figures: ``"patch"``, or ``"frequency"`` or ``"pixel"`` of an image.
     faces
-        Names of the functions, ``"module:function"``, by the face that they are. Those on a GPU start with ``cuda``;
-        beside the face of the runtime there may be other ways to do it, kept until a GPU has shown which is quickest.
+        The implementations to time, ``"module:function"`` by name. Names of those on a GPU start with ``cuda``. Beside
+        the implementation that the runtime uses there can be alternatives.
     bytes
-        Bytes per unit that have to move, from geometry and size: every input read once, every output written once.
+        Bytes per unit, by geometry and size: every input read once, every output written once.
     flops
-        Floating-point operations per unit, the same for every face: those of its CPU and CUDA algorithm.
+        Floating-point operations per unit of the CPU and CUDA algorithm, for every implementation.
     prepare
-        ``prepare(function, xp, geometry, size)`` returns the call to time.
+        ``prepare(function, xp, geometry, size)`` makes the arguments and returns the call to time.
     cuda_bytes, cuda_loads
-        Of a CUDA face that moves more than it would have to: its bytes per unit, and its loads per unit from the
-        first-level cache, as its docstring derives them.
+        For CUDA kernels that move more than `bytes`: their bytes per unit, and their loads per unit from the
+        first-level cache, as derived in their docstrings.
     """
 
     family: str
@@ -79,15 +79,15 @@ class Operation:
     cuda_loads: Count | None = None
 
     def faces_on(self, gpu: bool) -> list[str]:
-        """Return the names of what can be timed, with or without a GPU."""
+        """Return the names of the implementations that can be timed, with or without a GPU."""
         return [face for face in self.faces if gpu or not face.startswith("cuda")]
 
     def units(self, size: int) -> int:
-        """Return how many units a call of this size works on."""
+        """Return the number of units of a call of this size."""
         return {"patch": size, "pixel": size**2, "frequency": size * (size // 2 + 1)}[self.unit]
 
     def work(self, face: str, geometry: Geometry, size: int) -> Work:
-        """Return a call of one face: on NumPy arrays, or on CuPy arrays for CUDA."""
+        """Return a call of one implementation, on NumPy arrays or, for CUDA, on CuPy arrays."""
         module, name = self.faces[face].split(":")
         xp = import_module("cupy" if face.startswith("cuda") else "numpy")
         return self.prepare(getattr(import_module(module), name), xp, geometry, size)
@@ -100,7 +100,7 @@ def grid_for(geometry: Geometry, batch: int) -> PatchGrid:
 
 
 def transform_there_and_back(patches: Array) -> Array:
-    """Transform float32 ``(..., P, P)`` by the library alone, cuFFT or SciPy on all cores, and back again."""
+    """Transform float32 ``(..., P, P)`` and back by cuFFT, or by SciPy on all cores."""
     fft, workers = fft_module(patches), {}
     if not is_cuda(patches):
         from kernels.cpu.threads import core_count
@@ -111,17 +111,17 @@ def transform_there_and_back(patches: Array) -> Array:
 
 
 def plane_there_and_back(plane: Array) -> Array:
-    """Transform float32 ``(H, W)`` and back again by `kernels.transforms`."""
+    """Transform float32 ``(H, W)`` and back by `kernels.transforms`."""
     return transforms.irfft2(transforms.rfft2(plane), plane.shape[1])
 
 
 def plane_there_and_back_in_double(plane: Array) -> Array:
-    """Do the same by the reference."""
+    """Transform ``(H, W)`` and back by `kernels.reference.transforms`, in double precision."""
     return reference.irfft2(reference.rfft2(plane), plane.shape[1])
 
 
 def _public(family: str, name: str) -> dict[str, str]:
-    """Give the three faces of a kernel; the CPU and CUDA ones are called as the runtime calls them."""
+    """Return the three implementations of a kernel; CPU and CUDA by the public function that dispatches to them."""
     public = f"kernels.{family}:{name}"
     return {"reference": f"kernels.reference.{family}:{name}", "cpu": public, "cuda": public}
 
@@ -167,7 +167,7 @@ def _prepare_accumulate(function: Callable[..., Any], xp: Any, geometry: Geometr
 
     spectra, shape = _spectra(xp, side), (side, side // 2 + 1)
     magnitudes = _random(xp, *shape)
-    # A state that has seen a stronger frame: from the second call on none takes the lead any more.
+    # From the second call on, the magnitudes equal the running maximum in the state and do not exceed it.
     zeros = [xp.zeros(shape, kind) for kind in (np.float32, np.float32, np.int32)]
     state = BurstState(xp.zeros_like(spectra), *zeros)
 
@@ -206,7 +206,7 @@ def _convolution(function: Callable[..., Any], xp: Any, side: int, which: int) -
 
 @lru_cache(maxsize=4)
 def _motion(side: int) -> tuple[FilterBank, FilterBank, Array, Array]:
-    """Return motions, their inverse filters, and which of them each pixel of a turning camera blends."""
+    """Return motion kernels, their inverse filters, and indices and weights of those that each pixel blends."""
     from runtime.blur.motion import blend, load_bank
 
     indices, weights = blend(turning_field((side, side), LONGEST, np.random.default_rng(3)))
@@ -215,23 +215,23 @@ def _motion(side: int) -> tuple[FilterBank, FilterBank, Array, Array]:
 
 
 def _taps(side: int, which: int) -> float:
-    """Count the taps of all filters that a pixel blends, on average over the image."""
+    """Return the mean number of taps of all filters that a pixel blends."""
     *banks, indices, _ = _motion(side)
     return float(np.diff(banks[which].starts)[indices].sum(axis=2).mean())
 
 
 def _convolve_flops(side: int, which: int) -> float:
-    """Count a product and a sum per tap and per blended filter, for each plane."""
+    """Count a multiplication and an addition per tap and per blended filter, for each plane."""
     return CHANNELS * 2 * (_taps(side, which) + _blended(side))
 
 
 def _convolve_loads(side: int, which: int) -> float:
-    """Count for each plane row, column, value and pixel per tap; index, weight and both ends of the list per filter."""
+    """Count the loads for each plane: four per tap (row, column, value, pixel) and four per blended filter."""
     return CHANNELS * 4 * (_taps(side, which) + _blended(side))
 
 
 def _adjoint_loads(side: int) -> float:
-    """Count for each plane and place the pixel, and index, weight and tap of each of its filters."""
+    """Count the loads for each plane and position: the pixel, and index, weight and tap of each of its filters."""
     down, right = _motion(side)[0].reach
     return CHANNELS * (2 * down + 1) * (2 * right + 1) * (1 + 3 * _blended(side))
 
@@ -245,7 +245,7 @@ def _convolve_bytes(geometry: Geometry, side: int) -> float:
 
 
 def _filter_flops(geometry: Geometry, batch: int) -> int:
-    """Count products of a patch folded into even and odd halves, there and back for the core, and with the filter."""
+    """Count matrix products of even and odd halves for the transform and its inverse, and the filter's product."""
     size, core = geometry.patch, geometry.core
     even, core_even = size // 2 + 1, core // 2 + 1
     there = 4 * size * (even**2 + (size - even) ** 2)
@@ -254,30 +254,30 @@ def _filter_flops(geometry: Geometry, batch: int) -> int:
 
 
 def _transform_flops(geometry: Geometry) -> float:
-    """Count a real transform of a patch by the usual ``5/2 n log2 n``."""
+    """Count a real transform of a patch as ``5/2 n log2 n``."""
     return 2.5 * geometry.patch**2 * math.log2(geometry.patch**2)
 
 
 def _fuse_flops(geometry: Geometry, batch: int, magnitudes: int) -> float:
-    """Count per frame its transform, its share of the way back, both products that smooth, and 10 to weigh and add."""
+    """Count per frame its transform, its share of the inverse, two smoothing products, and 10 for the weighted sum."""
     size, half = geometry.patch, geometry.patch // 2 + 1
     smooth = 2 * size * half * (2 * half + size)
     return (1 + 1 / _frames(batch)) * _transform_flops(geometry) + smooth + (10 + magnitudes) * size * half
 
 
 def _frames(batch: int) -> int:
-    """Return how many frames each burst has of which there are `batch` patches."""
+    """Return the frames per burst of `batch` patches in all, at most `FRAMES`, by which `batch` is divisible."""
     return math.gcd(batch, FRAMES)
 
 
 def _fuse_bytes(geometry: Geometry, batch: int, passes: int) -> float:
-    """Count bytes of `passes` per frequency and frame, and those of the transforms."""
+    """Count `passes` bytes per frequency and frame, and the bytes of the transforms."""
     size, half = geometry.patch, geometry.patch // 2 + 1
     return passes * size * half + (1 + 1 / _frames(batch)) * (4 * size**2 + 8 * size * half)
 
 
 def _bursts(xp: Any, geometry: Geometry, batch: int) -> tuple[Array, Array]:
-    """Make bursts of `batch` patches in all, and room for their fusion."""
+    """Return bursts of `batch` patches in all, and an output array for their fusion."""
     frames, size = _frames(batch), geometry.patch
     return _random(xp, batch // frames, frames, size, size), xp.empty((batch // frames, size, size), xp.float32)
 
@@ -321,7 +321,8 @@ OPERATIONS = (
     Operation(
         "transforms", "rfft2 and irfft2 of a plane", "pixel",
         {"reference": "bench.speed.operations:plane_there_and_back_in_double",
-         "cpu": "bench.speed.operations:plane_there_and_back", "cpu, SciPy": "bench.speed.operations:transform_there_and_back",
+         "cpu": "bench.speed.operations:plane_there_and_back",
+         "cpu, SciPy": "bench.speed.operations:transform_there_and_back",
          "cuda": "bench.speed.operations:plane_there_and_back"},
         bytes=lambda g, n: 8,
         flops=lambda g, n: 5 * math.log2(n**2),
@@ -369,7 +370,7 @@ OPERATIONS = (
     ),
     Operation(
         "nonuniform", "nonuniform_convolve, inverses", "pixel",
-        # Without the reference, which goes through all image for each of some 80 000 taps.
+        # Without the reference, which would pass over the image for each of some 80 000 taps.
         dict.fromkeys(("cpu", "cuda"), "kernels.nonuniform:nonuniform_convolve"),
         bytes=_convolve_bytes,
         flops=lambda g, n: _convolve_flops(n, 1),

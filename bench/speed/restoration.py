@@ -1,4 +1,4 @@
-"""One photograph of one size, restored again and again in a process of its own."""
+"""Time of the restoration of one photograph; meant to run in its own process."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from bench.data.models import dense_flops, patch_geometry
 from bench.data.photographs import blurred_photograph
 from bench.speed.timing import spread
+from runtime.inference.bundle import load_model
 from runtime.inference.devices import resolve_device
 from runtime.inference.patch_engine import CPU_BATCH, CUDA_BATCH
 
@@ -31,35 +32,36 @@ def measure_restoration(
     nonblind: str | None = None,
     grey: bool = False,
 ) -> dict[str, Any]:
-    """Restore a photograph `repeats` times, after a small one to warm up.
+    """Restore a photograph `repeats` times, after a small one as warm-up.
 
     Parameters
     ----------
     model
         Name or path of a bundle.
     megapixels, grey
-        The photograph; see `blurred_photograph`.
+        Size and channels of the photograph; see `blurred_photograph`.
     repeats
-        Measurements.
+        Number of measurements.
     stride, batch, device, precision, quality, nonblind
         As in `runtime.Deblurrer` and its `restore`.
 
     Returns
     -------
     dict
-        Sizes and counts; seconds of each of `STAGES`, of ``neural average`` (the first four together), of ``other``
-        (what no stage accounts for) and of the ``whole`` call, each as `spread` gives them; rates of the medians;
-        ``not_network``, the share of the neural average that is not the network; where onnx is installed,
-        ``network_flops_per_second`` of its dense layers; on a GPU ``gpu_bytes``, what the model and its pools of
-        memory hold there in the end.
+        Sizes and counts; ``seconds``, as of `spread`, of each of `STAGES`, of ``neural average`` (the first four
+        together), of ``whole``, the whole call, and of ``other``, its time outside all stages; rates by the medians;
+        ``not_network``, the share of the neural average outside the network; if onnx is installed
+        ``network_flops_per_second`` of its dense layers; on a GPU ``gpu_bytes``, the memory in use at the end by the
+        model and the memory pools.
     """
     from kernels.patches import PatchGrid
     from runtime import Deblurrer
     from runtime.inference.session import open_session
 
     free_before = free_gpu_memory() if resolve_device(device).is_cuda else 0
-    deblurrer = Deblurrer(model=model, device=device, precision=precision, batch=batch)
-    geometry = patch_geometry(deblurrer.bundle)
+    bundle = load_model(model)
+    deblurrer = Deblurrer(model=bundle, device=device, precision=precision, batch=batch)
+    geometry = patch_geometry(bundle)
     photograph = blurred_photograph(megapixels, grey=grey)
     options: dict[str, Any] = {"quality": quality, "stride": stride, "nonblind": nonblind}
     deblurrer.restore(blurred_photograph(WARM_UP_MEGAPIXELS, grey=grey), **options)
@@ -81,7 +83,7 @@ def measure_restoration(
         "megapixels": height * width / 1e6,
         "size": f"{width} x {height}",
         "channels": 1 if grey else 3,
-        "precision": open_session(deblurrer.bundle, "network", device=deblurrer.device, precision=precision).precision,
+        "precision": open_session(bundle, "network", device=deblurrer.device, precision=precision).precision,
         "stride": stride or geometry.stride,
         "batch": batch or (CUDA_BATCH if deblurrer.device.is_cuda else CPU_BATCH),
         "patches": patches,
@@ -93,14 +95,14 @@ def measure_restoration(
         "seconds_per_megapixel": whole / (height * width / 1e6),
     }
     if find_spec("onnx"):
-        row["network_flops_per_second"] = patches * dense_flops(deblurrer.bundle) / seconds["network"]["median"]
+        row["network_flops_per_second"] = patches * dense_flops(bundle) / seconds["network"]["median"]
     if deblurrer.device.is_cuda:
         row["gpu_bytes"] = free_before - free_gpu_memory()
     return row
 
 
 def free_gpu_memory() -> int:
-    """Return the bytes that are free on the current GPU."""
+    """Return the free memory of the current GPU in bytes."""
     import cupy
 
     free, _ = cupy.cuda.runtime.memGetInfo()

@@ -1,4 +1,4 @@
-"""``python -m bench throughput``: how fast whole photographs are restored, stage by stage, and in what memory."""
+"""``python -m bench throughput``: time and memory of the restoration of whole photographs."""
 
 from __future__ import annotations
 
@@ -27,11 +27,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @model_options
-@click.option("--megapixels", type=Numbers(float), default="0.25,1,4,16", show_default=True, help="Sizes.")
+@click.option(
+    "--megapixels", type=Numbers(float), default="0.25,1,4,16", show_default=True, help="Sizes of the photograph."
+)
 @click.option("--stride", type=Numbers(int), help="Distances of patches in pixels.  [default: the model's]")
-@click.option("--batch", type=Numbers(int), help="Patches per batch.  [default: what suits the device]")
+@click.option("--batch", type=Numbers(int), help="Patches per batch.  [default: by device]")
 @restoration_options
-@click.option("--grey", is_flag=True, help="Photographs of one channel instead of three.")
+@click.option("--grey", is_flag=True, help="Restore one channel instead of three.")
 @click.option("--torch/--no-torch", default=None, help="Compare with PyTorch.  [default: if installed, on the CPU]")
 @report_options(repeats=5)
 def throughput(
@@ -51,8 +53,8 @@ def throughput(
 ) -> None:
     """Time the neural average and the whole restoration by size, stride and batch.
 
-    Each combination runs in a process of its own, which also gives its peak memory. Then the network alone runs beside
-    the same network in PyTorch.
+    Each combination runs in its own process, of which the peak memory is measured. Then the network alone is timed in
+    turn with the same network in PyTorch.
     """
     place = resolve_device(device)
     installed = find_spec("torch") is not None
@@ -86,7 +88,7 @@ def throughput(
 
 
 def _of_matrix_rate(row: dict[str, Any], rates: dict[str, float]) -> dict[str, float]:
-    """Compare the network with what a GPU gives at best in the network's precision, where both are known."""
+    """Return the share of the network in the rate of large matrix products in its precision, if both are known."""
     rate = rates.get({"fp16": "half_flops_per_second", "fp32": "flops_per_second"}[row["precision"]]) if rates else None
     done = row.get("network_flops_per_second")
     return {"of_matrix_rate": done / rate} if done and rate else {}
@@ -117,8 +119,8 @@ def _restoration_tables(rows: list[dict[str, Any]]) -> dict[str, Table]:
         ),
         rows,
         notes=(
-            "Not network: share of the neural average that is extract, filter and overlap-add.",
-            "Network GFLOP/s: its dense layers alone; of the rate of large matrices of its precision on this GPU.",
+            "Not network: share of extraction, filtering and overlap-add in the neural average.",
+            "Network GFLOP/s: of its dense layers. Of matrix rate: share of that of large products in its precision.",
             "Peak: resident memory of the whole process. Photographs are blurred by one 25 px kernel, with 1 % noise.",
         ),
     )
@@ -127,13 +129,13 @@ def _restoration_tables(rows: list[dict[str, Any]]) -> dict[str, Table]:
         (*which, *(Column(stage, f"seconds.{stage}", ".3f") for stage in stages)),
         rows,
         in_json=False,
-        notes=("Other: opening and closing the image, luminance, and what else no stage accounts for.",),
+        notes=("Other: opening and closing the image, luminance, and all else outside the stages.",),
     )
     return {"restoration": speed, "stages": seconds}
 
 
 def _contest(bundle: Bundle, batches: list[int], repeats: int, wait: str) -> list[dict[str, Any]]:
-    """Run the network by the session and by PyTorch, whose idle threads wait in the way `wait` says."""
+    """Time the network in the session and in PyTorch, with `wait` as OMP_WAIT_POLICY of PyTorch's threads."""
     arguments = {"model": str(bundle.path), "batches": batches, "repeats": repeats}
     rows, _ = run_isolated("bench.speed.network:measure_network", arguments, {"OMP_WAIT_POLICY": wait})
     return [{**row, "wait": wait} for row in rows]
@@ -141,7 +143,7 @@ def _contest(bundle: Bundle, batches: list[int], repeats: int, wait: str) -> lis
 
 def _network_table(rows: list[dict[str, Any]]) -> Table:
     return Table(
-        "Network alone on the CPU, side by side",
+        "Network alone on the CPU, in turn",
         (
             Column("by", "runs"),
             Column("precision", "precision"),
@@ -155,14 +157,14 @@ def _network_table(rows: list[dict[str, Any]]) -> Table:
         ),
         rows,
         notes=(
-            "Same weights, same patches, taking turns. bf16 is another precision and no match for the others.",
-            "OpenMP: how idle threads of PyTorch wait; active ones spin, which is quickest where no one else works.",
+            "Same weights and patches, in turn. bf16 is less precise and not to be compared with fp32.",
+            "OpenMP: the wait policy of PyTorch's idle threads; active ones spin, the fastest on idle cores.",
         ),
     )
 
 
 def _draw(report: Report, figure: Figure) -> None:
-    """Time per megapixel by stage, and peak memory, over the size."""
+    """Plot the time per megapixel by stage, and the peak memory, by size."""
     rows = report.tables["restoration"].rows
     left, right = figure.subplots(1, 2)
     labels = [f"{row['megapixels']:.3g} Mpx\nstride {row['stride']}" for row in rows]

@@ -1,4 +1,4 @@
-"""Times of repeated work: the clock on the CPU, events on a GPU."""
+"""Timing of repeated calls: by the wall clock on the CPU, by CUDA events on a GPU."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of each repeat of the same work."""
+    """Seconds per call, one figure for each repeat."""
 
     seconds: tuple[float, ...]
 
@@ -36,36 +36,37 @@ class Timing:
 
 
 def spread(values: Iterable[float]) -> dict[str, float | int]:
-    """Return ``median``, ``min``, ``max`` and ``repeats`` of one figure's repeats."""
+    """Return ``median``, ``min`` and ``max`` of repeated measurements, and their number, ``repeats``."""
     values = list(values)
     return {"median": float(np.median(values)), "min": min(values), "max": max(values), "repeats": len(values)}
 
 
-def measure(work: Work, *, repeats: int, warmup: int = 1, least: float = 0.0, gpu: bool = False) -> Timing:
+def measure(work: Work, *, repeats: int, warmup: int = 1, min_seconds: float = 0.0, gpu: bool = False) -> Timing:
     """Time `work` alone; see `measure_in_turn`."""
-    return measure_in_turn({"": work}, repeats=repeats, warmup=warmup, least=least, gpu=gpu)[""]
+    return measure_in_turn({"": work}, repeats=repeats, warmup=warmup, min_seconds=min_seconds, gpu=gpu)[""]
 
 
 def measure_in_turn(
-    contenders: Mapping[Key, Work], *, repeats: int, warmup: int = 1, least: float = 0.0, gpu: bool = False
+    contenders: Mapping[Key, Work], *, repeats: int, warmup: int = 1, min_seconds: float = 0.0, gpu: bool = False
 ) -> dict[Key, Timing]:
-    """Time several pieces of work side by side.
+    """Time several functions in turn.
 
-    The contenders take turns, so that a machine that slows down slows all of them. Where there are several, each
-    runs once unmeasured at the start of its turn: the one before has left the caches and the thread pools its own way.
+    In every repeat each contender runs once, so that a machine that slows down slows all of them alike. With several
+    contenders each turn begins with an unmeasured run, since the previous contender has filled the caches and left
+    its own threads.
 
     Parameters
     ----------
     contenders
-        What to run, by name.
+        Functions without arguments, by name.
     repeats
-        Measurements of each.
+        Number of measurements of each.
     warmup
-        Runs of each before the first measurement.
-    least
-        Seconds that one measurement shall last: quick work is called as often as that takes.
+        Number of unmeasured runs of each before the first measurement.
+    min_seconds
+        Shortest duration of one measurement in seconds: fast functions are called several times.
     gpu
-        Whether to time the current CUDA stream by events, rather than the caller by the clock.
+        Whether to time the current CUDA stream by events instead of the caller by the wall clock.
 
     Returns
     -------
@@ -77,7 +78,7 @@ def measure_in_turn(
     for name, work in contenders.items():
         for _ in range(warmup):
             work()
-        calls[name] = max(1, math.ceil(least / max(elapsed(work, 1), 1e-9))) if least else 1
+        calls[name] = max(1, math.ceil(min_seconds / max(elapsed(work, 1), 1e-9))) if min_seconds else 1
     seconds: dict[Key, list[float]] = {name: [] for name in contenders}
     for _ in range(repeats):
         for name, work in contenders.items():

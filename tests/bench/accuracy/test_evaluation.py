@@ -12,7 +12,7 @@ from bench.accuracy.evaluation import (
     UNAIDED,
     WHOLE,
     Result,
-    foremost,
+    headline_method,
     restore_sample,
     score_results,
 )
@@ -99,10 +99,10 @@ def test_only_chosen_rows_are_made_and_always_in_order(chosen, found, colour_sce
 
 
 def test_the_whole_method_stands_for_a_case_or_else_what_comes_next():
-    assert foremost(METHODS) == WHOLE
-    assert foremost((BLURRED, NEURAL, ONCE, UNAIDED, TRUE_KERNEL)) == UNAIDED
-    assert foremost((BLURRED, TRUE_KERNEL)) == TRUE_KERNEL
-    assert foremost((BLURRED, NEURAL)) == BLURRED
+    assert headline_method(METHODS) == WHOLE
+    assert headline_method((BLURRED, NEURAL, ONCE, UNAIDED, TRUE_KERNEL)) == UNAIDED
+    assert headline_method((BLURRED, TRUE_KERNEL)) == TRUE_KERNEL
+    assert headline_method((BLURRED, NEURAL)) == BLURRED
 
 
 def test_an_option_that_the_runtime_refuses_is_not_hidden(deblurrer, sample):

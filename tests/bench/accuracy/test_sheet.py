@@ -5,8 +5,19 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from bench.accuracy.evaluation import BLURRED, NEURAL, TRUE_KERNEL, WHOLE, Result
-from bench.accuracy.scoring import EQUAL
-from bench.accuracy.sheet import CAPTION, CASES, GAP, HEIGHT, INSET, MAX_BYTES, WIDTH, draw_case, shown, write_sheet
+from bench.accuracy.scoring import MAX_PSNR
+from bench.accuracy.sheet import (
+    CAPTION,
+    CASES,
+    GAP,
+    HEIGHT,
+    INSET,
+    MAX_BYTES,
+    WIDTH,
+    draw_case,
+    shown_cases,
+    write_sheet,
+)
 from bench.data.datasets import Sample
 
 SHAPE = (60, 80)
@@ -81,13 +92,13 @@ def test_captions_tell_what_became_of_the_case():
     for one, other in ((plain, scored), (scored, unsure), (unsure, unchanged)):
         assert np.any(one != other)
     # Equal images have no decibels worth telling.
-    equal = case(grey(1.0), grey(1.0), grey(1.0), POINT, {method: {"psnr": EQUAL} for method in scores})
+    equal = case(grey(1.0), grey(1.0), grey(1.0), POINT, {method: {"psnr": MAX_PSNR} for method in scores})
     np.testing.assert_array_equal(np.asarray(equal)[:CAPTION, :WIDTH], plain[:, :WIDTH])
 
 
 @given(st.integers(1, 99))
 def test_a_sheet_shows_all_cases_or_a_spread_of_them(count):
-    numbers = shown(count)
+    numbers = shown_cases(count)
     assert len(numbers) == min(count, CASES)
     assert numbers == sorted(set(numbers))
     assert set(numbers) <= set(range(count))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bench.accuracy.evaluation import BLURRED, TRUE_KERNEL, WHOLE
-from bench.accuracy.summary import HARM, KEPT, make_tables, summarise
+from bench.accuracy.summary import HARMFUL_GAIN, KEPT_PSNR, make_tables, summarise
 
 
 def case(name, kind="", gain=1.0, own_truth=False, truth=True, **facts):
@@ -54,7 +54,7 @@ def test_photographs_that_are_their_own_truth_are_judged_by_the_worst():
     whole = tables["harmless"].rows[1]
     assert whole["worst_psnr"] == 37
     assert whole["kept"] == pytest.approx(2 / 3)
-    assert KEPT == 38
+    assert KEPT_PSNR == 38
     text = tables["harmless"].text()
     assert "worst dB" in text
     assert ">= 38 dB" in text
@@ -88,7 +88,7 @@ def test_without_the_whole_method_there_are_no_stages():
 
 
 def test_harm_begins_below_its_bound():
-    scores = [{"gain": HARM, "seconds": 1.0}, {"gain": np.nextafter(HARM, -1), "seconds": 2.0}]
+    scores = [{"gain": HARMFUL_GAIN, "seconds": 1.0}, {"gain": np.nextafter(HARMFUL_GAIN, -1), "seconds": 2.0}]
     summary = summarise(scores)
     assert summary["harmed"] == 1
     assert summary["seconds"] == 1.5

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from click import UsageError
 
-from bench.data.bursts import BURST_SETS, FRAMES, STILL, fba_psf, fba_psf_moved, shake_kernels, synthetic
+from bench.data.bursts import BURST_SETS, FIXED_FRAME, FRAMES, fba_psf, fba_psf_moved, shake_kernels, synthetic
 from tests.bench.conftest import write_picture
 
 
@@ -60,12 +60,12 @@ def test_a_burst_is_moved_but_for_the_frame_that_all_are_aligned_with(tmp_path, 
     write_picture(folder / "sharp_000.jpg", colour_scene)
     cases = {case.name: case.load() for case in fba_psf_moved(tmp_path)}
     still, moved = cases["still"], cases["moved"]
-    assert (still.reference, moved.reference) == (None, STILL)
+    assert (still.reference, moved.reference) == (None, FIXED_FRAME)
     shapes = {image.shape for burst in cases.values() for image in (*burst.frames, burst.sharp)}
     assert shapes == {(150 - 64, 160 - 64, 3)}
     differences = [float(np.abs(a - b).mean()) for a, b in zip(moved.frames, still.frames, strict=True)]
-    assert differences[STILL] == 0
-    assert min(difference for number, difference in enumerate(differences) if number != STILL) > 0.01
+    assert differences[FIXED_FRAME] == 0
+    assert min(difference for number, difference in enumerate(differences) if number != FIXED_FRAME) > 0.01
 
 
 def test_every_set_names_the_folder_that_is_missing(tmp_path):

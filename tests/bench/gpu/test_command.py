@@ -69,7 +69,7 @@ def test_a_section_that_takes_too_long_is_stopped_with_all_that_it_started(comma
 def test_limits_are_stretched_but_not_beyond_what_is_left(commands, tmp_path):
     waits = commands("waits", "import time; time.sleep(2); print('done')")
     assert run_section(Section("waits", 0.5, waits.command, False), tmp_path, 100)["outcome"] == "stopped"
-    assert run_section(Section("waits", 0.5, waits.command, False), tmp_path, 100, patience=60)["outcome"] == "done"
+    assert run_section(Section("waits", 0.5, waits.command, False), tmp_path, 100, limit_factor=60)["outcome"] == "done"
 
 
 def _lives(process):

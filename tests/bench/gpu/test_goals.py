@@ -52,7 +52,7 @@ def test_the_other_goals_are_judged_by_what_is_asked_of_them(folder):
     rows = {row["goal"]: (row["value"], row["met"]) for row in goal_table(folder, "cuda").rows}
     assert rows["paper size, stride 4: around the network"] == (pytest.approx(0.25), True)
     assert rows["paper size, stride 4: network, of the matrix rate"] == (0.5, False)
-    # The quickest way of each counts, and only in the precision that is asked for.
+    # The fastest row of each counts, and only in the precision that is asked for.
     assert rows["PyTorch compiled in half precision, time over the runtime's"] == (2.5, True)
     assert rows["MONAI in half precision, time over the runtime's"] == (4.0, False)
     assert rows["peers in float32, largest difference"] == (1e-6, True)

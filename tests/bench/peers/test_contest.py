@@ -3,7 +3,7 @@ import pytest
 
 from bench.data.models import open_model
 from bench.peers import contest as peer_contest
-from bench.peers.contest import RUNTIME, Way, measure_compiled, measure_patches, measure_steps
+from bench.peers.contest import RUNTIME, Contender, measure_compiled, measure_patches, measure_steps
 from runtime.errors import InvalidModel
 
 torch = pytest.importorskip("torch")
@@ -13,7 +13,7 @@ SMALL = {"device": "cpu", "megapixels": 0.004, "stride": 16, "batch": 16, "repea
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch):
-    monkeypatch.setattr(peer_contest, "LEAST_SECONDS", 0.001)
+    monkeypatch.setattr(peer_contest, "MIN_SECONDS", 0.001)
     monkeypatch.setattr(torch, "compile", lambda module, **options: module)
 
 
@@ -62,8 +62,8 @@ def test_what_is_compiled_has_a_contest_of_its_own(untrained):
 def test_a_wrong_result_shows(untrained, monkeypatch):
     task = peer_contest._task(str(untrained.path), "cpu", 0.004, 16, 16)
     makers = {
-        Way(RUNTIME, "fp32", 16): lambda: lambda: task.plane,
-        Way("wrong", "fp32", 16): lambda: lambda: task.plane + np.float32(0.5),
+        Contender(RUNTIME, "fp32", 16): lambda: lambda: task.plane,
+        Contender("wrong", "fp32", 16): lambda: lambda: task.plane + np.float32(0.5),
     }
     right, wrong = peer_contest._contest(makers, task, 1)
     assert right["max_abs_difference"] == 0

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bench.data.models import open_model
-from bench.peers.patches import MonaiPatches, TorchPatches, hann, in_half, restore_by, rows_per_batch
+from bench.peers.patches import MonaiPatches, TorchPatches, hann, restore_by, rows_per_batch, with_half_weights
 from bench.speed.network import load_torch_network
 from kernels.patches import PatchGrid
 from runtime.inference.devices import CPU
@@ -43,26 +43,26 @@ def test_patches_that_are_left_alone_give_the_photograph_back(grid, padded, rng)
 
 
 @pytest.mark.parametrize("grid", GRIDS, ids=str)
-@pytest.mark.parametrize("way", [TorchPatches, MonaiPatches])
-def test_peers_compute_what_the_runtime_does(untrained, grid, way, rng):
-    if way is MonaiPatches:
+@pytest.mark.parametrize("peer", [TorchPatches, MonaiPatches])
+def test_peers_compute_what_the_runtime_does(untrained, grid, peer, rng):
+    if peer is MonaiPatches:
         pytest.importorskip("monai")
     plane = rng.random((grid.height, grid.width), np.float32)
     engine = PatchEngine(NetworkPatchModel(untrained, device=CPU, precision="fp32"))
     expected = engine.restore(plane[None], stride=grid.stride)[0]
     restore = restore_by(load_torch_network(untrained), None)
     with torch.inference_mode():
-        restored = way(restore, grid, 7, "cpu")(torch.from_numpy(plane)).numpy()
+        restored = peer(restore, grid, 7, "cpu")(torch.from_numpy(plane)).numpy()
     assert np.abs(expected - plane).max() > 0.01
     np.testing.assert_allclose(restored, expected, atol=1e-4)
 
 
 def test_half_precision_is_that_of_the_weights_and_changes_little(untrained, rng):
     network = load_torch_network(untrained)
-    halved = in_half(network, torch.bfloat16)
+    halved = with_half_weights(network, torch.bfloat16)
     kinds = {module.weight.dtype for module in halved.modules() if isinstance(module, torch.nn.Linear)}
     assert kinds == {torch.bfloat16}
-    assert in_half(network, None) is network
+    assert with_half_weights(network, None) is network
     assert network.head.weight.dtype == torch.float32
     patches = torch.from_numpy(rng.random((3, 65, 65), np.float32))
     with torch.inference_mode():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bench.peers.steps import RUNTIME, step_ways
+from bench.peers.steps import RUNTIME, step_makers
 from kernels.patches import PatchGrid
 from kernels.reference.patch_filters import filter_patches
 from kernels.reference.patches import extract_patches, overlap_add
@@ -25,17 +25,17 @@ def test_every_library_does_the_same(grid, filters, rng):
     for start in range(0, len(grid), step):
         patches = extract_patches(plane, grid, start, min(start + step, len(grid)))
         overlap_add(filter_patches(patches, filters[: len(patches)], 33), grid, start, expected)
-    ways = step_ways(plane, filters, grid, gpu=False)
-    assert list(ways) == [RUNTIME, "PyTorch", "NumPy", "SciPy"]
-    for make in ways.values():
+    makers = step_makers(plane, filters, grid, gpu=False)
+    assert list(makers) == [RUNTIME, "PyTorch", "NumPy", "SciPy"]
+    for make in makers.values():
         result = make()()
         assert isinstance(result, np.ndarray)
         np.testing.assert_allclose(result, expected, atol=1e-5)
 
 
 def test_a_gpu_has_its_own_libraries(filters, rng):
-    ways = step_ways(rng.random((70, 61), np.float32), filters, GRIDS[0], gpu=True)
-    assert list(ways) == [RUNTIME, "PyTorch", "CuPy", "cuCIM"]
+    makers = step_makers(rng.random((70, 61), np.float32), filters, GRIDS[0], gpu=True)
+    assert list(makers) == [RUNTIME, "PyTorch", "CuPy", "cuCIM"]
 
 
 @pytest.mark.gpu
@@ -44,7 +44,7 @@ def test_cupy_does_the_same(grid, filters, rng):
     import cupy
 
     plane = rng.random((grid.height, grid.width), np.float32)
-    expected = step_ways(plane, filters, grid, gpu=False)[RUNTIME]()()
-    ways = step_ways(cupy.asarray(plane), cupy.asarray(filters), grid, gpu=True)
+    expected = step_makers(plane, filters, grid, gpu=False)[RUNTIME]()()
+    makers = step_makers(cupy.asarray(plane), cupy.asarray(filters), grid, gpu=True)
     for name in (RUNTIME, "CuPy"):
-        np.testing.assert_allclose(ways[name]()().get(), expected, atol=1e-5)
+        np.testing.assert_allclose(makers[name]()().get(), expected, atol=1e-5)

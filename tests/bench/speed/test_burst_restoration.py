@@ -3,7 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from bench.speed.burst_restoration import OFFSETS, Frames, measure_burst_restoration
+from bench.speed.burst_restoration import SHIFTS, Frames, measure_burst_restoration
 from tests.runtime.models import write_burst_bundle
 
 
@@ -22,8 +22,8 @@ def test_every_stage_is_there_and_the_parts_make_the_whole(tmp_path, register):
 
 
 def test_frames_are_no_copies_of_each_other():
-    burst = Frames(2 * OFFSETS, 0.02)
-    assert len(burst) == len(list(burst)) == 2 * OFFSETS
+    burst = Frames(2 * SHIFTS, 0.02)
+    assert len(burst) == len(list(burst)) == 2 * SHIFTS
     assert all(not np.array_equal(first, second) for first, second in pairwise(burst))
 
 

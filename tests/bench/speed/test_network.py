@@ -5,7 +5,7 @@ import pytest
 
 from bench.data.models import open_model
 from bench.speed import network
-from bench.speed.network import SESSION, Way, load_torch_network, measure_network
+from bench.speed.network import SESSION, Variant, load_torch_network, measure_network
 from runtime.errors import InvalidModel
 from runtime.inference.devices import CPU
 from runtime.inference.session import Session
@@ -38,16 +38,16 @@ def test_a_bundle_that_does_not_say_how_it_is_built_is_refused(untrained, bundle
 
 
 def test_ways_are_compared_on_the_same_patches(untrained, monkeypatch):
-    monkeypatch.setattr(network, "LEAST_SECONDS", 0.001)
+    monkeypatch.setattr(network, "MIN_SECONDS", 0.001)
     seen = []
 
-    def ways(module, patches):
+    def variants(module, patches):
         seen.append(patches)
-        yield Way("eager", "fp32"), lambda: module(torch.from_numpy(patches)).numpy()
-        yield Way("wrong", "bf16"), lambda: np.zeros((len(patches), 2, 65, 33), np.float32)
-        yield Way("broken", "fp32"), lambda: 1 / 0
+        yield Variant("eager", "fp32"), lambda: module(torch.from_numpy(patches)).numpy()
+        yield Variant("wrong", "bf16"), lambda: np.zeros((len(patches), 2, 65, 33), np.float32)
+        yield Variant("broken", "fp32"), lambda: 1 / 0
 
-    monkeypatch.setattr(network, "_torch_ways", ways)
+    monkeypatch.setattr(network, "_torch_variants", variants)
     rows = measure_network(str(untrained.path), batches=[3, 5], repeats=2)
     assert [len(patches) for patches in seen] == [3, 5]
     assert np.ptp(seen[0].mean((1, 2))) > 0.05
@@ -72,10 +72,10 @@ def test_ways_are_compared_on_the_same_patches(untrained, monkeypatch):
 def test_torch_runs_the_network_in_either_precision(untrained, monkeypatch, rng):
     monkeypatch.setattr(torch, "compile", lambda module, **options: module)
     module, patches = load_torch_network(untrained), rng.random((4, 65, 65), np.float32)
-    results = {way: work() for way, work in network._torch_ways(module, patches)}
-    assert {way.precision for way in results} == {"fp32", "bf16"}
-    exact = results[Way("PyTorch eager", "fp32")]
+    results = {variant: work() for variant, work in network._torch_variants(module, patches)}
+    assert {variant.precision for variant in results} == {"fp32", "bf16"}
+    exact = results[Variant("PyTorch eager", "fp32")]
     assert all(result.dtype == np.float32 and result.shape == (4, 2, 65, 33) for result in results.values())
-    for way, result in results.items():
+    for variant, result in results.items():
         difference = np.abs(result - exact).max()
-        assert difference == 0 if way.precision == "fp32" else 0 < difference < 0.1
+        assert difference == 0 if variant.precision == "fp32" else 0 < difference < 0.1

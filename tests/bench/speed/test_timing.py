@@ -32,7 +32,7 @@ def test_quick_work_is_repeated_within_one_measurement_and_timed_per_call():
         calls.append(1)
         time.sleep(0.002)
 
-    timing = measure(work, repeats=1, warmup=0, least=0.1)
+    timing = measure(work, repeats=1, warmup=0, min_seconds=0.1)
     assert len(calls) > 2
     assert timing.minimum >= 0.002
 
