@@ -33,7 +33,7 @@ def test_the_papers_methods_are_shipped():
 
 
 def test_a_bundle_of_another_method_is_refused_and_the_methods_are_named(tmp_path):
-    with pytest.raises(InvalidModel, match="use one of: .*chakrabarti"):
+    with pytest.raises(InvalidModel, match=r"use one of: .*chakrabarti"):
         created(write_patch_bundle(tmp_path / "odd", "filters", method="magic"))
 
 
