@@ -45,16 +45,17 @@ def convolution_nnls(spectrum: Array, target: Array, start: Array, rate: float, 
         If a shape does not fit, an array is not contiguous, `rate` is not positive and finite, or `iterations` is
         negative.
     """
-    check_array("target", target, (None, None))
-    support = target.shape[0]
-    if support < 1 or target.shape[1] != support:
+    for name, array in (("target", target), ("start", start), ("spectrum", spectrum)):
+        check_array(name, array, None)
+    if target.ndim != 2 or target.size == 0 or target.shape[0] != target.shape[1]:
         raise ValueError(f"target must be square and not empty, got {target.shape}")
-    check_array("start", start, target.shape)
-    check_array("spectrum", spectrum, (None, None))
-    side = spectrum.shape[0]
-    if spectrum.shape[1] != side // 2 + 1 or side < 2 * support - 1:
+    if start.shape != target.shape:
+        raise ValueError(f"start must have shape {target.shape}, got {start.shape}")
+    least = 2 * target.shape[0] - 1
+    side = spectrum.shape[0] if spectrum.ndim == 2 else 0
+    if side < least or spectrum.shape[1] != side // 2 + 1:
         raise ValueError(
-            f"spectrum must be the half spectrum (g, g // 2 + 1) of a grid of at least {2 * support - 1} pixels, "
+            f"spectrum must be the half spectrum (g, g // 2 + 1) of a grid of at least {least} pixels, "
             f"got {spectrum.shape}"
         )
     if check_integer("iterations", iterations) < 0:

@@ -78,7 +78,7 @@ SPECTRUM, TARGET = np.ones((9, 5), "f4"), np.ones((5, 5), "f4")
         ((SPECTRUM, TARGET.astype("f8"), TARGET, 1.0, 5), TypeError, "target must be float32, got float64"),
         ((SPECTRUM, TARGET[:3], TARGET, 1.0, 5), ValueError, r"target must be square and not empty, got \(3, 5\)"),
         ((SPECTRUM, TARGET[:0, :0], TARGET[:0, :0], 1.0, 5), ValueError, "target must be square and not empty"),
-        ((SPECTRUM, TARGET, TARGET[:4, :4], 1.0, 5), ValueError, r"start must have shape \(5, 5\)"),
+        ((SPECTRUM, TARGET, TARGET[:4, :4].copy(), 1.0, 5), ValueError, r"start must have shape \(5, 5\)"),
         ((SPECTRUM, TARGET, TARGET[:, ::-1], 1.0, 5), ValueError, "start must be C-contiguous"),
         ((SPECTRUM[:8], TARGET, TARGET, 1.0, 5), ValueError, r"grid of at least 9 pixels, got \(8, 5\)"),
         ((SPECTRUM[:, :4].copy(), TARGET, TARGET, 1.0, 5), ValueError, r"half spectrum .* got \(9, 4\)"),
