@@ -1,96 +1,102 @@
-"""Command line: ``python -m export train|onnx|check|prior|prior-onnx|repair|repair-onnx``."""
+"""Command line: ``python -m export train|onnx|check``."""
 
 from __future__ import annotations
 
 import os
 import sys
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # Two threads that spin for each other starve when the cores are shared; it must be set before torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import click
 
+if TYPE_CHECKING:
+    from export.data.photographs import Photographs
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+CONFIGS = Path(__file__).parent / "configs"
+PARITY_PHOTOGRAPHS = 8
+"""How many photographs parity is measured on."""
+
+
+def _list_configs() -> str:
+    """Return a line for each shipped configuration; torch is not needed for that."""
+    lines = ["\b", "Shipped configurations:"]
+    for file in sorted(CONFIGS.glob("*.toml")):
+        text = file.read_text(encoding="utf-8")
+        about = text.splitlines()[0].removeprefix("# ")
+        lines.append(f"  {file.stem:15} {tomllib.loads(text).get('method', 'chakrabarti'):13} {about}")
+    return "\n".join(lines)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 120})
 def main() -> None:
-    """Train networks, export them as bundles, and check bundles."""
+    """Train networks, export them as bundles for the runtime, and check bundles."""
 
 
-@main.command()
+@main.command(epilog=_list_configs())
 @click.argument("config")
-@click.option("--data", required=True, type=click.Path(exists=True, file_okay=False), help="Folder of photographs.")
+@click.option("--data", type=click.Path(exists=True, file_okay=False), help="Folder of sharp photographs.")
+@click.option("--out", type=click.Path(file_okay=False), help="Folder of the run.  [default: runs/NAME]")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Time budget, in place of the configured one.")
+@click.option("--batch", type=click.IntRange(1), help="Samples per step, in place of the configured number.")
+@click.option("--resume", is_flag=True, help="Continue the run in the folder.")
+@click.option("--start", type=click.Path(exists=True), help="Checkpoint, slim or full, or bundle with initial weights.")
 @click.option("--motion", type=click.Path(exists=True, dir_okay=False), help="JSON file of recorded camera shake.")
-@click.option("--runs", default="runs", type=click.Path(file_okay=False), help="Where runs are kept.")
-@click.option("--minutes", type=float, help="Time budget; the schedule ends within it, whatever the steps.")
-@click.option("--resume", is_flag=True, help="Go on from the run's checkpoint.")
-@click.option(
-    "--start", type=click.Path(exists=True, dir_okay=False), help="Checkpoint to take the first weights from."
-)
-@click.option("--device", default="auto", help="cpu, cuda, or auto: cuda where there is one.")
-def train(
-    config: str,
-    data: str,
-    motion: str | None,
-    runs: str,
-    minutes: float | None,
-    resume: bool,
-    start: str | None,
-    device: str,
-) -> None:
-    """Train CONFIG, a TOML file or the name of a shipped one."""
+@click.option("--processes", type=click.IntRange(1), help="How many processes record samples.  [default: 1]")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="[default: auto, cuda if there is one]")
+def train(config: str, out: str | None, **options: Any) -> None:
+    """Train CONFIG: a TOML file, a shipped configuration, or a kind of network, the second column below.
+
+    Writes checkpoint.pt, from which --resume continues, and checkpoint.slim.pt with the weights alone as float16, if
+    these take no more than 16 MB. Both can be exported, and other runs can start from them.
+    """
     import torch
 
-    from export.data.photographs import Photographs, find_photographs, split
-    from export.data.recorded_shake import Shake
-    from export.eboli.train import MotionTrainer
-    from export.loop.config import BurstRunConfig, MotionRunConfig, read_config
-    from export.loop.trainer import Trainer
-    from export.wieschollek.train import BurstTrainer
+    from export.loop.job import Job
+    from export.registry import kind_of, load, read_config
 
     settings = read_config(config)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    training, validation = split(find_photographs(data))
-    click.echo(f"{len(training)} photographs to train on, {len(validation)} to validate on, {device}")
-    trainers: dict[type, type[Trainer]] = {BurstRunConfig: BurstTrainer, MotionRunConfig: MotionTrainer}
-    trainer = trainers.get(type(settings), Trainer)(
-        settings,
-        Path(runs) / settings.name,
-        Photographs.read(training, device),
-        Photographs.read(validation, device),
-        device,
-        minutes,
-        resume,
-        Shake.read(motion, device) if motion else None,
-        start,
-    )
-    gains = trainer.run()
-    rate = trainer.step * settings.train.batch / max(trainer.seconds, 1e-9)
-    reached = f"{trainer.measure} {gains.get('all', float('nan')):.3f} {trainer.unit}"
-    click.echo(f"{trainer.step} steps, {rate:.0f} samples/s, {reached}")
+    kind = kind_of(settings)
+    given = {name: value for name, value in options.items() if value not in (None, False)}
+    for name in given:
+        if name not in kind.options:
+            raise click.UsageError(f"{settings.name} takes no --{name}")
+    if "data" in kind.options and "data" not in given:
+        raise click.UsageError(f"{settings.name} is trained on photographs; give --data")
+    if given.get("resume") and given.get("start"):
+        raise click.UsageError("give --resume or --start, not both")
+    if batch := given.pop("batch", None):
+        settings = settings.with_batch(batch)
+    if given.pop("device", "auto") == "auto":
+        device = "cuda" if torch.cuda.is_available() and "device" in kind.options else "cpu"
+    else:
+        device = options["device"]
+    start = load(given.pop("start")).checkpoint if "start" in given else None
+    for name in ("data", "motion"):
+        if name in given:
+            given[name] = Path(given[name])
+    folder = Path(out) if out else Path("runs") / settings.name
+    checkpoint = kind.train(settings, Job(folder, start=start, device=device, report=click.echo, **given))
+    click.echo(f"{checkpoint}: export it with python -m export onnx")
 
 
 @main.command()
 @click.argument("checkpoint", type=click.Path(exists=True, dir_okay=False))
 @click.argument("bundle", type=click.Path(file_okay=False))
-@click.option("--trained-on", multiple=True, help="What the photographs are and their licence, for the record.")
+@click.option("--trained-on", multiple=True, help="Name and licence of a set of photographs, for the record.")
 @click.option("--data", type=click.Path(exists=True, file_okay=False), help="Photographs to check parity on as well.")
 def onnx(checkpoint: str, bundle: str, trained_on: tuple[str, ...], data: str | None) -> None:
-    """Export CHECKPOINT to the folder BUNDLE."""
-    from export.chakrabarti.onnx import export_checkpoint
-    from export.eboli.onnx import export_motion_checkpoint
-    from export.loop.config import BurstRunConfig, MotionRunConfig
-    from export.loop.trainer import checkpoint_config
-    from export.wieschollek.onnx import export_burst_checkpoint
+    """Export CHECKPOINT, full or slim, of any kind of network, to the folder BUNDLE."""
+    from export.onnx.bundles import export_bundle
+    from export.registry import load
 
-    exporters = {BurstRunConfig: export_burst_checkpoint, MotionRunConfig: export_motion_checkpoint}
-    export = exporters.get(type(checkpoint_config(checkpoint)), export_checkpoint)
-    written = export(checkpoint, bundle, list(trained_on), data)
-    parities = (f"{name} {_describe(part.parity)}" for name, part in written.parts.items())
-    click.echo(f"{written.path}: {written.bytes / 1e6:.2f} MB, {'; '.join(parities)}")
+    written = export_bundle(load(checkpoint), bundle, trained_on=trained_on, photographs=_photographs(data))
+    parity = {name: part.parity for name, part in written.parts.items()}
+    click.echo(f"{written.path}: {written.bytes / 1e6:.2f} MB{_describe(parity)}")
 
 
 @main.command()
@@ -99,84 +105,27 @@ def onnx(checkpoint: str, bundle: str, trained_on: tuple[str, ...], data: str | 
 @click.option("--data", type=click.Path(exists=True, file_okay=False), help="Photographs to check parity on as well.")
 def check(bundle: str, checkpoint: str, data: str | None) -> None:
     """Check that BUNDLE computes what the network of CHECKPOINT computes."""
-    from export.eboli.onnx import PART, check_motion_bundle
-    from export.loop.config import BurstRunConfig, MotionRunConfig
-    from export.loop.trainer import checkpoint_config
-    from export.onnx.parity import check_bundle
-    from export.wieschollek.onnx import check_burst_bundle
+    from export.onnx.bundles import check_bundle
+    from export.registry import load
 
-    kind = type(checkpoint_config(checkpoint))
-    if kind is BurstRunConfig:
-        found = check_burst_bundle(bundle, checkpoint, data)
-    elif kind is MotionRunConfig:
-        found = {PART: check_motion_bundle(bundle, checkpoint, data)}
-    else:
-        found = {"network": check_bundle(bundle, checkpoint, data)}
-    click.echo(f"{bundle}: {'; '.join(f'{name} {_describe(parity)}' for name, parity in found.items())}")
+    click.echo(f"{bundle}: agrees{_describe(check_bundle(bundle, load(checkpoint), _photographs(data)))}")
 
 
-@main.command()
-@click.option("--data", required=True, type=click.Path(exists=True, file_okay=False), help="Folder of photographs.")
-@click.option("--out", default="runs/kernel-prior", type=click.Path(file_okay=False), help="Where the run is kept.")
-@click.option("--minutes", type=float, default=120, help="Time for collecting and training together.")
-@click.option("--rounds", type=int, default=2, help="Rounds, each with states that the last prior leads to.")
-@click.option("--processes", type=int, default=1, help="How many collect at once.")
-@click.option("--resume", is_flag=True, help="Go on from what is there.")
-def prior(data: str, out: str, minutes: float, rounds: int, processes: int, resume: bool) -> None:
-    """Train a prior on blur kernels: simulate, record the blind estimation, learn, and again."""
-    from export.data.photographs import find_photographs
-    from export.kernel_prior.rounds import run_rounds
+def _photographs(data: str | None) -> Photographs | None:
+    """Read photographs that no network was trained on."""
+    from export.data.photographs import Photographs, find_photographs, split
 
-    checkpoint = run_rounds(
-        find_photographs(data), out, minutes, rounds=rounds, processes=processes, resume=resume, report=click.echo
-    )
-    click.echo(f"{checkpoint}: export it with python -m export prior-onnx")
+    if data is None:
+        return None
+    _, files = split(find_photographs(data))
+    return Photographs.read(files[:PARITY_PHOTOGRAPHS])
 
 
-@main.command("prior-onnx")
-@click.argument("checkpoint", type=click.Path(exists=True, dir_okay=False))
-@click.argument("bundle", type=click.Path(file_okay=False))
-@click.option("--trained-on", multiple=True, help="What the photographs are and their licence, for the record.")
-def prior_onnx(checkpoint: str, bundle: str, trained_on: tuple[str, ...]) -> None:
-    """Export CHECKPOINT, of a prior on blur kernels, to the folder BUNDLE."""
-    from export.kernel_prior.onnx import export_prior
-
-    written = export_prior(checkpoint, bundle, trained_on)
-    click.echo(f"{written.path}: {written.bytes / 1e6:.2f} MB, {_describe(written.part('prior').parity)}")
-
-
-@main.command()
-@click.option("--data", required=True, type=click.Path(exists=True, file_okay=False), help="Folder of photographs.")
-@click.option("--out", default="runs/repair", type=click.Path(file_okay=False), help="Where the run is kept.")
-@click.option("--minutes", type=float, default=120, help="Time for recording and training together.")
-@click.option("--processes", type=int, default=1, help="How many record at once.")
-@click.option("--resume", is_flag=True, help="Go on from what is there.")
-@click.option("--start", type=click.Path(exists=True, file_okay=False), help="Bundle to take the first weights from.")
-def repair(data: str, out: str, minutes: float, processes: int, resume: bool, start: str | None) -> None:
-    """Train a network that repairs restored photographs: simulate, estimate, restore, record, learn."""
-    from export.data.photographs import find_photographs
-    from export.repair.run import run_repair
-
-    checkpoint = run_repair(
-        find_photographs(data), out, minutes, processes=processes, resume=resume, start=start, report=click.echo
-    )
-    click.echo(f"{checkpoint}: export it with python -m export repair-onnx")
-
-
-@main.command("repair-onnx")
-@click.argument("checkpoint", type=click.Path(exists=True, dir_okay=False))
-@click.argument("bundle", type=click.Path(file_okay=False))
-@click.option("--trained-on", multiple=True, help="What the photographs are and their licence, for the record.")
-def repair_onnx(checkpoint: str, bundle: str, trained_on: tuple[str, ...]) -> None:
-    """Export CHECKPOINT, of a network that repairs restored photographs, to the folder BUNDLE."""
-    from export.repair.onnx import export_repair
-
-    written = export_repair(checkpoint, bundle, trained_on)
-    click.echo(f"{written.path}: {written.bytes / 1e6:.2f} MB, {_describe(written.part('repair').parity)}")
-
-
-def _describe(parity: Mapping[str, Mapping[str, Any]]) -> str:
-    return ", ".join(f"{name} within {found['max_abs']:.1e}" for name, found in parity.items())
+def _describe(parity: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+    described = ""
+    for name, part in parity.items():
+        described += f"; {name} " + ", ".join(f"{key} within {found['max_abs']:.1e}" for key, found in part.items())
+    return described
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

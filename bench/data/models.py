@@ -107,23 +107,22 @@ def _untrained(name: str, folder: Path, not_found: ModelNotFound) -> Bundle:
         import torch
 
         from export.chakrabarti.network import Chakrabarti
-        from export.chakrabarti.onnx import export_checkpoint
-        from export.loop.config import RunConfig, read_config
+        from export.chakrabarti.onnx import SPEC
+        from export.chakrabarti.train import ChakrabartiRunConfig
+        from export.loop.checkpoints import Checkpoint
+        from export.onnx.bundles import Trained, export_bundle
+        from export.registry import read_config
     except ImportError as error:
         raise MissingDependency(f"{not_found}; to make one takes pip install 'deblur-runtime[export]'") from error
     try:
         config = read_config(name)
     except FileNotFoundError:
         raise not_found from None
-    if not isinstance(config, RunConfig):
-        raise InvalidModel(f"{name}: is of method {config.method!r}, not for single photographs; choose another model")
+    if not isinstance(config, ChakrabartiRunConfig):
+        raise InvalidModel(f"{name}: is not for single photographs; choose another model")
     torch.manual_seed(0)
     network = Chakrabarti(config.network)
     # The head is initialised to zero, which would make all filters the same.
     torch.nn.init.normal_(network.head.weight, std=0.01)
-    checkpoint = folder / "checkpoint.pt"
-    untrained = {"gains": {}, "step": 0, "samples": 0}
-    torch.save({"config": config.to_dict(), "network": network.state_dict(), **untrained}, checkpoint)
-    bundle = export_checkpoint(checkpoint, folder / "bundle", ["nothing: random weights"])
-    checkpoint.unlink()
-    return bundle
+    untrained = Trained(SPEC, config, Checkpoint(config.to_dict(), network.state_dict()), network.eval())
+    return export_bundle(untrained, folder / "bundle", trained_on=["nothing: random weights"])

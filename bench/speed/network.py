@@ -15,7 +15,6 @@ from bench.data.models import patch_geometry
 from bench.data.photographs import blurred_photograph
 from bench.speed.machine import usable_cores
 from bench.speed.timing import Work, measure_in_turn
-from runtime.errors import InvalidModel
 from runtime.inference.bundle import Bundle, load_model
 
 if TYPE_CHECKING:
@@ -82,38 +81,18 @@ def measure_network(model: str, *, batches: list[int], repeats: int) -> list[dic
 
 
 def load_torch_network(bundle: Bundle) -> torch.nn.Module:
-    """Rebuild the PyTorch network of a bundle and load the bundle's weights by their names.
+    """Rebuild the PyTorch network of a bundle and give it the bundle's weights.
 
     Raises
     ------
     InvalidModel
         If the bundle does not record the configuration of its network, or lacks a weight.
     """
-    import onnx
-    import torch
+    from export.registry import load
 
-    from export.chakrabarti.network import Chakrabarti
-    from export.loop.config import RunConfig
-
-    mend = "export it again, or compare with --no-torch"
-    if "config" not in bundle.training:
-        raise InvalidModel(f"{bundle.path}: does not record the configuration of its network; {mend}")
-    network = Chakrabarti(RunConfig.from_dict(dict(bundle.training["config"])).network)
-    graph = onnx.load(bundle.part("network").graphs["fp32"]).graph
-    stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    for name in [name for name in stored if name.startswith("analysis.offset")]:
-        # The graph stores the whitened mean as an offset. Whitening may be singular, hence least squares.
-        index = name.removeprefix("analysis.offset")
-        whiten = stored[f"analysis.whiten{index}"].astype(np.float64)
-        stored[f"analysis.mean{index}"] = np.linalg.lstsq(whiten.T, -stored[name], rcond=None)[0]
-    state = network.state_dict()
-    for name, value in state.items():
-        if value.numel() and name not in stored:
-            raise InvalidModel(f"{bundle.path}: holds no weight called {name}; {mend}")
-        if value.numel():
-            state[name] = torch.from_numpy(stored[name].astype(np.float32))
-    network.load_state_dict(state)
-    return network.eval().requires_grad_(False)
+    network = load(bundle.path).network
+    assert network is not None
+    return network
 
 
 def _run_session(session: Session, patches: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -1,1 +1,6 @@
-"""The patch network of Chakrabarti (2016): network and export."""
+"""The patch network of Chakrabarti (2016).
+
+* `network`, with its frequency `bands`
+* `train`: training on single blurred patches
+* `onnx`: its graph and bundle
+"""

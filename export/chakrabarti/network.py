@@ -10,25 +10,22 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from export.chakrabarti.bands import BANDS, SMOOTHING, half_basis, real_basis, ring, smoother, spectrum_basis
+from export.layers import LIMIT, Layer, Residual, set_to_zero
 
 PATCH = 65
 CORE = 33
 
 CONTRAST_FLOOR = 0.002
-"""Standard deviation of a patch, of values in [0, 1], below which it is not amplified further."""
+"""Added in quadrature to the standard deviation that a patch is divided by, for values in [0, 1]."""
 
 POWER_FLOOR = 2e-3
-"""Added to the power spectrum before its logarithm, in units of the patch's variance: about the faintest noise."""
-
-LIMIT = 10.0
-"""Where features are clipped, in standard deviations: few of a photograph's go there, many of a checkerboard's do."""
+"""Added to the power spectrum before the logarithm, in units of the patch's variance: about the faintest noise."""
 
 OUTPUT_SCALE = 0.02
-"""What one unit of the last layer adds to a tap."""
+"""Factor from the output of the last layer to a tap of the filter."""
 
 _DEVIATION_FLOOR = 0.1
 _VARIANCE_FLOOR = 1e-4
@@ -53,8 +50,8 @@ class ChakrabartiConfig:
         Whether the logarithms of the patch's power spectrum are a further input. Blur multiplies the spectrum, so the
         logarithm turns it into a sum, which is easier to learn from.
     support
-        Side in pixels of the predicted filter, odd; the whole patch in the paper. A filter of at most ``CORE`` pixels,
-        but for the faint tails that the weight of `Chakrabarti` adds, does not reach around the patch's border.
+        Side in pixels of the predicted filter, odd; the whole patch in the paper. A filter of at most ``CORE`` pixels
+        does not wrap around the patch's border, apart from the faint tails that the weight of `Chakrabarti` adds.
     """
 
     first: int = 1024
@@ -79,10 +76,10 @@ class ChakrabartiConfig:
 class Chakrabarti(nn.Module):
     """Predicts a deconvolution filter for each patch.
 
-    The patch is centred and divided by its own contrast, since the filter does not depend on either. The filter is
-    predicted as its deviation from the identity, in space, and weighted in frequency by the inverse of a photograph's
-    typical spectrum: ``G = 1 + w DFT(taps)`` with ``w[0] = 0``. So an untrained network is the identity, ``G[0]`` is 1
-    exactly, and all frequencies are learnt at the same pace.
+    The mean of the patch is subtracted and the patch divided by its contrast, since the filter depends on neither. The
+    network predicts the deviation of the filter from the identity, in space; in frequency it is weighted by the inverse
+    of a photograph's typical spectrum: ``G = 1 + w DFT(taps)`` with ``w[0] = 0``. So an untrained network is the
+    identity, ``G[0]`` is exactly 1, and all frequencies are learned at the same pace.
 
     Parameters
     ----------
@@ -106,8 +103,7 @@ class Chakrabarti(nn.Module):
         self.second = nn.ModuleList(Layer(joined, config.second, residual) for _ in range(2))
         self.trunk = nn.Sequential(*_trunk(config))
         self.head = nn.Linear(config.full, config.support**2)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        set_to_zero(self.head)
         cosines, sines = transform(config.support)
         self.register_buffer("cosines", torch.from_numpy(cosines).float(), persistent=False)
         self.register_buffer("sines", torch.from_numpy(sines).float(), persistent=False)
@@ -276,38 +272,6 @@ class Analysis(nn.Module):
             spectra = self.log_spectra(normal)
             self.spectral_mean.copy_(spectra.mean(0))
             self.spectral_gain.copy_(1 / (spectra.std(0) + _DEVIATION_FLOOR))
-
-
-class Layer(nn.Module):
-    """A linear layer and its non-linearity: a rectifier, or normalisation and SiLU."""
-
-    def __init__(self, inputs: int, outputs: int, normalised: bool) -> None:
-        super().__init__()
-        self.linear = nn.Linear(inputs, outputs)
-        self.norm = nn.LayerNorm(outputs) if normalised else None
-        nn.init.kaiming_normal_(self.linear.weight, nonlinearity="relu")
-        nn.init.zeros_(self.linear.bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``(N, inputs)`` to ``(N, outputs)``."""
-        x = self.linear(x)
-        return F.relu(x) if self.norm is None else F.silu(self.norm(x))
-
-
-class Residual(nn.Module):
-    """Two layers around a skip: ``x + B silu(A norm(x))``, the identity at first."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.inner = nn.Linear(width, width)
-        self.outer = nn.Linear(width, width)
-        nn.init.zeros_(self.outer.weight)
-        nn.init.zeros_(self.outer.bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``(N, width)`` to the same."""
-        return x + self.outer(F.silu(self.inner(self.norm(x))))
 
 
 def _trunk(config: ChakrabartiConfig) -> Iterator[nn.Module]:

@@ -1,72 +1,34 @@
-"""Export of a trained network as a bundle: an ONNX graph for each precision, over one file of weights."""
+"""The patch network as an ONNX graph, and what its bundle consists of."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import torch
 
 from export.chakrabarti import network as network_module
-from export.chakrabarti.bands import SMOOTHING
+from export.chakrabarti.bands import BANDS, SMOOTHING
 from export.chakrabarti.network import CORE, PATCH, Analysis, Chakrabarti
-from export.loop.config import RunConfig
-from export.loop.trainer import load_network
-from export.onnx.bundles import replacing, write_part
-from export.onnx.graph import OPSET, Graph, Weights
+from export.chakrabarti.train import VALIDATION_NOISE
+from export.data.photographs import Photographs
+from export.data.synthesis import SynthesisConfig, synthesise
+from export.onnx.bundles import Arrays, BundleSpec, PartSpec
+from export.onnx.graph import Graph, Weights
 from export.onnx.layers import add_module, clip, sandwich, to_numpy, transform_taps
-from export.onnx.parity import compare, parity_patches, round_weights
-from runtime.inference.bundle import Bundle, load_model, write_bundle
+from export.onnx.parity import Inputs, in_batches, probe_patches
+from runtime.inference.bundle import ImageAssumptions, PatchGeometry
 
 STRIDE = 8
-
-
-def export_checkpoint(
-    checkpoint: str | Path,
-    folder: str | Path,
-    trained_on: Sequence[str] = (),
-    data: str | Path | None = None,
-) -> Bundle:
-    """Write the bundle of a trained network; an existing bundle there is replaced.
-
-    Parameters
-    ----------
-    checkpoint
-        ``checkpoint.pt`` of a run.
-    folder
-        The bundle to write.
-    trained_on
-        Names and licences of the training photographs, for ``bundle.json``.
-    data
-        Photographs to measure parity on, besides the made-up patches.
-
-    Returns
-    -------
-    Bundle
-        With the largest difference of each precision from the PyTorch network under ``parity``.
-    """
-    network, content = load_network(checkpoint)
-    round_weights(network)
-    with replacing(folder) as draft:
-        graphs = write_graphs(network, draft)
-        patches = parity_patches(data)
-        parity = {precision: compare(network, draft / file, patches) for precision, file in graphs.items()}
-        write_bundle(draft, _manifest(content, graphs, parity, trained_on))
-    return load_model(folder)
-
-
-def write_graphs(network: Chakrabarti, folder: Path) -> dict[str, str]:
-    """Write the part ``network``: the graphs of a network whose weights were rounded by `round_weights`.
-
-    Returns
-    -------
-    dict
-        File name of each precision.
-    """
-    return write_part(folder, "network", lambda weights, half: build_graph(network, weights, half))
+"""Default distance between patches in pixels."""
+BATCHES = (1, 7, 64)
+"""Batch sizes on which the graphs are compared with the network."""
+TOLERANCE = {"fp32": 1e-4, "fp16": 5e-3}
+"""Largest difference allowed in a filter coefficient, whose gain is about 1."""
+INPUTS = {"patches": ("batch", PATCH, PATCH)}
+OUTPUTS = {"filters": ("batch", 2, PATCH, PATCH // 2 + 1)}
 
 
 def build_graph(network: Chakrabarti, weights: Weights, half: bool) -> onnx.ModelProto:
@@ -93,11 +55,7 @@ def build_graph(network: Chakrabarti, weights: Weights, half: bool) -> onnx.Mode
         x = add_module(graph, f"trunk.{index}", module, x)
     x = graph.leave(add_module(graph, "head", network.head, x))
     graph.name_output(_expand(graph, network, x), "filters")
-    return graph.model(
-        "chakrabarti",
-        {"patches": ["batch", PATCH, PATCH]},
-        {"filters": ["batch", 2, PATCH, PATCH // 2 + 1]},
-    )
+    return graph.model("chakrabarti", INPUTS, OUTPUTS)
 
 
 def _analysis(graph: Graph, analysis: Analysis) -> tuple[list[str], str]:
@@ -153,7 +111,7 @@ def _log_spectra(graph: Graph, analysis: Analysis, normal: str) -> str:
 
 
 def _expand(graph: Graph, network: Chakrabarti, x: str) -> str:
-    """Turn taps into weighted half spectra plus the identity."""
+    """Add the expansion of taps to weighted half spectra plus the identity."""
     support = network.config.support
     taps = graph.node("Reshape", x, graph.constant([-1, support, support], np.int64))
     upper, lower = transform_taps(graph, "expand", taps, to_numpy(network.cosines), to_numpy(network.sines))
@@ -164,33 +122,38 @@ def _expand(graph: Graph, network: Chakrabarti, x: str) -> str:
     return graph.node("Add", graph.node("Mul", planes, weight), identity)
 
 
-def _manifest(
-    checkpoint: dict[str, Any], graphs: dict[str, str], parity: dict[str, Any], trained_on: Sequence[str]
-) -> dict[str, Any]:
-    config = RunConfig.from_dict(checkpoint["config"])
-    gains = {name: round(value, 3) for name, value in checkpoint["gains"].items()}
+def probes(photographs: Photographs | None) -> list[Inputs]:
+    """Return batches of made-up patches, and of as many blurred patches of the photographs."""
+    count = sum(BATCHES)
+    patches = probe_patches(count, PATCH)
+    if photographs is not None:
+        generator = torch.Generator().manual_seed(0)
+        blurred = synthesise(photographs, SynthesisConfig(share=1), count, generator).observed
+        patches = np.concatenate([patches, blurred.numpy()])
+    return in_batches(patches, BATCHES)
+
+
+def restore(stored: Arrays) -> Arrays:
+    """Return the entries of a state dict: a graph holds the bands' means after whitening, negated."""
+    state = dict(stored)
+    for index in range(len(BANDS)):
+        whiten, offset = (stored[f"analysis.{name}{index}"].astype(np.float64) for name in ("whiten", "offset"))
+        # Whitening may have dropped directions, along which the mean makes no difference.
+        state[f"analysis.mean{index}"] = np.linalg.lstsq(whiten.T, -offset, rcond=None)[0]
+    return state
+
+
+def _accuracy(gains: Any) -> dict[str, Any]:
     return {
-        "name": config.name,
-        "version": "1",
-        "method": "chakrabarti",
-        "description": config.description,
-        "licence": "Apache-2.0",
-        "parts": {
-            "network": {
-                "graphs": graphs,
-                "opset": OPSET,
-                "inputs": [{"name": "patches", "type": "float32", "shape": ["batch", PATCH, PATCH]}],
-                "outputs": [{"name": "filters", "type": "float32", "shape": ["batch", 2, PATCH, PATCH // 2 + 1]}],
-                "parity": parity,
-            }
-        },
-        "constants": {},
-        "patch": {"size": PATCH, "core": CORE, "stride": STRIDE},
-        "values": {"range": [0, 1], "colour": "luminance"},
-        "training": {
-            "data": list(trained_on),
-            "samples": checkpoint["samples"],
-            "config": config.to_dict(),
-        },
-        "accuracy": {"validation_patch_gain_db": gains, "validation_noise": 0.01},
+        "validation_patch_gain_db": {name: round(value, 3) for name, value in gains.items()},
+        "validation_noise": VALIDATION_NOISE,
     }
+
+
+PART = PartSpec(build_graph, INPUTS, OUTPUTS, probes, {"batches": BATCHES}, TOLERANCE, restore=restore)
+SPEC = BundleSpec(
+    {"network": PART},
+    assumes=lambda config: ImageAssumptions(),
+    patch=PatchGeometry(PATCH, CORE, STRIDE),
+    accuracy=_accuracy,
+)

@@ -1,4 +1,4 @@
-"""What a camera makes of light: over-exposure, tone curve, noise, clipping and JPEG compression."""
+"""Camera model: over-exposure, tone curve, clipping and JPEG compression of synthesised patches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 GAMMA = 2.2
-"""Exponent between the values of a photograph and light."""
+"""Exponent from the values of a photograph to linear light."""
 
 _BLOCK = 8
 _MIDDLE = 128 / 255
@@ -118,7 +118,7 @@ def compress(patches: Tensor, quality: Tensor, generator: torch.Generator) -> Te
 
 
 def _some(count: int, share: float, generator: torch.Generator) -> Tensor:
-    """Choose `share` of `count` patches at random, as indices."""
+    """Return the indices of a random `share` of `count` patches."""
     return torch.randperm(count, generator=generator, device=generator.device)[: round(share * count)]
 
 

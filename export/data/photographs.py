@@ -46,7 +46,7 @@ def read_luminance(file: str | Path) -> np.ndarray:
 
 
 class Photographs:
-    """Grey photographs on one device, cut at random places where there is something to see.
+    """Grey photographs on one device, and random crops of them, mostly where there are gradients.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Photographs:
     device
         Where they are kept and cut.
     flat
-        Share of crops that may be centred on a flat place.
+        Share of crops that are centred on a flat place.
     """
 
     def __init__(self, planes: Sequence[np.ndarray], device: torch.device | str = "cpu", flat: float = 0.05) -> None:
@@ -115,7 +115,7 @@ class Photographs:
 
 
 def _turn(crops: Tensor, way: int) -> Tensor:
-    """One of the eight ways to turn and mirror a square."""
+    """Rotate and mirror squares in one of the eight ways."""
     if way & 1:
         crops = crops.flip(1)
     if way & 2:
@@ -130,13 +130,13 @@ def _halve(plane: np.ndarray) -> np.ndarray:
 
 
 def _places(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Centres of blocks, and whether the 3 x 3 blocks around each hold enough gradient on average."""
+    """Return the centres of blocks, and whether the mean gradient of the 3 x 3 blocks around each is large enough."""
     smooth = plane.astype(np.float32)
     gradient = np.abs(np.diff(smooth, axis=0))[:, :-1] + np.abs(np.diff(smooth, axis=1))[:-1]
     rows, cols = gradient.shape[0] // _BLOCK, gradient.shape[1] // _BLOCK
     blocks = gradient[: rows * _BLOCK, : cols * _BLOCK].reshape(rows, _BLOCK, cols, _BLOCK).mean((1, 3))
     padded = np.pad(blocks, 1, mode="edge")
-    around = sum(padded[i : i + rows, j : j + cols] for i in range(3) for j in range(3)) / 9
+    around = np.mean([padded[i : i + rows, j : j + cols] for i in range(3) for j in range(3)], axis=0)
     row, col = np.meshgrid(np.arange(rows), np.arange(cols), indexing="ij")
     centre = _BLOCK // 2
     return row.ravel() * _BLOCK + centre, col.ravel() * _BLOCK + centre, around.ravel() / 2 >= _BUSY

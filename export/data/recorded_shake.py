@@ -14,8 +14,9 @@ _FRAMES = (4, 24)
 """Shortest and longest exposure in frames of the recording."""
 
 _FINER = 8
+"""Samples per frame after interpolation."""
 _AXES = ("rotation_euler[0]", "rotation_euler[1]")
-"""Pitch and yaw of a camera that looks along its own -z, which move the picture up and sideways."""
+"""Pitch and yaw of a camera that looks along its own -z axis: they move the image vertically and horizontally."""
 
 
 class Shake:

@@ -1,4 +1,4 @@
-"""Blurred and sharp patches, made on the device that trains."""
+"""Blurred and sharp patches, synthesised on the device that trains."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from export.data.recorded_shake import Shake
 from export.data.trajectories import BlurConfig, sample_kernels
 
 _CACHED = 32
-"""How many images a CPU convolves at once: their spectra then stay in its cache, which more than doubles the speed."""
+"""Images that a CPU convolves together: their spectra then stay in its cache, which more than doubles the speed."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class SynthesisConfig:
     blur
         The blur kernels.
     camera
-        What else befalls the patches.
+        Departures from plain convolution and Gaussian noise.
     """
 
     patch: int = 65

@@ -31,9 +31,9 @@ class BlurConfig:
     gaussian_process
         Share of trajectories from Gaussian processes; the others are splines.
     small
-        Share of kernels whose grid is drawn from 1 to 6 px instead, down to hardly any blur.
+        Share of kernels whose square is 1 to 6 px wide instead, with almost no blur.
     none
-        Share of kernels that are a point: no blur at all.
+        Share of kernels that are a single pixel, without blur.
     recorded
         Share of trajectories cut from recorded camera shake.
     """
@@ -103,7 +103,7 @@ def sample_kernels(count: int, config: BlurConfig, generator: torch.Generator, s
         paths = torch.where(by_record[:, None, None], shake.paths(count, SAMPLES, generator), paths)
         timed = by_process | by_record
     paths = paths * (grid - 1)[:, None, None]
-    # A spline gives the path alone, so its exposure goes by length; the others are motions in time.
+    # A spline has no time, so its exposure is proportional to length; the other paths are functions of time.
     steps = torch.diff(paths, dim=1, append=paths[:, -1:]).norm(dim=2) + 1e-6
     return rasterise(paths, torch.where(timed[:, None], shutter, shutter * steps), config.size)
 
@@ -137,10 +137,10 @@ def gaussian_process_paths(count: int, generator: torch.Generator) -> Tensor:
 
 
 def rasterise(paths: Tensor, weights: Tensor, size: int, shift: Tensor | None = None) -> Tensor:
-    """Draw weighted points onto a grid, their centre of mass at the central pixel or off it by `shift`.
+    """Draw weighted points onto a grid, with the centre of mass at the central pixel, or displaced from it by `shift`.
 
-    Every point is shared bilinearly among its four pixels, which keeps the centre of mass exact to a fraction of a
-    pixel. A path that would leave the window is shrunk to fit.
+    Each point is distributed bilinearly over four pixels, which keeps the centre of mass at subpixel accuracy. A path
+    that would leave the window is shrunk to fit.
 
     Parameters
     ----------

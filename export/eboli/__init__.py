@@ -1,1 +1,5 @@
-"""Motion-Net of Eboli et al.: network, blurred patches, training, export, and the bank of inverse filters."""
+"""Motion-Net of Eboli et al., and their bank of inverse filters.
+
+* `network`, its blurred patches (`data`), `train` and `onnx`
+* `bank`: inverse filters of linear motions, which are computed
+"""

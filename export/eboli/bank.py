@@ -1,62 +1,60 @@
-"""The bank of linear motions: inverse filters of the 511 motions of Eboli et al., section 2.2, as a bundle.
-
-``python -m export.eboli.bank --out runtime/models/eboli-bank``
-"""
+"""The bank of linear motions: inverse filters of the 511 motions of Eboli et al., section 2.2, which are computed."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from runtime.blur.inverse import PENALTY, inverse_filter, normal_spectrum
-from runtime.blur.motion import ANGLES, LENGTHS, motion_kernel
-from runtime.inference.bundle import Bundle, write_bundle
+from export.loop.checkpoints import CHECKPOINT, Checkpoint, write_checkpoint
+from export.loop.config import RunConfig
+from export.loop.job import Job
+from export.onnx.bundles import Arrays, BundleSpec
+from runtime.blur.inverse import inverse_filter, normal_spectrum
+from runtime.blur.motion import ANGLES, LENGTHS, BankAssumptions, motion_kernel
 
 
-def export_bank(folder: str | Path, lengths: Sequence[int] = tuple(LENGTHS.tolist())) -> Bundle:
-    """Compute the inverse filters of all motions and write them as a bundle.
+@dataclass(frozen=True)
+class BankRunConfig(RunConfig):
+    """A bank of inverse filters.
 
-    Its constants ``inverse`` hold for each length `l` an array ``length_l``, float16 ``(angles, side, side)``; there
-    is one angle for a length of 1, which has none.
-
-    Parameters
+    Attributes
     ----------
-    folder
-        Where the bundle goes.
     lengths
-        Lengths of the motions in pixels; all of the bank by default.
+        Lengths of the motions in pixels; by default those that the runtime needs.
     """
-    path = Path(folder)
-    path.mkdir(parents=True, exist_ok=True)
+
+    method: Literal["irc"] = "irc"
+    lengths: tuple[int, ...] = tuple(LENGTHS.tolist())
+
+
+def compute_bank(config: BankRunConfig, job: Job) -> Path:
+    """Compute the inverse filters of all motions and return their checkpoint.
+
+    Its weights hold for each length `l` a tensor ``length_l``, float16 ``(angles, side, side)``; a length of 1 has a
+    single angle.
+    """
     filters, distances = {}, []
-    for length in lengths:
+    for length in config.lengths:
         stack = []
         for angle in ANGLES if length > 1 else ANGLES[:1]:
             kernel = motion_kernel(length, angle)
             stack.append(inverse_filter(kernel).astype(np.float16))
             distances.append(distance_to_delta(kernel, stack[-1].astype(np.float32)))
-        filters[f"length_{length}"] = np.stack(stack)
-    np.savez_compressed(path / "inverse.npz", **filters)  # type: ignore[arg-type]
-    return write_bundle(
-        path,
-        {
-            "name": "eboli-bank",
-            "version": "1",
-            "method": "irc",
-            "description": f"Inverse filters of {len(distances)} linear motions of {lengths[0]} to {lengths[-1]} px",
-            "licence": "Apache-2.0",
-            "constants": {"inverse": "inverse.npz"},
-            "values": {"range": [0, 1], "colour": "channels"},
-            "training": {"data": [], "samples": 0, "config": {"penalty": PENALTY}},
-            "accuracy": {
-                "mean_distance_to_delta": round(float(np.mean(distances)), 4),
-                "largest_distance_to_delta": round(max(distances), 4),
-            },
-        },
-    )
+        filters[f"length_{length}"] = torch.from_numpy(np.stack(stack))
+    accuracy = {
+        "mean_distance_to_delta": round(float(np.mean(distances)), 4),
+        "largest_distance_to_delta": round(max(distances), 4),
+    }
+    file = job.folder / CHECKPOINT
+    write_checkpoint(file, Checkpoint(config.to_dict(), filters, accuracy=accuracy))
+    job.report(f"{len(distances)} inverse filters: {accuracy}")
+    return file
 
 
 def distance_to_delta(kernel: np.ndarray, inverse: np.ndarray) -> float:
@@ -71,13 +69,9 @@ def distance_to_delta(kernel: np.ndarray, inverse: np.ndarray) -> float:
     return float(np.linalg.norm(error))
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Compute the inverse filters of the bank of linear motions and write their bundle."""
-    parser = argparse.ArgumentParser(prog="python -m export.eboli.bank", description=main.__doc__)
-    parser.add_argument("--out", required=True, type=Path, help="folder of the bundle")
-    bundle = export_bank(parser.parse_args(arguments).out)
-    print(f"wrote {bundle.path}, {bundle.bytes / 1e6:.1f} MB: {bundle.accuracy}")
+def pack(weights: Mapping[str, Tensor]) -> dict[str, Arrays]:
+    """Return the constants of a bank, float16."""
+    return {"inverse": {name: filters.half().numpy() for name, filters in weights.items()}}
 
 
-if __name__ == "__main__":
-    main()
+SPEC = BundleSpec(assumes=lambda config: BankAssumptions(), constants=pack)

@@ -1,4 +1,4 @@
-"""Patches blurred by motion and the motion in their middle, made on the device that trains."""
+"""Patches blurred by motion, and the motion in their middle, synthesised on the device that trains."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from export.data.recorded_shake import Shake
 from export.data.synthesis import convolve_valid
 from export.data.trajectories import SAMPLES, gaussian_process_paths, rasterise
 from export.eboli.network import PATCH
+from runtime.blur.motion import LONGEST
 
 KINDS = ("line", "shake", "process", "turning", "edge")
-"""Straight motion; recorded camera shake; a Gaussian process; straight motion that changes from pixel to pixel, as
-that of a turning camera does; and two straight motions on either side of an edge."""
+"""Straight motion; recorded camera shake; a Gaussian process; straight motion that changes linearly over the patch, as
+under a rotating camera; and two straight motions on either side of an edge."""
 
 _TOGETHER = 8
-"""How many patches of changing motion are blurred at once."""
+"""Patches of changing motion that are blurred together."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,15 @@ class MotionConfig:
     line, shake, process, turning, edge
         Shares of the kinds of motion, in any unit.
     still
-        Share of straight motions and shakes that are no motion at all.
+        Share of the motions whose length is zero.
     longest
-        Longest motion in pixels.
+        Longest motion in pixels; the runtime undoes those up to `runtime.blur.motion.LONGEST`.
     gradient
         Standard deviation of each derivative of a changing motion, in pixels per pixel.
     noise
         Smallest and largest standard deviation of the noise; its logarithm is uniform in between.
     camera
-        What else befalls the patches.
+        Departures from plain convolution and Gaussian noise.
     """
 
     line: float = 0.4
@@ -50,7 +51,7 @@ class MotionConfig:
     turning: float = 0.25
     edge: float = 0.1
     still: float = 0.12
-    longest: float = 35.0
+    longest: float = LONGEST
     gradient: float = 0.05
     noise: tuple[float, float] = (0.001, 0.02)
     camera: CameraConfig = field(default_factory=CameraConfig)
@@ -101,7 +102,7 @@ def synthesise_motions(
     photographs
         Source of sharp crops.
     config
-        What befalls them.
+        Kinds of motion, noise and camera.
     count
         Number of patches.
     generator
@@ -166,10 +167,10 @@ def draw_paths(
 
 
 def linear_motion(paths: Tensor) -> Tensor:
-    """Return the linear motion ``(N, 2)`` that is nearest to each path, as `Motions` holds it.
+    """Return the linear motion ``(N, 2)`` that approximates each path, as `Motions` holds it.
 
-    Its spread along itself is what the path spreads more along its main direction than across it: nothing of a path
-    that goes all ways, and of a straight one the line itself.
+    Its variance is the difference between the path's variances along and across its main direction: zero for an
+    isotropic path, and that of the line itself for a straight one.
     """
     offset = paths - paths.mean(1, keepdim=True)
     right, up = offset[..., 1], -offset[..., 0]
@@ -215,14 +216,14 @@ def turning_blur(sharp: Tensor, config: MotionConfig, generator: torch.Generator
 
 
 def double_angle(vectors: Tensor) -> Tensor:
-    """Turn motions (right, down) in pixels, less the pixel that is no blur, into what `Motions` holds."""
+    """Convert motions (right, down) in pixels, less the one pixel of no blur, to the double angle of `Motions`."""
     right, up = vectors[:, 0], -vectors[:, 1]
     size = vectors.norm(dim=1).clamp(min=1e-9)
     return torch.stack(((right.square() - up.square()) / size, 2 * right * up / size), 1)
 
 
 def _edge_blur(sharp: Tensor, config: MotionConfig, generator: torch.Generator, truth: list[Tensor]) -> Tensor:
-    """Blur crops by two straight motions on either side of a line that passes by the middle; note the middle's."""
+    """Blur crops by two straight motions on either side of a line beside the middle; append the middle's to `truth`."""
     count, size = len(sharp), window(config)
     near, far = (draw_paths("line", count, config, generator) for _ in range(2))
     truth.append(linear_motion(near))
@@ -241,7 +242,7 @@ def _convolve(sharp: Tensor, paths: Tensor, size: int) -> Tensor:
 
 
 def _draw_reaches(count: int, config: MotionConfig, generator: torch.Generator) -> Tensor:
-    """Draw lengths less one pixel, short ones somewhat more often, and the share ``config.still`` of zeros."""
+    """Draw lengths less one pixel, short ones slightly more often, and zero for the share ``config.still``."""
     reach = (config.longest - 1) * _uniform(count, generator) ** 1.2
     return torch.where(_uniform(count, generator) < config.still, 0, reach)
 

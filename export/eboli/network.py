@@ -1,9 +1,9 @@
 """Motion-Net: the linear motion in the middle of a patch, from the correlations of its gradients.
 
-Along a linear motion of `l` pixels the gradients of a photograph come twice, with opposite signs, `l` pixels apart:
-their autocorrelation has a dark spot there, and so has their cepstrum, in which the content of the photograph matters
-less. Both depend neither on brightness and contrast nor on where things are in the patch. A small residual network
-reads the motion from them. Run at the nodes of a grid it is a dense regressor for a photograph of any size.
+A linear motion of `l` pixels makes every gradient appear twice, `l` pixels apart and with opposite signs. The
+autocorrelation of the gradients is negative at that lag, and so is their cepstrum, which depends less on the content of
+the photograph. Neither depends on brightness, contrast or position in the patch. A small residual network predicts the
+motion from them; applied to patches on a grid it gives the motion field of a photograph of any size.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from export.chakrabarti.network import LIMIT, Layer, Residual
+from export.layers import LIMIT, Layer, Residual, set_to_zero
 
 PATCH = 97
 """Side of a patch in pixels; its gradients are one pixel less."""
 WINDOW = PATCH - 1
 REACH = 36
-"""Longest lag of the correlations in pixels, just beyond the longest motion."""
+"""Longest lag of the correlations in pixels, just above the longest motion."""
 UNIT = 10.0
-"""Pixels of motion that one unit of the last layer stands for."""
+"""Pixels of motion per unit of the last layer's output."""
 GRADIENT_FLOOR = 1e-5
-"""Mean square of the gradients, of values in [0, 1], below which they are not amplified further."""
+"""Added to the mean square of the gradients that they are divided by, for values in [0, 1]."""
 POWER_FLOOR = 1e-3
 """Added to the power spectrum before its logarithm, in units of its mean."""
 SPREADS = (-4.0, 2.0)
-"""Range of the logarithm of the expected error, in units of `UNIT`."""
+"""Range of the logarithm of the predicted error, in units of `UNIT`."""
 OUTPUTS = 3
 
 _DEVIATION_FLOOR = 1e-4
@@ -55,7 +55,7 @@ class MotionNetConfig:
 
 
 class MotionNet(nn.Module):
-    """Predicts the motion in the middle of each patch, and how far off it may be.
+    """Predicts the motion in the middle of each patch, and the error of that prediction.
 
     Parameters
     ----------
@@ -68,14 +68,14 @@ class MotionNet(nn.Module):
         self.config = config or MotionNetConfig()
         self.correlations = Correlations()
         width = self.config.width
-        self.trunk = nn.Sequential(
+        hidden = (
             Layer(self.correlations.count, width, normalised=True),
             *(Residual(width) for _ in range(self.config.pairs)),
             nn.LayerNorm(width),
-            nn.Linear(width, OUTPUTS),
         )
-        nn.init.zeros_(self.trunk[-1].weight)
-        nn.init.zeros_(self.trunk[-1].bias)
+        last = nn.Linear(width, OUTPUTS)
+        set_to_zero(last)
+        self.trunk = nn.Sequential(*hidden, last)
 
     def fit(self, patches: Tensor) -> None:
         """Set the standardisation of the features from training patches ``(N, 97, 97)``."""
@@ -93,14 +93,14 @@ class MotionNet(nn.Module):
         -------
         Tensor (N, 3) float32
             ``(r cos 2 theta, r sin 2 theta, log s)``: `r` is the motion's length less the one pixel that is no blur, in
-            pixels, `theta` its angle, and `s` the expected error of the two in pixels.
+            pixels, `theta` its angle, and `s` the expected error of the two numbers in pixels.
         """
         raw = self.trunk(self.correlations(patches)).float()
         return scale(raw)
 
 
 def scale(raw: Tensor) -> Tensor:
-    """Turn what the last layer gives into pixels."""
+    """Convert the output of the last layer to pixels."""
     spread = raw[:, 2:].clamp(*SPREADS) + float(np.log(UNIT))
     return torch.cat((UNIT * raw[:, :2], spread), 1)
 

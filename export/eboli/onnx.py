@@ -1,85 +1,32 @@
-"""Export of a trained Motion-Net as a bundle, and its parity with PyTorch."""
+"""Motion-Net as an ONNX graph, and what its bundle consists of."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import torch
 
-from export.data.photographs import Photographs, find_photographs, split
+from export.data.photographs import Photographs
 from export.eboli import network as network_module
-from export.eboli.data import synthesise_motions
+from export.eboli.data import MotionConfig, synthesise_motions
 from export.eboli.network import OUTPUTS, PATCH, REACH, SPREADS, UNIT, WINDOW, Correlations, MotionNet
-from export.eboli.train import load_motion_network
-from export.loop.config import MotionRunConfig
-from export.onnx.bundles import replacing, write_part
-from export.onnx.graph import OPSET, Graph, Weights
+from export.onnx.bundles import BundleSpec, PartSpec
+from export.onnx.graph import Graph, Weights
 from export.onnx.layers import add_module, clip, to_numpy
-from export.onnx.parity import open_graph, probe_patches, refuse_difference, round_weights
-from runtime.inference.bundle import Bundle, load_model, write_bundle
+from export.onnx.parity import Inputs, in_batches, probe_patches
+from runtime.estimation.motion.network import PART, MotionAssumptions
+from runtime.inference.bundle import PatchGeometry
 
-PART = "motion"
-INPUTS: dict[str, list[str | int]] = {"patches": ["batch", PATCH, PATCH]}
-OUTPUT: dict[str, list[str | int]] = {"motion": ["batch", OUTPUTS]}
+INPUT = {"patches": ("batch", PATCH, PATCH)}
+OUTPUT = {"motion": ("batch", OUTPUTS)}
 CORE, STRIDE = 17, 16
-"""Each patch tells the motion of its middle; the next one lies `STRIDE` pixels on."""
+"""Pixels in the middle of a patch that its motion stands for, and default distance between patches."""
 BATCHES = (1, 7, 64)
+"""Batch sizes on which the graphs are compared with the network."""
 TOLERANCE = {"fp32": 1e-3, "fp16": 0.1}
 """Largest difference allowed in a motion, in pixels, and in the logarithm of its expected error."""
-
-
-def export_motion_checkpoint(
-    checkpoint: str | Path,
-    folder: str | Path,
-    trained_on: Sequence[str] = (),
-    data: str | Path | None = None,
-) -> Bundle:
-    """Write the bundle of a trained Motion-Net; an existing bundle there is replaced.
-
-    Parameters
-    ----------
-    checkpoint
-        ``checkpoint.pt`` of a run.
-    folder
-        The bundle to write.
-    trained_on
-        Names and licences of the training photographs, for ``bundle.json``.
-    data
-        Photographs to measure parity on, besides the made-up patches.
-
-    Returns
-    -------
-    Bundle
-        With one part, ``motion``, and the largest difference of each precision under ``parity``.
-
-    Raises
-    ------
-    InvalidModel
-        If a graph differs from the network by more than `TOLERANCE`; nothing is written then.
-    """
-    network, content = load_motion_network(checkpoint)
-    round_weights(network)
-    with replacing(folder) as draft:
-        graphs = write_part(draft, PART, lambda weights, half: build_graph(network, weights, half))
-        patches = parity_patches(content, data)
-        parity = {precision: compare(network, draft / file, patches) for precision, file in graphs.items()}
-        refuse_difference({key: draft / file for key, file in graphs.items()}, parity, checkpoint, TOLERANCE)
-        write_bundle(draft, _manifest(content, graphs, parity, trained_on))
-    return load_model(folder)
-
-
-def check_motion_bundle(folder: str | Path, checkpoint: str | Path, data: str | Path | None = None) -> dict[str, Any]:
-    """Compare every graph of a bundle with the network of a checkpoint; see `export.onnx.parity.check_bundle`."""
-    network, content = load_motion_network(checkpoint)
-    round_weights(network)
-    patches, graphs = parity_patches(content, data), load_model(folder).part(PART).graphs
-    parity = {precision: compare(network, graph, patches) for precision, graph in graphs.items()}
-    refuse_difference(graphs, parity, checkpoint, TOLERANCE)
-    return parity
 
 
 def build_graph(network: MotionNet, weights: Weights, half: bool) -> onnx.ModelProto:
@@ -96,7 +43,7 @@ def build_graph(network: MotionNet, weights: Weights, half: bool) -> onnx.ModelP
     spread = graph.node("Add", graph.node("Clip", spread, low, high), graph.constant(np.log(UNIT)))
     vector = graph.node("Mul", vector, graph.constant(UNIT))
     graph.name_output(graph.node("Concat", vector, spread, axis=1), "motion")
-    return graph.model("eboli", INPUTS, OUTPUT)
+    return graph.model("eboli", INPUT, OUTPUT)
 
 
 def _correlations(graph: Graph, correlations: Correlations) -> str:
@@ -162,73 +109,24 @@ def fourier_tables() -> dict[str, np.ndarray]:
     }
 
 
-def compare(network: MotionNet, graph: str | Path, patches: np.ndarray) -> dict[str, Any]:
-    """Run a graph and the network on the same patches, in batches of `BATCHES`.
-
-    Returns
-    -------
-    dict
-        ``max_abs``, the largest absolute difference of any output, and ``batches``, the sizes tried.
-
-    Raises
-    ------
-    ValueError
-        If the graph gives another shape, or a value that is not finite.
-    """
-    session = open_graph(graph)
-    worst = 0.0
-    for batch in BATCHES:
-        for start in range(0, len(patches), max(batch, 16)):
-            some = patches[start : start + batch]
-            with torch.no_grad():
-                expected = network(torch.from_numpy(some)).numpy()
-            (found,) = session.run(list(OUTPUT), {"patches": some})
-            if found.shape != expected.shape or not np.isfinite(found).all():
-                raise ValueError(f"{graph}: gives shape {found.shape} or values that are not finite for {some.shape}")
-            worst = max(worst, float(np.abs(found - expected).max()))
-    return {"max_abs": float(f"{worst:.2e}"), "batches": list(BATCHES)}
+def probes(photographs: Photographs | None) -> list[Inputs]:
+    """Return batches of made-up patches, and of as many blurred patches of the photographs."""
+    count = sum(BATCHES)
+    patches = probe_patches(count, PATCH)
+    if photographs is not None:
+        generator = torch.Generator().manual_seed(0)
+        blurred = synthesise_motions(photographs, MotionConfig(shake=0), count, generator).observed
+        patches = np.concatenate([patches, blurred.numpy()])
+    return in_batches(patches, BATCHES)
 
 
-def parity_patches(checkpoint: dict[str, Any], data: str | Path | None) -> np.ndarray:
-    """Return made-up patches of every kind, and as many blurred ones of the photographs under `data`."""
-    count = max(BATCHES)
-    margin = PATCH - probe_patches(1).shape[1]
-    around = ((0, 0), (margin // 2, margin - margin // 2), (margin // 2, margin - margin // 2))
-    probes = np.pad(probe_patches(count), around, mode="reflect")
-    if data is None:
-        return probes
-    _, files = split(find_photographs(data))
-    config = MotionRunConfig.from_dict({**checkpoint["config"], "data": {**checkpoint["config"]["data"], "shake": 0}})
-    generator = torch.Generator().manual_seed(0)
-    motions = synthesise_motions(Photographs.read(files[:8]), config.data, count, generator)
-    return np.concatenate([probes, motions.observed.numpy()])
+def _accuracy(errors: Any) -> dict[str, Any]:
+    return {"validation_endpoint_error_px": {name: round(value, 3) for name, value in errors.items()}}
 
 
-def _manifest(
-    checkpoint: dict[str, Any], graphs: dict[str, str], parity: dict[str, Any], trained_on: Sequence[str]
-) -> dict[str, Any]:
-    def tensors(specification: dict[str, list[str | int]]) -> list[dict[str, Any]]:
-        return [{"name": name, "type": "float32", "shape": shape} for name, shape in specification.items()]
-
-    config = MotionRunConfig.from_dict(checkpoint["config"])
-    errors = {name: round(value, 3) for name, value in checkpoint["gains"].items()}
-    return {
-        "name": config.name,
-        "version": "1",
-        "method": config.method,
-        "description": config.description,
-        "licence": "Apache-2.0",
-        "parts": {
-            PART: {
-                "graphs": graphs,
-                "opset": OPSET,
-                "inputs": tensors(INPUTS),
-                "outputs": tensors(OUTPUT),
-                "parity": parity,
-            }
-        },
-        "patch": {"size": PATCH, "core": CORE, "stride": STRIDE},
-        "values": {"range": [0, 1], "colour": "luminance"},
-        "training": {"data": list(trained_on), "samples": checkpoint["samples"], "config": config.to_dict()},
-        "accuracy": {"validation_endpoint_error_px": errors},
-    }
+SPEC = BundleSpec(
+    {PART: PartSpec(build_graph, INPUT, OUTPUT, probes, {"batches": BATCHES}, TOLERANCE)},
+    assumes=lambda config: MotionAssumptions(longest=config.data.longest),
+    patch=PatchGeometry(PATCH, CORE, STRIDE),
+    accuracy=_accuracy,
+)

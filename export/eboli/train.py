@@ -1,31 +1,39 @@
-"""Training of Motion-Net: as `Trainer` does it, on patches whose motion is known."""
+"""Training of Motion-Net on patches whose motion is known."""
 
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from export.data.photographs import Photographs
-from export.eboli.data import KINDS, Motions, synthesise_motions
-from export.eboli.network import UNIT, MotionNet
-from export.loop.config import MotionRunConfig
-from export.loop.trainer import Trainer, load_checkpoint
+from export.eboli.data import KINDS, MotionConfig, Motions, synthesise_motions
+from export.eboli.network import UNIT, MotionNet, MotionNetConfig
+from export.loop.config import SyntheticRunConfig
+from export.loop.synthetic import SyntheticTrainer
 
 VALIDATION_KINDS = ("line", "turning")
-"""Kinds of motion that validation looks at each by itself; recorded shake is left out, it is trained on."""
+"""Kinds of motion with a validation set each; recorded shake has none, since all of it is trained on."""
 
-_FIT_BATCHES = 16
 _TOGETHER = 64
 
 
-class MotionTrainer(Trainer):
-    """Trains Motion-Net; see `Trainer`. Validation measures mean errors of the motion, see `endpoint_error`."""
+@dataclass(frozen=True)
+class MotionRunConfig(SyntheticRunConfig):
+    """A network for the motion at every pixel: its name, layers, data and training."""
 
-    measure, unit = "error", "px"
+    method: Literal["eboli"] = "eboli"
+    network: MotionNetConfig = field(default_factory=MotionNetConfig)
+    data: MotionConfig = field(default_factory=MotionConfig)
+
+
+class MotionTrainer(SyntheticTrainer):
+    """Trains Motion-Net; validation measures the mean error of the motion, see `endpoint_error`."""
+
+    unit = "px"
     config: MotionRunConfig
     network: MotionNet
 
@@ -45,32 +53,29 @@ class MotionTrainer(Trainer):
     def _make_validation(self, photographs: Photographs) -> dict[str, Motions]:
         made = {}
         for number, kind in enumerate(VALIDATION_KINDS):
-            data = dataclasses.replace(self.config.data, **{other: float(other == kind) for other in KINDS})
+            shares: dict[str, Any] = {other: float(other == kind) for other in KINDS}
+            data = dataclasses.replace(self.config.data, **shares)
             generator = torch.Generator(self.device).manual_seed(1000 + number)
             made[kind] = synthesise_motions(photographs, data, self.config.train.validation, generator)
         return made
 
-    def _loss(self) -> Tensor:
-        motions = self._motions()
-        with self._autocast():
-            predicted = self.network(motions.observed)
-        return surprise(predicted, motions.motion)
-
-    def _motions(self) -> Motions:
+    def _batch(self) -> Motions:
         return synthesise_motions(
             self._photographs, self.config.data, self.config.train.batch, self._generator, self._shake
         )
 
-    def _fit(self) -> None:
-        self.network.fit(torch.cat([self._motions().observed for _ in range(_FIT_BATCHES)]))
+    def _loss(self, batch: Motions) -> Tensor:
+        with self._autocast():
+            predicted = self.network(batch.observed)
+        return negative_log_likelihood(predicted, batch.motion)
 
 
-def surprise(predicted: Tensor, motion: Tensor) -> Tensor:
-    """Mean negative log-likelihood of motions ``(N, 2)``, less a constant.
+def negative_log_likelihood(predicted: Tensor, motion: Tensor) -> Tensor:
+    """Return the mean negative log-likelihood of motions ``(N, 2)``, up to a constant.
 
-    What is predicted, ``(N, 3)``, are the median and the logarithm of the scale `s` of a Laplace distribution of the
-    plane, whose density falls as ``exp(-|e| / s) / s^2``. An error weighs less where it was to be expected, and where
-    nothing is certain the median is a short motion, which does little harm.
+    The prediction ``(N, 3)`` is the median and the logarithm of the scale `s` of a Laplace distribution on the plane,
+    with density proportional to ``exp(-|e| / s) / s^2``. An error weighs less where a large one was predicted, and
+    where the patch tells nothing the median is a short motion, which does little harm.
     """
     error = (predicted[:, :2] - motion).norm(dim=1)
     return (error * torch.exp(-predicted[:, 2]) + 2 * (predicted[:, 2] - torch.tensor(UNIT).log())).mean()
@@ -95,11 +100,3 @@ def single_angle(motion: Tensor) -> Tensor:
 def predict(network: MotionNet, patches: Tensor) -> Tensor:
     """Run the network on many patches."""
     return torch.cat([network(part) for part in patches.split(_TOGETHER)])
-
-
-def load_motion_network(path: str | Path) -> tuple[MotionNet, dict[str, Any]]:
-    """Read a checkpoint and build its network, on the CPU, ready for inference."""
-    checkpoint = load_checkpoint(path)
-    network = MotionNet(MotionRunConfig.from_dict(checkpoint["config"]).network)
-    network.load_state_dict(checkpoint["network"])
-    return network.eval().requires_grad_(False), checkpoint

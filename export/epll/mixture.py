@@ -1,28 +1,21 @@
-"""Training of the Gaussian mixture on 8 x 8 patches, the prior of EPLL (Zoran and Weiss 2011, section 3).
-
-``python -m export.epll.mixture --data FOLDER --out runtime/models/epll-mixture``
-"""
+"""A Gaussian mixture on 8 x 8 patches, the prior of EPLL (Zoran and Weiss 2011, section 3), and how it is fitted."""
 
 from __future__ import annotations
 
-import argparse
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from export.data.photographs import find_photographs, read_luminance, split
-from runtime.inference.bundle import Bundle, write_bundle
+from export.data.photographs import read_luminance
+from runtime.deconvolution.mixture import SIDE
 
-SIDE = 8
 VARIANCE_FLOOR = 1e-6
-"""Added to every variance: about that of rounding to 8 bits, and what the missing mean needs to be regular."""
-SAVE_EVERY = 100
-"""Steps between two writings of the bundle, so that a stopped training leaves its latest mixture."""
+"""Added to every variance, about that of rounding to 8 bits; patches without mean have a singular covariance."""
 _ROWS = 4096
 _NEGLIGIBLE = 1e-3
 
@@ -57,7 +50,7 @@ class Mixture:
         return densities
 
     def split(self, count: int, generator: torch.Generator) -> Mixture:
-        """Grow to `count` components: the heaviest become two, opposite in contrast and in shape."""
+        """Grow to `count` components: the heaviest are split in two, with opposite changes of their variances."""
         order = self.weights.argsort(descending=True)
         parents = order[: count - len(order)]
         values, vectors = torch.linalg.eigh(self.covariances[parents].double())
@@ -71,7 +64,7 @@ class Mixture:
         return Mixture(torch.cat([weights, weights[parents]]), torch.cat([covariances, children[1].float()]))
 
 
-class Trainer:
+class StepwiseEM:
     """Stepwise expectation-maximisation: running averages of the sufficient statistics over mini-batches.
 
     Parameters
@@ -96,12 +89,23 @@ class Trainer:
         weights = self._mass.clamp_min(1e-8)
         return Mixture(weights / weights.sum(), _regular(self._scatter / weights[:, None, None]))
 
-    def grow(self, count: int, steps: int) -> None:
-        """Double the components until there are `count`, with `steps` steps at each size."""
+    @property
+    def state(self) -> dict[str, Any]:
+        """The averages, the step and the random state, from which the fit can continue."""
+        return {"mass": self._mass, "scatter": self._scatter, "step": self._step, "random": self._random.get_state()}
+
+    @state.setter
+    def state(self, state: Mapping[str, Any]) -> None:
+        self._mass, self._scatter = (state[name].to(self._samples.device) for name in ("mass", "scatter"))
+        self._step = state["step"]
+        self._random.set_state(state["random"].cpu())
+
+    def grow(self, count: int, steps: int, report: Callable[[str], None] = print) -> None:
+        """Double the number of components until there are `count`, with `steps` steps at each number."""
         while len(self._mass) < count:
             self._restart(self.mixture.split(min(2 * len(self._mass), count), self._random))
             density = self.fit(steps)
-            print(f"{len(self._mass)} components: {density:.3f} nats per patch", flush=True)
+            report(f"{len(self._mass)} components: {density:.3f} nats per patch")
 
     def fit(self, steps: int) -> float:
         """Run `steps` more mini-batches; return the mean log density per sample over them."""
@@ -116,7 +120,7 @@ class Trainer:
         return total / max(1, steps)
 
     def _restart(self, mixture: Mixture) -> None:
-        """Take a mixture for the state of the averages."""
+        """Start the averages anew from a mixture."""
         self._mass = mixture.weights
         self._scatter = mixture.weights[:, None, None] * mixture.covariances
         self._step = 0
@@ -137,7 +141,7 @@ class Trainer:
 
 
 def sample_patches(files: Sequence[Path], count: int, seed: int = 0) -> Tensor:
-    """Draw patches, each less its mean, at random places of photographs at full and at half size.
+    """Draw patches without their mean at random places of photographs, at full and at half size.
 
     Parameters
     ----------
@@ -166,88 +170,8 @@ def sample_patches(files: Sequence[Path], count: int, seed: int = 0) -> Tensor:
     return torch.from_numpy(patches - patches.mean(1, keepdims=True))
 
 
-def export_mixture(
-    mixture: Mixture, folder: str | Path, *, training: dict[str, object], accuracy: dict[str, object]
-) -> Bundle:
-    """Write a mixture as a bundle whose constants are ``weights`` (K,) and ``covariances`` (K, D (D + 1) / 2).
-
-    The covariances are float32, the upper triangle row by row. `training` and `accuracy` are
-    recorded as they are.
-    """
-    path = Path(folder)
-    path.mkdir(parents=True, exist_ok=True)
-    size = mixture.covariances.shape[-1]
-    rows, cols = np.triu_indices(size)
-    np.savez_compressed(
-        path / "mixture.npz",
-        weights=mixture.weights.cpu().numpy(),
-        covariances=mixture.covariances.cpu().numpy()[:, rows, cols],
-    )
-    return write_bundle(
-        path,
-        {
-            "name": "epll-mixture",
-            "version": "1",
-            "method": "epll",
-            "description": f"Gaussian mixture of {len(mixture.weights)} components on {SIDE}x{SIDE} patches for EPLL",
-            "licence": "Apache-2.0",
-            "constants": {"mixture": "mixture.npz"},
-            "values": {"range": [0, 1], "colour": "luminance"},
-            "training": training,
-            "accuracy": accuracy,
-        },
-    )
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Train a mixture on a folder of photographs and write its bundle."""
-    parser = argparse.ArgumentParser(prog="python -m export.epll.mixture", description=main.__doc__)
-    parser.add_argument("--data", required=True, type=Path, help="folder of sharp photographs")
-    parser.add_argument("--out", required=True, type=Path, help="folder of the bundle")
-    parser.add_argument(
-        "--trained-on", action="append", default=[], help="name and licence of a set of photographs, for bundle.json"
-    )
-    parser.add_argument("--components", type=int, default=200)
-    parser.add_argument("--patches", type=int, default=1_000_000)
-    parser.add_argument("--steps", type=int, default=600, help="mini-batches at the final number of components")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    options = parser.parse_args(arguments)
-    if min(options.components, options.patches, options.steps) < 1:
-        parser.error("--components, --patches and --steps must be at least 1")
-
-    started = time.monotonic()
-    try:
-        training, validation = split(find_photographs(options.data))
-    except (FileNotFoundError, ValueError) as error:
-        parser.error(str(error))
-    samples = sample_patches(training, options.patches, options.seed).to(options.device)
-    held_out = sample_patches(validation, max(1, options.patches // 20), options.seed + 1).to(options.device)
-    trainer = Trainer(samples, seed=options.seed)
-    trainer.grow(options.components, steps=min(60, options.steps))
-    for step in range(0, options.steps, SAVE_EVERY):
-        density = trainer.fit(min(SAVE_EVERY, options.steps - step))
-        done = min(step + SAVE_EVERY, options.steps)
-        unseen = float(trainer.mixture.log_densities(held_out).logsumexp(1).mean())
-        bundle = export_mixture(
-            trainer.mixture,
-            options.out,
-            training={
-                "data": options.trained_on,
-                "samples": options.patches,
-                "config": {"photographs": len(training), "steps": done, "seed": options.seed},
-            },
-            accuracy={"validation_nats_per_patch": round(unseen, 3)},
-        )
-        print(
-            f"step {done}/{options.steps}: {density:.3f} nats per patch, {unseen:.3f} per unseen patch, "
-            f"{time.monotonic() - started:.0f} s; wrote {bundle.path}",
-            flush=True,
-        )
-
-
 def _regular(scatter: Tensor) -> Tensor:
-    """Make scatter matrices exactly symmetric, and regular."""
+    """Make scatter matrices exactly symmetric and positive definite."""
     symmetric = (scatter + scatter.transpose(-1, -2)) / 2
     return symmetric + VARIANCE_FLOOR * torch.eye(scatter.shape[-1], device=scatter.device)
 
@@ -266,7 +190,3 @@ def _halve(plane: np.ndarray) -> np.ndarray:
     height, width = plane.shape[0] // 2, plane.shape[1] // 2
     blocks: np.ndarray = plane[: 2 * height, : 2 * width].reshape(height, 2, width, 2).mean((1, 3))
     return blocks
-
-
-if __name__ == "__main__":
-    main()

@@ -1,1 +1,7 @@
-"""The learned prior on blur kernels: network, simulated photographs, recorded states, training, export."""
+"""The learned prior on blur kernels.
+
+* `network`
+* `simulation`: blurred photographs; `states`: states of the blind estimation recorded on them
+* `train`: training on recorded states; `rounds`: recording and training in turn
+* `onnx`: its graph and bundle
+"""

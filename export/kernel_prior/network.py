@@ -1,8 +1,8 @@
-"""A small convolutional network that knows what blur kernels look like.
+"""A small convolutional network as a prior on blur kernels.
 
-It mends a kernel that was estimated from predicted edges and says how large an error it expects to remain. It sees
-nothing but planes of the kernel's own size, laid out by `runtime.estimation.kernel.evidence`, so neither the content nor the size
-nor the contrast of the photograph reach it.
+It improves a kernel that was estimated from predicted edges and predicts the error that remains. Its input are planes
+of the kernel's own size, laid out by `runtime.estimation.kernel.evidence`, so that neither the content nor the size nor
+the contrast of the photograph matters.
 """
 
 from __future__ import annotations
@@ -13,16 +13,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from runtime.estimation.kernel.evidence import CHANNELS
+from export.layers import set_to_zero
+from runtime.estimation.kernel.evidence import CHANNELS, PriorAssumptions
 
 UNIT = 4
 """Sides of the planes are multiples of this: the network halves them twice."""
 ESTIMATE, NOISE, FRAME = 0, CHANNELS - 2, CHANNELS - 1
-"""Planes of the present estimate, of the logarithm of the noise, and of the frame, 1 inside and 0 where padded."""
+"""Indices of the planes of the estimate, of the logarithm of the noise, and of the frame, which is 0 where padded."""
+ASSUMES = PriorAssumptions(
+    unit=UNIT,
+    smallest=7,
+    strongest=0.04,
+    wider=0.15,
+    ridges=(0.01, 0.1),
+    wide_ridge=0.03,
+    level=3.0,
+    largest=6.0,
+    least_ratio=1e-4,
+)
+"""How the evidence is made for networks that are trained now; each bundle states what its own network assumes."""
 LEAST_TOTAL = 0.3
-"""Smallest sum that a kernel is scaled from, in units in which an estimate's is 3 or more: less is nothing."""
+"""Least sum that a kernel is divided by, so that one of almost nothing stays so; an estimate's is 3 or more."""
 LEAK = 0.02
-"""Slope below zero while training, so that pixels which were cut off learn too."""
+"""Slope below zero in training, so that pixels set to zero have gradients."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +47,7 @@ class KernelPriorConfig:
     widths
         Channels at full, half and quarter resolution.
     hidden
-        Width of the layer that the expected error is read from.
+        Width of the hidden layer that predicts the error.
     """
 
     widths: tuple[int, int, int] = (32, 64, 96)
@@ -80,24 +93,23 @@ class KernelPrior(nn.Module):
         self.correction = nn.Conv2d(fine, 1, 3, padding=1)
         hidden = self.config.hidden
         self.error = nn.Sequential(nn.Linear(2 * coarse, hidden), nn.SiLU(), nn.Linear(hidden, 1))
-        nn.init.zeros_(self.correction.weight)
-        nn.init.zeros_(self.correction.bias)
+        set_to_zero(self.correction)
 
     def forward(self, evidence: Tensor) -> tuple[Tensor, Tensor]:
-        """Mend kernels.
+        """Improve kernels.
 
         Parameters
         ----------
         evidence : Tensor (N, 8, S, S) float32
-            As `runtime.estimation.kernel.evidence.lay_out` gives it, padded with zeros below and to the right to a multiple of
-            `UNIT`.
+            From `runtime.estimation.kernel.evidence.lay_out`, padded with zeros below and to the right to a multiple
+            of `UNIT`.
 
         Returns
         -------
         kernels : Tensor (N, S, S)
             Zero outside the frame. In evaluation non-negative and of sum 1, or of less where nothing much is left.
         log_errors : Tensor (N,)
-            Expected ``ln(|kernel - truth|^2 / |truth|^2)``.
+            Predicted ``ln(|kernel - truth|^2 / |truth|^2)``.
 
         Raises
         ------

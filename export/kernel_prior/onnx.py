@@ -1,85 +1,35 @@
-"""Export of a trained kernel prior as a bundle, and its parity with PyTorch."""
+"""The kernel prior as an ONNX graph, and what its bundle consists of."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from itertools import product
 
 import numpy as np
 import onnx
-import torch
 from torch import nn
 
-from export.kernel_prior.network import ESTIMATE, FRAME, LEAST_TOTAL, UNIT, KernelPrior, Residual
-from export.kernel_prior.train import load_prior
-from export.onnx.bundles import replacing, write_part
-from export.onnx.graph import OPSET, Graph, Weights
+from export.data.photographs import Photographs
+from export.kernel_prior.network import ASSUMES, ESTIMATE, FRAME, LEAST_TOTAL, UNIT, KernelPrior, Residual
+from export.onnx.bundles import BundleSpec, PartSpec
+from export.onnx.graph import Graph, Weights
 from export.onnx.layers import convolution, silu, to_numpy
-from export.onnx.parity import open_graph, round_weights
-from runtime.estimation.kernel.evidence import CHANNELS, LEVEL
-from runtime.inference.bundle import Bundle, load_model, write_bundle
+from export.onnx.parity import Inputs, largest_difference
+from runtime.estimation.kernel.evidence import CHANNELS
+from runtime.estimation.kernel.prior import MODEL, PART
 
-NAME = "kernel-prior"
-INPUTS: dict[str, list[str | int]] = {"evidence": ["batch", CHANNELS, "side", "side"]}
-OUTPUTS: dict[str, list[str | int]] = {"kernel": ["batch", "side", "side"], "log_error": ["batch"]}
+INPUTS = {"evidence": ("batch", CHANNELS, "side", "side")}
+OUTPUTS = {"kernel": ("batch", "side", "side"), "log_error": ("batch",)}
 SIDES = (7, 11, 25, 51, 85)
-"""Sides in pixels of the kernels that parity is measured on, each in all batches."""
+"""Sides in pixels of the kernels on which the graph is compared with the network, each in all batches."""
 BATCHES = (1, 7, 32)
-TOLERANCE = 1e-4
+TOLERANCE = {"fp32": 1e-4}
 """Largest difference allowed in a kernel, relative to its largest value, and in the logarithm of an error."""
 
 
-def export_prior(checkpoint: str | Path, folder: str | Path, trained_on: Sequence[str] = ()) -> Bundle:
-    """Write the bundle of a trained kernel prior; an existing bundle there is replaced.
-
-    Parameters
-    ----------
-    checkpoint
-        ``checkpoint.pt`` of a run.
-    folder
-        The bundle to write.
-    trained_on
-        Names and licences of the training photographs, for ``bundle.json``.
-
-    Returns
-    -------
-    Bundle
-        With one part, ``prior``: weights stored as float16, arithmetic float32. Its ``parity`` holds the largest
-        difference from the PyTorch network with the same rounded weights.
-
-    Raises
-    ------
-    ValueError
-        If the graph differs from the network by more than `TOLERANCE`; nothing is written then.
-    """
-    network, content = load_prior(checkpoint)
-    round_weights(network)
-    with replacing(folder) as draft:
-        graph = write_graph(network, draft)
-        parity = compare(network, draft / graph)
-        if parity["max_abs"] > TOLERANCE:
-            difference = f"the graph differs from the network by {parity['max_abs']:.1e}"
-            raise ValueError(f"{checkpoint}: {difference}; its values are too large, train with more weight decay")
-        write_bundle(draft, _manifest(content, graph, parity, trained_on))
-    return load_model(folder)
-
-
-def write_graph(network: KernelPrior, folder: Path) -> str:
-    """Write ``prior.fp32.onnx`` and ``prior.weights`` for a network with weights rounded by `round_weights`.
-
-    Returns
-    -------
-    str
-        File name of the graph.
-    """
-    files = write_part(folder, "prior", lambda weights, _: build_graph(network, weights), ("fp32",))
-    return files["fp32"]
-
-
-def build_graph(network: KernelPrior, weights: Weights) -> onnx.ModelProto:
+def build_graph(network: KernelPrior, weights: Weights, half: bool = False) -> onnx.ModelProto:
     """Translate the network node by node, for any batch and any side that is a multiple of `UNIT`."""
-    graph = Graph(weights, half=False)
+    graph = Graph(weights, half)
     fine = _layers(graph, "fine", network.fine, "evidence")
     middle = _layers(graph, "middle", network.middle, fine)
     coarse = _layers(graph, "coarse", network.coarse, middle)
@@ -100,38 +50,7 @@ def build_graph(network: KernelPrior, weights: Weights) -> onnx.ModelProto:
     total = graph.node("ReduceSum", kernels, graph.constant([1, 2], np.int64), keepdims=1)
     scale = graph.node("Max", total, graph.constant(LEAST_TOTAL))
     graph.name_output(graph.node("Div", kernels, scale), "kernel")
-    return graph.model(NAME, INPUTS, OUTPUTS)
-
-
-def compare(network: KernelPrior, graph: str | Path) -> dict[str, Any]:
-    """Run a graph and the network on the same evidence, for all of `SIDES` and `BATCHES`.
-
-    Returns
-    -------
-    dict
-        ``max_abs``, the largest difference in a kernel (relative to its largest value) or in the logarithm of an
-        error; ``batches`` and ``sides``, the sizes tried.
-
-    Raises
-    ------
-    ValueError
-        If the graph gives another shape, or a value that is not finite.
-    """
-    session = open_graph(graph)
-    worst = 0.0
-    for side in SIDES:
-        for batch in BATCHES:
-            evidence = probe_evidence(batch, side)
-            with torch.no_grad():
-                expected = [tensor.numpy() for tensor in network(torch.from_numpy(evidence))]
-            found = session.run(list(OUTPUTS), {"evidence": evidence})
-            for ours, theirs in zip(found, expected, strict=True):
-                if ours.shape != theirs.shape or not np.isfinite(ours).all():
-                    raise ValueError(f"{graph}: gives shape {ours.shape} or values that are not finite at side {side}")
-            peak = expected[0].max((1, 2), keepdims=True).clip(1e-6)
-            differences = ((found[0] - expected[0]) / peak, found[1] - expected[1])
-            worst = max(worst, *(float(np.abs(difference).max()) for difference in differences))
-    return {"max_abs": float(f"{worst:.2e}"), "batches": list(BATCHES), "sides": list(SIDES)}
+    return graph.model(MODEL, INPUTS, OUTPUTS)
 
 
 def probe_evidence(count: int, side: int, seed: int = 0) -> np.ndarray:
@@ -150,9 +69,9 @@ def probe_evidence(count: int, side: int, seed: int = 0) -> np.ndarray:
     width = 0.5 + random.uniform(0, side / 6, (count, 2, 1))
     profile = np.exp(-0.5 * np.square((place - centre) / width))
     clean = profile[:, 0, :, None] * profile[:, 1, None, :]
-    clean *= LEVEL / np.sqrt(np.square(clean).sum((1, 2), keepdims=True))
+    clean *= ASSUMES.level / np.sqrt(np.square(clean).sum((1, 2), keepdims=True))
     evidence = np.zeros((count, CHANNELS, side, side))
-    evidence[:, :5] = clean[:, None] + LEVEL / 4 / side * random.standard_normal((count, 5, side, side))
+    evidence[:, :5] = clean[:, None] + ASSUMES.level / 4 / side * random.standard_normal((count, 5, side, side))
     evidence[:, ESTIMATE] = np.maximum(evidence[:, ESTIMATE], 0)
     evidence[:, 5] = random.uniform(0, 1, (count, 1, 1))
     evidence[:, 6] = random.uniform(-3, 0, (count, 1, 1))
@@ -189,31 +108,22 @@ def _join(graph: Graph, low: str, high: str) -> str:
     return graph.node("Concat", twice, high, axis=1)
 
 
-def _manifest(
-    checkpoint: dict[str, Any], graph: str, parity: dict[str, Any], trained_on: Sequence[str]
-) -> dict[str, Any]:
-    def tensors(specification: dict[str, list[str | int]]) -> list[dict[str, Any]]:
-        return [{"name": name, "type": "float32", "shape": shape} for name, shape in specification.items()]
+def probes(photographs: Photographs | None) -> list[Inputs]:
+    """Return made-up evidence of all `SIDES` in all `BATCHES`; photographs make no difference."""
+    return [(probe_evidence(batch, side),) for side, batch in product(SIDES, BATCHES)]
 
-    return {
-        "name": NAME,
-        "version": "1",
-        "method": NAME,
-        "description": "What blur kernels look like: mends an estimate and says how large an error remains",
-        "licence": "Apache-2.0",
-        "parts": {
-            "prior": {
-                "graphs": {"fp32": graph},
-                "opset": OPSET,
-                "inputs": tensors(INPUTS),
-                "outputs": tensors(OUTPUTS),
-                "parity": {"fp32": parity},
-            }
-        },
-        "training": {
-            "data": list(trained_on),
-            "samples": checkpoint["samples"],
-            "config": checkpoint["config"],
-        },
-        "accuracy": checkpoint["accuracy"],
-    }
+
+def difference(found: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> float:
+    """Return the largest difference in a kernel, relative to its largest value, or in the logarithm of an error."""
+    peak = expected[0].max((1, 2), keepdims=True).clip(1e-6)
+    return largest_difference([found[0] / peak, found[1]], [expected[0] / peak, expected[1]])
+
+
+SPEC = BundleSpec(
+    {
+        PART: PartSpec(
+            build_graph, INPUTS, OUTPUTS, probes, {"batches": BATCHES, "sides": SIDES}, TOLERANCE, difference=difference
+        )
+    },
+    assumes=lambda config: config.assumes,
+)

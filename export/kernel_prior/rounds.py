@@ -1,10 +1,10 @@
-"""Rounds of collecting states and training on all of them, each round with the prior of the one before."""
+"""Training of the kernel prior in rounds: record states with the last prior, train on all states so far."""
 
 from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -12,52 +12,33 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from export.data.photographs import read_luminance, split
-from export.kernel_prior.simulation import SimulationConfig
+from export.data.photographs import find_photographs, read_luminance, split
 from export.kernel_prior.states import NetworkPrior, State, States, record_random
-from export.kernel_prior.train import PriorConfig, PriorTrainer, load_prior
+from export.kernel_prior.train import PriorRunConfig, PriorTrainer, read_prior
+from export.loop.checkpoints import CHECKPOINT, read_checkpoint, write_checkpoint
+from export.loop.job import Job
 
-CHECKPOINT = "checkpoint.pt"
+START = "start.pt"
+"""Weights that round 0 starts from, if any were given."""
 COLLECTING = 0.6
-"""Share of the time that goes to collecting."""
+"""Share of the time that is spent on recording."""
 VALIDATING = 0.1
-"""Share of the collected states that validation has, from photographs of its own."""
+"""Share of the states that are for validation, from photographs of their own."""
 
 
-def run_rounds(
-    photographs: Sequence[Path],
-    folder: str | Path,
-    minutes: float,
-    *,
-    rounds: int = 2,
-    processes: int = 1,
-    resume: bool = False,
-    config: PriorConfig | None = None,
-    report: Callable[[str], None] = print,
-) -> Path:
+def train_prior(config: PriorRunConfig, job: Job) -> Path:
     """Train a kernel prior from photographs alone.
 
-    Round 0 records the runtime's refinement without a prior, later rounds with the last one, so that the prior knows
-    the states that it leads to itself. Each round trains on the states of all rounds so far, from the last weights.
+    Round 0 records the runtime's refinement without a prior, or with the one to start from; later rounds record it with
+    the prior of the round before, so that the prior learns from the states it leads to. Each round trains on the states
+    of all rounds so far, from the last weights.
 
     Parameters
     ----------
-    photographs
-        Sharp ones; every tenth is kept for validation.
-    folder
-        Where the states and the checkpoint of each round are written: ``round-0/`` and so on.
-    minutes
-        Time for everything.
-    rounds
-        Number of rounds, of equal time.
-    processes
-        How many collect at once; training has one thread for each.
-    resume
-        Go on from what is in `folder`: what is there is not made again. Without it, that is an error.
     config
-        What and how.
-    report
-        Takes a line of progress.
+        What is trained, and how.
+    job
+        Its folder receives the states and the checkpoint of each round in ``round-0/`` and so on.
 
     Returns
     -------
@@ -67,51 +48,57 @@ def run_rounds(
     Raises
     ------
     ValueError
-        If a number is not positive, `folder` holds a run and `resume` is not set, or nothing could be collected.
+        If the folder holds a run and the job does not resume it, or nothing could be recorded.
     """
-    if min(minutes, rounds, processes) <= 0:
-        raise ValueError("minutes, rounds and processes must be positive")
-    config, target = config or PriorConfig(), Path(folder)
-    if not resume and any(target.glob("round-*")):
-        raise ValueError(f"{target}: holds a run; resume it, or give another folder")
-    torch.set_num_threads(processes)
+    assert job.data is not None
+    photographs, folder, start = find_photographs(job.data), job.folder, job.folder / START
+    if not job.resume and any(folder.glob("round-*")):
+        raise ValueError(f"{folder}: holds a run; resume it, or give another folder")
+    if job.start is not None:
+        write_checkpoint(start, job.start)
+    torch.set_num_threads(job.processes)
     training, validation = split(photographs)
-    share = minutes / rounds
-    last: Path | None = None
-    for number in range(rounds):
-        now = target / f"round-{number}"
+    share = (job.minutes or config.minutes) / config.rounds
+    last = start if start.exists() else None
+    for number in range(config.rounds):
+        now = folder / f"round-{number}"
         now.mkdir(parents=True, exist_ok=True)
-        for name, files, part in (("training", training, 1 - VALIDATING), ("validation", validation, VALIDATING)):
+        sets = (("training", training, 1 - VALIDATING), ("validation", validation, VALIDATING))
+        for index, (name, files, part) in enumerate(sets):
             if not (now / f"{name}.npz").exists():
-                seed = [config.train.seed, number, name == "validation"]
-                found = collect(files, config.simulation, seed, 60 * share * COLLECTING * part, last, processes)
+                seed = (config.train.seed, number, index)
+                found = collect(files, config, seed, 60 * share * COLLECTING * part, last, job.processes)
                 found.write(now / f"{name}.npz")
-                report(f"round {number}: {len(found)} states for {name}")
-        if not (now / CHECKPOINT).exists():
-            states = {
-                name: States.read(sorted(target.glob(f"round-*/{name}.npz"))) for name in ("training", "validation")
-            }
-            draft = now / "unfinished.pt"
-            trainer = PriorTrainer(config, draft, **states, minutes=share * (1 - COLLECTING), start=last)
-            accuracy = trainer.run()
-            draft.replace(now / CHECKPOINT)
-            report(
-                f"round {number}: {trainer.step} steps, relative error {accuracy['relative_error']:.3f} "
-                f"on unseen photographs, {accuracy['relative_error_before']:.3f} before"
-            )
+                job.report(f"round {number}: {len(found)} states for {name}")
+        states = {name: States.read(sorted(folder.glob(f"round-*/{name}.npz"))) for name, _, _ in sets}
+        resume = (now / CHECKPOINT).exists()
+        trainer = PriorTrainer(
+            config,
+            now,
+            **states,
+            minutes=share * (1 - COLLECTING),
+            resume=resume,
+            start=read_checkpoint(last) if last and not resume else None,
+        )
+        accuracy = trainer.run()
+        job.report(
+            f"round {number}: {trainer.step} steps, relative error {accuracy['relative_error']:.3f} "
+            f"on unseen photographs, {accuracy['relative_error_before']:.3f} before"
+        )
         last = now / CHECKPOINT
-    return target / f"round-{rounds - 1}" / CHECKPOINT
+    assert last is not None
+    return last
 
 
 def collect(
     files: Sequence[Path],
-    config: SimulationConfig,
+    config: PriorRunConfig,
     seed: Sequence[int],
     seconds: float,
     checkpoint: Path | None = None,
     processes: int = 1,
 ) -> States:
-    """Record states of photographs for some time, each process with a seed of its own, at least one observation each.
+    """Record states of photographs for some time, at least one observation per process, each with its own seed.
 
     Raises
     ------
@@ -133,22 +120,22 @@ def collect(
 
 def collect_alone(
     files: Sequence[Path],
-    config: SimulationConfig,
+    config: PriorRunConfig,
     seed: Sequence[int],
     seconds: float,
     checkpoint: Path | None = None,
     progress: bool = False,
 ) -> list[State]:
-    """Record states in this process, one observation after the other until the time is up."""
+    """Record states in this process, one observation after the other, until the time is spent."""
     torch.set_num_threads(1)
     begun = time.monotonic()
     rng = np.random.default_rng(list(seed))
     planes = [read_luminance(file) for file in files]
-    prior = None if checkpoint is None else NetworkPrior(load_prior(checkpoint)[0])
-    states = record_random(planes, config, rng, prior)
+    prior = None if checkpoint is None else NetworkPrior(read_prior(checkpoint))
+    states = record_random(planes, config.simulation, rng, config.assumes, prior)
     with tqdm(total=round(seconds), disable=not progress, unit="s", desc="collect") as bar:
         while (elapsed := time.monotonic() - begun) < seconds:
-            states += record_random(planes, config, rng, prior)
+            states += record_random(planes, config.simulation, rng, config.assumes, prior)
             bar.update(round(elapsed) - bar.n)
             bar.set_postfix_str(f"{len(states)} states")
     return states

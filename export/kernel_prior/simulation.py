@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,22 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.data.camera import GAMMA
-from export.kernel_prior.kernels import draw_motion, random_kernel, random_motion
-from export.kernel_prior.rolls import blur_by_turning
+from export.data.crops import log_uniform, sharp_crop
+from export.data.kernels import draw_motion, random_kernel, random_motion
+from export.data.rolls import blur_by_turning
 from runtime.blur.kernel import Kernel
-from runtime.estimation.kernel.pyramid import shrink
 
-FLAT = 0.03
-"""Standard deviation under which a crop shows too little."""
 LEAST_SIDE = 32
-"""Side in pixels under which an observed image tells nothing."""
-_ATTEMPTS = 200
+"""Least side of an observed image in pixels."""
 _LEAST = {"sizes": 3, "sides": LEAST_SIDE, "noise": 1e-6, "turn": 0, "room": 0.1}
 
 
 @dataclass(frozen=True)
 class SimulationConfig:
-    """What photographs a training set contains.
+    """What blurred photographs a training set contains.
 
     Attributes
     ----------
@@ -34,21 +30,21 @@ class SimulationConfig:
     sides
         Smallest and largest side of an observed image in pixels; its logarithm is uniform in between.
     shrinking
-        Factors, each equally likely, by which photographs are made smaller first: at 1 they are as soft as they are.
+        Factors, each equally likely, by which photographs are shrunk first; at 1 they keep their own softness.
     noise
         Smallest and largest standard deviation of the noise; its logarithm is uniform in between.
     linear
         Share of images blurred in linear light.
     turning
-        Share of images, besides, blurred in linear light by a camera that turns about its axis as it shakes.
+        Share of images blurred in linear light by a camera that rotates about its optical axis as it shakes.
     turn
-        By how many pixels, at least and at most, that moves the border of the picture.
+        Least and largest displacement of the image border by that rotation, in pixels.
     rounded
         Share of images clipped and rounded to 8 bits.
     room
-        Smallest and largest ratio of the side of the kernel that is allowed for to the side that it has.
+        Smallest and largest ratio of the support that is searched to the side of the true kernel.
     longest
-        Largest side in pixels that is allowed for.
+        Largest support that is searched, in pixels.
     """
 
     sizes: tuple[int, int] = (4, 80)
@@ -115,7 +111,7 @@ def observe(planes: Sequence[NDArray[np.uint8]], config: SimulationConfig, rng: 
     turning = rng.random() < config.turning
     motion = random_motion(max(size, 5), rng)
     kernel = draw_motion(motion) if turning else random_kernel(size, rng)
-    # A picture that turns is blurred with its surroundings, of which twice the kernel is cut off at each side.
+    # A rotating image is blurred with a margin, which is cut off afterwards: twice the kernel on each side.
     margin = 4 * kernel.shape[0] if turning else kernel.shape[0] - 1
     allowed = max(min(plane.shape) for plane in planes) - margin
     if allowed < max(LEAST_SIDE, 2 * kernel.shape[0] - 2):
@@ -123,35 +119,13 @@ def observe(planes: Sequence[NDArray[np.uint8]], config: SimulationConfig, rng: 
     side = min(max(round(log_uniform(rng, config.sides)), 5 * kernel.shape[0]), allowed)
     sharp = sharp_crop(planes, side + margin, config.shrinking, rng)
     if turning:
-        blurred = blur_by_turning(sharp, motion, 2 * rng.uniform(*config.turn) / side, rng)
-        image = blurred[margin // 2 : margin // 2 + side, margin // 2 : margin // 2 + side]
+        whole = blur_by_turning(sharp, motion, 2 * rng.uniform(*config.turn) / side, rng)
+        blurred = whole[margin // 2 : margin // 2 + side, margin // 2 : margin // 2 + side]
     elif rng.random() < config.linear:
-        image = np.maximum(fftconvolve(sharp**GAMMA, kernel, "valid"), 0) ** (1 / GAMMA)
+        blurred = np.maximum(fftconvolve(sharp**GAMMA, kernel, "valid"), 0) ** (1 / GAMMA)
     else:
-        image = fftconvolve(sharp, kernel, "valid")
-    image = image + log_uniform(rng, config.noise) * rng.standard_normal(image.shape)
+        blurred = fftconvolve(sharp, kernel, "valid")
+    image = blurred + log_uniform(rng, config.noise) * rng.standard_normal(blurred.shape)
     if rng.random() < config.rounded:
         image = np.rint(255 * np.clip(image, 0, 1)) / 255
     return Observation(image.astype(np.float32), kernel)
-
-
-def sharp_crop(
-    planes: Sequence[NDArray[np.uint8]], side: int, shrinking: Sequence[float], rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """Cut a square (side, side) that is not flat, values in [0, 1], out of a photograph made smaller at random."""
-    for _ in range(_ATTEMPTS):
-        plane = planes[rng.integers(len(planes))]
-        factor = min(float(rng.choice(shrinking)), min(plane.shape) / side)
-        if factor < 1:
-            continue
-        need = round(side * factor)
-        top, left = (int(rng.integers(length - need + 1)) for length in plane.shape)
-        crop = shrink(plane[top : top + need, left : left + need].astype(np.float32) / 255, factor)
-        if crop.std() > FLAT:
-            return crop
-    raise ValueError(f"no photograph shows anything on {side} x {side} px; give larger ones, or smaller sides")
-
-
-def log_uniform(rng: np.random.Generator, bounds: tuple[float, float]) -> float:
-    """Draw a number whose logarithm is uniform between the bounds."""
-    return math.exp(rng.uniform(math.log(bounds[0]), math.log(bounds[1])))

@@ -1,7 +1,7 @@
-"""States of the blind estimation, each beside the kernel that was looked for.
+"""States of the blind estimation with their true kernels, the training data of the kernel prior.
 
-The runtime's own refinement runs on simulated observations, with a recorder in the place of the learned prior. Where
-the recorder asks an earlier prior for its answer, later states are those that the runtime comes to with a prior.
+The runtime's own refinement runs on simulated observations with a recorder in place of the learned prior. If the
+recorder answers with an earlier prior, the later states are those that the runtime reaches with a prior.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from export.data.crops import log_uniform
 from export.kernel_prior.network import UNIT, KernelPrior
-from export.kernel_prior.simulation import Observation, SimulationConfig, log_uniform, observe
+from export.kernel_prior.simulation import Observation, SimulationConfig, observe
 from runtime.blur.kernel import Kernel, align, fit, normalise, similarity
 from runtime.deconvolution.saturation import unsaturated
-from runtime.estimation.kernel.evidence import gather
+from runtime.estimation.kernel.evidence import PriorAssumptions, gather
 from runtime.estimation.kernel.refine import Edges, Views
 from runtime.estimation.kernel.search import search
 from runtime.estimation.parallel import alone
@@ -28,23 +29,23 @@ from runtime.noise import estimate_noise
 from runtime.quality import LEVELS
 
 LEAST_INSIDE = 0.6
-"""A state whose frame holds less of the true kernel than this share teaches nothing."""
+"""States whose frame contains less than this share of the true kernel are left out."""
 SMALL_SCALES = (80_000, 170_000)
-"""Pixels of the scale at which hypotheses are judged, either as likely."""
+"""Pixels of the scale at which hypotheses are judged, each equally likely."""
 HYPOTHESES = 2
 _QUARTERS = (-0.5, -0.25, 0.0, 0.25, 0.5)
 
 
 @dataclass(frozen=True)
 class State:
-    """What the prior is shown, and what it should answer.
+    """One training sample of the prior: its input, and the answer.
 
     Attributes
     ----------
     evidence : array (8, S, S) float16
         From `runtime.estimation.kernel.evidence.lay_out`.
     kernel : array (S, S) float32
-        The true kernel at that scale, where the estimate lies; of sum 1.
+        The true kernel at that scale, aligned with the estimate; of sum 1.
     """
 
     evidence: NDArray[np.float16]
@@ -62,7 +63,7 @@ class NetworkPrior:
         self._network = network.eval()
 
     def __call__(self, evidence: NDArray[np.float32], kernel: Kernel) -> tuple[Kernel, float]:
-        """Return the improved kernel, or `kernel` where nothing of it is left, and the logarithm of its error."""
+        """Return the improved kernel, or `kernel` if it is all zero, and the logarithm of its predicted error."""
         support = kernel.shape[0]
         pad = -support % UNIT
         with torch.no_grad():
@@ -72,23 +73,25 @@ class NetworkPrior:
 
 
 class Recorder:
-    """Stands in for the runtime's prior and keeps the states it is asked about, where they teach something.
+    """Takes the place of the runtime's prior and keeps the states it is called with, see `LEAST_INSIDE`.
 
     Parameters
     ----------
     observation
         The whole photograph and its kernel.
+    assumes
+        How the evidence is made.
     prior
-        Gives the answers; without it a kernel is its own.
+        Gives the answers; without it, kernels are returned unchanged.
     """
 
-    def __init__(self, observation: Observation, prior: Prior | None = None) -> None:
+    def __init__(self, observation: Observation, assumes: PriorAssumptions, prior: Prior | None = None) -> None:
         self.states: list[State] = []
-        self._observation, self._prior = observation, prior
+        self._observation, self._assumes, self._prior = observation, assumes, prior
 
     def __call__(self, views: Views, edges: Edges, kernel: Kernel) -> tuple[Kernel, float]:
         """Keep evidence and truth at the scale of `views`."""
-        planes = gather(views, edges, kernel)
+        planes = gather(views, edges, kernel, self._assumes)
         factor = self._observation.image.shape[0] / views.image.shape[0]
         truth, inside = beside(shrink_kernel(self._observation.kernel, factor), kernel)
         if inside >= LEAST_INSIDE:
@@ -97,14 +100,18 @@ class Recorder:
 
 
 def record(
-    observation: Observation, support: int, prior: Prior | None = None, small: int = SMALL_SCALES[-1]
+    observation: Observation,
+    support: int,
+    assumes: PriorAssumptions,
+    prior: Prior | None = None,
+    small: int = SMALL_SCALES[-1],
 ) -> list[State]:
-    """Look for a kernel of up to `support` pixels as the runtime does, and return the states met, at all scales.
+    """Estimate a kernel of up to `support` pixels as the runtime does, and return the states at all scales.
 
     With fewer hypotheses than the runtime has, `HYPOTHESES`, judged at a scale of at most `small` pixels.
     """
     image = observation.image
-    recorder = Recorder(observation, prior)
+    recorder = Recorder(observation, assumes, prior)
     views = Views(image, unsaturated(image), None, estimate_noise(image))
     effort = LEVELS["balanced"].search._replace(small=small, hypotheses=HYPOTHESES)
     # Hypotheses one after the other: the states come in the same order every time.
@@ -116,16 +123,18 @@ def record_random(
     planes: Sequence[NDArray[np.uint8]],
     config: SimulationConfig,
     rng: np.random.Generator,
+    assumes: PriorAssumptions,
     prior: Prior | None = None,
 ) -> list[State]:
-    """Make an observation of photographs (`observe`) and `record` it, with a random bound on the kernel's side."""
+    """Make an observation of photographs (`observe`) and `record` it, with a random support."""
     observation = observe(planes, config, rng)
     side = max(observation.kernel.shape[0], 5) * log_uniform(rng, config.room)
-    return record(observation, int(np.clip(side, 7, config.longest)) | 1, prior, int(rng.choice(SMALL_SCALES)))
+    support = int(np.clip(side, assumes.smallest, config.longest)) | 1
+    return record(observation, support, assumes, prior, int(rng.choice(SMALL_SCALES)))
 
 
 def shrink_kernel(kernel: Kernel, factor: float) -> Kernel:
-    """Return the kernel (s, s), s odd, of images made `factor` times smaller: mass goes where its pixel falls.
+    """Return the kernel (s, s), s odd, of images shrunk by `factor`: the mass of a pixel goes to those it overlaps.
 
     Returns
     -------
@@ -144,7 +153,7 @@ def shrink_kernel(kernel: Kernel, factor: float) -> Kernel:
 def beside(kernel: Kernel, estimate: Kernel) -> tuple[Kernel, float]:
     """Move a kernel to where it correlates best with an estimate, to a quarter pixel, and into its frame.
 
-    A kernel and a latent image are known only up to opposite translations; the estimate has chosen one.
+    A kernel and a latent image are determined only up to opposite translations, and the estimate implies one.
 
     Returns
     -------
@@ -212,8 +221,9 @@ class States:
 
     def write(self, file: str | Path) -> None:
         """Write an ``.npz`` file."""
-        arrays = {f"evidence_{side}": some for side, some in self.evidence.items()}
-        np.savez(file, **arrays, **{f"kernel_{side}": some for side, some in self.kernels.items()})
+        arrays: dict[str, NDArray[np.floating]] = {f"evidence_{side}": some for side, some in self.evidence.items()}
+        arrays |= {f"kernel_{side}": some for side, some in self.kernels.items()}
+        np.savez(file, **arrays)  # type: ignore[arg-type]
 
     def __len__(self) -> int:
         return sum(len(some) for some in self.kernels.values())

@@ -5,35 +5,37 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from export.kernel_prior.network import ESTIMATE, NOISE, UNIT, KernelPrior, KernelPriorConfig
+from export.kernel_prior.network import ASSUMES, ESTIMATE, NOISE, UNIT, KernelPrior, KernelPriorConfig
 from export.kernel_prior.simulation import SimulationConfig
 from export.kernel_prior.states import States
-from export.loop.recorded import Descent, DescentConfig
-from export.loop.trainer import load_checkpoint
+from export.loop.checkpoints import Checkpoint, load_weights, read_checkpoint
+from export.loop.config import RunConfig
+from export.loop.recorded import RecordedTrainConfig, RecordedTrainer, rotate_and_mirror
+from runtime.estimation.kernel.evidence import PriorAssumptions
 
 _LEAST_ERROR = 1e-3
-"""Relative error under which expecting less is no better."""
+"""Relative error below which predicting less is no better."""
 _LEAST_NOISE = 0.03
-"""Ratio of noise to gradients under which less noise restores no better."""
+"""Ratio of noise to gradients below which less noise counts as this much."""
 _LARGEST_STRUCTURE = 64.0
-"""Pixels from which on structures of a photograph are no stronger the larger they are."""
+"""Size in pixels above which the power of a photograph's structures grows no further."""
 
 
 @dataclass(frozen=True)
-class PriorTrainConfig(DescentConfig):
+class PriorTrainConfig(RecordedTrainConfig):
     """How the prior is trained, on states all of one side in each step.
 
     Attributes
     ----------
     error_weight
-        Weight of the squared error in the logarithm of the expected error.
+        Weight of the squared error in the logarithm of the predicted error.
     ratio_weight
         Weight of the logarithm of the `error_ratio`.
     """
@@ -43,85 +45,91 @@ class PriorTrainConfig(DescentConfig):
 
 
 @dataclass(frozen=True)
-class PriorConfig:
-    """Network, data and training of a kernel prior."""
+class PriorRunConfig(RunConfig):
+    """Network, data and training of a kernel prior.
 
+    Attributes
+    ----------
+    assumes
+        How the evidence for the network is made.
+    rounds
+        Rounds of recording and training, each with the states that the prior of the round before leads to.
+    minutes
+        Time for all rounds, unless another budget is given.
+    """
+
+    method: Literal["kernel-prior"] = "kernel-prior"
     network: KernelPriorConfig = field(default_factory=KernelPriorConfig)
     simulation: SimulationConfig = field(default_factory=SimulationConfig)
     train: PriorTrainConfig = field(default_factory=PriorTrainConfig)
+    assumes: PriorAssumptions = ASSUMES
+    rounds: int = 2
+    minutes: float = 120
+
+    def __post_init__(self) -> None:
+        if self.rounds < 1 or self.minutes <= 0:
+            raise ValueError(f"rounds must be at least 1 and minutes positive, got {self.rounds} and {self.minutes}")
+        if self.assumes.unit != UNIT:
+            raise ValueError(f"assumes.unit must be {UNIT}, since the network halves its planes twice")
 
 
-class PriorTrainer(Descent):
+class PriorTrainer(RecordedTrainer):
     """Trains one network on states.
 
     Parameters
     ----------
     config
-        What and how.
-    checkpoint
-        File to write.
+        What is trained, and how.
+    folder
+        As in `Trainer`.
     training, validation
         States from different photographs.
-    minutes
-        Time budget, in place of the number of steps.
-    start
-        Checkpoint whose weights to begin with.
+    minutes, resume, start
+        As in `Trainer`.
     """
 
     measure = "relative_error"
+    config: PriorRunConfig
 
     def __init__(
         self,
-        config: PriorConfig,
-        checkpoint: str | Path,
+        config: PriorRunConfig,
+        folder: str | Path,
         training: States,
         validation: States,
+        *,
         minutes: float | None = None,
-        start: str | Path | None = None,
+        resume: bool = False,
+        start: Checkpoint | None = None,
     ) -> None:
-        torch.manual_seed(config.train.seed)
-        network, samples = KernelPrior(config.network), 0
-        if start is not None:
-            begun, content = load_prior(start)
-            if begun.config != config.network:
-                raise ValueError(f"{start}: is of another network; start from nothing, or use its widths")
-            network.load_state_dict(begun.state_dict())
-            samples = int(content["samples"])
-        super().__init__(config, network, checkpoint, minutes)
-        self.samples = samples
         self._training, self._validation = training, validation
-        self._random = np.random.default_rng(config.train.seed)
-        sides = sorted(training.kernels)
-        counts = np.array([len(training.kernels[side]) for side in sides])
-        self._sides, self._shares = sides, counts / counts.sum()
+        self._sides = sorted(training.kernels)
+        counts = np.array([len(training.kernels[side]) for side in self._sides])
+        self._shares = counts / counts.sum()
+        super().__init__(config, folder, minutes=minutes, resume=resume, start=start)
+
+    def validate(self) -> dict[str, float]:
+        """Measure the averaged network, see `validate`."""
+        return validate(self.average, self._validation)
+
+    def _create_network(self) -> KernelPrior:
+        return KernelPrior(self.config.network)
 
     def _batch(self) -> tuple[Tensor, Tensor]:
         """Draw evidence (N, 8, S, S) and kernels (N, S, S)."""
         side = int(self._random.choice(self._sides, p=self._shares))
         which = self._random.integers(len(self._training.kernels[side]), size=self.config.train.batch)
-        return pad(*turn(*self._training.take(side, which)))
+        return pad(*rotate_and_mirror(*self._training.take(side, which)))
 
-    def _loss(self, batch: tuple[Tensor, ...]) -> Tensor:
+    def _loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         train, (evidence, truth) = self.config.train, batch
-        kernels, log_errors = self.network(evidence.to(memory_format=torch.channels_last))
-        return loss(kernels, log_errors, truth, evidence[:, NOISE, 0, 0], train.error_weight, train.ratio_weight)
+        with self._autocast():
+            kernels, log_errors = self.network(evidence.to(memory_format=torch.channels_last))
+        log_noise = evidence[:, NOISE, 0, 0]
+        return loss(kernels.float(), log_errors.float(), truth, log_noise, train.error_weight, train.ratio_weight)
 
-    def _validate(self) -> dict[str, float]:
-        return validate(self.average, self._validation)
-
-    def _content(self) -> dict[str, Any]:
+    def _counts(self) -> dict[str, int]:
         return {"states": len(self._training)}
-
-
-def turn(evidence: Tensor, kernels: Tensor) -> tuple[Tensor, Tensor]:
-    """Turn and mirror evidence (N, 8, S, S) and kernels (N, S, S) alike, an eighth of them each of the eight ways."""
-    parts = []
-    for way, part in enumerate(torch.cat([evidence, kernels[:, None]], 1).chunk(8)):
-        axes = [axis for axis in (2, 3) if way >> (axis - 2) & 1]
-        turned = part.flip(axes)
-        parts.append(turned.transpose(2, 3) if way & 4 else turned)
-    both = torch.cat(parts)
-    return both[:, :-1], both[:, -1]
 
 
 def pad(evidence: Tensor, kernels: Tensor) -> tuple[Tensor, Tensor]:
@@ -171,10 +179,11 @@ def error_ratio(kernels: Tensor, truth: Tensor, log_noise: Tensor) -> Tensor:
 def loss(
     kernels: Tensor, log_errors: Tensor, truth: Tensor, log_noise: Tensor, error_weight: float, ratio_weight: float
 ) -> Tensor:
-    """Mean of ``e / (1 + e)`` over the relative errors e, of their ratios' logarithms, and of how far off is expected.
+    """Return the weighted sum of three mean errors.
 
-    The first is bounded: estimates beyond hope do not drown those that can be mended. The second weighs errors as
-    they hurt the restored image, those at low frequencies most.
+    The first is ``e / (1 + e)`` of the relative error e: it is bounded, so that hopeless estimates do not outweigh
+    those that can be improved. The second is the logarithm of the `error_ratio`, which weighs errors of the kernel by
+    their effect on the restored image, most at low frequencies. The third is the squared error of the predicted log.
     """
     errors = relative_errors(kernels, truth)
     expected = errors.detach().clamp_min(_LEAST_ERROR).log()
@@ -193,8 +202,8 @@ def validate(network: KernelPrior, states: States) -> dict[str, float]:
     Returns
     -------
     dict
-        Mean and median of the relative error, each also before (of the estimates that the network was shown), and
-        the correlation of the expected with the true logarithm of the error.
+        Mean and median of the relative error, the same of the estimates that the network was given, and the correlation
+        of the predicted with the true logarithm of the error.
     """
     after, before, expected = [], [], []
     for side in states.kernels:
@@ -217,20 +226,9 @@ def validate(network: KernelPrior, states: States) -> dict[str, float]:
     return {name: round(float(value), 4) for name, value in figures.items()}
 
 
-def load_prior(path: str | Path) -> tuple[KernelPrior, dict[str, Any]]:
-    """Read a checkpoint and build its network, on the CPU, ready for inference.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is none.
-    ValueError
-        If the file is something else.
-    """
-    checkpoint = load_checkpoint(path)
-    try:
-        network = KernelPrior(KernelPriorConfig(**checkpoint["config"]["network"]))
-        network.load_state_dict(checkpoint["network"])
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise ValueError(f"{path}: is no checkpoint of a kernel prior; give one of python -m export prior") from error
-    return network.eval().requires_grad_(False), checkpoint
+def read_prior(path: str | Path) -> KernelPrior:
+    """Read a checkpoint and build its network, on the CPU, in evaluation; errors as in `read_checkpoint`."""
+    checkpoint = read_checkpoint(path)
+    network = KernelPrior(PriorRunConfig.from_dict(dict(checkpoint.config)).network)
+    load_weights(network, checkpoint)
+    return network.eval().requires_grad_(False)

@@ -1,171 +1,132 @@
-"""Gradient descent on examples in memory, whose running average of the weights is what counts in the end."""
+"""Training on recorded samples in memory; a running average of the weights is validated and exported."""
 
 from __future__ import annotations
 
 import copy
-import dataclasses
 import math
-import os
-import time
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import torch
-from torch import Tensor, nn
-from tqdm import tqdm
+from torch import Tensor
 
-_FORGET = 20
-"""The average has a short memory first, so that the first weights are soon forgotten."""
+from export.loop.checkpoints import Checkpoint
+from export.loop.config import TrainConfig
+from export.loop.trainer import Trainer
+
+_MEMORY_STEPS = 20
+"""The average starts with a short memory, which grows with the steps: the initial weights are soon forgotten."""
 
 
 @dataclass(frozen=True)
-class DescentConfig:
-    """How a network is trained.
+class RecordedTrainConfig(TrainConfig):
+    """How a network is trained on recorded samples.
 
     Attributes
     ----------
-    steps
-        Number of steps; a time budget given to the trainer takes its place.
     batch
-        Examples per step; a multiple of 8, for every way to turn them.
-    learning_rate
-        Highest rate of AdamW, reached after `warmup` steps, then falling to zero as a cosine.
-    weight_decay, betas
-        As in AdamW.
-    clip
-        Largest norm of the gradient.
+        Samples per step; a multiple of 8, for the eight ways to rotate and mirror them.
+    warmup
+        Steps in which the learning rate rises; it then falls to zero as a cosine.
     memory
-        How much of the running average of the weights outlives a step.
-    validate_every
-        Steps from one validation, with a checkpoint, to the next.
-    seed
-        Of the weights and of the order of the examples.
+        Share of the running average of the weights that is kept at each step.
     """
 
     steps: int = 10000
     batch: int = 32
     learning_rate: float = 2e-3
-    warmup: int = 100
+    warmup: float = 100
     weight_decay: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.999)
-    clip: float = 1.0
+    precision: Literal["bf16", "fp32"] = "fp32"
     memory: float = 0.998
-    validate_every: int = 500
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.batch, self.validate_every) < 1 or self.batch % 8:
-            raise ValueError("steps, batch and validate_every must be at least 1, and batch a multiple of 8")
-        if self.learning_rate <= 0 or self.warmup < 0:
-            raise ValueError("learning_rate must be positive and warmup at least 0")
+        super().__post_init__()
+        if self.batch % 8:
+            raise ValueError(f"batch must be a multiple of 8, got {self.batch}")
         if not 0 <= self.memory < 1:
             raise ValueError(f"memory must be a share from 0 to below 1, got {self.memory}")
 
 
-class Descent(ABC):
-    """Trains one network; what on, by which loss, and how well it does, its heirs say.
+class RecordedTrainer(Trainer):
+    """Trains a network on recorded samples; parameters are those of `Trainer`.
 
-    Parameters
+    Attributes
     ----------
-    config
-        A dataclass whose ``train`` is a `DescentConfig`; it is kept in the checkpoint.
-    network
-        What to train.
-    checkpoint
-        File to write.
-    minutes
-        Time budget, in place of the number of steps.
+    average
+        Network with the running average of the weights.
     """
 
-    measure: str
-    """Name of the figure of `validate` that is shown as it goes."""
+    average: Any
 
-    def __init__(self, config: Any, network: nn.Module, checkpoint: str | Path, minutes: float | None = None) -> None:
-        self.config, self.checkpoint, self.minutes = config, Path(checkpoint), minutes
-        # Channels last: a fifth less time on a CPU.
-        self.network: Any = network.to(memory_format=torch.channels_last)
-        self.average: Any = copy.deepcopy(self.network).eval().requires_grad_(False)
-        train = self._settings
-        self._optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=train.learning_rate, weight_decay=train.weight_decay, betas=train.betas
-        )
-        self.step, self.samples, self.seconds = 0, 0, 0.0
-        self.accuracy: dict[str, float] = {}
+    def __init__(
+        self,
+        config: Any,
+        folder: str | Path,
+        *,
+        minutes: float | None = None,
+        resume: bool = False,
+        start: Checkpoint | None = None,
+    ) -> None:
+        self._random = np.random.default_rng(config.train.seed)
+        super().__init__(config, folder, minutes=minutes, resume=resume, start=start)
 
     @property
-    def progress(self) -> float:
-        """Share of the training that is done."""
-        if self.minutes is not None:
-            return self.seconds / (60 * self.minutes)
-        return self.step / self._settings.steps
+    def exported(self) -> Any:
+        """The network with the averaged weights."""
+        return self.average
 
-    def run(self, progress: bool = True) -> dict[str, float]:
-        """Train to the end and return the last validation."""
-        self.network.train()
-        begun = time.perf_counter() - self.seconds
-        with tqdm(total=100, disable=not progress, unit="%", desc="train") as bar:
-            while self.progress < 1:
-                self.train_step(self._batch())
-                self.seconds = time.perf_counter() - begun
-                if self.progress >= 1 or self.step % self._settings.validate_every == 0:
-                    self.accuracy = self._validate()
-                    self.save()
-                    bar.set_postfix_str(f"{self.measure} {self.accuracy[self.measure]:.4f}")
-                bar.update(min(round(100 * self.progress), 100) - bar.n)
-        return self.accuracy
-
-    def train_step(self, batch: tuple[Tensor, ...]) -> float:
-        """Take one step on a batch, as `_batch` draws it, and return the loss before it."""
-        train = self._settings
-        warm = min(1.0, (self.step + 1) / train.warmup) if train.warmup else 1.0
-        for group in self._optimiser.param_groups:
-            group["lr"] = train.learning_rate * warm * (0.5 + 0.5 * math.cos(math.pi * min(self.progress, 1)))
-        value = self._loss(batch)
-        self._optimiser.zero_grad()
-        value.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), train.clip)
-        self._optimiser.step()
-        self.step += 1
-        self.samples += len(batch[0])
-        memory = min(train.memory, self.step / (self.step + _FORGET))
+    def train_step(self, batch: Any) -> float:
+        """Take one step on a batch, update the average, and return the loss before the step."""
+        loss = super().train_step(batch)
+        memory = min(self.config.train.memory, self.step / (self.step + _MEMORY_STEPS))
         with torch.no_grad():
             for mean, parameter in zip(self.average.parameters(), self.network.parameters(), strict=True):
                 mean.lerp_(parameter, 1 - memory)
-        return float(value.detach())
+        return loss
 
-    def save(self) -> None:
-        """Write the checkpoint, whole or not at all: the averaged weights, and how accurate they are."""
-        content = {
-            "config": dataclasses.asdict(self.config),
-            "network": self.average.state_dict(),
-            "samples": self.samples,
-            "accuracy": self.accuracy,
-            **self._content(),
-        }
-        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.checkpoint.with_suffix(f".{os.getpid()}")
-        torch.save(content, draft)
-        draft.replace(self.checkpoint)
+    def _place(self, network: Any) -> Any:
+        # Channels last takes a fifth less time on a CPU.
+        placed = network.to(memory_format=torch.channels_last)
+        self.average = copy.deepcopy(placed).eval().requires_grad_(False)
+        return placed
 
-    @property
-    def _settings(self) -> DescentConfig:
-        settings: DescentConfig = self.config.train
-        return settings
+    def _create_optimiser(self) -> torch.optim.Optimizer:
+        train = self.config.train
+        return torch.optim.AdamW(
+            self.network.parameters(), lr=train.learning_rate, weight_decay=train.weight_decay, betas=train.betas
+        )
 
-    @abstractmethod
-    def _batch(self) -> tuple[Tensor, ...]:
-        """Draw a batch."""
+    def _relative_rate(self) -> float:
+        warmup = self.config.train.warmup
+        warm = min(1.0, (self.step + 1) / warmup) if warmup else 1.0
+        return warm * (0.5 + 0.5 * math.cos(math.pi * min(self.progress, 1)))
 
-    @abstractmethod
-    def _loss(self, batch: tuple[Tensor, ...]) -> Tensor:
-        """Return the loss of `network` on a batch."""
+    def _take_weights(self, start: Checkpoint) -> int:
+        samples = super()._take_weights(start)
+        self.average.load_state_dict(self.network.state_dict())
+        return samples
 
-    @abstractmethod
-    def _validate(self) -> dict[str, float]:
-        """Measure `average`."""
+    def _resume(self, checkpoint: Checkpoint) -> None:
+        super()._resume(checkpoint)
+        assert checkpoint.resume is not None
+        self.network.load_state_dict(checkpoint.resume["network"])
+        self._random.bit_generator.state = checkpoint.resume["random"]
 
-    @abstractmethod
-    def _content(self) -> dict[str, Any]:
-        """Return what else belongs into the checkpoint."""
+    def _resumable(self) -> dict[str, Any]:
+        random = self._random.bit_generator.state
+        return {**super()._resumable(), "network": self.network.state_dict(), "random": random}
+
+
+def rotate_and_mirror(stacks: Tensor, planes: Tensor) -> tuple[Tensor, Tensor]:
+    """Rotate and mirror stacks (N, C, S, S) and their planes (N, S, S) together, an eighth of them in each way."""
+    parts = []
+    for way, part in enumerate(torch.cat([stacks, planes[:, None]], 1).chunk(8)):
+        axes = [axis for axis in (2, 3) if way >> (axis - 2) & 1]
+        turned = part.flip(axes)
+        parts.append(turned.transpose(2, 3) if way & 4 else turned)
+    both = torch.cat(parts)
+    return both[:, :-1], both[:, -1]

@@ -1,11 +1,10 @@
-"""The trainer: synthetic batches in, checkpoints, a log and a plot out; the same on a CPU and on a GPU."""
+"""The training loop that all networks share: steps, validation, log, checkpoints, resuming."""
 
 from __future__ import annotations
 
 import json
-import os
-import pickle
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -13,192 +12,182 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from export.chakrabarti.network import Chakrabarti, central
-from export.data.photographs import Photographs
-from export.data.recorded_shake import Shake
-from export.data.synthesis import Batch, SynthesisConfig, synthesise
-from export.data.trajectories import BlurConfig
-from export.loop.config import AnyRunConfig, RunConfig, parse_config
+from export.loop.checkpoints import (
+    CHECKPOINT,
+    SLIM,
+    Checkpoint,
+    load_weights,
+    read_checkpoint,
+    write_checkpoint,
+    write_slim,
+)
+from export.loop.config import TrainConfig
 
-VALIDATION_GRIDS = (8, 16, 24)
-VALIDATION_NOISE = 0.01
-CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
-PLOT = "loss.png"
-
-_FIT_BATCHES = 16
-_FLOOR = 1e-6
 
 
-class Trainer:
+class Trainer(ABC):
     """Trains one network in a folder of its own.
 
     Parameters
     ----------
     config
-        The model.
+        A `RunConfig` with a `TrainConfig` as ``train`` and a network's configuration as ``network``.
     folder
-        Where ``checkpoint.pt``, ``log.jsonl`` and ``loss.png`` are written.
-    training, validation
-        Photographs of the two sets, on the device that trains.
+        Where ``checkpoint.pt``, ``checkpoint.slim.pt`` and ``log.jsonl`` are written.
     device
-        ``"cpu"`` or ``"cuda"``.
+        Where the network is trained.
     minutes
-        Time budget: the learning rate then falls with time instead of steps, and reaches zero when it is spent.
+        Time budget: the learning rate then follows the time instead of the steps.
     resume
-        Go on from the checkpoint in `folder`.
-    shake
-        Recorded camera shake, on the same device, if the data have a share of it.
+        Continue from the checkpoint in `folder`.
     start
-        Checkpoint of another run of the same network, whose weights this one begins with.
+        Initial weights, of the same network.
+
+    Raises
+    ------
+    ValueError
+        If the checkpoint to resume or to start from is of another network.
     """
 
-    measure, unit = "gain", "dB"
-    """What validation measures."""
+    measure: str
+    """Key in the result of `validate` of the figure shown during training."""
+    unit = ""
 
     def __init__(
         self,
-        config: RunConfig,
+        config: Any,
         folder: str | Path,
-        training: Photographs,
-        validation: Photographs,
+        *,
         device: torch.device | str = "cpu",
         minutes: float | None = None,
         resume: bool = False,
-        shake: Shake | None = None,
-        start: str | Path | None = None,
+        start: Checkpoint | None = None,
     ) -> None:
         if resume and start is not None:
-            raise ValueError("a run either resumes or starts from another's checkpoint; give one of the two")
+            raise ValueError("a run either resumes or starts from given weights; give one of the two")
         self.config, self.folder, self.minutes = config, Path(folder), minutes
         self.device = torch.device(device)
-        self._photographs, self._shake = training, shake
-        self._validation = self._make_validation(validation)
-        torch.manual_seed(config.train.seed)
-        self.network = self._create_network().to(self.device)
-        self._generator = torch.Generator(self.device).manual_seed(config.train.seed)
-        self._optimiser = torch.optim.AdamW(
-            _groups(self.network, config.train.weight_decay),
-            lr=config.train.learning_rate,
-            betas=config.train.betas,
-            fused=True,
-        )
         self.step, self.samples, self.seconds = 0, 0, 0.0
-        self.gains: dict[str, float] = {}
+        self.accuracy: dict[str, float] = {}
+        torch.manual_seed(config.train.seed)
+        self.network: Any = self._place(self._create_network())
+        self._optimiser = self._create_optimiser()
         self.folder.mkdir(parents=True, exist_ok=True)
         if resume:
-            self._restore(load_checkpoint(self.folder / CHECKPOINT, self.device))
+            self._resume(read_checkpoint(self.folder / CHECKPOINT, self.device))
+            return
+        (self.folder / LOG).unlink(missing_ok=True)
+        if start is None:
+            self._initialise()
         else:
-            if start is None:
-                self._fit()
-            else:
-                self.samples = self._load_weights(start, load_checkpoint(start, self.device))
-            (self.folder / LOG).unlink(missing_ok=True)
+            self.samples = self._take_weights(start)
 
     def run(self, until: int | None = None, progress: bool = True) -> dict[str, float]:
-        """Train to the end, or up to a number of steps, and return the last validation.
-
-        Returns
-        -------
-        dict
-            Mean gain in dB over the validation patches, by size of the kernels' grid and over all.
-        """
+        """Train to the end, or up to a number of steps, and return the last validation."""
         losses: list[float] = []
+        self.network.train()
         begun = time.perf_counter() - self.seconds
         with tqdm(total=100, disable=not progress, unit="%", desc=self.config.name) as bar:
             while self.progress < 1 and (until is None or self.step < until):
-                losses.append(self._train_step())
-                self.step += 1
-                self.samples += self.config.train.batch
+                losses.append(self.train_step(self._batch()))
                 self.seconds = time.perf_counter() - begun
                 last = self.progress >= 1 or self.step == until
-                if last or self.step % self.config.train.validate_every == 0:
-                    self.gains = self.validate()
+                if last or self.step % self._settings.validate_every == 0:
+                    self.accuracy = self.validate()
                     self._log(sum(losses) / len(losses))
                     self.save()
                     losses.clear()
-                    bar.set_postfix_str(f"{self.measure} {self.gains['all']:.3f} {self.unit}")
-                bar.update(round(100 * self.progress) - bar.n)
-        return self.gains
+                    bar.set_postfix_str(f"{self.measure} {self.accuracy[self.measure]:.3f} {self.unit}".rstrip())
+                bar.update(min(round(100 * self.progress), 100) - bar.n)
+        return self.accuracy
 
     @property
     def progress(self) -> float:
         """Share of the run that is done."""
         if self.minutes is not None:
             return self.seconds / (60 * self.minutes)
-        return self.step / self.config.train.steps
+        return self.step / self._settings.steps
 
-    def validate(self) -> dict[str, float]:
-        """Measure the gain on the validation sets."""
-        gains = {str(grid): gain(self.network, batch) for grid, batch in self._validation.items()}
-        return gains | {"all": sum(gains.values()) / len(gains)}
+    @property
+    def exported(self) -> Any:
+        """The network whose weights are validated and written, `network` itself unless a subclass averages."""
+        return self.network
 
-    def save(self) -> Path:
-        """Write the checkpoint, whole or not at all."""
-        content = {
-            "config": self.config.to_dict(),
-            "network": self.network.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
-            "generator": self._generator.get_state(),
-            "step": self.step,
-            "samples": self.samples,
-            "seconds": self.seconds,
-            "gains": self.gains,
-        }
-        path = self.folder / CHECKPOINT
-        draft = path.with_suffix(f".{os.getpid()}")
-        torch.save(content, draft)
-        draft.replace(path)
-        return path
-
-    def _train_step(self) -> float:
-        train = self.config.train
-        done = self.progress
-        rate = train.learning_rate * (min(1.0, done / train.warmup) if train.warmup else 1.0) * (1 - done)
+    def train_step(self, batch: Any) -> float:
+        """Take one step on a batch, as `_batch` draws it, and return the loss before the step."""
         for group in self._optimiser.param_groups:
-            group["lr"] = rate
-        loss = self._loss()
+            group["lr"] = self._settings.learning_rate * self._relative_rate()
+        loss = self._loss(batch)
         self._optimiser.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), train.clip)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self._settings.clip)
         self._optimiser.step()
+        self.step += 1
+        self.samples += self._settings.batch
         return float(loss.detach())
 
+    def save(self) -> Path:
+        """Write the full checkpoint and, where it is small enough, the slim one beside it; return the former."""
+        checkpoint = Checkpoint(
+            config=self.config.to_dict(),
+            weights=self.exported.state_dict(),
+            samples=self.samples,
+            accuracy=self.accuracy,
+            counts=self._counts(),
+            resume=self._resumable(),
+        )
+        path = self.folder / CHECKPOINT
+        write_checkpoint(path, checkpoint)
+        try:
+            write_slim(self.folder / SLIM, checkpoint, dict(self.exported.named_parameters()))
+        except ValueError as error:
+            if self.step <= self._settings.validate_every:
+                tqdm.write(str(error))
+        return path
+
+    @property
+    def _settings(self) -> TrainConfig:
+        settings: TrainConfig = self.config.train
+        return settings
+
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.train.precision == "bf16")
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self._settings.precision == "bf16")
 
-    def _create_network(self) -> Any:
-        return Chakrabarti(self.config.network)
+    def _place(self, network: Any) -> Any:
+        """Move a new network to where it is trained."""
+        return network.to(self.device)
 
-    def _make_validation(self, photographs: Photographs) -> dict[Any, Any]:
-        return validation_sets(photographs, self.config, self.device)
+    def _initialise(self) -> None:  # noqa: B027
+        """Prepare a network that starts from nothing; most are ready as they are built."""
 
-    def _loss(self) -> Tensor:
-        batch = self._batch()
-        with self._autocast():
-            restored = self.network.restore(batch.observed)
-        return relative_error(restored, batch)
+    def _take_weights(self, start: Checkpoint) -> int:
+        """Take over given weights and return the number of samples they were trained on."""
+        own = self.config.to_dict()
+        for part in ("network", "assumes"):
+            if start.config.get(part) != own.get(part):
+                raise ValueError(
+                    f"the weights of {start.config['name']} were trained with another {part!r} than {self.config.name}"
+                    "; train into another folder, or start from others"
+                )
+        load_weights(self.network, start)
+        return start.samples
 
-    def _fit(self) -> None:
-        self.network.fit(torch.cat([self._batch().observed for _ in range(_FIT_BATCHES)]))
+    def _resume(self, checkpoint: Checkpoint) -> None:
+        self.samples = self._take_weights(checkpoint)
+        if checkpoint.resume is None:
+            raise ValueError(f"{self.folder / CHECKPOINT}: is slim, so nothing resumes from it; give it as --start")
+        self._optimiser.load_state_dict(checkpoint.resume["optimiser"])
+        self.step, self.seconds = checkpoint.resume["step"], checkpoint.resume["seconds"]
+        self.accuracy = dict(checkpoint.accuracy or {})
 
-    def _batch(self) -> Batch:
-        config = self.config
-        return synthesise(self._photographs, config.data, config.train.batch, self._generator, shake=self._shake)
+    def _resumable(self) -> dict[str, Any]:
+        """Return what `_resume` reads."""
+        return {"optimiser": self._optimiser.state_dict(), "step": self.step, "seconds": self.seconds}
 
-    def _restore(self, checkpoint: dict[str, Any]) -> None:
-        self.samples = self._load_weights(self.folder / CHECKPOINT, checkpoint)
-        self._optimiser.load_state_dict(checkpoint["optimiser"])
-        self._generator.set_state(checkpoint["generator"].cpu())
-        self.step, self.seconds = checkpoint["step"], checkpoint["seconds"]
-        self.gains = checkpoint["gains"]
-
-    def _load_weights(self, path: str | Path, checkpoint: dict[str, Any]) -> int:
-        """Take over the weights and return how many patches they have seen."""
-        if checkpoint["config"]["network"] != self.config.to_dict()["network"]:
-            raise ValueError(f"{path}: is of another network; train into another folder")
-        self.network.load_state_dict(checkpoint["network"])
-        return int(checkpoint["samples"])
+    def _counts(self) -> dict[str, int]:
+        """Return further numbers for the training record."""
+        return {}
 
     def _log(self, loss: float) -> None:
         entry = {
@@ -206,101 +195,31 @@ class Trainer:
             "samples": self.samples,
             "seconds": round(self.seconds, 1),
             "loss": loss,
-            "gain": self.gains,
+            "accuracy": self.accuracy,
         }
         with (self.folder / LOG).open("a", encoding="utf-8") as log:
             log.write(json.dumps(entry) + "\n")
-        plot(self.folder, f"{self.measure} ({self.unit})")
 
+    @abstractmethod
+    def validate(self) -> dict[str, float]:
+        """Measure `exported` on the validation data."""
 
-def relative_error(restored: Tensor, batch: Batch) -> Tensor:
-    """Mean logarithm of each patch's squared error (Chakrabarti 2016, Eq. 3) relative to that of the blurred patch.
+    @abstractmethod
+    def _create_network(self) -> Any:
+        """Build the network."""
 
-    The logarithm lets every patch weigh alike: faint or busy, hardly or much blurred.
-    """
-    after = (restored - batch.latent).square().mean((1, 2))
-    before = (central(batch.observed) - batch.latent).square().mean((1, 2))
-    return torch.log((after + _FLOOR) / (before + _FLOOR)).mean()
+    @abstractmethod
+    def _create_optimiser(self) -> torch.optim.Optimizer:
+        """Build the optimiser of `network`."""
 
+    @abstractmethod
+    def _relative_rate(self) -> float:
+        """Return the learning rate of this step, relative to the highest."""
 
-@torch.no_grad()
-def gain(network: Chakrabarti, batch: Batch) -> float:
-    """Return by how many dB restoring raises the PSNR of a patch, on average over the patches."""
-    parts = []
-    for start in range(0, len(batch.observed), 512):
-        observed, latent = (part[start : start + 512] for part in (batch.observed, batch.latent))
-        after = (network.restore(observed) - latent).square().mean((1, 2))
-        before = (central(observed) - latent).square().mean((1, 2))
-        parts.append(10 * torch.log10(before / after))
-    return float(torch.cat(parts).mean())
+    @abstractmethod
+    def _batch(self) -> Any:
+        """Draw a batch."""
 
-
-def validation_sets(photographs: Photographs, config: RunConfig, device: torch.device) -> dict[int, Batch]:
-    """Make the fixed pairs of patches and kernels: one set for each of the paper's three grids, noise 1 %."""
-    sets = {}
-    for grid in VALIDATION_GRIDS:
-        blur = BlurConfig(config.data.blur.size, (grid,), config.data.blur.gaussian_process, small=0)
-        data = SynthesisConfig(share=config.data.share, blur=blur)
-        generator = torch.Generator(device).manual_seed(1000 + grid)
-        sets[grid] = synthesise(photographs, data, config.train.validation, generator, VALIDATION_NOISE)
-    return sets
-
-
-def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Read a checkpoint.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is none.
-    ValueError
-        If the file is something else.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no checkpoint there; train first, without --resume")
-    try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(f"{path}: is no checkpoint; give the {CHECKPOINT} of a run") from error
-    return checkpoint
-
-
-def checkpoint_config(path: str | Path) -> AnyRunConfig:
-    """Read what a checkpoint was trained as; errors as in `load_checkpoint`."""
-    return parse_config(load_checkpoint(path)["config"])
-
-
-def load_network(path: str | Path) -> tuple[Chakrabarti, dict[str, Any]]:
-    """Read a checkpoint and build its network, on the CPU, ready for inference."""
-    checkpoint = load_checkpoint(path)
-    network = Chakrabarti(RunConfig.from_dict(checkpoint["config"]).network)
-    network.load_state_dict(checkpoint["network"])
-    return network.eval().requires_grad_(False), checkpoint
-
-
-def plot(folder: str | Path, measured: str = "gain (dB)") -> None:
-    """Draw the log of a run as ``loss.png``: loss and what validation measured against samples."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    entries = [json.loads(line) for line in (Path(folder) / LOG).read_text(encoding="utf-8").splitlines()]
-    samples = [entry["samples"] for entry in entries]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    left.plot(samples, [entry["loss"] for entry in entries])
-    left.set(xlabel="samples", ylabel="training loss")
-    for name in entries[-1]["gain"]:
-        label = f"grid {name} px" if name.isdigit() else name
-        right.plot(samples, [entry["gain"][name] for entry in entries], label=label)
-    right.set(xlabel="samples", ylabel=f"validation {measured}")
-    right.legend()
-    figure.savefig(Path(folder) / PLOT, dpi=100)
-    plt.close(figure)
-
-
-def _groups(network: torch.nn.Module, decay: float) -> list[dict[str, Any]]:
-    """Weight decay for matrices only."""
-    matrices = [p for p in network.parameters() if p.ndim > 1]
-    rest = [p for p in network.parameters() if p.ndim <= 1]
-    return [{"params": matrices, "weight_decay": decay}, {"params": rest, "weight_decay": 0.0}]
+    @abstractmethod
+    def _loss(self, batch: Any) -> Tensor:
+        """Return the loss of `network` on a batch."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ _ALIGNMENT = 64
 
 
 class Weights:
-    """The external file: tensors appended once each, by name, in a fixed order.
+    """External file of tensors, each stored once under its name, in the order of first use.
 
     Parameters
     ----------
@@ -29,7 +30,7 @@ class Weights:
         self._places: dict[str, tuple[int, npt.NDArray[Any]]] = {}
 
     def tensor(self, name: str, array: npt.NDArray[Any]) -> TensorProto:
-        """Store `array` under `name`, if it is not there yet, and return the initialiser that refers to it."""
+        """Store `array` under `name` unless it is stored already, and return the initialiser that refers to it."""
         if name not in self._places:
             self._content.extend(bytes(-len(self._content) % _ALIGNMENT))
             self._places[name] = (len(self._content), array)
@@ -55,7 +56,7 @@ class Graph:
     Parameters
     ----------
     weights
-        Where large tensors go.
+        File of the large tensors.
     half
         Whether the layers compute in float16; else their weights are cast to float32 first.
     """
@@ -91,7 +92,7 @@ class Graph:
         return name
 
     def weight(self, name: str, array: npt.NDArray[Any]) -> str:
-        """Add a learnt weight, stored as float16, and return it in the precision of the layers.
+        """Add a learned weight, stored as float16, and return it in the precision of the layers.
 
         Raises
         ------
@@ -119,7 +120,7 @@ class Graph:
         matrix, vector = self.weight(f"{name}.weight", weight), self.weight(f"{name}.bias", bias)
         return self.node("Gemm", x, matrix, vector, transB=1)
 
-    def model(self, name: str, inputs: dict[str, Any], outputs: dict[str, Any]) -> onnx.ModelProto:
+    def model(self, name: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> onnx.ModelProto:
         """Finish: `inputs` and `outputs` map names to float32 shapes; an output is the tensor of that name."""
         graph = helper.make_graph(
             self._nodes,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-from torch import nn
+from typing import cast
 
-from export.chakrabarti.network import LIMIT, Layer, Residual
+import numpy as np
+from torch import Tensor, nn
+
+from export.layers import LIMIT, Layer, Residual
 from export.onnx.graph import Graph
 
 
@@ -37,9 +38,9 @@ def add_module(graph: Graph, name: str, module: nn.Module, x: str) -> str:
 
 
 def convolution(graph: Graph, name: str, layer: nn.Conv2d, x: str, order: np.ndarray | slice = slice(None)) -> str:
-    """Add a convolution of ``x (N, channels, H, W)``, whose channels lie there in another `order` if one is given."""
+    """Add a convolution of ``x (N, channels, H, W)``, whose channels are permuted by `order` if it is given."""
     weight = graph.weight(f"{name}.weight", to_numpy(layer.weight)[:, order])
-    bias = graph.weight(f"{name}.bias", to_numpy(layer.bias))
+    bias = graph.weight(f"{name}.bias", to_numpy(cast(Tensor, layer.bias)))
     return graph.node("Conv", x, weight, bias, strides=list(layer.stride), pads=[*layer.padding, *layer.padding])
 
 
@@ -65,7 +66,7 @@ def transform_taps(graph: Graph, name: str, taps: str, cosines: np.ndarray, sine
     Parameters
     ----------
     graph, name, taps
-        Where to add it, the stem of its tables' names, and its input.
+        The graph, the prefix of the tables' names, and the input.
     cosines, sines
         As `export.chakrabarti.network.transform` gives them.
     """
@@ -79,6 +80,6 @@ def transform_taps(graph: Graph, name: str, taps: str, cosines: np.ndarray, sine
     return upper, lower
 
 
-def to_numpy(tensor: torch.Tensor) -> np.ndarray:
+def to_numpy(tensor: Tensor) -> np.ndarray:
     """Return the tensor's values."""
     return tensor.detach().cpu().numpy()

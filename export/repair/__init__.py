@@ -1,1 +1,7 @@
-"""The network that repairs restored photographs: examples of what a kernel's error leaves, training, and export."""
+"""The network that repairs restored photographs.
+
+* `network`
+* `scenes`: blurred photographs; `estimates`: their kernels with errors; `examples`: their restorations
+* `train`: training on examples; `run`: recording and training
+* `onnx`: its graph and bundle
+"""

@@ -1,4 +1,4 @@
-"""Blur kernels as wrong as a blind estimation leaves them."""
+"""Blur kernels with the errors of a blind estimation."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from export.kernel_prior.kernels import random_kernel
-from export.kernel_prior.simulation import log_uniform
+from export.data.crops import log_uniform
+from export.data.kernels import random_kernel
 from export.repair.scenes import Scene
 from runtime.blur.kernel import Kernel, centre, fit, normalise, resize
 from runtime.deconvolution.saturation import unsaturated
@@ -16,33 +16,33 @@ from runtime.estimation.kernel.prior import KernelPrior
 from runtime.estimation.kernel.refine import Candidate, Views, coarse_to_fine, polish
 
 ORIGINS = {"true": 0.35, "wrong": 0.27, "searched": 0.26, "random": 0.12}
-"""Shares of the estimates by what they begin with: the truth; the truth made wrong; nothing; another kernel."""
+"""Shares of the estimates by their start: the true kernel, a distorted true kernel, a search, another kernel."""
 UNKNOWN = {"searched": 0.9, "random": 0.1}
-"""The like where no kernel is the truth."""
+"""The same shares for scenes without a true kernel."""
 TURNS = 4
-"""Most turns of polishing."""
+"""Largest number of polishing turns."""
 POLISHED = 0.5
-"""Share of the random kernels that are polished; all others are."""
+"""Share of the random kernels that are polished; all kernels of other starts are."""
 ROOM = (0.7, 2.2)
-"""Smallest and largest ratio of the side that is searched to the side of the truth."""
+"""Smallest and largest ratio of the searched support to the side of the true kernel."""
 SIZES = (5, 30)
-"""Sides in pixels where there is none, and of random kernels."""
+"""Smallest and largest side in pixels of random kernels, and of searches where there is no true kernel."""
 SMALLEST, LARGEST = 5, 85
-"""Sides in pixels that are searched."""
+"""Smallest and largest searched support in pixels."""
 LOG_ERRORS = (-1.5, 0.3)
-"""Range of the expected logarithm of the error that goes with a kernel which nobody judged."""
+"""Range of the logarithm of the error that is stated for a random kernel without polishing."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A kernel, and how wrong it is said to be.
+    """A kernel, and the error that is predicted for it.
 
     Attributes
     ----------
     kernel : array (s, s) float64, s odd
         Of sum 1.
     log_error : float
-        Logarithm of its expected relative error, right or wrong.
+        Logarithm of its predicted relative error.
     """
 
     kernel: Kernel
@@ -52,20 +52,20 @@ class Estimate:
 def estimate_kernel(
     scene: Scene, noise: float, prior: KernelPrior, rng: np.random.Generator, origin: str | None = None
 ) -> Estimate:
-    """Estimate a scene's kernel as well, or as badly, as a blind estimation may.
+    """Estimate a scene's kernel with an error as of a blind estimation.
 
     Parameters
     ----------
     scene
-        The picture, and its kernel if it has one.
+        The image, and its kernel if it has one.
     noise
-        Standard deviation of its noise, as far as anybody knows.
+        Estimated standard deviation of its noise.
     prior
-        Learned prior on kernels, that has its say as in the runtime.
+        Learned prior on kernels, used as in the runtime.
     rng
         Source of randomness.
     origin
-        One of `ORIGINS`, at random in their shares if not given.
+        One of `ORIGINS`; by default random, in their shares.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def estimate_kernel(
 
 
 def spoil(kernel: Kernel, rng: np.random.Generator) -> Kernel:
-    """Make a kernel (s, s), s odd, wrong: softer, cut off at an end, or too long or short, in a frame of odd side."""
+    """Distort a kernel (s, s), s odd: smoothed, truncated at an end, or scaled; the result has an odd side too."""
     side = kernel.shape[0]
     match rng.choice(["softer", "shorter", "scaled"], p=[0.4, 0.3, 0.3]):
         case "softer":
@@ -119,7 +119,7 @@ def _softened(kernel: Kernel, width: float) -> Kernel:
 
 
 def _cut_off(kernel: Kernel, angle: float, share: float) -> Kernel:
-    """Keep a share of a kernel's pixels, those that lie farthest in one direction lost."""
+    """Keep a share of a kernel's pixels, without those farthest in one direction."""
     rows, cols = (place - length // 2 for place, length in zip(np.indices(kernel.shape), kernel.shape, strict=True))
     along: NDArray[np.float64] = rows * np.sin(angle) + cols * np.cos(angle)
     kept = along <= np.quantile(along[kernel > 0], share)

@@ -1,4 +1,4 @@
-"""Examples for the repair network: pictures, what deconvolution by an estimated kernel makes of them, and the truth."""
+"""Training examples of the repair network: blurred images, their deconvolution by estimated kernels, and truth."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from runtime.estimation.kernel.prior import KernelPrior
 from runtime.metrics import align
 from runtime.noise import estimate_noise
 from runtime.options import Options
-from runtime.restoration.repair import evidence, facts
+from runtime.restoration.repair import RepairAssumptions, evidence, facts
 from runtime.run import Run
 
 BALANCED = 0.8
-"""Share that is restored at quality ``"balanced"``; the others at ``"fast"``."""
+"""Share of the scenes restored at quality ``"balanced"``; the others are restored at ``"fast"``."""
 BORDER, MAX_SHIFT = 24, 6
-"""Pixels at the border that do not count in aligning the truth, and how far it may be moved."""
+"""Pixels at the border that are ignored in aligning the truth, and its largest shift in pixels."""
 EDGE = 8
-"""Pixels at the border of an example that alignment may have spoilt."""
+"""Pixels at the border of an example that may be wrong after alignment."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """What the network is shown, and what it should answer.
+    """One training example of the network: its input, and the answer.
 
     Attributes
     ----------
     planes : array (4, n, n) float16
-        The three of `runtime.restoration.repair.evidence`, and the truth, where the restoration lies; `EDGE` pixels around them
-        are not to be believed.
+        Those of `runtime.restoration.repair.evidence`, and the truth, aligned with the restoration. `EDGE` pixels at
+        each border may be wrong.
     measures : array (3,) float32
         Standard deviation of the noise, logarithm of the kernel's expected error, and width of the kernel in pixels,
         as `runtime.restoration.repair.facts` takes them.
@@ -66,9 +66,9 @@ def restore(scene: Scene, estimate: Estimate, noise: float, quality: str) -> Exa
     Parameters
     ----------
     scene, estimate
-        The picture and its kernel, which is known only up to a translation, and so is the restoration.
+        The image and its kernel, which is determined only up to a translation, and so is the restoration.
     noise
-        Standard deviation of the noise, as the network is told.
+        Estimated standard deviation of the noise.
     quality : {"fast", "balanced", "best"}
         Of deconvolution.
     """
@@ -98,13 +98,13 @@ class Examples:
         self.planes, self.facts = planes, facts
 
     @classmethod
-    def of(cls, planes: NDArray[np.float16], measures: NDArray[np.float32]) -> Examples:
+    def of(cls, planes: NDArray[np.float16], measures: NDArray[np.float32], assumes: RepairAssumptions) -> Examples:
         """Gather planes (N, 4, n, n) and measures (N, 3) of examples."""
-        told = np.stack([facts(*(float(value) for value in one)) for one in measures])
+        told = np.stack([facts(float(one[0]), float(one[1]), float(one[2]), assumes) for one in measures])
         return cls(torch.from_numpy(planes), torch.from_numpy(told))
 
     @classmethod
-    def read(cls, files: Sequence[str | Path]) -> Examples:
+    def read(cls, files: Sequence[str | Path], assumes: RepairAssumptions) -> Examples:
         """Read files that `write_examples` wrote, together.
 
         Raises
@@ -121,7 +121,8 @@ class Examples:
         sizes = {planes.shape[1:] for planes, _ in parts}
         if len(sizes) > 1:
             raise ValueError(f"{Path(files[0]).parent}: examples of different sizes; record into another folder")
-        return cls.of(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+        planes, measures = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return cls.of(planes, measures, assumes)
 
     def __len__(self) -> int:
         return len(self.planes)

@@ -1,10 +1,10 @@
-"""The network that repairs a restored photograph: it knows what a wrong kernel leaves behind, and takes it away.
+"""The network that repairs a restored photograph: it removes the artefacts of deconvolution with an inexact kernel.
 
-A blur kernel that was estimated is never quite right, and what deconvolution makes of its error (ringing, doubled
-edges, amplified noise) does not look like a photograph. Kaufman and Fattal (2020) therefore let a second network
-synthesise the picture once the first has found the kernel. Here deconvolution has done most of that work, so that the
-network is small: it sees the blurred photograph, the restored one, and how they disagree, and says at each pixel how
-far to trust the restoration and what to add. Beside that it says how large an error it expects of both.
+An estimated blur kernel is never exact, and its error makes deconvolution produce ringing, doubled edges and amplified
+noise. Kaufman and Fattal (2020) let a second network synthesise the image once the first has estimated the kernel. Here
+deconvolution has done most of that work, so that the network is small. Its inputs are the blurred photograph, the
+restored one and their misfit; its outputs are, at each pixel, how far to trust the restoration and a correction, and
+the expected errors of the blurred and of the repaired photograph.
 """
 
 from __future__ import annotations
@@ -14,16 +14,23 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from export.layers import set_to_zero
+from runtime.restoration.repair import RepairAssumptions
+
 PLANES = 3
-"""Planes that it sees: observed, restored, and restored, blurred again, less observed."""
+"""Input planes: observed, restored, and the misfit: restored, blurred again, minus observed."""
 FACTS = 3
-"""Numbers that it is told: see `runtime.restoration.repair.facts`."""
+"""Further input numbers, see `runtime.restoration.repair.facts`."""
 UNIT = 8
-"""It halves its planes three times: their sides are multiples of this."""
+"""Sides of the planes are multiples of this, since the network halves them three times."""
+ASSUMES = RepairAssumptions(
+    unit=UNIT, least_noise=1e-4, log_errors=(-4.0, 1.0), least_width=0.3, offsets=(2.0, 1.5, -1.0)
+)
+"""How the facts are made for networks that are trained now; each bundle states what its own network assumes."""
 MISFIT = 10.0
-"""Factor that brings the misfit, of the order of the noise, to the range of the others."""
+"""Factor on the misfit, which is of the order of the noise, to bring it to the range of the other planes."""
 BELIEF = 4.0
-"""Logit of the share of the restoration that an untrained network keeps."""
+"""Logit of the share of the restoration that an untrained network keeps: 98 %."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,7 @@ class RepairConfig:
     widths
         Channels at a half, a quarter and an eighth of the resolution.
     blocks
-        Blocks at each of these on the way down; one follows on the way up.
+        Residual blocks at each resolution on the way down; there is one at each on the way up.
     """
 
     widths: tuple[int, int, int] = (24, 48, 96)
@@ -49,7 +56,7 @@ class RepairConfig:
 
 
 class Block(nn.Module):
-    """Two convolutions beside a shortcut; untrained, the shortcut alone.
+    """Two convolutions around a skip; untrained, the identity.
 
     Parameters
     ----------
@@ -61,8 +68,7 @@ class Block(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(width, width, 3, padding=1)
         self.second = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
+        set_to_zero(self.second)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, width, H, W) to the same shape."""
@@ -70,9 +76,7 @@ class Block(nn.Module):
 
 
 class Repair(nn.Module):
-    """A U-shaped network of three scales.
-
-    Untrained, it keeps of what deconvolution changed the share that `BELIEF` stands for.
+    """A U-net of three scales. Untrained, it returns the restored plane but for the share that `BELIEF` leaves out.
 
     Parameters
     ----------
@@ -97,8 +101,7 @@ class Repair(nn.Module):
         self.from_middle = nn.Conv2d(middle, 4 * fine, 1)
         self.fine_up = Block(fine)
         self.tail = nn.Conv2d(fine, 4 * 2, 3, padding=1)
-        nn.init.zeros_(self.tail.weight)
-        nn.init.zeros_(self.tail.bias)
+        set_to_zero(self.tail)
 
     def forward(self, planes: Tensor, facts: Tensor) -> tuple[Tensor, Tensor]:
         """Repair restored planes.
@@ -106,10 +109,10 @@ class Repair(nn.Module):
         Parameters
         ----------
         planes : Tensor (N, 3, H, W) float32
-            As `runtime.restoration.repair.evidence` gives them: observed and restored luminance, values about [0, 1], and
-            restored, blurred again, less observed. H and W are multiples of `UNIT`.
+            From `runtime.restoration.repair.evidence`: observed and restored luminance, values about [0, 1], and the
+            restored luminance, blurred again, minus the observed one. H and W are multiples of `UNIT`.
         facts : Tensor (N, 3) float32
-            As `runtime.restoration.repair.facts` gives them: numbers of the order of 1 on noise and kernel.
+            From `runtime.restoration.repair.facts`: numbers of the order of 1 on noise and kernel.
 
         Returns
         -------

@@ -1,90 +1,38 @@
-"""Export of a trained repair network as a bundle, and its parity with PyTorch."""
+"""The repair network as an ONNX graph, and what its bundle consists of."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import product
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
-import torch
 from torch import nn
 
-from export.onnx.bundles import replacing, write_part
-from export.onnx.graph import OPSET, Graph, Weights
+from export.data.photographs import Photographs
+from export.onnx.bundles import Arrays, BundleSpec, PartSpec
+from export.onnx.graph import Graph, Weights
 from export.onnx.layers import convolution
-from export.onnx.parity import open_graph, round_weights
-from export.repair.network import BELIEF, FACTS, MISFIT, PLANES, UNIT, Block, Repair, RepairConfig
-from export.repair.train import load_repair
-from runtime.inference.bundle import Bundle, load_model, write_bundle
+from export.onnx.parity import Inputs
+from export.repair.network import BELIEF, FACTS, MISFIT, PLANES, UNIT, Block, Repair
 from runtime.restoration.repair import MODEL, PART
 
-INPUTS: dict[str, list[str | int]] = {"planes": ["batch", PLANES, "height", "width"], "facts": ["batch", FACTS]}
-OUTPUTS: dict[str, list[str | int]] = {
-    "repaired": ["batch", "height", "width"],
-    "log_errors": ["batch", 2, f"height/{UNIT}", f"width/{UNIT}"],
+INPUTS = {"planes": ("batch", PLANES, "height", "width"), "facts": ("batch", FACTS)}
+OUTPUTS = {
+    "repaired": ("batch", "height", "width"),
+    "log_errors": ("batch", 2, f"height/{UNIT}", f"width/{UNIT}"),
 }
 SIZES = ((8, 8), (24, 136), (64, 40), (128, 128))
-"""Heights and widths in pixels that parity is measured on, each in all batches."""
+"""Heights and widths in pixels on which the graph is compared with the network, each in all batches."""
 BATCHES = (1, 3, 8)
-TOLERANCE = 2e-5
+TOLERANCE = {"fp32": 2e-5}
 """Largest difference allowed in a repaired value, and in the logarithm of an error."""
 HALF = 2
-"""The head sees every second row and column, as planes of their own."""
+"""The first convolution sees every second row and column, as planes of their own."""
 
 
-def export_repair(checkpoint: str | Path, folder: str | Path, trained_on: Sequence[str] = ()) -> Bundle:
-    """Write the bundle of a trained repair network; an existing bundle there is replaced.
-
-    Parameters
-    ----------
-    checkpoint
-        ``checkpoint.pt`` of a run.
-    folder
-        The bundle to write.
-    trained_on
-        Names and licences of the training photographs, for ``bundle.json``.
-
-    Returns
-    -------
-    Bundle
-        With one part, ``repair``: weights stored as float16, arithmetic float32. Its ``parity`` holds the largest
-        difference from the PyTorch network with the same rounded weights.
-
-    Raises
-    ------
-    ValueError
-        If the graph differs from the network by more than `TOLERANCE`; nothing is written then.
-    """
-    network, content = load_repair(checkpoint)
-    round_weights(network)
-    with replacing(folder) as draft:
-        graph = write_graph(network, draft)
-        parity = compare(network, draft / graph)
-        if parity["max_abs"] > TOLERANCE:
-            difference = f"the graph differs from the network by {parity['max_abs']:.1e}"
-            raise ValueError(f"{checkpoint}: {difference}; its values are too large, train with more weight decay")
-        write_bundle(draft, _manifest(content, graph, parity, trained_on))
-    return load_model(folder)
-
-
-def write_graph(network: Repair, folder: Path) -> str:
-    """Write ``repair.fp32.onnx`` and ``repair.weights`` for a network with weights rounded by `round_weights`.
-
-    Returns
-    -------
-    str
-        File name of the graph.
-    """
-    files = write_part(folder, PART, lambda weights, _: build_graph(network, weights), ("fp32",))
-    return files["fp32"]
-
-
-def build_graph(network: Repair, weights: Weights) -> onnx.ModelProto:
+def build_graph(network: Repair, weights: Weights, half: bool = False) -> onnx.ModelProto:
     """Translate the network node by node, for any batch and any sides that are multiples of `UNIT`."""
-    graph = Graph(weights, half=False)
+    graph = Graph(weights, half)
     observed, restored, misfit = graph.nodes("Split", "planes", outputs=PLANES, axis=1, num_outputs=PLANES)
     change = graph.node("Sub", restored, observed)
     seen = graph.node("Concat", observed, change, graph.node("Mul", misfit, graph.constant(MISFIT)), axis=1)
@@ -106,59 +54,6 @@ def build_graph(network: Repair, weights: Weights) -> onnx.ModelProto:
     repaired = graph.node("Add", graph.node("Add", observed, kept), correction)
     graph.name_output(graph.node("Squeeze", repaired, graph.constant([1], np.int64)), "repaired")
     return graph.model(MODEL, INPUTS, OUTPUTS)
-
-
-def read_network(folder: str | Path) -> Repair:
-    """Build the network of a bundle that `export_repair` wrote, with its weights as they are stored there.
-
-    Raises
-    ------
-    runtime.errors.DeblurError
-        If there is no bundle, or it is broken.
-    ValueError
-        If the bundle is of no such network.
-    """
-    bundle = load_model(folder)
-    try:
-        shape = {name: tuple(numbers) for name, numbers in bundle.training["config"]["network"].items()}
-        network = Repair(RepairConfig(**shape))
-        graph = onnx.load(str(bundle.part(PART).graphs["fp32"]))
-        stored = {each.name: onnx.numpy_helper.to_array(each, str(bundle.path)) for each in graph.graph.initializer}
-        weights = {name: torch.from_numpy(stored[name].astype(np.float32)) for name in network.state_dict()}
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{folder}: is no bundle of a repair network; give one of export repair-onnx") from error
-    head = weights["head.weight"].clone()
-    weights["head.weight"][:, _head_order()] = head
-    network.load_state_dict(weights)
-    return network
-
-
-def compare(network: Repair, graph: str | Path) -> dict[str, Any]:
-    """Run a graph and the network on the same photographs, for all of `SIZES` and `BATCHES`.
-
-    Returns
-    -------
-    dict
-        ``max_abs``, the largest difference in a repaired value or in the logarithm of an error; ``batches`` and
-        ``sizes``, those tried.
-
-    Raises
-    ------
-    ValueError
-        If the graph gives another shape, or a value that is not finite.
-    """
-    session = open_graph(graph)
-    worst = 0.0
-    for size, batch in product(SIZES, BATCHES):
-        planes, facts = probe(batch, size)
-        with torch.no_grad():
-            expected = [tensor.numpy() for tensor in network(torch.from_numpy(planes), torch.from_numpy(facts))]
-        found = session.run(list(OUTPUTS), {"planes": planes, "facts": facts})
-        for ours, theirs in zip(found, expected, strict=True):
-            if ours.shape != theirs.shape or not np.isfinite(ours).all():
-                raise ValueError(f"{graph}: gives shape {ours.shape} or values that are not finite at size {size}")
-            worst = max(worst, float(np.abs(ours - theirs).max()))
-    return {"max_abs": float(f"{worst:.2e}"), "batches": list(BATCHES), "sizes": [list(size) for size in SIZES]}
 
 
 def probe(count: int, size: tuple[int, int], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -220,32 +115,23 @@ def _enlarged(graph: Graph, name: str, layer: nn.Conv2d, x: str) -> str:
     return graph.node("DepthToSpace", convolution(graph, name, layer, x), blocksize=HALF, mode="CRD")
 
 
-def _manifest(
-    checkpoint: dict[str, Any], graph: str, parity: dict[str, Any], trained_on: Sequence[str]
-) -> dict[str, Any]:
-    def tensors(specification: dict[str, list[str | int]]) -> list[dict[str, Any]]:
-        return [{"name": name, "type": "float32", "shape": shape} for name, shape in specification.items()]
+def probes(photographs: Photographs | None) -> list[Inputs]:
+    """Return made-up planes of all `SIZES` in all `BATCHES`; photographs make no difference."""
+    return [probe(batch, size) for size, batch in product(SIZES, BATCHES)]
 
-    return {
-        "name": MODEL,
-        "version": "1",
-        "method": MODEL,
-        "description": "What a wrong kernel leaves in a restored photograph: takes it away and says what error remains",
-        "licence": "Apache-2.0",
-        "parts": {
-            PART: {
-                "graphs": {"fp32": graph},
-                "opset": OPSET,
-                "inputs": tensors(INPUTS),
-                "outputs": tensors(OUTPUTS),
-                "parity": {"fp32": parity},
-            }
-        },
-        "training": {
-            "data": list(trained_on),
-            "samples": checkpoint["samples"],
-            "examples": checkpoint["examples"],
-            "config": checkpoint["config"],
-        },
-        "accuracy": checkpoint["accuracy"],
-    }
+
+def restore(stored: Arrays) -> Arrays:
+    """Return the entries of a state dict: a graph holds the channels of the first convolution in another order."""
+    head = np.empty_like(stored["head.weight"])
+    head[:, _head_order()] = stored["head.weight"]
+    return {**stored, "head.weight": head}
+
+
+SPEC = BundleSpec(
+    {
+        PART: PartSpec(
+            build_graph, INPUTS, OUTPUTS, probes, {"batches": BATCHES, "sizes": SIZES}, TOLERANCE, restore=restore
+        )
+    },
+    assumes=lambda config: config.assumes,
+)

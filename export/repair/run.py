@@ -1,11 +1,11 @@
-"""Recording of examples by several processes, and training on them, within a time budget."""
+"""Training of the repair network: record examples in several processes, then train on them."""
 
 from __future__ import annotations
 
 import itertools
 import multiprocessing
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -13,52 +13,30 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from export.data.photographs import read_luminance, split
-from export.repair.examples import Examples, make_example, read_seconds, write_examples
-from export.repair.onnx import read_network
+from export.data.photographs import find_photographs, read_luminance, split
+from export.loop.checkpoints import CHECKPOINT
+from export.loop.job import Job
+from export.repair.examples import Example, Examples, make_example, read_seconds, write_examples
 from export.repair.train import RepairRunConfig, RepairTrainer
 from runtime.estimation.kernel.prior import load_prior
 
-CHECKPOINT = "checkpoint.pt"
 RECORDING = 0.5
-"""Share of the time that goes to recording."""
+"""Share of the time that is spent on recording."""
 VALIDATING = 0.1
-"""Share of the examples that validation has, from photographs of its own."""
+"""Share of the examples that are for validation, from photographs of their own."""
 SHARD = 16
 """Examples in one file."""
 
 
-def run_repair(
-    photographs: Sequence[Path],
-    folder: str | Path,
-    minutes: float,
-    *,
-    processes: int = 1,
-    resume: bool = False,
-    start: str | Path | None = None,
-    config: RepairRunConfig | None = None,
-    report: Callable[[str], None] = print,
-) -> Path:
-    """Train a repair network from photographs alone.
+def train_repair(config: RepairRunConfig, job: Job) -> Path:
+    """Train a repair network from photographs alone: record examples, then train on them.
 
     Parameters
     ----------
-    photographs
-        Sharp ones; every tenth is kept for validation.
-    folder
-        Where the examples and the checkpoint are written.
-    minutes
-        Time for everything.
-    processes
-        How many record at once; training has one thread for each.
-    resume
-        Go on from what is in `folder`: of the time, that which it took is spent. Without it, that is an error.
-    start
-        Bundle to take the first weights from, such as the one that ships with the runtime.
     config
-        What and how.
-    report
-        Takes a line of progress.
+        What is trained, and how.
+    job
+        Its folder receives the examples and the checkpoints. If a run is resumed, the time it took counts.
 
     Returns
     -------
@@ -68,46 +46,44 @@ def run_repair(
     Raises
     ------
     ValueError
-        If a number is not positive, or `folder` holds a run and `resume` is not set.
+        If the folder holds a run and the job does not resume it.
     """
-    if min(minutes, processes) <= 0:
-        raise ValueError("minutes and processes must be positive")
-    config, target = config or RepairRunConfig(), Path(folder)
-    if not resume and any(target.glob("*-*.npz")):
-        raise ValueError(f"{target}: holds a run; resume it, or give another folder")
-    target.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(processes)
-    examples = {}
+    assert job.data is not None
+    minutes, photographs, folder = job.minutes or config.minutes, find_photographs(job.data), job.folder
+    if not job.resume and any(folder.glob("*-*.npz")):
+        raise ValueError(f"{folder}: holds a run; resume it, or give another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(job.processes)
+    examples: dict[str, Examples] = {}
     sets = zip(("training", "validation"), split(photographs), (1 - VALIDATING, VALIDATING), strict=True)
     for name, files, part in sets:
-        seconds = 60 * minutes * RECORDING * part
-        examples[name] = Examples.read(record(files, target, name, config, seconds, processes))
-        report(f"{len(examples[name])} examples for {name}")
-    checkpoint = target / CHECKPOINT
+        shards = record(files, folder, name, config, 60 * minutes * RECORDING * part, job.processes)
+        examples[name] = Examples.read(shards, config.assumes)
+        job.report(f"{len(examples[name])} examples for {name}")
     trainer = RepairTrainer(
         config,
-        checkpoint,
+        folder,
         **examples,
         minutes=minutes * (1 - RECORDING),
-        resume=checkpoint.exists(),
-        start=read_network(start) if start else None,
+        resume=job.resume and (folder / CHECKPOINT).exists(),
+        start=job.start,
     )
     accuracy = trainer.run()
-    report(
+    job.report(
         f"{trainer.step} steps, on unseen photographs {accuracy['repaired_gain_db']:+.2f} dB, "
         f"{accuracy['restored_gain_db']:+.2f} dB before repair, "
         f"{100 * accuracy['harmed']:.1f} % harmed"
     )
-    return checkpoint
+    return folder / CHECKPOINT
 
 
 def record(
     files: Sequence[Path], folder: Path, name: str, config: RepairRunConfig, seconds: float, processes: int = 1
 ) -> list[Path]:
-    """Record examples of photographs until some time is spent, that of earlier records included.
+    """Record examples of photographs until some time is spent, including that of existing files.
 
-    Whoever records it and when, the examples of a file depend on its number alone, and how many they are on the time
-    that was left. A file that is there is not made again.
+    The examples of a file depend on its number alone, not on the process; only how many there are depends on the time
+    that was left. Existing files are kept.
 
     Returns
     -------
@@ -136,7 +112,7 @@ def record_alone(
     first: int = 0,
     every: int = 1,
 ) -> None:
-    """Record in this process, file by file, those numbered `first`, `first` + `every` and so on, one at least."""
+    """Record in this process the files numbered `first`, `first` + `every` and so on, at least one."""
     torch.set_num_threads(1)
     planes, prior = [read_luminance(file) for file in files], load_prior()
     begun = time.monotonic()
@@ -146,7 +122,8 @@ def record_alone(
             if file.exists():
                 continue
             rng = np.random.default_rng([config.train.seed, name == "validation", number])
-            start, examples = time.monotonic(), []
+            start = time.monotonic()
+            examples: list[Example] = []
             while not examples or (len(examples) < SHARD and time.monotonic() < begun + seconds):
                 examples.append(make_example(planes, config.scenes, prior, rng))
                 bar.update(min(round(time.monotonic() - begun), bar.total) - bar.n)

@@ -1,4 +1,4 @@
-"""Blurred photographs whose truth is known: most blurred by one kernel, some by none that explains all of them."""
+"""Synthetic blurred photographs: most blurred by one kernel, some by spatially varying blur."""
 
 from __future__ import annotations
 
@@ -9,70 +9,70 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.data.camera import GAMMA
-from export.kernel_prior.kernels import FAINTEST, arc_path, draw_motion, random_kernel, random_motion
-from export.kernel_prior.rolls import blur_by_turning
-from export.kernel_prior.simulation import log_uniform, sharp_crop
+from export.data.crops import log_uniform, sharp_crop
+from export.data.kernels import FAINTEST, arc_path, draw_motion, random_kernel, random_motion
+from export.data.rolls import blur_by_turning
+from export.repair.network import UNIT
 from runtime.blur.kernel import Kernel
-from runtime.restoration.repair import UNIT
 
 KINDS = {"uniform": 0.6, "turning": 0.2, "moving": 0.1, "depth": 0.05, "faint": 0.05}
-"""Shares of the scenes: one kernel; a camera that turns as it shakes; an object that moves unlike what is behind it; a
-blur that fades across the picture; a faint Gaussian blur, or none."""
+"""Shares of the scenes: one kernel; a camera that rotates as it shakes; an object that moves differently from the
+background; blur that fades across the image, as with depth; and a faint Gaussian blur, or none."""
 LEAST_SIDE = 64
 BACKGROUND, OBJECT = (2.0, 14.0), (5.0, 35.0)
-"""Lengths in pixels of the motion of what is behind, and of an object before it; their logarithms are uniform."""
+"""Range of the motion's length in pixels, of the background and of the object; the logarithms are uniform."""
 RADII = 0.1, 0.5
-"""Of an object, in sides of the picture."""
+"""Range of an object's radii, relative to the side of the image."""
 DEEPEST = 30
 """Largest span in pixels of a blur that fades."""
 FADING = 60
-"""Pixels over which it fades."""
+"""Pixels over which the blur fades."""
 FAINT = 1.5
 """Largest standard deviation in pixels of a faint blur."""
 LIGHTS = 0.0005, 0.08
-"""Shares of the pixels that are lights; their logarithms are uniform."""
+"""Range of the share of pixels that are light sources; the logarithm is uniform."""
 BRIGHTNESS = 1.5, 8.0
-"""Of the brightest light, where 1 is white; its logarithm is uniform."""
+"""Range of the brightest light source, where 1 is white; the logarithm is uniform."""
 GRAIN = 0.002, 0.015
-"""Standard deviation of grain; its logarithm is uniform."""
+"""Range of the standard deviation of film grain; the logarithm is uniform."""
 COARSEST_GRAIN = 0.8
-"""Largest standard deviation in pixels of a Gaussian that grain is smoothed by."""
+"""Largest standard deviation in pixels of the Gaussian that smooths film grain."""
 _MOMENTS = 13
 
 Plane = NDArray[np.float32]
 Cut = Callable[[int], Plane]
-"""Gives a sharp square with a margin of some pixels around the picture."""
+"""Returns a sharp square with a margin of some pixels around the image."""
 
 
 @dataclass(frozen=True)
 class SceneConfig:
-    """What scenes there are.
+    """The distribution of the scenes.
 
     Attributes
     ----------
     side
-        Of the pictures in pixels, a multiple of `runtime.restoration.repair.UNIT`.
+        Side of the images in pixels, a multiple of `export.repair.network.UNIT`.
     sizes
         Smallest and largest span of a kernel in pixels; its logarithm is uniform in between.
     shrinking
-        Factors, each equally likely, by which photographs are made smaller first.
+        Factors, each equally likely, by which photographs are shrunk first.
     linear
-        Share of the uniform scenes that are blurred in linear light; all the others are, but for depth and faint ones.
+        Share of the uniform scenes that are blurred in linear light. Rotating and moving ones always are, those with
+        depth and faint ones never.
     turn
-        By how many pixels, at least and at most, a turn moves the border of the picture; the logarithm is uniform.
+        Least and largest displacement of the image border by a rotation, in pixels; the logarithm is uniform.
     noise
         Smallest and largest standard deviation of the noise; its logarithm is uniform in between.
     rounded
-        Share of pictures clipped and rounded to 8 bits.
+        Share of images clipped and rounded to 8 bits.
     compressed
-        Share of pictures compressed as JPEG.
+        Share of images compressed as JPEG.
     quality
         Lowest and highest quality of the compression.
     saturated
-        Share of the scenes with lights that are brighter than white: blur spreads them, and the camera clips what it
-        sees of them.
+        Share of the scenes with light sources above white, which are blurred first and then clipped by the camera.
     grainy
-        Share of the scenes whose sharp picture has grain, as film has; it is blurred with the rest.
+        Share of the scenes whose sharp image has film grain, which is blurred with the rest.
     """
 
     side: int = 288
@@ -105,7 +105,7 @@ class SceneConfig:
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture that was taken, and what it should have been.
+    """A blurred image and its truth.
 
     Attributes
     ----------
@@ -114,7 +114,7 @@ class Scene:
     sharp : array (n, n) float32
         Values in [0, 1].
     kernel : array (s, s) float64, s odd, or None
-        Of sum 1, where one kernel stands for the blur.
+        Of sum 1, if one kernel approximates the blur.
     """
 
     observed: Plane
@@ -136,7 +136,7 @@ def make_scene(
     rng
         Source of randomness.
     kind
-        One of `KINDS`, at random in their shares if not given.
+        One of `KINDS`; by default random, in their shares.
 
     Raises
     ------
@@ -160,7 +160,7 @@ def make_scene(
 
 
 def light(sharp: Plane, rng: np.random.Generator) -> Plane:
-    """Let the brightest pixels of a picture be lights, as bright as `BRIGHTNESS` says."""
+    """Turn the brightest pixels of an image into light sources, see `LIGHTS` and `BRIGHTNESS`."""
     share, brightest = (log_uniform(rng, bounds) for bounds in (LIGHTS, BRIGHTNESS))
     threshold, most = float(np.quantile(sharp, 1 - share)), float(sharp.max())
     excess = np.maximum(sharp - threshold, 0) / max(most - threshold, 1e-6)
@@ -168,7 +168,7 @@ def light(sharp: Plane, rng: np.random.Generator) -> Plane:
 
 
 def add_grain(sharp: Plane, rng: np.random.Generator) -> Plane:
-    """Add grain to a picture, finer or coarser; nothing gets darker than black."""
+    """Add film grain of random coarseness to an image; values stay at or above 0."""
     from scipy import ndimage
 
     grain = ndimage.gaussian_filter(rng.standard_normal(sharp.shape), rng.uniform(0, COARSEST_GRAIN))
@@ -176,7 +176,7 @@ def add_grain(sharp: Plane, rng: np.random.Generator) -> Plane:
 
 
 def develop(blurred: Plane, config: SceneConfig, rng: np.random.Generator) -> Plane:
-    """Return what a camera makes of a picture: noise, nothing above white, and shares of rounding and compression."""
+    """Simulate the camera: noise, clipping at white, and for some images rounding and JPEG compression."""
     import cv2
 
     image = np.minimum(blurred + log_uniform(rng, config.noise) * rng.standard_normal(blurred.shape), 1)
@@ -187,12 +187,12 @@ def develop(blurred: Plane, config: SceneConfig, rng: np.random.Generator) -> Pl
         low, high = config.quality
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(low, high + 1))]
         _, file = cv2.imencode(".jpg", np.rint(255 * image).astype(np.uint8), quality)
-        image = cv2.imdecode(file, cv2.IMREAD_GRAYSCALE) / 255
+        image = np.asarray(cv2.imdecode(file, cv2.IMREAD_GRAYSCALE)) / 255
     return image.astype(np.float32)
 
 
 Made = tuple[Plane, Plane, Kernel | None]
-"""Blurred and sharp picture, before the camera adds noise, and the kernel."""
+"""Blurred image before the camera adds noise, sharp image, and kernel."""
 
 
 def _uniform(cut: Cut, config: SceneConfig, rng: np.random.Generator) -> Made:
@@ -218,7 +218,7 @@ def _turning(cut: Cut, config: SceneConfig, rng: np.random.Generator) -> Made:
 
 
 def _moving(cut: Cut, config: SceneConfig, rng: np.random.Generator) -> Made:
-    """Let an ellipse of one photograph move before another, in linear light; the middle of the exposure is true."""
+    """Move an ellipse of one photograph over another, in linear light; the truth is the middle of the exposure."""
     margin = config.sizes[1]
     behind, before = cut(margin), cut(margin)
     mask = _ellipse(config, rng)
@@ -266,7 +266,7 @@ def _line(rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def _ellipse(config: SceneConfig, rng: np.random.Generator) -> Plane:
-    """Draw where an object is, with a margin of ``config.sizes[1]`` around the picture; its border is soft."""
+    """Draw the soft mask of an elliptic object, with a margin of ``config.sizes[1]`` around the image."""
     import cv2
 
     side, margin = config.side, config.sizes[1]

@@ -4,53 +4,50 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from export.kernel_prior.train import turn
-from export.loop.recorded import Descent, DescentConfig
-from export.loop.trainer import load_checkpoint
+from export.loop.checkpoints import Checkpoint
+from export.loop.config import RunConfig
+from export.loop.recorded import RecordedTrainConfig, RecordedTrainer, rotate_and_mirror
 from export.repair.examples import EDGE, Examples
-from export.repair.network import UNIT, Repair, RepairConfig
+from export.repair.network import ASSUMES, UNIT, Repair, RepairConfig
 from export.repair.scenes import SceneConfig
+from runtime.restoration.repair import RepairAssumptions
 
 MARGIN = 8
-"""Pixels at the border of what the network sees that do not count."""
+"""Pixels at the border of a crop that do not count."""
 HARM = 0.2
-"""Loss in dB from which on a photograph counts as harmed."""
+"""Loss of PSNR in dB from which a photograph counts as harmed."""
 _LEAST_ERROR, _LEAST_SQUARE = 3e-6, 1e-6
-"""Mean squared errors, of a photograph and of a square of it, under which less is no better."""
+"""Added to the mean squared errors of a photograph and of a square of it: smaller errors are no better."""
 _TOGETHER = 8
 
 
 @dataclass(frozen=True)
-class RepairTrainConfig(DescentConfig):
+class RepairTrainConfig(RecordedTrainConfig):
     """How the repair network is trained.
 
     Attributes
     ----------
-    learning_rate, warmup, weight_decay, betas, memory
-        As in `DescentConfig`.
     crop
-        Side in pixels of what it sees at once, a multiple of `UNIT`.
+        Side of the crops in pixels, a multiple of `UNIT`.
     error_weight
-        Weight of the error in the logarithms of the expected errors.
+        Weight of the error in the logarithms of the predicted errors.
     contrast
         Smallest and largest factor that values are multiplied by.
     varied
-        Share of the crops whose values are.
+        Share of the crops whose values are multiplied.
     inverted
         Share of the crops that are turned into negatives.
-    precision
-        ``"bf16"``, or ``"fp32"``.
     """
 
     learning_rate: float = 1.5e-3
-    warmup: int = 200
+    warmup: float = 200
     weight_decay: float = 0.02
     betas: tuple[float, float] = (0.9, 0.98)
     memory: float = 0.999
@@ -59,7 +56,7 @@ class RepairTrainConfig(DescentConfig):
     contrast: tuple[float, float] = (0.6, 1.2)
     varied: float = 0.5
     inverted: float = 0.2
-    precision: str = "bf16"
+    precision: Literal["bf16", "fp32"] = "bf16"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -70,78 +67,77 @@ class RepairTrainConfig(DescentConfig):
                 raise ValueError(f"{name} must be a share from 0 to 1, got {getattr(self, name)}")
         if not 0 < self.contrast[0] <= self.contrast[1]:
             raise ValueError(f"contrast must be a range (low, high) above 0, got {self.contrast}")
-        if self.precision not in ("bf16", "fp32"):
-            raise ValueError(f"precision must be 'bf16' or 'fp32', got {self.precision!r}")
 
 
 @dataclass(frozen=True)
-class RepairRunConfig:
-    """Network, data and training of a repair network."""
+class RepairRunConfig(RunConfig):
+    """Network, data and training of a repair network.
 
+    Attributes
+    ----------
+    assumes
+        How the network's facts are made.
+    minutes
+        Time for recording and training, unless another budget is given.
+    """
+
+    method: Literal["repair"] = "repair"
     network: RepairConfig = field(default_factory=RepairConfig)
     scenes: SceneConfig = field(default_factory=SceneConfig)
     train: RepairTrainConfig = field(default_factory=RepairTrainConfig)
+    assumes: RepairAssumptions = ASSUMES
+    minutes: float = 120
 
     def __post_init__(self) -> None:
+        if self.minutes <= 0:
+            raise ValueError(f"minutes must be positive, got {self.minutes}")
+        if self.assumes.unit != UNIT:
+            raise ValueError(f"assumes.unit must be {UNIT}, since the network halves its planes three times")
         if self.train.crop > self.scenes.side - 2 * EDGE:
             raise ValueError(f"crop must leave {EDGE} px of a scene at each side, got {self.train.crop}")
 
 
-class RepairTrainer(Descent):
+class RepairTrainer(RecordedTrainer):
     """Trains one network on examples.
 
     Parameters
     ----------
     config
-        What and how.
-    checkpoint
-        File to write.
+        What is trained, and how.
+    folder
+        As in `Trainer`.
     training, validation
         Examples from different photographs.
-    minutes
-        Time budget, in place of the number of steps.
-    resume
-        Go on from `checkpoint`.
-    start
-        A network to take the first weights from, of the same shape.
+    minutes, resume, start
+        As in `Trainer`.
     """
 
-    measure = "repaired_gain_db"
+    measure, unit = "repaired_gain_db", "dB"
+    config: RepairRunConfig
 
     def __init__(
         self,
         config: RepairRunConfig,
-        checkpoint: str | Path,
+        folder: str | Path,
         training: Examples,
         validation: Examples,
+        *,
         minutes: float | None = None,
         resume: bool = False,
-        start: Repair | None = None,
+        start: Checkpoint | None = None,
     ) -> None:
-        torch.manual_seed(config.train.seed)
-        if start is not None and start.config != config.network:
-            raise ValueError(f"the network to start from has shape {start.config}, not {config.network}")
-        super().__init__(config, start or Repair(config.network), checkpoint, minutes)
         self._training, self._validation = training, validation
-        if resume:
-            self._restore()
-        self._random = np.random.default_rng([config.train.seed, self.step])
+        super().__init__(config, folder, minutes=minutes, resume=resume, start=start)
 
-    def _restore(self) -> None:
-        network, content = load_repair(self.checkpoint)
-        if network.config != self.config.network:
-            raise ValueError(f"{self.checkpoint}: is of another network; train into another folder")
-        if "unfinished" not in content:
-            raise ValueError(f"{self.checkpoint}: does not say how to go on; train into another folder")
-        begun = content["unfinished"]
-        self.average.load_state_dict(network.state_dict())
-        self.network.load_state_dict(begun["network"])
-        self._optimiser.load_state_dict(begun["optimiser"])
-        self.step, self.seconds = begun["step"], begun["seconds"]
-        self.samples, self.accuracy = content["samples"], content["accuracy"]
+    def validate(self) -> dict[str, float]:
+        """Measure the averaged network, see `validate`."""
+        return validate(self.average, self._validation)
+
+    def _create_network(self) -> Repair:
+        return Repair(self.config.network)
 
     def _batch(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw what is seen (N, 3, S, S), the truth (N, S, S) and the facts (N, 3)."""
+        """Draw input planes (N, 3, S, S), the truth (N, S, S) and the facts (N, 3)."""
         train = self.config.train
         which = self._random.integers(len(self._training), size=train.batch)
         corners = self._random.integers(EDGE, self._training.planes.shape[-1] - EDGE - train.crop + 1, (train.batch, 2))
@@ -151,26 +147,17 @@ class RepairTrainer(Descent):
                 for index, (top, left) in zip(which, corners, strict=True)
             ]
         ).float()
-        seen, truth = turn(crops[:, :3], crops[:, 3])
+        seen, truth = rotate_and_mirror(crops[:, :3], crops[:, 3])
         return vary(seen, truth, self._training.facts[which], train, self._random)
 
-    def _loss(self, batch: tuple[Tensor, ...]) -> Tensor:
+    def _loss(self, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         train, (seen, truth, facts) = self.config.train, batch
-        with torch.autocast("cpu", torch.bfloat16, enabled=train.precision == "bf16"):
+        with self._autocast():
             repaired, log_errors = self.network(seen.contiguous(memory_format=torch.channels_last), facts)
         return loss(repaired.float(), log_errors.float(), seen[:, 0], truth, train.error_weight)
 
-    def _validate(self) -> dict[str, float]:
-        return validate(self.average, self._validation)
-
-    def _content(self) -> dict[str, Any]:
-        unfinished = {
-            "network": self.network.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
-            "step": self.step,
-            "seconds": self.seconds,
-        }
-        return {"examples": len(self._training), "unfinished": unfinished}
+    def _counts(self) -> dict[str, int]:
+        return {"examples": len(self._training)}
 
 
 def vary(
@@ -210,10 +197,11 @@ def squared_errors(plane: Tensor, truth: Tensor) -> Tensor:
 
 
 def loss(repaired: Tensor, log_errors: Tensor, observed: Tensor, truth: Tensor, error_weight: float) -> Tensor:
-    """Mean logarithm of the crops' squared errors, and how far off those of their squares are expected.
+    """Return the mean logarithm of the crops' squared errors, and the weighted error of the predicted errors.
 
-    The logarithm lets every crop weigh alike, whatever its content and blur. What is expected are two numbers for each
-    square of `UNIT` pixels, for the observed and for the repaired plane (N, H, W); the latter is not moved by it.
+    The logarithm gives every crop the same weight, whatever its content and blur. Two errors are predicted for each
+    square of `UNIT` pixels, those of the observed and of the repaired plane (N, H, W); their loss has no gradient with
+    respect to the repaired plane.
     """
     squares = [F.avg_pool2d((plane - truth).square()[:, None], UNIT)[:, 0] for plane in (observed, repaired.detach())]
     true = torch.log(torch.stack(squares, dim=1) + _LEAST_SQUARE)
@@ -228,9 +216,9 @@ def validate(network: Repair, examples: Examples) -> dict[str, float]:
     Returns
     -------
     dict
-        By how many dB the restored and the repaired photograph are nearer to the truth than the observed one on
-        average, the least of the latter, the share that it harms by more than `HARM` dB, and the correlation of that
-        gain with the expected one, 0 if there is but one example.
+        Mean gains in PSNR over the observed photograph, in dB, of the restored and of the repaired one; the least gain
+        of the repaired one; the share of photographs that lose more than `HARM` dB; and the correlation of the gain
+        with the predicted one, 0 if there is a single example.
     """
     before, after, expected = [], [], []
     inside = slice(EDGE, -EDGE)
@@ -253,25 +241,6 @@ def validate(network: Repair, examples: Examples) -> dict[str, float]:
         "gain_correlation": _correlation(told, repaired),
     }
     return {name: round(float(value), 4) for name, value in figures.items()}
-
-
-def load_repair(path: str | Path) -> tuple[Repair, dict[str, Any]]:
-    """Read a checkpoint and build its network, on the CPU, ready for inference.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is none.
-    ValueError
-        If the file is something else.
-    """
-    checkpoint = load_checkpoint(path)
-    try:
-        network = Repair(RepairConfig(**checkpoint["config"]["network"]))
-        network.load_state_dict(checkpoint["network"])
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise ValueError(f"{path}: is of no repair network; give a checkpoint of python -m export repair") from error
-    return network.eval().requires_grad_(False), checkpoint
 
 
 def _decibels(before: Tensor, after: Tensor) -> Tensor:

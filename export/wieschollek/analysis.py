@@ -1,7 +1,7 @@
-"""What a burst of patches shows before anything is learned: bands, power spectra, and blur kernels of the frames.
+"""Fixed features of a burst of patches: frequency bands, power spectra, and relative blur kernels of the frames.
 
-Frames that show one scene tell each other's blur, whatever the scene: the cross-spectra of the frames with a sharper
-one of that scene, divided by its power, are the spectra of their blur kernels relative to it.
+The cross-spectrum of a frame with a sharper one of the same scene, divided by the power of the latter, is the spectrum
+of the frame's blur kernel relative to it, independent of the scene.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from export.chakrabarti.bands import BANDS, real_basis, ring, spectrum_basis
-from export.chakrabarti.network import CONTRAST_FLOOR, LIMIT, PATCH, POWER_FLOOR, transform
+from export.chakrabarti.network import CONTRAST_FLOOR, PATCH, POWER_FLOOR, transform
+from export.layers import LIMIT
 
 HALF = PATCH // 2 + 1
 
 EXPONENT = 11.0
-"""The exponent p of Eq. 5 under which relative kernels are found, the one of Delbracio and Sapiro 2015."""
+"""Exponent p of Eq. 5 in the accumulated frame that kernels are relative to, as in Delbracio and Sapiro 2015."""
 
 SMOOTHING = 1.3
 """Standard deviation, in frequency indices, of the Gaussian that smooths power spectra: 1/50 of the patch."""
@@ -34,7 +35,7 @@ _DEVIATION_FLOOR = 1e-3
 
 @dataclass(frozen=True)
 class Shared:
-    """What `BurstAnalysis` finds.
+    """Features of bursts, from `BurstAnalysis`.
 
     Attributes
     ----------
@@ -62,6 +63,13 @@ class Shared:
 
 class BurstAnalysis(nn.Module):
     """Bands, power spectra and relative blur kernels of a burst, in units of the burst's contrast."""
+
+    basis: Tensor
+    spectrum: Tensor
+    rows: Tensor
+    columns: Tensor
+    upper: Tensor
+    lower: Tensor
 
     def __init__(self, support: int) -> None:
         super().__init__()
@@ -95,7 +103,7 @@ class BurstAnalysis(nn.Module):
 
     @torch.no_grad()
     def relative_kernels(self, spectrum: Tensor, filters: Tensor) -> Tensor:
-        """Return the blur kernels relative to what `filters` fuse, as `Shared.kernels`."""
+        """Return the blur kernels relative to the patch that `filters` fuse, as `Shared.kernels`."""
         with torch.autocast(spectrum.device.type, enabled=False):
             whole = multiply(filters, spectrum).sum(1, keepdim=True)
             return self._standardise("kernels", self._kernels(spectrum, whole).flatten(2))
@@ -164,7 +172,7 @@ def normalise_burst(patches: Tensor) -> Tensor:
 
 
 def gaussian(place: np.ndarray, cyclic: bool) -> np.ndarray:
-    """Return the matrix that smooths frequencies by a Gaussian, round about or cut off at the ends."""
+    """Return the matrix that smooths frequencies by a Gaussian, periodically or truncated at the ends."""
     index = np.arange(len(place))
     distance = place[np.abs(index[:, None] - index)] if cyclic else np.abs(place[:, None] - place)
     weights = np.exp(-0.5 * (distance / SMOOTHING) ** 2)
@@ -172,7 +180,7 @@ def gaussian(place: np.ndarray, cyclic: bool) -> np.ndarray:
 
 
 def _half_plane() -> np.ndarray:
-    """How many coefficients of the whole spectrum each column of its half stands for, ``(66, 1)``."""
+    """Return how many coefficients of the whole spectrum each column of the half spectrum stands for, ``(66, 1)``."""
     return np.tile(np.where(np.arange(HALF) > 0, 2.0, 1.0), 2)[:, None]
 
 

@@ -1,4 +1,4 @@
-"""Bursts of blurred patches and their sharp truth, made on the device that trains."""
+"""Bursts of blurred patches and their sharp truth, synthesised on the device that trains."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from export.data.recorded_shake import Shake
 from export.data.trajectories import SAMPLES, exposure, gaussian_process_paths, rasterise
 
 _CACHED = 32
-"""How many patches a CPU convolves at once: their spectra then stay in its cache."""
+"""Patches that a CPU convolves together, few enough for their spectra to stay in its cache."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class BurstConfig:
     size
         Side of a kernel's window in pixels, odd.
     extent
-        Smallest and largest extent of a burst's kernels, in pixels: the longer side of what holds them.
+        Smallest and largest extent of a burst's kernels: the longer side of their bounding box in pixels.
     uneven
-        Share of bursts whose frames are blurred unequally: each down to a fifth of the burst's extent.
+        Share of bursts whose frames differ in blur: each has from a fifth to all of the burst's extent.
     none
         Share of bursts that are not blurred at all.
     recorded, straight
@@ -46,7 +46,7 @@ class BurstConfig:
     flicker
         Standard deviation of the frames' exposure about that of the burst, as a share of it.
     camera
-        What else befalls a burst.
+        Departures from plain convolution and Gaussian noise.
     """
 
     patch: int = 65
@@ -104,14 +104,14 @@ class Bursts:
 def synthesise_bursts(
     photographs: Photographs, config: BurstConfig, count: int, generator: torch.Generator, shake: Shake | None = None
 ) -> Bursts:
-    """Make `count` bursts: one sharp crop each, blurred differently in every frame, as a camera gives it.
+    """Make `count` bursts: one sharp crop each, blurred differently in every frame, with noise and camera.
 
     Parameters
     ----------
     photographs
         Source of sharp crops.
     config
-        What befalls them.
+        Kernels, noise and camera.
     count
         Number of bursts, a multiple of ``config.share``.
     generator

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import cast
 
 import numpy as np
 import onnx
@@ -22,6 +23,9 @@ from export.wieschollek.network import (
     Sharing,
 )
 
+INPUTS = {"patches": ("batch", "frames", PATCH, PATCH)}
+OUTPUTS = {"filters": ("batch", "frames", 2, PATCH, HALF)}
+
 
 def build_fusion(fusion: Fusion, weights: Weights, half: bool) -> onnx.ModelProto:
     """Translate the network node by node.
@@ -32,7 +36,7 @@ def build_fusion(fusion: Fusion, weights: Weights, half: bool) -> onnx.ModelProt
     graph = Graph(weights, half)
     seen = _Analysis(graph, fusion.analysis)
     bands = [
-        _share(graph, f"sharing.{index}", fusion.sharing[index], seen.bands[index], band.scalars)
+        _share(graph, f"sharing.{index}", cast(Sharing, fusion.sharing[index]), seen.bands[index], band.scalars)
         for index, band in enumerate(BANDS)
     ]
     groups = [
@@ -49,15 +53,11 @@ def build_fusion(fusion: Fusion, weights: Weights, half: bool) -> onnx.ModelProt
         own = graph.node("Concat", known, add_module(graph, "kernels", fusion.kernels, graph.enter(kernels)), axis=1)
         filters = _filters(graph, fusion, seen, _predict(graph, fusion, seen, number, own, context))
     graph.name_output(filters, "filters")
-    return graph.model(
-        "wieschollek",
-        {"patches": ["batch", "frames", PATCH, PATCH]},
-        {"filters": ["batch", "frames", 2, PATCH, HALF]},
-    )
+    return graph.model("wieschollek", INPUTS, OUTPUTS)
 
 
 def _predict(graph: Graph, fusion: Fusion, seen: _Analysis, number: int, own: str, context: str) -> str:
-    """Add the layers after the first ones, in pass `number`: rows of what the last layer gives, in float32."""
+    """Add the layers after the first ones in pass `number`; return the output of the last one, float32 rows."""
     inputs, width = fusion.own.in_features, fusion.own.out_features
     burst = graph.node("ReduceMean", seen.by_burst(own, inputs), graph.constant([1], np.int64))
     joined = graph.node("Concat", _rows(graph, burst, inputs), context, axis=1)
@@ -99,7 +99,7 @@ class _Analysis:
         self.features = self._features()
 
     def relative_kernels(self, filters: str) -> str:
-        """Add the standardised blur kernels relative to what `filters` fuse: one row per frame."""
+        """Add the standardised blur kernels relative to the patch that `filters` fuse: one row per frame."""
         graph, plane, frames = self._graph, self._graph.constant([2], np.int64), self._graph.constant([1], np.int64)
         planes = graph.nodes("Split", filters, outputs=2, axis=2, num_outputs=2)
         real, imaginary = (graph.node("Squeeze", part, plane) for part in planes)
@@ -170,7 +170,7 @@ class _Analysis:
         return real, imaginary
 
     def _kernels(self, whole_real: str, whole_imaginary: str) -> str:
-        """Add each frame's blur relative to one spectrum."""
+        """Add the blur kernels of the frames relative to one spectrum."""
         graph, real, imaginary = self._graph, self._real, self._imaginary
         power = graph.node("Add", self._square(whole_real), self._square(whole_imaginary))
         power = graph.node("Add", power, graph.constant(CROSS_FLOOR))

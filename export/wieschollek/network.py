@@ -1,23 +1,22 @@
 """The burst network of Wieschollek et al. 2016: from a burst of blurred patches to one sharp patch.
 
 Frequency bands of every frame, small networks that share each coefficient across the burst, a predicted filter per
-frame, and Fourier burst accumulation with learned weights (their Section 3.1, a to c), trained end to end. It departs
-from the paper where the paper binds more than it helps:
+frame, and Fourier burst accumulation with learned weights (their Section 3.1, a to c), trained end to end. It differs
+from the paper:
 
 * Sharing treats all frames alike instead of taking them as an ordered vector of 14: the result does not depend on their
   order, and there may be any number. A coefficient is seen beside its mean and its strength over the burst.
-* Frames that show one scene tell each other's blur: their cross-spectra with the accumulated frame give each frame's
-  blur kernel relative to it, whatever the scene. These relative kernels are a further input. In a second pass they are
-  relative to the frame that the first pass fused, which is sharper.
+* The cross-spectrum of a frame with the accumulated frame gives its blur kernel relative to that frame, independent of
+  the scene. These relative kernels are a further input. In a second pass they are relative to the frame that the first
+  pass fused, which is sharper.
 * So the network predicts each frame's blur kernel, not its filter, and learns from the true kernels besides the sharp
   patch. The filters follow: the Wiener filter of all frames together, under the learned weights of accumulation.
 * These weights are a softmax over the frames of ``p log |y|`` plus learned scores, which are smooth in frequency. For
   kernels without blur and scores of zero they are the paper's Eq. 5. As magnitudes and scores are smooth already in
   training, no smoothing is left to apply to the weights afterwards.
-* What blur is left in the fused patch is common to all frames; the filter against it is predicted as for a single
-  photograph, by `Chakrabarti`. So the large network runs once per burst, and may start from one that was trained on
-  single photographs.
-* All filters are 1 at frequency 0, so nothing is desaturated: one filter serves all colours.
+* The blur that remains in the fused patch is common to all frames. `Chakrabarti` predicts the filter against it, as for
+  a single photograph. So the large network runs once per burst, and can start from one trained on single photographs.
+* All filters are 1 at frequency 0, so that colours keep their saturation: one filter serves all colours.
 """
 
 from __future__ import annotations
@@ -33,19 +32,18 @@ from export.chakrabarti.network import (
     PATCH,
     Chakrabarti,
     ChakrabartiConfig,
-    Layer,
-    Residual,
     apply_filters,
     frequency_weight,
     transform,
 )
+from export.layers import Layer, Residual, set_to_zero
 from export.wieschollek.analysis import EXPONENT, HALF, BurstAnalysis, multiply
 
 FIRST_EXPONENT = 4.0
-"""First value of the learned exponent; it falls, since a Wiener filter weighs the frames by their strength already."""
+"""Initial value of the learned exponent; it falls in training, as a Wiener filter weighs frames by power already."""
 
 FIRST_NOISE = 0.03
-"""First value of the Wiener filter's ratio of noise to signal, at high frequencies."""
+"""Initial value of the Wiener filter's ratio of noise to signal at high frequencies."""
 
 FIRST_WIDTH = 1.5
 """Standard deviation in pixels of the kernels that an untrained network predicts."""
@@ -54,10 +52,10 @@ BAND_FLOOR = 1e-3
 """Added to the mean square of a band's coefficient over the burst, in units of the burst's variance."""
 
 SCORE_SUPPORT = 9
-"""Side of the taps whose transform is the score of a frame: fewer taps, smoother scores."""
+"""Side of the taps whose transform is the score of a frame: with fewer taps, scores are smoother in frequency."""
 
 SCORE_SCALE = 0.1
-"""What one unit of the last layer adds to a tap of a score."""
+"""Factor from the output of the last layer to a tap of a score."""
 
 _SHARED = 8
 _CHANNELS = 2
@@ -77,7 +75,7 @@ class FusionConfig:
     layers
         Residual pairs among those.
     passes
-        How often the kernels are predicted, each time relative to what was fused with those before.
+        How often the kernels are predicted, each time relative to the frame fused with those of the pass before.
     support
         Side in pixels of relative kernels and of filters, odd.
     """
@@ -99,14 +97,14 @@ class FusionConfig:
 
 @dataclass(frozen=True)
 class WieschollekConfig:
-    """Sizes of the two parts: what fuses the burst, and what restores the fused patch."""
+    """Sizes of the two parts: fusion of the burst, and restoration of the fused patch."""
 
     fusion: FusionConfig = field(default_factory=FusionConfig)
     restoration: ChakrabartiConfig = field(default_factory=ChakrabartiConfig)
 
 
 class Wieschollek(nn.Module):
-    """Restores one patch from a burst of them: fusion of filtered frames, then the filter that all have in common.
+    """Restores one patch from a burst of patches: fusion of the filtered frames, then one filter for the result.
 
     Parameters
     ----------
@@ -176,8 +174,7 @@ class Fusion(nn.Module):
         self.shared = nn.Linear(own + config.spectra, config.full, bias=False)
         self.trunk = nn.Sequential(*(Residual(config.full) for _ in range(config.layers)), nn.LayerNorm(config.full))
         self.head = nn.Linear(config.full, config.support**2 + 2 * SCORE_SUPPORT**2)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        set_to_zero(self.head)
         place = torch.arange(config.support) - config.support // 2
         radius = (place[:, None].square() + place.square()).flatten()
         with torch.no_grad():
@@ -254,7 +251,7 @@ class Fusion(nn.Module):
 
 
 def accumulate(patches: Tensor, analysis: BurstAnalysis) -> Tensor:
-    """Fuse bursts by Fourier burst accumulation, without anything learned (Wieschollek et al. 2016, Eq. 4 and 5)."""
+    """Fuse bursts by Fourier burst accumulation without learned weights (Wieschollek et al. 2016, Eq. 4 and 5)."""
     weights = torch.softmax(EXPONENT / 2 * analysis(patches).log_power, 1)
     return apply_burst_filters(patches, torch.stack((weights, torch.zeros_like(weights)), 2))
 
@@ -267,10 +264,10 @@ def apply_burst_filters(patches: Tensor, filters: Tensor) -> Tensor:
 
 
 class Sharing(nn.Module):
-    """Small network across the burst, the same at every coefficient of a band (mlp of the paper's Fig. 2).
+    """Small network across the burst, the same for every coefficient of a band (mlp of the paper's Fig. 2).
 
-    Each frame's coefficient is seen in units of its root mean square over the burst, beside the burst's mean in the
-    same units and the logarithm of that unit.
+    Its inputs are a frame's coefficient in units of the root mean square over the burst, the burst's mean in the same
+    units, and the logarithm of that unit.
     """
 
     def __init__(self) -> None:

@@ -1,46 +1,56 @@
-"""Training of the burst network: as `Trainer` does it, on bursts."""
+"""Training of the burst network on synthesised bursts."""
 
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from export.chakrabarti.network import central
 from export.data.photographs import Photographs
-from export.loop.config import BurstRunConfig
-from export.loop.trainer import Trainer, load_checkpoint
+from export.loop.checkpoints import Checkpoint
+from export.loop.config import SyntheticRunConfig
+from export.loop.synthetic import FIT_BATCHES, SyntheticTrainer
 from export.wieschollek.analysis import BurstAnalysis
 from export.wieschollek.data import BurstConfig, Bursts, synthesise_bursts
-from export.wieschollek.network import Wieschollek, accumulate
+from export.wieschollek.network import Wieschollek, WieschollekConfig, accumulate
 
 VALIDATION_EXTENTS = (7, 14, 17)
 VALIDATION_FRAMES = 14
 VALIDATION_NOISE = 0.01
 
 KERNEL_SHARE = 0.2
-"""Weight of the kernels' cross-entropy, pass by pass, in the loss."""
+"""Weight of the kernels' cross-entropy in the loss, for each pass."""
 
-_FIT_BATCHES = 16
 _FLOOR = 1e-6
 _TOGETHER = 32
 
 
-class BurstTrainer(Trainer):
-    """Trains a burst network; see `Trainer`.
+@dataclass(frozen=True)
+class BurstRunConfig(SyntheticRunConfig):
+    """A network for bursts: its name, layers, data and training."""
 
-    It may start from the checkpoint of another burst network, or from that of a network for single photographs, of
-    which the part that restores the fused patch takes the weights.
+    method: Literal["wieschollek"] = "wieschollek"
+    network: WieschollekConfig = field(default_factory=WieschollekConfig)
+    data: BurstConfig = field(default_factory=BurstConfig)
+
+
+class BurstTrainer(SyntheticTrainer):
+    """Trains a burst network; validation measures the mean gain in PSNR over Fourier burst accumulation.
+
+    It may start from another burst network, or from a network for single photographs, whose weights the part that
+    restores the fused patch then begins with.
     """
 
+    unit = "dB"
     config: BurstRunConfig
     network: Wieschollek
 
     def validate(self) -> dict[str, float]:
-        """Measure the gain over Fourier burst accumulation on the validation sets."""
+        """Measure the mean gain in dB on each validation set, and over all."""
         gains = {
             name: burst_gain(self.network, bursts, baseline) for name, (bursts, baseline) in self._validation.items()
         }
@@ -68,45 +78,44 @@ class BurstTrainer(Trainer):
             made[name] = bursts, central(fused)
         return made
 
-    def _loss(self) -> Tensor:
-        """Return the mean logarithm of the squared error of each patch (Wieschollek et al. 2016, Eq. 3), and more.
-
-        The logarithm lets every burst weigh alike: faint or busy, hardly or much blurred. What is added is the
-        cross-entropy of the predicted kernels with the true ones.
-        """
-        bursts = self._bursts()
-        with self._autocast():
-            restored, passes = self.network.restore_and_explain(bursts.observed)
-        error = torch.log((restored - bursts.latent).square().mean((1, 2)) + _FLOOR).mean()
-        return error + KERNEL_SHARE * sum(cross_entropy(kernels, bursts.kernels) for kernels in passes)
-
-    def _bursts(self) -> Bursts:
+    def _batch(self) -> Bursts:
         return synthesise_bursts(
             self._photographs, self.config.data, self.config.train.batch, self._generator, self._shake
         )
 
-    def _fit(self) -> None:
+    def _loss(self, batch: Bursts) -> Tensor:
+        """Return the mean logarithm of each patch's squared error, and the cross-entropy of the predicted kernels.
+
+        The error is that of Wieschollek et al. 2016, Eq. 3. The logarithm gives every burst the same weight: faint or
+        busy, little or much blurred.
+        """
+        with self._autocast():
+            restored, passes = self.network.restore_and_explain(batch.observed)
+        error = torch.log((restored - batch.latent).square().mean((1, 2)) + _FLOOR).mean()
+        return error + KERNEL_SHARE * torch.stack([cross_entropy(kernels, batch.kernels) for kernels in passes]).sum()
+
+    def _initialise(self) -> None:
         data = dataclasses.replace(self.config.data, frames=(VALIDATION_FRAMES,))
         batches = [
             synthesise_bursts(self._photographs, data, self.config.train.batch, self._generator, self._shake)
-            for _ in range(_FIT_BATCHES)
+            for _ in range(FIT_BATCHES)
         ]
         self.network.fit(torch.cat([batch.observed for batch in batches]))
 
-    def _load_weights(self, path: str | Path, checkpoint: dict[str, Any]) -> int:
-        if checkpoint["config"].get("method") == self.config.method:
-            return super()._load_weights(path, checkpoint)
-        single = self.config.to_dict()["network"]["restoration"]
-        given = checkpoint["config"]["network"]
+    def _take_weights(self, start: Checkpoint) -> int:
+        if start.method == self.config.method:
+            return super()._take_weights(start)
+        single, given = self.config.to_dict()["network"]["restoration"], start.config["network"]
         if {**given, "layers": single["layers"]} != single or given["layers"] < single["layers"]:
-            raise ValueError(f"{path}: is no network for single photographs of the same widths; choose another")
-        self._fit()
-        self.network.restoration.load_state_dict(_shortened(checkpoint["network"], single["layers"], given["layers"]))
+            raise ValueError(f"{start.config['name']}: is no network for single photographs of the same widths")
+        self._initialise()
+        weights = _shortened(dict(start.weights), single["layers"], given["layers"])
+        self.network.restoration.load_state_dict(weights)
         return 0
 
 
 def cross_entropy(log_kernels: Tensor, kernels: Tensor) -> Tensor:
-    """Mean cross-entropy of predicted kernels with true ones, less that of the true ones with themselves.
+    """Return the mean cross-entropy of predicted and true kernels, less the entropy of the true ones.
 
     Parameters
     ----------
@@ -123,19 +132,11 @@ def cross_entropy(log_kernels: Tensor, kernels: Tensor) -> Tensor:
 
 @torch.no_grad()
 def burst_gain(network: Wieschollek, bursts: Bursts, baseline: Tensor) -> float:
-    """Return by how many dB the PSNR of a patch rises over that of `baseline` ``(N, 33, 33)``, on average."""
+    """Return the mean gain in PSNR of the restored patches over `baseline` ``(N, 33, 33)``, in dB."""
     restored = torch.cat([network.restore(part) for part in _parts(bursts.observed)])
     after = (restored - bursts.latent).square().mean((1, 2))
     before = (baseline - bursts.latent).square().mean((1, 2))
     return float(10 * torch.log10(before / after).mean())
-
-
-def load_burst_network(path: str | Path) -> tuple[Wieschollek, dict[str, Any]]:
-    """Read a checkpoint and build its network, on the CPU, ready for inference."""
-    checkpoint = load_checkpoint(path)
-    network = Wieschollek(BurstRunConfig.from_dict(checkpoint["config"]).network)
-    network.load_state_dict(checkpoint["network"])
-    return network.eval().requires_grad_(False), checkpoint
 
 
 def _parts(patches: Tensor) -> tuple[Tensor, ...]:
@@ -143,7 +144,7 @@ def _parts(patches: Tensor) -> tuple[Tensor, ...]:
 
 
 def _shortened(state: dict[str, Tensor], layers: int, given: int) -> dict[str, Tensor]:
-    """Leave out the last residual pairs of a trunk, which matter least, and number what follows them anew."""
+    """Leave out the last residual pairs of a trunk, which change the result least, and renumber the layers after."""
     left_out = (given - layers) // 2
     kept = {}
     for name, value in state.items():

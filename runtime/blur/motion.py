@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kernels.arrays import Array, array_module
 from kernels.nonuniform import FilterBank
+from runtime.blur.inverse import PENALTY
 from runtime.errors import InvalidModel
 from runtime.inference.bundle import load_model
 
@@ -23,6 +24,26 @@ ANGLES = np.arange(0, 180, ANGLE_STEP)
 """Their angles in degrees, counter-clockwise."""
 SHARPNESS = 4.0
 """Squared distance between neighbours of the bank in Eq. 17: that of lengths; that of angles is taken for as much."""
+
+
+@dataclass(frozen=True)
+class BankAssumptions:
+    """What the inverse filters of a bank were computed for; the runtime provides the defaults, and nothing else.
+
+    Attributes
+    ----------
+    penalty
+        Weight of the gradients in the inverse, see `runtime.blur.inverse.inverse_filter`.
+    longest, length_step
+        Longest motion and distance between lengths, in pixels.
+    angle_step
+        Distance between angles, in degrees.
+    """
+
+    penalty: float = PENALTY
+    longest: int = LONGEST
+    length_step: int = LENGTH_STEP
+    angle_step: int = ANGLE_STEP
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +152,7 @@ def load_bank(model: str | os.PathLike[str] = MODEL) -> MotionBank:
 @lru_cache(maxsize=2)
 def _load_bank(model: str) -> MotionBank:
     bundle = load_model(model)
+    bundle.require_assumptions(BankAssumptions())
     stored = bundle.load_constants("inverse")
     inverses = []
     for length, angle in motions():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kernels.mixture import ROW_UNIT, Tables
 from runtime.errors import InvalidModel
-from runtime.inference.bundle import load_model
+from runtime.inference.bundle import ImageAssumptions, load_model
 
 SIDE = 8
 """Side of a patch in pixels."""
@@ -88,9 +88,10 @@ def load_mixture(folder: str | Path = MODEL) -> PatchMixture:
     ModelNotFound
         If there is no such bundle.
     InvalidModel
-        If it holds no mixture for patches of 8 x 8 pixels.
+        If it holds no mixture for patches of 8 x 8 pixels of luminance in [0, 1].
     """
     bundle = load_model(folder)
+    bundle.require_assumptions(ImageAssumptions())
     constants = bundle.load_constants("mixture")
     size = SIDE * SIDE
     rows, cols = np.triu_indices(size)

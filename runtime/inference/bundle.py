@@ -10,10 +10,10 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ MANIFEST = "bundle.json"
 PRECISIONS = ("fp32", "fp16")
 SHIPPED = Path(__file__).parents[1] / "models"
 SEARCH_VARIABLE = "DEBLUR_MODELS"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,22 @@ class PatchGeometry:
 
 
 @dataclass(frozen=True)
+class ImageAssumptions:
+    """What a network assumes about the pixels it sees; the runtime provides the defaults, and nothing else.
+
+    Attributes
+    ----------
+    range
+        Values of black and white.
+    colour
+        ``"luminance"``.
+    """
+
+    range: tuple[float, float] = (0, 1)
+    colour: str = "luminance"
+
+
+@dataclass(frozen=True)
 class Bundle:
     """A model on disk: what it is, its files, and how it was made.
 
@@ -75,8 +92,8 @@ class Bundle:
         ``.npz`` files, by name; see `load_constants`.
     patch
         Patch geometry of a patch model, else ``None``.
-    values
-        Value range and colour handling.
+    assumes
+        What the trained weights take for granted about their input; see `read_assumptions`.
     training, accuracy
         What it was trained on, and what was measured, as the exporter wrote them.
     """
@@ -91,7 +108,7 @@ class Bundle:
     parts: Mapping[str, Part]
     constants: Mapping[str, Path]
     patch: PatchGeometry | None
-    values: Mapping[str, Any]
+    assumes: Mapping[str, Any]
     training: Mapping[str, Any]
     accuracy: Mapping[str, Any]
 
@@ -126,6 +143,41 @@ class Bundle:
             raise InvalidModel(f"{self.path}: no constants named {name!r} (it has: {have})")
         with np.load(self.constants[name], allow_pickle=False) as stored:
             return {key: stored[key] for key in stored.files}
+
+    def read_assumptions(self, kind: type[T]) -> T:
+        """Read what the weights assume about their input as a dataclass.
+
+        Parameters
+        ----------
+        kind
+            Dataclass with one field per assumption: a number, a string, or a tuple of these. A field without a default
+            has to be in the bundle.
+
+        Raises
+        ------
+        InvalidModel
+            If the bundle lacks an assumption, has one that `kind` does not know, or a value that `kind` rejects.
+        """
+        unknown = sorted(set(self.assumes) - {field.name for field in fields(kind)})  # type: ignore[arg-type]
+        if unknown:
+            raise InvalidModel(f"{self.path}: assumes {', '.join(unknown)}, unknown to this version; use a newer one")
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in self.assumes.items()}
+        try:
+            return kind(**values)
+        except (TypeError, ValueError) as error:
+            raise InvalidModel(f"{self.path}: 'assumes' cannot be used ({error}); export the model again") from error
+
+    def require_assumptions(self, provided: object) -> None:
+        """Check that the weights assume what the runtime provides, a dataclass as `read_assumptions` returns it.
+
+        Raises
+        ------
+        InvalidModel
+            If they assume something else, or as `read_assumptions` does.
+        """
+        assumed = self.read_assumptions(type(provided))
+        if assumed != provided:
+            raise InvalidModel(f"{self.path}: assumes {assumed}, but the runtime provides {provided}; train it on that")
 
 
 def load_model(name_or_path: str | os.PathLike[str]) -> Bundle:
@@ -249,7 +301,7 @@ def _parse(content: Any, folder: Path) -> Bundle:
                 name: _listed(file, folder, files, where) for name, file in content.get("constants", {}).items()
             },
             patch=_parse_patch(patch, where) if patch else None,
-            values=dict(content.get("values", {})),
+            assumes=dict(content.get("assumes", {})),
             training=dict(content.get("training", {})),
             accuracy=dict(content.get("accuracy", {})),
         )

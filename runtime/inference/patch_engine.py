@@ -19,7 +19,7 @@ from kernels.arrays import Array, array_module
 from kernels.patch_filters import filter_patches
 from kernels.patches import PatchGrid, extract_patches, overlap_add
 from runtime.errors import InvalidArgument, InvalidModel, OutOfMemory
-from runtime.inference.bundle import Bundle, PatchGeometry
+from runtime.inference.bundle import Bundle, ImageAssumptions, PatchGeometry
 from runtime.inference.devices import Device, free_unused_memory
 from runtime.inference.progress import Progress, Stopwatch
 from runtime.inference.session import Session, open_session
@@ -76,6 +76,7 @@ class NetworkPatchModel:
             raise InvalidModel(f"{bundle.path}: no patch geometry, so this is no patch model; choose another model")
         self.size, self.core, self.stride = bundle.patch.size, bundle.patch.core, bundle.patch.stride
         self.device = device
+        bundle.require_assumptions(ImageAssumptions())
         part = bundle.part("network")
         shapes = {
             "filters": ("batch", 2, self.size, self.size // 2 + 1),

@@ -7,31 +7,11 @@ import pytest
 import torch
 
 from export.chakrabarti.network import Chakrabarti, ChakrabartiConfig
+from export.chakrabarti.train import ChakrabartiRunConfig
 from export.data.photographs import Photographs
 from export.data.synthesis import SynthesisConfig, synthesise
-from export.loop.config import RunConfig
 
-TINY = {
-    "name": "tiny",
-    "description": "for tests",
-    "network": {
-        "first": 24,
-        "second": 32,
-        "full": 48,
-        "layers": 3,
-        "style": "residual",
-        "spectra": True,
-        "support": 33,
-    },
-    "train": {
-        "steps": 60,
-        "batch": 64,
-        "learning_rate": 3e-3,
-        "validate_every": 30,
-        "validation": 64,
-        "precision": "fp32",
-    },
-}
+from .kinds import config_of
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -41,8 +21,8 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(scope="session")
-def tiny() -> RunConfig:
-    return RunConfig.from_dict(TINY)
+def tiny() -> ChakrabartiRunConfig:
+    return config_of("chakrabarti")
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +31,12 @@ def planes() -> list[np.ndarray]:
 
     colour = [color.rgb2gray(image) for image in (data.astronaut(), data.chelsea(), data.coffee())]
     return [np.rint(255 * plane).astype(np.uint8) for plane in colour] + [data.camera()]
+
+
+@pytest.fixture(scope="session")
+def sharp_plane(planes) -> np.ndarray:
+    """(240, 240) float32, values in [0, 1]."""
+    return planes[-1][60:300, 60:300].astype(np.float32) / 255
 
 
 @pytest.fixture(scope="session")

@@ -5,31 +5,87 @@ from click.testing import CliRunner
 from PIL import Image
 
 from export.__main__ import main, run
+from export.loop.checkpoints import CHECKPOINT, SLIM, write_checkpoint
+from export.registry import CONFIGS, KINDS
+from runtime.inference.bundle import load_model
 
-CONFIG = """
-name = "tiny"
+from .kinds import CONFIGS as TINY
+from .kinds import make
+
+COMMON = """
+name = "{kind}"
 description = "for tests"
-
+method = "{kind}"
+"""
+SETTINGS = {
+    "chakrabarti": """
 [network]
 first = 8
 second = 8
 full = 8
 layers = 1
-
+[train]
+steps = 2
+batch = 32
+validate_every = 1
+validation = 16
+""",
+    "wieschollek": """
+[network]
+fusion = {bands = 8, kernels = 8, spectra = 8, full = 8, support = 9}
+restoration = {first = 8, second = 8, full = 8, layers = 1}
+[data]
+frames = [2]
+[train]
+steps = 2
+batch = 8
+validation = 4
+""",
+    "eboli": """
+[network]
+width = 8
+[data]
+shake = 0
 [train]
 steps = 2
 batch = 16
-validate_every = 1
-validation = 16
-"""
+validation = 8
+""",
+    "kernel-prior": """
+rounds = 1
+minutes = 0.002
+[network]
+widths = [8, 8, 8]
+[simulation]
+sizes = [4, 9]
+sides = [80, 100]
+longest = 13
+""",
+    "repair": """
+minutes = 0.001
+[network]
+widths = [8, 8, 8]
+[scenes]
+side = 144
+sizes = [4, 9]
+""",
+    "epll": """
+[train]
+components = 2
+patches = 2000
+steps = 2
+""",
+    "irc": "lengths = [1, 3]",
+}
 
 
 @pytest.fixture
 def folder(tmp_path, planes):
     (tmp_path / "photographs").mkdir()
-    for index, plane in enumerate(planes[:2]):
-        Image.fromarray(plane).save(tmp_path / "photographs" / f"{index}.png")
-    (tmp_path / "tiny.toml").write_text(CONFIG)
+    for index in (0, 3):
+        Image.fromarray(planes[index]).save(tmp_path / "photographs" / f"{index}.png")
+    for kind, settings in SETTINGS.items():
+        (tmp_path / f"{kind}.toml").write_text(COMMON.format(kind=kind) + settings)
     return tmp_path
 
 
@@ -39,63 +95,77 @@ def _run(*arguments) -> str:
     return result.output
 
 
-def test_train_export_check(folder):
-    photographs = folder / "photographs"
-    output = _run("train", folder / "tiny.toml", "--data", photographs, "--runs", folder / "runs", "--device", "cpu")
-    assert "1 photographs to train on, 1 to validate on" in output
-    assert "2 steps" in output
-    checkpoint = folder / "runs" / "tiny" / "checkpoint.pt"
-    assert "fp32 within" in _run("onnx", checkpoint, folder / "bundle", "--trained-on", "pictures")
-    assert "fp16 within" in _run("check", folder / "bundle", checkpoint, "--data", photographs)
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_train_export_check(folder, kind):
+    out, options = folder / "run", ["--device", "cpu"] if "device" in KINDS[kind].options else []
+    if "data" in KINDS[kind].options:
+        options += ["--data", folder / "photographs"]
+    if "batch" in KINDS[kind].options:
+        options += ["--batch", 16]
+    output = _run("train", folder / f"{kind}.toml", "--out", out, *options)
+    checkpoint = next(out.rglob(CHECKPOINT))
+    assert f"{checkpoint}: export it with python -m export onnx" in output
+    exported = _run("onnx", checkpoint, folder / "bundle", "--trained-on", "pictures")
+    checked = _run("check", folder / "bundle", checkpoint, "--data", folder / "photographs")
+    assert "agrees" in checked
+    bundle = load_model(folder / "bundle")
+    assert bundle.method == kind
+    for part in bundle.parts:
+        assert f"; {part} fp32 within" in exported
+        assert f"; {part} fp32 within" in checked
+    if "batch" in KINDS[kind].options:
+        assert bundle.training["config"]["train"]["batch"] == 16
+    if "resume" in KINDS[kind].options:
+        written = checkpoint.stat().st_mtime_ns
+        _run("train", folder / f"{kind}.toml", "--out", out, *options, "--resume")
+        assert checkpoint.stat().st_mtime_ns == written
+    if "start" in KINDS[kind].options and kind not in ("kernel-prior", "repair"):
+        for start in (next(out.rglob(SLIM)), folder / "bundle"):
+            _run("train", folder / f"{kind}.toml", "--out", folder / "next", *options, "--start", start)
 
 
-def test_prior_and_its_export(folder):
-    arguments = ["--data", folder / "photographs", "--out", folder / "prior", "--minutes", "0.01", "--rounds", "1"]
-    output = _run("prior", *arguments)
-    assert "states for training" in output
-    assert "export it with python -m export prior-onnx" in output
-    checkpoint = folder / "prior" / "round-0" / "checkpoint.pt"
-    assert "fp32 within" in _run("prior-onnx", checkpoint, folder / "bundle", "--trained-on", "pictures")
-    assert "states for" not in _run("prior", *arguments, "--resume")
-
-
-def test_repair_and_its_export(folder, planes):
-    for index in (0, 3):
-        (folder / "large").mkdir(exist_ok=True)
-        Image.fromarray(planes[index]).save(folder / "large" / f"{index}.png")
-    arguments = ["--data", folder / "large", "--out", folder / "repair", "--minutes", "0.001"]
-    output = _run("repair", *arguments)
-    assert "1 examples for validation" in output
-    assert "export it with python -m export repair-onnx" in output
-    checkpoint = folder / "repair" / "checkpoint.pt"
-    written = checkpoint.stat().st_mtime_ns
-    assert "fp32 within" in _run("repair-onnx", checkpoint, folder / "bundle", "--trained-on", "pictures")
-    assert "1 examples for validation" in _run("repair", *arguments, "--resume")
-    assert checkpoint.stat().st_mtime_ns == written
+def test_help_lists_every_configuration():
+    output = _run("train", "--help")
+    for file in CONFIGS.glob("*.toml"):
+        assert f"  {file.stem} " in output
+    for kind in KINDS:
+        assert f" {kind} " in output
 
 
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
         (["train", "nothing", "--data", "photographs"], 1, "no configuration 'nothing'"),
-        (["train", "tiny.toml", "--data", "missing"], 2, "does not exist"),
-        (["train", "tiny.toml", "--data", "runs"], 1, "no photographs there"),
-        (["onnx", "tiny.toml", "bundle"], 1, "is no checkpoint"),
-        (["check", "runs", "tiny.toml"], 1, "is no checkpoint"),
+        (["train", "chakrabarti.toml"], 2, "give --data"),
+        (["train", "chakrabarti.toml", "--data", "missing"], 2, "does not exist"),
+        (["train", "chakrabarti.toml", "--data", "runs"], 1, "no photographs there"),
+        (["train", "chakrabarti.toml", "--data", "photographs", "--minutes", "0"], 2, "is not in the range"),
+        (["train", "chakrabarti.toml", "--data", "photographs", "--processes", "2"], 2, "takes no --processes"),
+        (["train", "chakrabarti.toml", "--data", "photographs", "--batch", "6"], 1, "multiples of data.share"),
+        (["train", "chakrabarti.toml", "--data", "photographs", "--resume"], 1, "no checkpoint there"),
+        (["train", "chakrabarti.toml", "--data", "photographs", "--start", "irc.toml"], 1, "is no checkpoint"),
+        (["train", "chakrabarti.toml", "--data", "photographs", "--start", "repair.pt"], 1, "another 'network'"),
+        (["train", "repair", "--data", "photographs", "--start", "repair.pt", "--resume"], 2, "not both"),
+        (["train", "repair", "--data", "photographs", "--device", "cpu"], 2, "takes no --device"),
+        (["train", "kernel-prior", "--data", "runs"], 1, "no photographs there"),
+        (["train", "bank", "--data", "photographs"], 2, "takes no --data"),
+        (["onnx", "irc.toml", "bundle"], 1, "is no checkpoint"),
+        (["check", "runs", "irc.toml"], 1, "is no checkpoint"),
+        (["check", "runs", "repair.pt"], 1, "no model named 'runs'"),
         (["export"], 2, "No such command"),
-        (["prior", "--data", "runs"], 1, "no photographs there"),
-        (["prior", "--data", "photographs", "--rounds", "0"], 1, "rounds and processes must be positive"),
-        (["prior-onnx", "tiny.toml", "bundle"], 1, "is no checkpoint"),
-        (["repair", "--data", "runs"], 1, "no photographs there"),
-        (["repair", "--data", "photographs", "--minutes", "0"], 1, "minutes and processes must be positive"),
-        (["repair-onnx", "tiny.toml", "bundle"], 1, "is no checkpoint"),
     ],
 )
 def test_mistakes_are_one_line_and_fail(folder, monkeypatch, capsys, arguments, status, message):
     (folder / "runs").mkdir()
+    write_checkpoint(folder / "repair.pt", make("repair").checkpoint)
     monkeypatch.chdir(folder)
     assert run(arguments) == status
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error
+    assert status == 2 or error.count("\n") == 1
     assert not (folder / "bundle").exists()
+
+
+def test_tiny_networks_are_of_all_kinds_with_a_network():
+    assert set(TINY) == {name for name, kind in KINDS.items() if kind.build}

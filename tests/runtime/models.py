@@ -60,7 +60,7 @@ def write_patch_bundle(
         "licence": "Apache-2.0",
         "parts": {"network": part},
         "patch": {"size": size, "core": core, "stride": stride},
-        "values": {"range": [0, 1], "colour": "luminance"},
+        "assumes": {"range": [0, 1], "colour": "luminance"},
     }
     return write_bundle(folder, {**described, **manifest})
 
@@ -138,7 +138,7 @@ def write_motion_bundle(
         "licence": "Apache-2.0",
         "parts": {"motion": part},
         "patch": {"size": size, "core": core, "stride": stride},
-        "values": {"range": [0, 1], "colour": "luminance"},
+        "assumes": {"range": [0, 1], "colour": "luminance"},
     }
     return write_bundle(folder, {**described, **manifest})
 

@@ -12,19 +12,52 @@ from kernels.arrays import Array, array_module
 from kernels.fft import fft_module
 from runtime.blur.kernel import Kernel, origin
 from runtime.estimation.kernel.correlations import NormalEquations
-from runtime.estimation.kernel.refine import STRONGEST, Edges, Views
+from runtime.estimation.kernel.refine import Edges, Views
 
 CHANNELS = 8
-WIDER = 0.15
-"""Share of the pixels whose gradients count as more than the strongest edges."""
-LEVEL = 3.0
-"""Euclidean norm given to the kernel, so that its values are of the order of 1."""
-RIDGES = (0.01, 0.1)
-WIDE_RIDGE = 0.03
-LARGEST = 6.0
-"""Bound on the magnitude of a value; only least squares of hardly any edges come near it."""
-LEAST_RATIO = 1e-4
+"""Planes of the evidence."""
 TINY = 1e-30
+
+
+@dataclass(frozen=True)
+class PriorAssumptions:
+    """How the evidence for a network is made, as its bundle states it.
+
+    Attributes
+    ----------
+    unit
+        Sides of the planes are padded to a multiple of this many pixels.
+    smallest
+        Least side in pixels of the kernels that the network was trained on.
+    strongest, wider
+        Shares of the pixels whose gradients count as the strong and as the wide edges.
+    ridges, wide_ridge
+        Relative ridges of the two least-squares kernels of the strong edges, and of the one of the wide edges.
+    level
+        Euclidean norm given to the kernel, so that its values are of the order of 1.
+    largest
+        Bound on the magnitude of a value; only least squares of hardly any edges come near it.
+    least_ratio
+        Ratio of noise to gradients below which the ratio counts as this much.
+    """
+
+    unit: int
+    smallest: int
+    strongest: float
+    wider: float
+    ridges: tuple[float, float]
+    wide_ridge: float
+    level: float
+    largest: float
+    least_ratio: float
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.unit, int) or self.unit < 1:
+            raise ValueError(f"unit must be a whole number of pixels, got {self.unit!r}")
+        if not 0 < self.strongest <= self.wider <= 1:
+            raise ValueError(f"strongest and wider must be shares, the former smaller: {self.strongest}, {self.wider}")
+        if len(self.ridges) != 2 or min(*self.ridges, self.wide_ridge, self.level, self.largest, self.least_ratio) <= 0:
+            raise ValueError("ridges must be two and, like wide_ridge, level, largest and least_ratio, positive")
 
 
 @dataclass(frozen=True)
@@ -65,13 +98,16 @@ class Scene:
         return cls(correlation, noise / max(gradient, TINY))
 
 
-def gather(views: Views, edges: Edges, kernel: Kernel) -> NDArray[np.float32]:
-    """Return the evidence for a kernel at one scale, as `lay_out` does, from the edges that led to it."""
+def gather(views: Views, edges: Edges, kernel: Kernel, assumes: PriorAssumptions) -> NDArray[np.float32]:
+    """Return the evidence for a kernel at one scale, as `lay_out` does, from the edges that it was estimated from."""
     scene = Scene.of(views.image, views.noise, kernel.shape[0])
-    return lay_out(kernel, edges.equations(STRONGEST), edges.equations(WIDER), scene)
+    strong, wide = edges.equations(assumes.strongest), edges.equations(assumes.wider)
+    return lay_out(kernel, strong, wide, scene, assumes)
 
 
-def lay_out(kernel: Kernel, strong: NormalEquations, wide: NormalEquations, scene: Scene) -> NDArray[np.float32]:
+def lay_out(
+    kernel: Kernel, strong: NormalEquations, wide: NormalEquations, scene: Scene, assumes: PriorAssumptions
+) -> NDArray[np.float32]:
     """Return the evidence for a kernel, planes (`CHANNELS`, support, support).
 
     Parameters
@@ -81,6 +117,8 @@ def lay_out(kernel: Kernel, strong: NormalEquations, wide: NormalEquations, scen
     strong, wide : NormalEquations
         Of the few strongest edges, and of more of them.
     scene : Scene
+    assumes
+        Of the network.
 
     Returns
     -------
@@ -88,21 +126,21 @@ def lay_out(kernel: Kernel, strong: NormalEquations, wide: NormalEquations, scen
         The estimate; the least-squares kernels, of any sign, of the strong edges (weak and strong ridge) and of the
         wide ones; the image's autocorrelation; and three planes of one value each: the share of the gradients'
         energy that the estimate explains, the logarithm of the noise ratio, and 1, to tell the frame from padding.
-        The first five are in units in which the estimate has the norm `LEVEL`. All are clipped to `LARGEST`.
+        The first five are in units in which the estimate has the assumed norm. All are clipped to the assumed bound.
     """
     norm = max(float(np.linalg.norm(kernel)), TINY)
-    unit = LEVEL / norm
+    unit = assumes.level / norm
     explained = 1 - strong.cost(kernel) / max(strong.energy, TINY)
     planes = [
         kernel * unit,
-        *(least_squares(strong, ridge) * unit for ridge in RIDGES),
-        least_squares(wide, WIDE_RIDGE) * unit,
-        scene.correlation * LEVEL,
+        *(least_squares(strong, ridge) * unit for ridge in assumes.ridges),
+        least_squares(wide, assumes.wide_ridge) * unit,
+        scene.correlation * assumes.level,
         np.full(kernel.shape, explained),
-        np.full(kernel.shape, math.log10(max(scene.noise_ratio, LEAST_RATIO))),
+        np.full(kernel.shape, math.log10(max(scene.noise_ratio, assumes.least_ratio))),
         np.ones(kernel.shape),
     ]
-    bounded: NDArray[np.float32] = np.clip(np.stack(planes), -LARGEST, LARGEST).astype(np.float32)
+    bounded: NDArray[np.float32] = np.clip(np.stack(planes), -assumes.largest, assumes.largest).astype(np.float32)
     return bounded
 
 

@@ -1,9 +1,9 @@
-"""A learned prior on blur kernels: what the kernel of a camera's motion looks like, given noisy evidence for it.
+"""A learned prior on blur kernels: a network that improves a kernel estimated from predicted edges.
 
-Kernels estimated from predicted edges are noisy, have gaps and end too soon. Paths of a shaken camera do not, and a
-small convolutional network that has seen many such estimates beside the truth mends them, and says how large an
-error it expects to remain. It sees no photograph, only planes of the size of the kernel (`runtime.estimation.kernel.evidence`):
-contrast, content and size of the photograph make no difference to it, nor to what it costs.
+Kernels estimated from predicted edges are noisy, have gaps and end too soon. A small convolutional network, trained on
+such estimates and the true kernels, improves them and predicts the error that remains. Its input is not the photograph
+but planes of the size of the kernel (`runtime.estimation.kernel.evidence`), so neither its result nor its cost depends
+on the contrast, content or size of the photograph.
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.blur.kernel import Kernel, normalise
-from runtime.estimation.kernel.evidence import gather
-from runtime.estimation.kernel.refine import Edges, Views
+from runtime.errors import InvalidModel
+from runtime.estimation.kernel.evidence import PriorAssumptions, gather
+from runtime.estimation.kernel.refine import SMALLEST_GUIDED, Edges, Views
 from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import CPU
 from runtime.inference.session import open_session
 
 MODEL = "kernel-prior"
 PART = "prior"
-UNIT = 4
-"""The network halves its planes twice: their sides are padded to a multiple of this."""
 
 
 class KernelPrior:
@@ -33,15 +32,26 @@ class KernelPrior:
     ----------
     bundle
         With a part ``prior`` that takes ``evidence`` (batch, 8, side, side) and gives ``kernel`` (batch, side, side)
-        and ``log_error`` (batch,).
+        and ``log_error`` (batch,), and with `runtime.estimation.kernel.evidence.PriorAssumptions`.
+
+    Raises
+    ------
+    InvalidModel
+        If the bundle is no such network.
     """
 
     def __init__(self, bundle: Bundle) -> None:
+        self._assumes = bundle.read_assumptions(PriorAssumptions)
+        if self._assumes.smallest > SMALLEST_GUIDED:
+            raise InvalidModel(
+                f"{bundle.path}: knows kernels of {self._assumes.smallest} px or more, but those from "
+                f"{SMALLEST_GUIDED} px on are asked of it; train it on smaller ones"
+            )
         self._session = open_session(bundle, PART, device=CPU, precision="fp32")
 
     def __call__(self, views: Views, edges: Edges, kernel: Kernel) -> tuple[Kernel, float]:
-        """Improve a kernel (support, support) by the edges that led to it, as `runtime.estimation.kernel.refine` asks it to."""
-        return self.improve(gather(views, edges, kernel), kernel)
+        """Improve a kernel (support, support) estimated from `edges`; the interface of `refine.KernelPrior`."""
+        return self.improve(gather(views, edges, kernel, self._assumes), kernel)
 
     def improve(self, evidence: NDArray[np.float32], kernel: Kernel) -> tuple[Kernel, float]:
         """Improve one kernel.
@@ -60,7 +70,7 @@ class KernelPrior:
             Natural logarithm of the expected ``|kernel - truth|^2 / |truth|^2``.
         """
         support = kernel.shape[0]
-        pad = -support % UNIT
+        pad = -support % self._assumes.unit
         planes = np.ascontiguousarray(np.pad(evidence, ((0, 0), (0, pad), (0, pad)))[None])
         found = self._session.run(evidence=planes)
         improved = found["kernel"][0, :support, :support]

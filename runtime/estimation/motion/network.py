@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -9,8 +10,9 @@ import numpy.typing as npt
 
 from kernels.arrays import Array
 from kernels.patches import PatchGrid, extract_patches
+from runtime.blur.motion import LONGEST
 from runtime.errors import InvalidArgument, InvalidModel
-from runtime.inference.bundle import Bundle
+from runtime.inference.bundle import Bundle, ImageAssumptions
 from runtime.inference.devices import Device, download
 from runtime.inference.progress import Progress
 from runtime.inference.session import open_session
@@ -37,6 +39,23 @@ class PatchMotions(NamedTuple):
     errors: Floats
 
 
+@dataclass(frozen=True)
+class MotionAssumptions(ImageAssumptions):
+    """What a motion network assumes.
+
+    Attributes
+    ----------
+    longest
+        Longest motion that the network was trained on, in pixels; the runtime undoes motions up to `LONGEST`.
+    """
+
+    longest: float = LONGEST
+
+    def __post_init__(self) -> None:
+        if not self.longest > 1:
+            raise ValueError(f"longest must be a length in pixels above 1, got {self.longest!r}")
+
+
 class MotionNetwork:
     """Tells the motion in the middle of patches.
 
@@ -52,7 +71,7 @@ class MotionNetwork:
     Raises
     ------
     InvalidModel
-        If the bundle is no such network.
+        If the bundle is no such network, or one for longer motions or other pixels.
     """
 
     def __init__(self, bundle: Bundle, *, device: Device, precision: str = "auto", batch: int | None = None) -> None:
@@ -60,6 +79,8 @@ class MotionNetwork:
             raise InvalidModel(f"{bundle.path}: says nothing of its patches; export it again")
         if batch is not None and (not isinstance(batch, int) or batch < 1):
             raise InvalidArgument(f"batch {batch!r}: give a whole number of patches, 1 or more")
+        longest = bundle.read_assumptions(MotionAssumptions).longest
+        bundle.require_assumptions(MotionAssumptions(longest=min(longest, LONGEST)))
         size, part = bundle.patch.size, bundle.part(PART)
         shapes = [spec.shape for spec in (*part.inputs, *part.outputs)]
         if shapes != [("batch", size, size), ("batch", 3)]:

@@ -1,26 +1,19 @@
 from __future__ import annotations
 
 import copy
-import filecmp
 
+import numpy as np
 import onnxruntime
 import pytest
 import torch
 
 from export.chakrabarti.network import apply_filters, central
-from export.chakrabarti.onnx import export_checkpoint, write_graphs
+from export.chakrabarti.onnx import BATCHES, PART, SPEC, probes, restore
 from export.data.synthesis import SynthesisConfig, synthesise
 from export.data.trajectories import BlurConfig
-from export.loop.trainer import CHECKPOINT, Trainer
-from export.onnx.parity import compare, parity_patches, round_weights
+from export.onnx.bundles import write_graphs
+from export.onnx.parity import in_batches, measure, round_weights
 from runtime.inference.bundle import load_model
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tiny, photographs, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run")
-    Trainer(tiny, folder, photographs, photographs).run(until=5, progress=False)
-    return folder / CHECKPOINT
 
 
 @pytest.mark.parametrize("style", ["plain", "residual"])
@@ -28,36 +21,34 @@ def checkpoint(tiny, photographs, tmp_path_factory):
 def test_graphs_compute_what_the_network_computes(networks, observed, tmp_path, style, precision, tolerance):
     network = copy.deepcopy(networks[style])
     round_weights(network)
-    graphs = write_graphs(network, tmp_path)
-    for patches in (parity_patches(None), observed[:72].numpy()):
-        assert compare(network, tmp_path / graphs[precision], patches)["max_abs"] < tolerance
+    graph = tmp_path / write_graphs(tmp_path, "network", PART, network)[precision]
+    for given in (probes(None), in_batches(observed[:72].numpy(), BATCHES)):
+        assert measure(network, graph, ["patches"], ["filters"], given) < tolerance
 
 
-def test_a_bundle_says_what_it_is(checkpoint, tmp_path):
-    bundle = export_checkpoint(checkpoint, tmp_path / "tiny", ["made-up pictures, CC0"])
-    assert load_model(tmp_path / "tiny") == bundle
-    assert set(bundle.files) == {"network.fp32.onnx", "network.fp16.onnx", "network.weights"}
-    assert (bundle.name, bundle.method) == ("tiny", "chakrabarti")
-    assert (bundle.patch.size, bundle.patch.core) == (65, 33)
-    part = bundle.part("network")
-    assert part.inputs[0].shape == ("batch", 65, 65)
-    assert part.outputs[0].shape == ("batch", 2, 65, 33)
-    assert set(part.parity) == {"fp32", "fp16"}
-    assert bundle.training["samples"] == 5 * 64
-    assert bundle.training["data"] == ["made-up pictures, CC0"]
-    assert set(bundle.accuracy["validation_patch_gain_db"]) == {"8", "16", "24", "all"}
+def test_photographs_add_patches_of_their_own(photographs):
+    made_up, both = (np.concatenate([patches for (patches,) in probes(given)]) for given in (None, photographs))
+    assert made_up.shape == (72, 65, 65)
+    assert both.shape == (144, 65, 65)
+    assert both.dtype == np.float32
 
 
-def test_export_is_deterministic_and_replaces_what_was_there(checkpoint, tmp_path):
-    first, second = tmp_path / "first", tmp_path / "second"
-    export_checkpoint(checkpoint, first)
-    second.mkdir()
-    (second / "stale.onnx").touch()
-    export_checkpoint(checkpoint, second)
-    names = sorted(file.name for file in first.iterdir())
-    assert names == sorted(file.name for file in second.iterdir())
-    assert filecmp.cmpfiles(first, second, names, shallow=False)[0] == names
-    assert {path.name for path in tmp_path.iterdir()} == {"first", "second"}
+def test_validation_is_recorded():
+    found = SPEC.accuracy({"8": 2.48123, "all": 1.5})
+    assert found == {"validation_patch_gain_db": {"8": 2.481, "all": 1.5}, "validation_noise": 0.01}
+
+
+def test_means_that_whitening_drops_are_read_back_without_effect(networks):
+    analysis = networks["residual"].analysis
+    names = ("mean", "whiten")
+    mean, whiten = ([analysis.get_buffer(f"{name}{i}").double().numpy() for i in range(4)] for name in names)
+    stored = {f"analysis.whiten{i}": whiten[i] for i in range(4)}
+    stored |= {f"analysis.offset{i}": -mean[i] @ whiten[i] for i in range(4)}
+    found = restore(stored)
+    for index in range(4):
+        np.testing.assert_allclose(
+            found[f"analysis.mean{index}"] @ whiten[index], mean[index] @ whiten[index], atol=1e-6
+        )
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])

@@ -1,21 +1,18 @@
 from __future__ import annotations
 
-import filecmp
-
 import numpy as np
 import onnxruntime
 import pytest
 import torch
 
-from export.kernel_prior import onnx as exporter
-from export.kernel_prior.network import FRAME, KernelPrior, KernelPriorConfig
-from export.kernel_prior.onnx import BATCHES, SIDES, build_graph, compare, export_prior, probe_evidence, write_graph
-from export.kernel_prior.train import PriorTrainer
+from export.kernel_prior.network import ASSUMES, FRAME, KernelPrior, KernelPriorConfig
+from export.kernel_prior.onnx import PART, SPEC, build_graph, difference, probe_evidence
+from export.onnx.bundles import export_bundle, write_graphs
 from export.onnx.graph import Weights
 from export.onnx.parity import round_weights
-from runtime.estimation.kernel.evidence import LEVEL
 from runtime.estimation.kernel.prior import KernelPrior as RuntimePrior
 from runtime.inference.bundle import load_model
+from tests.export.kinds import make
 
 
 @pytest.fixture(scope="module")
@@ -27,20 +24,11 @@ def network():
     return made.eval().requires_grad_(False)
 
 
-@pytest.fixture(scope="module")
-def checkpoint(small, states, tmp_path_factory):
-    trainer = PriorTrainer(small, tmp_path_factory.mktemp("run") / "checkpoint.pt", states, states)
-    trainer.network.train()
-    for _ in range(5):
-        trainer.train_step(trainer._batch())
-    trainer.save()
-    return trainer.checkpoint
-
-
 @pytest.mark.parametrize(("batch", "side"), [(1, 4), (3, 9), (2, 30), (5, 12)])
 def test_the_graph_computes_what_the_network_computes(network, tmp_path, batch, side):
     session = onnxruntime.InferenceSession(
-        str(tmp_path / write_graph(network, tmp_path)), providers=["CPUExecutionProvider"]
+        str(tmp_path / write_graphs(tmp_path, PART, SPEC.parts[PART], network)["fp32"]),
+        providers=["CPUExecutionProvider"],
     )
     evidence = probe_evidence(batch, side, seed=batch)
     kernels, log_errors = session.run(["kernel", "log_error"], {"evidence": evidence})
@@ -65,55 +53,19 @@ def test_the_shipped_prior_mends_kernels_of_photographs_it_never_saw(states):
     assert np.corrcoef(expected, np.log(after))[0, 1] > 0.3
 
 
-def test_comparison_sees_a_difference(network, tmp_path):
-    graph = tmp_path / write_graph(network, tmp_path)
-    found = compare(network, graph)
-    assert found["max_abs"] < 1e-5
-    assert (found["batches"], found["sides"]) == (list(BATCHES), list(SIDES))
-    other = KernelPrior(network.config).eval().requires_grad_(False)
-    other.load_state_dict(network.state_dict())
-    other.correction.bias += 0.05
-    assert compare(other, graph)["max_abs"] > 1e-3
+def test_differences_are_relative_to_the_kernel():
+    kernels, errors = np.full((2, 3, 3), 0.01), np.zeros(2)
+    assert difference([kernels + 0.001, errors], [kernels, errors]) == pytest.approx(0.1)
+    assert difference([kernels, errors + 0.05], [kernels, errors]) == pytest.approx(0.05)
 
 
-def test_a_bundle_says_what_it_is_and_the_runtime_takes_it(checkpoint, small, tmp_path):
-    bundle = export_prior(checkpoint, tmp_path / "prior", ["made-up pictures, CC0"])
-    assert load_model(tmp_path / "prior") == bundle
-    assert set(bundle.files) == {"prior.fp32.onnx", "prior.weights"}
-    assert bundle.name == "kernel-prior"
-    part = bundle.part("prior")
-    assert [(spec.name, spec.shape) for spec in (*part.inputs, *part.outputs)] == [
-        ("evidence", ("batch", 8, "side", "side")),
-        ("kernel", ("batch", "side", "side")),
-        ("log_error", ("batch",)),
-    ]
-    assert part.parity["fp32"]["max_abs"] < 1e-5
-    assert bundle.training["data"] == ["made-up pictures, CC0"]
-    assert bundle.training["samples"] == 5 * 32
-    assert bundle.training["config"]["train"]["batch"] == small.train.batch
+def test_the_runtime_takes_the_bundle(tmp_path):
+    bundle = export_bundle(make("kernel-prior"), tmp_path / "prior")
     evidence = probe_evidence(1, 9)[0, :, :9, :9]
     kernel, log_error = RuntimePrior(bundle).improve(evidence, evidence[0].astype(float))
     assert kernel.shape == (9, 9)
     assert kernel.sum() == pytest.approx(1)
     assert np.isfinite(log_error)
-
-
-def test_export_is_deterministic_and_replaces_what_was_there(checkpoint, tmp_path):
-    first, second = tmp_path / "first", tmp_path / "second"
-    export_prior(checkpoint, first)
-    second.mkdir()
-    (second / "stale.onnx").touch()
-    export_prior(checkpoint, second)
-    names = sorted(file.name for file in first.iterdir())
-    assert names == sorted(file.name for file in second.iterdir())
-    assert filecmp.cmpfiles(first, second, names, shallow=False)[0] == names
-
-
-def test_a_graph_that_differs_is_not_written(checkpoint, tmp_path, monkeypatch):
-    monkeypatch.setattr(exporter, "TOLERANCE", -1.0)
-    with pytest.raises(ValueError, match="differs from the network"):
-        export_prior(checkpoint, tmp_path / "prior")
-    assert not list(tmp_path.iterdir())
 
 
 def test_layers_without_a_translation_are_refused(network, tmp_path):
@@ -131,4 +83,4 @@ def test_probes_look_like_evidence(side):
     np.testing.assert_array_equal(evidence[:, FRAME].sum((1, 2)), side**2)
     assert evidence[:, 0].min() >= 0
     assert np.all(evidence[:, :, side:] == 0)
-    assert LEVEL / 2 < np.linalg.norm(evidence[0, 0]) < 2 * LEVEL
+    assert ASSUMES.level / 2 < np.linalg.norm(evidence[0, 0]) < 2 * ASSUMES.level

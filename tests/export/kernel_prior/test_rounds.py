@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from export.kernel_prior.rounds import CHECKPOINT, collect, collect_alone, run_rounds
-from export.kernel_prior.train import load_prior
-
-from .conftest import SMALL
+from export.kernel_prior.rounds import START, collect, collect_alone, train_prior
+from export.loop.checkpoints import CHECKPOINT, SLIM, read_checkpoint
+from export.loop.job import Job
+from export.loop.trainer import LOG
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +23,7 @@ def files(planes, tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(files, small, tmp_path_factory):
     folder, lines = tmp_path_factory.mktemp("run"), []
-    last = run_rounds(files, folder, 0.02, rounds=2, config=small, report=lines.append)
+    last = train_prior(small, Job(folder, files[0].parent, minutes=0.02, report=lines.append))
     return folder, last, lines
 
 
@@ -30,38 +32,42 @@ def test_each_round_adds_states_and_trains_on_all(run):
     assert last == folder / "round-1" / CHECKPOINT
     for number in (0, 1):
         names = {file.name for file in (folder / f"round-{number}").iterdir()}
-        assert names == {"training.npz", "validation.npz", CHECKPOINT}
+        assert names == {"training.npz", "validation.npz", CHECKPOINT, SLIM, LOG}
     assert len(lines) == 6
     assert "states for training" in lines[0]
     assert "on unseen photographs" in lines[-1]
-    first, second = (load_prior(folder / f"round-{number}" / CHECKPOINT)[1] for number in (0, 1))
-    assert second["states"] > first["states"] > 0
-    assert second["samples"] > first["samples"] > 0
+    first, second = (read_checkpoint(folder / f"round-{number}" / CHECKPOINT) for number in (0, 1))
+    assert second.counts["states"] > first.counts["states"] > 0
+    assert second.samples > first.samples > 0
 
 
 def test_resuming_makes_nothing_again(run, files, small):
     folder, last, _ = run
     times = {file: file.stat().st_mtime_ns for file in folder.rglob("*.*")}
-    assert run_rounds(files, folder, 0.02, rounds=2, resume=True, config=small) == last
+    job = Job(folder, files[0].parent, minutes=0.02, resume=True, report=lambda line: None)
+    assert train_prior(small, job) == last
     assert {file: file.stat().st_mtime_ns for file in folder.rglob("*.*")} == times
     with pytest.raises(ValueError, match="holds a run"):
-        run_rounds(files, folder, 0.02, rounds=2, config=small)
+        train_prior(small, dataclasses.replace(job, resume=False))
 
 
-@pytest.mark.parametrize("settings", [{"minutes": 0}, {"rounds": 0}, {"processes": 0}])
-def test_numbers_are_positive(files, tmp_path, settings):
-    with pytest.raises(ValueError, match="must be positive"):
-        run_rounds(files, tmp_path, **({"minutes": 1} | settings))
+def test_a_run_starts_from_given_weights(run, files, small, tmp_path):
+    once = dataclasses.replace(small, rounds=1)
+    start = read_checkpoint(run[1])
+    job = Job(tmp_path, files[0].parent, minutes=0.005, start=start, report=lambda line: None)
+    found = read_checkpoint(train_prior(once, job))
+    assert found.samples > start.samples
+    assert {file.name for file in tmp_path.iterdir()} == {START, "round-0"}
 
 
-def test_a_prior_leads_to_other_states(run, files):
+def test_a_prior_leads_to_other_states(run, files, small):
     _, last, _ = run
-    plain, guided = (collect_alone(files, SMALL, [1], 0, checkpoint) for checkpoint in (None, last))
+    plain, guided = (collect_alone(files, small, [1], 0, checkpoint) for checkpoint in (None, last))
     np.testing.assert_array_equal(plain[0].evidence, guided[0].evidence)
     assert not np.array_equal(plain[-1].evidence, guided[-1].evidence)
 
 
-def test_processes_collect_different_states(files):
-    found = collect(files, SMALL, [0], 0, processes=2)
+def test_processes_collect_different_states(files, small):
+    found = collect(files, small, [0], 0, processes=2)
     evidence = [each.tobytes() for some in found.evidence.values() for each in some]
     assert len(set(evidence)) == len(found) >= 4

@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from export.kernel_prior.kernels import random_kernel
-from export.kernel_prior.network import KernelPrior, KernelPriorConfig
+from export.data.kernels import random_kernel
+from export.kernel_prior.network import ASSUMES, KernelPrior, KernelPriorConfig
 from export.kernel_prior.onnx import probe_evidence
 from export.kernel_prior.simulation import Observation, observe
 from export.kernel_prior.states import LEAST_INSIDE, NetworkPrior, Recorder, States, beside, record, shrink_kernel
 from runtime.blur.kernel import fit, shift, similarity
-from runtime.estimation.kernel.evidence import CHANNELS, LEVEL, gather
+from runtime.estimation.kernel.evidence import CHANNELS, gather
 from runtime.estimation.kernel.refine import Views, sharp_turns
 
 from .conftest import SMALL
@@ -87,7 +87,7 @@ def test_states_of_an_untouched_recorder_are_finite_and_hold_the_truth(states):
         kernels = states.kernels[side]
         assert evidence.shape == (len(kernels), CHANNELS, side, side)
         assert np.isfinite(evidence).all()
-        np.testing.assert_allclose(np.linalg.norm(evidence[:, 0].astype(float), axis=(1, 2)), LEVEL, rtol=1e-2)
+        np.testing.assert_allclose(np.linalg.norm(evidence[:, 0].astype(float), axis=(1, 2)), ASSUMES.level, rtol=1e-2)
         np.testing.assert_allclose(kernels.sum((1, 2)), 1, rtol=1e-4)
         assert kernels.min() >= 0
 
@@ -103,8 +103,8 @@ def test_estimates_resemble_the_truth(states):
 
 def test_a_prior_changes_later_states_only(planes):
     observation = observe(planes, SMALL, np.random.default_rng(4))
-    plain = record(observation, 9)
-    guided = record(observation, 9, lambda evidence, kernel: (kernel[::-1, ::-1], 0.0))
+    plain = record(observation, 9, ASSUMES)
+    guided = record(observation, 9, ASSUMES, lambda evidence, kernel: (kernel[::-1, ::-1], 0.0))
     np.testing.assert_array_equal(plain[0].evidence, guided[0].evidence)
     assert not np.array_equal(plain[-1].evidence, guided[-1].evidence)
 
@@ -114,7 +114,7 @@ def test_frames_too_small_for_the_kernel_teach_nothing(planes):
     wide[30] = 1 / 61
     image = observe(planes, SMALL, np.random.default_rng(0)).image
     assert LEAST_INSIDE > 7 / 61
-    assert record(Observation(image, wide), 7) == []
+    assert record(Observation(image, wide), 7, ASSUMES) == []
 
 
 def test_the_recorder_keeps_the_truth_at_the_scale_it_is_asked_about(planes):
@@ -125,12 +125,12 @@ def test_the_recorder_keeps_the_truth_at_the_scale_it_is_asked_about(planes):
         framed = fit(truth, truth.shape[0] + 4)
         scaled = views.at(factor)
         edges = sharp_turns(scaled, framed, 1)[1]
-        recorder = Recorder(observation)
+        recorder = Recorder(observation, ASSUMES)
         assert recorder(scaled, edges, framed) == (framed, 0.0)
         (state,) = recorder.states
         np.testing.assert_allclose(state.kernel, framed, atol=1e-6)
-        np.testing.assert_array_equal(state.evidence, gather(scaled, edges, framed).astype(np.float16))
-        answered = Recorder(observation, lambda evidence, kernel: (2 * kernel, -1.0))
+        np.testing.assert_array_equal(state.evidence, gather(scaled, edges, framed, ASSUMES).astype(np.float16))
+        answered = Recorder(observation, ASSUMES, lambda evidence, kernel: (2 * kernel, -1.0))
         assert answered(scaled, edges, framed)[1] == -1.0
 
 

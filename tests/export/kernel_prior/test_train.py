@@ -2,34 +2,34 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
 import pytest
 import torch
 
-from export.kernel_prior.network import CHANNELS, KernelPrior, KernelPriorConfig
+from export.kernel_prior.network import CHANNELS, KernelPrior
 from export.kernel_prior.onnx import probe_evidence
 from export.kernel_prior.train import (
-    PriorTrainConfig,
+    PriorRunConfig,
     PriorTrainer,
     error_ratio,
-    load_prior,
     loss,
     pad,
+    read_prior,
     relative_errors,
-    turn,
     validate,
 )
+from export.loop.checkpoints import CHECKPOINT, SLIM, read_checkpoint, write_checkpoint
+from export.registry import load
+from tests.export.kinds import make
 
 
 @pytest.fixture(scope="module")
 def trained(small, states, tmp_path_factory):
-    checkpoint = tmp_path_factory.mktemp("run") / "checkpoint.pt"
-    trainer = PriorTrainer(small, checkpoint, states, states)
+    trainer = PriorTrainer(small, tmp_path_factory.mktemp("run"), states, states)
     return trainer, trainer.run(progress=False)
 
 
 def test_steps_on_one_batch_lower_its_loss(small, states, tmp_path):
-    trainer = PriorTrainer(small, tmp_path / "checkpoint.pt", states, states)
+    trainer = PriorTrainer(small, tmp_path / "run", states, states)
     trainer.network.train()
     batch = trainer._batch()
     losses = [trainer.train_step(batch) for _ in range(40)]
@@ -45,45 +45,36 @@ def test_training_mends_kernels_better(trained, states, small):
     assert -1 <= accuracy["log_error_correlation"] <= 1
 
 
-def test_a_checkpoint_holds_the_average(trained, small):
+def test_a_checkpoint_holds_the_average(trained, small, states):
     trainer, accuracy = trained
-    network, content = load_prior(trainer.checkpoint)
-    assert [file.name for file in trainer.checkpoint.parent.iterdir()] == ["checkpoint.pt"]
-    assert network.config == small.network
-    assert content["accuracy"] == accuracy
-    assert content["samples"] == small.train.steps * 32
+    found = load(trainer.folder / CHECKPOINT)
+    assert found.config == small
+    assert found.checkpoint.accuracy == accuracy
+    assert found.checkpoint.samples == small.train.steps * 32
+    assert found.checkpoint.counts == {"states": len(states)}
     evidence = torch.from_numpy(probe_evidence(2, 9))
-    torch.testing.assert_close(network(evidence), trainer.average(evidence))
+    torch.testing.assert_close(found.network(evidence), trainer.average(evidence))
 
 
-def test_training_goes_on_from_a_checkpoint(trained, small, states, tmp_path):
+def test_training_starts_from_a_checkpoint(trained, small, states, tmp_path):
     trainer, accuracy = trained
     faint = dataclasses.replace(small, train=dataclasses.replace(small.train, steps=1, learning_rate=1e-12))
-    begun = PriorTrainer(faint, tmp_path / "more.pt", states, states, start=trainer.checkpoint)
+    start = read_checkpoint(trainer.folder / CHECKPOINT)
+    begun = PriorTrainer(faint, tmp_path / "more", states, states, start=start)
     assert begun.run(progress=False) == pytest.approx(accuracy, abs=2e-4)
-    assert load_prior(tmp_path / "more.pt")[1]["samples"] == (small.train.steps + 1) * 32
-    wider = dataclasses.replace(small, network=KernelPriorConfig((8, 12, 20), hidden=8))
-    with pytest.raises(ValueError, match="of another network"):
-        PriorTrainer(wider, tmp_path / "wider.pt", states, states, start=trainer.checkpoint)
+    assert begun.samples == (small.train.steps + 1) * 32
+    other = dataclasses.replace(small, assumes=dataclasses.replace(small.assumes, level=2.0))
+    with pytest.raises(ValueError, match="with another 'assumes'"):
+        PriorTrainer(other, tmp_path / "other", states, states, start=start)
 
 
-def test_a_time_budget_takes_the_place_of_steps(small, states, tmp_path):
-    trainer = PriorTrainer(small, tmp_path / "checkpoint.pt", states, states, minutes=1e-4)
-    trainer.run(progress=False)
-    assert trainer.step < small.train.steps
-    assert trainer.checkpoint.is_file()
-
-
-def test_evidence_and_kernel_turn_together_eight_ways():
-    random = np.random.default_rng(0)
-    evidence = torch.from_numpy(random.random((1, CHANNELS, 5, 5))).repeat(16, 1, 1, 1)
-    kernels = evidence[:, 0].clone()
-    turned, along = turn(evidence, kernels)
-    assert torch.equal(turned[:, 0], along)
-    assert len({tuple(kernel.flatten().tolist()) for kernel in along}) == 8
-    torch.testing.assert_close(along.sum((1, 2)), kernels.sum((1, 2)))
-    # Fewer than eight are turned too, each its own way.
-    assert turn(evidence[:3], kernels[:3])[1].shape == (3, 5, 5)
+def test_a_resumed_run_equals_an_uninterrupted_one(small, states, tmp_path):
+    short = dataclasses.replace(small, train=dataclasses.replace(small.train, steps=6, validate_every=2))
+    whole = PriorTrainer(short, tmp_path / "whole", states, states)
+    whole.run(progress=False)
+    PriorTrainer(short, tmp_path / "parts", states, states).run(until=3, progress=False)
+    resumed = PriorTrainer(short, tmp_path / "parts", states, states, resume=True)
+    assert resumed.run(progress=False) == whole.accuracy
 
 
 @pytest.mark.parametrize(("side", "padded"), [(7, 8), (8, 8), (9, 12)])
@@ -124,20 +115,27 @@ def test_a_right_kernel_has_an_error_ratio_of_one_and_others_more_the_less_noise
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"steps": 0}, "at least 1"),
-        ({"batch": 12}, "multiple of 8"),
-        ({"learning_rate": 0}, "learning_rate must be positive"),
-        ({"memory": 1}, "memory must be a share"),
+        ({"rounds": 0}, "rounds must be at least 1"),
+        ({"minutes": 0}, "minutes positive"),
+        ({"assumes": {"unit": 8}}, "unit must be 4"),
     ],
 )
-def test_settings_are_checked(settings, message):
+def test_settings_are_checked(small, settings, message):
+    content = small.to_dict()
     with pytest.raises(ValueError, match=message):
-        PriorTrainConfig(**settings)
+        PriorRunConfig.from_dict(
+            {**content, **settings} | {"assumes": content["assumes"] | settings.get("assumes", {})}
+        )
 
 
-def test_other_files_are_no_checkpoint(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no checkpoint there"):
-        load_prior(tmp_path / "missing.pt")
-    torch.save({"config": {"network": {"first": 8}}, "network": {}}, tmp_path / "other.pt")
-    with pytest.raises(ValueError, match="no checkpoint of a kernel prior"):
-        load_prior(tmp_path / "other.pt")
+def test_a_prior_is_read_from_its_checkpoint(trained, tmp_path):
+    network = read_prior(trained[0].folder / SLIM)
+    evidence = torch.from_numpy(probe_evidence(2, 9))
+    torch.testing.assert_close(network(evidence), trained[0].average(evidence), atol=2e-3, rtol=0)
+    with pytest.raises(ValueError, match="unknown key"):
+        read_prior(_repair_checkpoint(tmp_path))
+
+
+def _repair_checkpoint(folder):
+    write_checkpoint(folder / "repair.pt", make("repair").checkpoint)
+    return folder / "repair.pt"

@@ -4,56 +4,61 @@ import json
 
 import pytest
 
-from export.chakrabarti.network import Chakrabarti
-from export.loop.config import CONFIGS, parse_config, read_config
+from export.chakrabarti.train import ChakrabartiRunConfig
+from export.loop.config import SyntheticTrainConfig, TrainConfig
+from export.loop.job import Job
+
+NAMED = {"name": "x", "description": "y"}
 
 
-@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.toml")), ids=lambda file: file.stem)
-def test_shipped_configurations_are_valid_and_survive_json(file):
-    config = read_config(file)
-    assert parse_config(json.loads(json.dumps(config.to_dict()))) == config
-    assert read_config(file.stem) == config
+def test_a_configuration_survives_json():
+    config = ChakrabartiRunConfig.from_dict({**NAMED, "data": {"noise": [0.01, 0.02]}})
+    assert config.data.noise == (0.01, 0.02)
+    assert config.to_dict()["data"]["noise"] == [0.01, 0.02]
+    assert ChakrabartiRunConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
-def test_the_compact_network_fits_a_bundle_of_12_megabytes():
-    network = Chakrabarti(read_config("compact").network)
-    learnt = sum(parameter.numel() for parameter in network.parameters())
-    fixed = sum(buffer.numel() for name, buffer in network.named_buffers() if not name.endswith("ring"))
-    assert 2 * learnt + 4 * fixed < 11.9e6
-
-
-def test_the_second_stage_trains_the_network_of_the_first():
-    first, second = read_config("compact"), read_config("compact-second")
-    assert (second.name, second.network) == (first.name, first.network)
-
-
-def test_the_paper_network_is_the_papers():
-    network = read_config("paper").network
-    assert (network.first, network.second, network.full, network.layers) == (1024, 2048, 4096, 5)
-    assert (network.style, network.spectra, network.support) == ("plain", False, 65)
-
-
-def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(FileNotFoundError, match="burst, compact, compact-second, motion, paper"):
-        read_config("nothing")
+def test_another_batch_changes_nothing_else():
+    config = ChakrabartiRunConfig.from_dict(NAMED)
+    other = config.with_batch(64)
+    assert other.train.batch == 64
+    assert other.with_batch(config.train.batch) == config
+    with pytest.raises(ValueError, match=r"multiples of data\.share"):
+        config.with_batch(63)
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("content", "message"),
     [
-        ("name = 'x'", "description"),
-        ("name = 'x'\ndescription = 'y'\nwidth = 3", "unknown key width"),
-        ("name = 'x'\ndescription = 'y'\n[train]\nrate = 3", "unknown key train.rate"),
-        ("name = 'x'\ndescription = 'y'\n[train]\nbatch = 6", "multiples of data.share"),
-        ("name = 'x'\ndescription = 'y'\n[train]\nsteps = 0", "at least 1"),
-        ("name = 'x'\ndescription = 'y'\n[train]\nwarmup = 1.5", "warmup"),
-        ("name = 'x'\ndescription = 'y'\n[train]\nprecision = 'fp8'", "precision must be"),
-        ("name = ", "Invalid value"),
+        ({"name": "x"}, "description"),
+        ({**NAMED, "width": 3}, "unknown key width"),
+        ({**NAMED, "train": {"rate": 3}}, r"unknown key train\.rate"),
+        ({**NAMED, "train": {"batch": 6}}, r"multiples of data\.share"),
+        ({**NAMED, "train": 6}, "train must be a table"),
+        ({**NAMED, "train": {"steps": "many"}}, "train"),
     ],
 )
-def test_mistakes_are_named_with_their_file(tmp_path, text, message):
-    file = tmp_path / "wrong.toml"
-    file.write_text(text)
-    with pytest.raises(ValueError, match=message) as caught:
-        read_config(file)
-    assert str(file) in str(caught.value)
+def test_mistakes_are_named(content, message):
+    with pytest.raises(ValueError, match=message):
+        ChakrabartiRunConfig.from_dict(content)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "message"),
+    [
+        (TrainConfig, {"steps": 0}, "at least 1"),
+        (TrainConfig, {"learning_rate": 0}, "learning_rate must be positive"),
+        (TrainConfig, {"precision": "fp8"}, "precision must be"),
+        (SyntheticTrainConfig, {"validation": 0}, "validation must be at least 1"),
+        (SyntheticTrainConfig, {"warmup": 1.5}, "warmup must be a share"),
+    ],
+)
+def test_settings_are_checked(kind, settings, message):
+    with pytest.raises(ValueError, match=message):
+        kind(**settings)
+
+
+@pytest.mark.parametrize("settings", [{"minutes": 0}, {"processes": 0}, {"resume": True, "start": object()}])
+def test_jobs_are_checked(tmp_path, settings):
+    with pytest.raises(ValueError, match=r"must be positive|must be at least 1|give one of the two"):
+        Job(tmp_path, **settings)

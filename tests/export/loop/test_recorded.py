@@ -6,81 +6,92 @@ import pytest
 import torch
 from torch import nn
 
-from export.loop.recorded import Descent, DescentConfig
+from export.loop.config import RunConfig
+from export.loop.recorded import RecordedTrainConfig, RecordedTrainer, rotate_and_mirror
 
 
 @dataclass(frozen=True)
-class Config:
-    train: DescentConfig = field(
-        default_factory=lambda: DescentConfig(steps=200, batch=8, learning_rate=0.05, warmup=10, memory=0.9)
+class Config(RunConfig):
+    name: str = "line"
+    description: str = "for tests"
+    method: str = "line"
+    network: int = 1
+    train: RecordedTrainConfig = field(
+        default_factory=lambda: RecordedTrainConfig(
+            steps=200, batch=8, learning_rate=0.05, warmup=10, memory=0.9, validate_every=100
+        )
     )
 
 
-class Line(Descent):
+class Line(RecordedTrainer):
     """Learns y = 3 x - 1."""
 
     measure = "error"
 
+    def validate(self):
+        weight, bias = self.average.weight.item(), self.average.bias.item()
+        return {"error": abs(weight - 3) + abs(bias + 1)}
+
+    def _create_network(self):
+        return nn.Linear(1, 1)
+
     def _batch(self):
-        x = torch.randn(self.config.train.batch, 1)
+        x = torch.from_numpy(self._random.standard_normal((self.config.train.batch, 1))).float()
         return x, 3 * x - 1
 
     def _loss(self, batch):
         x, y = batch
         return (self.network(x) - y).square().mean()
 
-    def _validate(self):
-        weight, bias = self.average.weight.item(), self.average.bias.item()
-        return {"error": abs(weight - 3) + abs(bias + 1)}
-
-    def _content(self):
-        return {"task": "a line"}
+    def _counts(self):
+        return {"points": 8}
 
 
 @pytest.fixture
-def descent(tmp_path):
-    torch.manual_seed(0)
-    return Line(Config(), nn.Linear(1, 1), tmp_path / "run" / "checkpoint.pt")
+def line(tmp_path):
+    return Line(Config(), tmp_path / "run")
 
 
-def test_it_learns_and_writes_what_it_learnt(descent):
-    before = descent._validate()["error"]
-    found = descent.run(progress=False)
+def test_it_learns_and_writes_the_average(line):
+    before = line.validate()["error"]
+    found = line.run(progress=False)
     assert found["error"] < 0.05 * before
-    assert (descent.step, descent.samples, descent.progress) == (200, 1600, 1)
-    assert [file.name for file in descent.checkpoint.parent.iterdir()] == ["checkpoint.pt"]
-    content = torch.load(descent.checkpoint, weights_only=True)
-    assert content["task"] == "a line"
+    content = torch.load(line.folder / "checkpoint.pt", weights_only=True)
+    assert content["counts"] == {"points": 8}
     assert content["accuracy"] == found
     assert content["samples"] == 1600
     assert content["config"]["train"]["memory"] == 0.9
-    assert content["network"]["weight"] == descent.average.weight
+    assert content["weights"]["weight"] == line.average.weight
+    assert content["resume"]["network"]["weight"] == line.network.weight
 
 
-def test_the_rate_rises_and_falls(descent):
+def test_the_rate_rises_and_falls(line):
     rates = []
     for _ in range(200):
-        descent.train_step(descent._batch())
-        rates.append(descent._optimiser.param_groups[0]["lr"])
+        line.train_step(line._batch())
+        rates.append(line._optimiser.param_groups[0]["lr"])
     assert rates[0] == pytest.approx(0.005)
     assert max(rates) == pytest.approx(0.05, rel=0.02)
     assert 5 < rates.index(max(rates)) < 15
     assert rates[-1] < 1e-4
 
 
-def test_the_average_follows_the_weights_slowly(descent):
-    first = descent.network.weight.item()
-    descent.train_step(descent._batch())
-    moved = descent.network.weight.item() - first
-    # Of the first step a short memory: 1 / 21.
-    assert descent.average.weight.item() - first == pytest.approx(moved * 20 / 21, rel=1e-3)
+def test_the_average_follows_the_weights_slowly(line):
+    first = line.network.weight.item()
+    line.train_step(line._batch())
+    moved = line.network.weight.item() - first
+    # At the first step the memory is short: 1 / 21.
+    assert line.average.weight.item() - first == pytest.approx(moved * 20 / 21, rel=1e-3)
 
 
-def test_a_time_budget_takes_the_place_of_steps(tmp_path):
-    descent = Line(Config(), nn.Linear(1, 1), tmp_path / "checkpoint.pt", minutes=1e-5)
-    descent.run(progress=False)
-    assert 0 < descent.step < 200
-    assert descent.progress >= 1
+def test_stacks_and_planes_turn_together_eight_ways():
+    stacks = torch.rand(1, 3, 5, 5).repeat(16, 1, 1, 1)
+    turned, along = rotate_and_mirror(stacks, stacks[:, 0].clone())
+    assert torch.equal(turned[:, 0], along)
+    assert len({tuple(plane.flatten().tolist()) for plane in along}) == 8
+    torch.testing.assert_close(along.sum((1, 2)), stacks[:, 0].sum((1, 2)))
+    # Fewer than eight are turned too, each its own way.
+    assert rotate_and_mirror(stacks[:3], stacks[:3, 0])[1].shape == (3, 5, 5)
 
 
 @pytest.mark.parametrize(
@@ -92,8 +103,9 @@ def test_a_time_budget_takes_the_place_of_steps(tmp_path):
         ({"learning_rate": 0}, "learning_rate must be positive"),
         ({"warmup": -1}, "warmup at least 0"),
         ({"memory": 1}, "memory must be a share"),
+        ({"precision": "fp16"}, "precision must be 'bf16' or 'fp32'"),
     ],
 )
 def test_settings_are_checked(settings, message):
     with pytest.raises(ValueError, match=message):
-        DescentConfig(**settings)
+        RecordedTrainConfig(**settings)

@@ -2,96 +2,79 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 
 import pytest
 import torch
 
-from export.data.synthesis import Batch
-from export.loop.trainer import CHECKPOINT, LOG, PLOT, Trainer, gain, load_network, relative_error
+from export.loop import checkpoints
+from export.loop.checkpoints import CHECKPOINT, SLIM, read_checkpoint
+from export.loop.trainer import LOG
+
+from .test_recorded import Config, Line
 
 
-@pytest.fixture(scope="module")
-def trained(tiny, photographs, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run")
-    trainer = Trainer(tiny, folder, photographs, photographs)
-    gains = trainer.run(progress=False)
-    return trainer, gains
+def test_a_run_leaves_checkpoints_and_a_log(tmp_path):
+    line = Line(Config(), tmp_path / "run")
+    found = line.run(progress=False)
+    assert {file.name for file in line.folder.iterdir()} == {CHECKPOINT, SLIM, LOG}
+    entries = [json.loads(row) for row in (line.folder / LOG).read_text().splitlines()]
+    assert [entry["step"] for entry in entries] == [100, 200]
+    assert entries[1]["loss"] < entries[0]["loss"]
+    assert entries[1]["accuracy"] == found
+    assert (line.step, line.samples, line.progress) == (200, 1600, 1)
 
 
-def test_training_raises_the_gain(trained):
-    trainer, gains = trained
-    entries = [json.loads(line) for line in (trainer.folder / LOG).read_text().splitlines()]
-    assert [entry["step"] for entry in entries] == [30, 60]
-    assert entries[-1]["samples"] == 60 * 64
-    assert entries[1]["loss"] < entries[0]["loss"] < 0
-    assert gains["all"] > 0.1
-    assert gains["all"] == pytest.approx(sum(gains[grid] for grid in ("8", "16", "24")) / 3)
-
-
-def test_a_run_leaves_a_checkpoint_and_a_plot(trained):
-    trainer, gains = trained
-    assert {file.name for file in trainer.folder.iterdir()} == {CHECKPOINT, LOG, PLOT}
-    network, content = load_network(trainer.folder / CHECKPOINT)
-    assert content["gains"] == gains
-    patches = next(iter(trainer._validation.values())).observed[:4]
-    assert torch.equal(network(patches), trainer.network(patches))
-
-
-def test_resuming_reproduces_the_uninterrupted_run(tiny, trained, photographs, tmp_path):
-    whole, _ = trained
-    Trainer(tiny, tmp_path, photographs, photographs).run(until=20, progress=False)
-    resumed = Trainer(tiny, tmp_path, photographs, photographs, resume=True)
-    assert resumed.step == 20
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
+    whole = Line(Config(), tmp_path / "whole")
+    whole.run(progress=False)
+    Line(Config(), tmp_path / "parts").run(until=70, progress=False)
+    resumed = Line(Config(), tmp_path / "parts", resume=True)
+    assert (resumed.step, resumed.samples) == (70, 560)
     resumed.run(progress=False)
-    for name, value in whole.network.state_dict().items():
-        torch.testing.assert_close(resumed.network.state_dict()[name], value, atol=1e-6, rtol=1e-4)
+    for ours, theirs in ((resumed.network, whole.network), (resumed.average, whole.average)):
+        for name, value in theirs.state_dict().items():
+            assert torch.equal(ours.state_dict()[name], value)
+    assert resumed.accuracy == whole.accuracy
+    assert Line(Config(), tmp_path / "parts", resume=True).run(progress=False) == whole.accuracy
 
 
-def test_a_time_budget_takes_the_place_of_steps(tiny, photographs, tmp_path):
-    trainer = Trainer(tiny, tmp_path, photographs, photographs, minutes=1e-4)
-    trainer.run(progress=False)
-    assert trainer.step < tiny.train.steps
-    assert trainer.progress >= 1
-    assert (tmp_path / CHECKPOINT).is_file()
+def test_a_run_starts_from_full_and_slim_checkpoints(tmp_path):
+    first = Line(Config(), tmp_path / "first")
+    first.run(progress=False)
+    for name, tolerance in ((CHECKPOINT, 0), (SLIM, 2e-3)):
+        begun = Line(Config(), tmp_path / "next", start=read_checkpoint(first.folder / name))
+        assert (begun.step, begun.samples) == (0, 1600)
+        for network in (begun.network, begun.average):
+            torch.testing.assert_close(network.weight, first.average.weight, atol=tolerance, rtol=0)
 
 
-def test_bfloat16_trains_too(tiny, photographs, tmp_path):
-    mixed = dataclasses.replace(tiny, train=dataclasses.replace(tiny.train, precision="bf16", steps=40))
-    assert Trainer(mixed, tmp_path, photographs, photographs).run(progress=False)["all"] > 0.05
-
-
-def test_a_run_starts_from_the_weights_of_another(tiny, trained, photographs, tmp_path):
-    first, gains = trained
-    short = dataclasses.replace(tiny, train=dataclasses.replace(tiny.train, steps=2, learning_rate=1e-9))
-    begun = Trainer(short, tmp_path, photographs, photographs, start=first.folder / CHECKPOINT)
-    assert begun.step == 0
-    assert begun.run(progress=False) == pytest.approx(gains, abs=1e-3)
-    assert load_network(tmp_path / CHECKPOINT)[1]["samples"] == 62 * 64
+def test_what_cannot_be_resumed_or_started_from_is_refused(tmp_path):
+    first = Line(Config(), tmp_path / "first")
+    first.run(until=5, progress=False)
+    start = read_checkpoint(first.folder / CHECKPOINT)
     with pytest.raises(ValueError, match="give one of the two"):
-        Trainer(short, tmp_path, photographs, photographs, resume=True, start=first.folder / CHECKPOINT)
-
-
-def test_resume_needs_a_checkpoint_of_the_same_network(tiny, trained, photographs, tmp_path):
+        Line(Config(), first.folder, resume=True, start=start)
     with pytest.raises(FileNotFoundError, match="no checkpoint there"):
-        Trainer(tiny, tmp_path, photographs, photographs, resume=True)
-    wider = dataclasses.replace(tiny, network=dataclasses.replace(tiny.network, full=64))
-    with pytest.raises(ValueError, match="another network"):
-        Trainer(wider, trained[0].folder, photographs, photographs, resume=True)
+        Line(Config(), tmp_path / "none", resume=True)
+    other = dataclasses.replace(Config(), network=2)
+    for arguments in ({"folder": first.folder, "resume": True}, {"folder": tmp_path / "other", "start": start}):
+        with pytest.raises(ValueError, match="trained with another 'network'"):
+            Line(other, **arguments)
+    (first.folder / CHECKPOINT).write_bytes((first.folder / SLIM).read_bytes())
+    with pytest.raises(ValueError, match="is slim, so nothing resumes from it"):
+        Line(Config(), first.folder, resume=True)
 
 
-def test_relative_error_is_the_mean_log_ratio():
-    observed, latent = torch.zeros(2, 65, 65), torch.zeros(2, 33, 33)
-    observed[0], observed[1] = 0.2, 0.4
-    batch = Batch(observed, latent, torch.zeros(1), torch.zeros(1))
-    restored = torch.stack([torch.full((33, 33), 0.1), torch.full((33, 33), 0.4)])
-    assert float(relative_error(restored, batch)) == pytest.approx(math.log(0.1**2 / 0.2**2) / 2, abs=1e-3)
+def test_a_network_too_large_for_a_slim_checkpoint_is_trained_all_the_same(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(checkpoints, "SLIM_BYTES", 100)
+    line = Line(Config(), tmp_path / "run")
+    line.run(until=3, progress=False)
+    assert {file.name for file in line.folder.iterdir()} == {CHECKPOINT, LOG}
+    assert "a slim checkpoint would have" in capsys.readouterr().out
 
 
-def test_gain_is_in_decibels():
-    class Halves(torch.nn.Module):
-        def restore(self, observed):
-            return observed[:, 16:-16, 16:-16] / 2
-
-    batch = Batch(torch.rand(700, 65, 65), torch.zeros(700, 33, 33), torch.zeros(1), torch.zeros(1))
-    assert gain(Halves(), batch) == pytest.approx(20 * math.log10(2), abs=1e-4)
+def test_a_time_budget_takes_the_place_of_steps(tmp_path):
+    line = Line(Config(), tmp_path / "run", minutes=1e-5)
+    line.run(progress=False)
+    assert 0 < line.step < 200
+    assert line.progress >= 1

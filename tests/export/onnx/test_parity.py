@@ -5,53 +5,74 @@ import copy
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from export.chakrabarti.onnx import export_checkpoint, write_graphs
-from export.loop.trainer import CHECKPOINT, Trainer
-from export.onnx.parity import BATCHES, check_bundle, compare, parity_patches, probe_patches, round_weights
-from runtime.errors import InvalidModel
+from export.onnx.graph import Graph, Weights
+from export.onnx.parity import in_batches, largest_difference, measure, probe_patches, round_weights
 
 
-def test_probes_hold_flat_and_extreme_patches():
-    patches = probe_patches(72)
-    assert patches.shape == (72, 65, 65)
+class Doubled(nn.Module):
+    """y = 2 x + b, and y again less x."""
+
+    def __init__(self):
+        super().__init__()
+        self.bias = nn.Parameter(torch.ones(1), requires_grad=False)
+
+    def forward(self, x):
+        y = 2 * x + self.bias
+        return y, y - x
+
+
+@pytest.fixture
+def graph(tmp_path):
+    weights = Weights(tmp_path / "w")
+    made = Graph(weights, half=False)
+    y = made.node("Add", made.node("Mul", "x", made.constant(2.0)), made.constant([1.0]))
+    made.name_output(y, "y")
+    made.name_output(made.node("Sub", y, "x"), "less")
+    shape = {"x": ["batch", 3]}
+    model = made.model("doubled", shape, {"y": ["batch", 3], "less": ["batch", 3]})
+    (tmp_path / "doubled.onnx").write_bytes(model.SerializeToString())
+    return tmp_path / "doubled.onnx"
+
+
+def test_differences_are_measured_over_all_inputs_and_outputs(graph):
+    inputs = [(np.ones((count, 3), np.float32),) for count in (1, 4)]
+    assert measure(Doubled(), graph, ["x"], ["y", "less"], inputs) == 0
+    other = Doubled()
+    other.bias += 0.12345
+    assert measure(other, graph, ["x"], ["y", "less"], inputs) == 0.123
+    squared = measure(
+        other, graph, ["x"], ["y", "less"], inputs, lambda ours, theirs: largest_difference(ours, theirs) ** 2
+    )
+    assert squared == pytest.approx(0.0152, abs=1e-4)
+
+
+def test_other_shapes_and_values_that_are_not_finite_are_refused(graph):
+    with pytest.raises(ValueError, match="not finite"):
+        measure(Doubled(), graph, ["x"], ["y", "less"], [(np.full((1, 3), np.inf, np.float32),)])
+    with pytest.raises(ValueError, match="returns shape"):
+        measure(nn.Linear(3, 2), graph, ["x"], ["y"], [(np.ones((1, 3), np.float32),)])
+
+
+@pytest.mark.parametrize("side", [65, 97])
+def test_probes_hold_flat_and_extreme_patches(side):
+    patches = probe_patches(72, side)
+    assert patches.shape == (72, side, side)
     assert patches.dtype == np.float32
     assert patches.min() == 0
     assert patches.max() == 1
     assert {0.0, 1.0} <= {float(patch.mean()) for patch in patches if np.ptp(patch) == 0}
-    np.testing.assert_array_equal(patches, probe_patches(72))
+    np.testing.assert_array_equal(patches, probe_patches(72, side))
 
 
-def test_photographs_add_patches_of_their_own(tmp_path, planes):
-    from PIL import Image
-
-    for index in range(2):
-        Image.fromarray(planes[index]).save(tmp_path / f"{index}.png")
-    patches = parity_patches(tmp_path)
-    assert patches.shape == (2 * sum(BATCHES), 65, 65)
-    assert patches.dtype == np.float32
+def test_batches_have_the_sizes_in_turn():
+    parts = in_batches(np.arange(20), (1, 7))
+    assert [len(part) for (part,) in parts] == [1, 7, 1, 7, 1, 3]
+    np.testing.assert_array_equal(np.concatenate([part for (part,) in parts]), np.arange(20))
 
 
 def test_rounded_weights_fit_float16(networks):
     network = copy.deepcopy(networks["plain"])
     round_weights(network)
     assert all(torch.equal(p.half().float(), p) for p in network.parameters())
-
-
-def test_a_graph_with_other_weights_is_noticed(networks, tmp_path):
-    network = copy.deepcopy(networks["plain"])
-    round_weights(network)
-    graphs = write_graphs(network, tmp_path)
-    network.head.bias[0] += 1
-    assert compare(network, tmp_path / graphs["fp32"], probe_patches(8))["max_abs"] > 1e-3
-
-
-def test_a_bundle_of_another_checkpoint_is_refused(tiny, photographs, tmp_path):
-    trainer = Trainer(tiny, tmp_path / "run", photographs, photographs)
-    trainer.run(until=2, progress=False)
-    checkpoint = trainer.folder / CHECKPOINT
-    export_checkpoint(checkpoint, tmp_path / "bundle")
-    assert set(check_bundle(tmp_path / "bundle", checkpoint)) == {"fp32", "fp16"}
-    trainer.run(until=30, progress=False)
-    with pytest.raises(InvalidModel, match="export that checkpoint again"):
-        check_bundle(tmp_path / "bundle", checkpoint)

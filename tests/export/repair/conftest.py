@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 from export.repair.examples import Example, Examples
-from export.repair.network import RepairConfig
-from export.repair.scenes import SceneConfig
-from export.repair.train import RepairRunConfig, RepairTrainConfig
+from export.repair.network import ASSUMES
+from export.repair.train import RepairRunConfig
 from runtime.estimation.kernel.prior import load_prior
+from tests.export.kinds import config_of
 
-SCENES = SceneConfig(side=80, sizes=(4, 9))
-TRAIN = RepairTrainConfig(steps=60, batch=8, warmup=5, validate_every=30, crop=48, precision="fp32")
+SMALL = config_of("repair")
+SCENES, TRAIN = SMALL.scenes, SMALL.train
 
 
 @pytest.fixture(scope="session")
 def small() -> RepairRunConfig:
-    return RepairRunConfig(RepairConfig((8, 12, 16), (1, 1, 1)), SCENES, TRAIN)
+    return SMALL
 
 
 @pytest.fixture(scope="session")
@@ -44,4 +44,4 @@ def some(planes) -> list[Example]:
 
 @pytest.fixture(scope="session")
 def examples(some) -> Examples:
-    return Examples.of(np.stack([one.planes for one in some]), np.stack([one.measures for one in some]))
+    return Examples.of(np.stack([one.planes for one in some]), np.stack([one.measures for one in some]), ASSUMES)

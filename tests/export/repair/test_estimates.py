@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export.kernel_prior.kernels import random_kernel
+from export.data.kernels import random_kernel
 from export.repair import estimates
 from export.repair.estimates import ORIGINS, UNKNOWN, estimate_kernel, spoil
 from export.repair.scenes import make_scene

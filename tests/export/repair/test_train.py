@@ -6,34 +6,34 @@ import numpy as np
 import pytest
 import torch
 
+from export.loop.checkpoints import CHECKPOINT
+from export.registry import load
 from export.repair.examples import EDGE, Examples
 from export.repair.network import Repair, RepairConfig
 from export.repair.onnx import probe
 from export.repair.train import (
     MARGIN,
-    RepairRunConfig,
     RepairTrainConfig,
     RepairTrainer,
-    load_repair,
     loss,
     squared_errors,
     validate,
     vary,
 )
 
-from .conftest import SCENES, TRAIN
+from .conftest import SMALL, TRAIN
 
 
 @pytest.fixture(scope="module")
 def trained(small, examples, tmp_path_factory):
-    trainer = RepairTrainer(small, tmp_path_factory.mktemp("run") / "checkpoint.pt", examples, examples)
+    trainer = RepairTrainer(small, tmp_path_factory.mktemp("run"), examples, examples)
     return trainer, trainer.run(progress=False)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_steps_on_one_batch_lower_its_loss(small, examples, tmp_path, precision):
     config = dataclasses.replace(small, train=dataclasses.replace(TRAIN, precision=precision))
-    trainer = RepairTrainer(config, tmp_path / "checkpoint.pt", examples, examples)
+    trainer = RepairTrainer(config, tmp_path, examples, examples)
     trainer.network.train()
     batch = trainer._batch()
     losses = [trainer.train_step(batch) for _ in range(30)]
@@ -63,56 +63,43 @@ def test_validation_measures_what_it_says(small, examples):
 
 def test_a_checkpoint_holds_the_average(trained, small, examples):
     trainer, accuracy = trained
-    network, content = load_repair(trainer.checkpoint)
-    assert [file.name for file in trainer.checkpoint.parent.iterdir()] == ["checkpoint.pt"]
-    assert network.config == small.network
-    assert content["accuracy"] == accuracy
-    assert (content["samples"], content["examples"]) == (TRAIN.steps * TRAIN.batch, len(examples))
+    found = load(trainer.folder / CHECKPOINT)
+    assert found.config == small
+    assert found.checkpoint.accuracy == accuracy
+    assert found.checkpoint.samples == TRAIN.steps * TRAIN.batch
+    assert found.checkpoint.counts == {"examples": len(examples)}
     seen = [torch.from_numpy(array) for array in probe(2, (16, 24))]
-    torch.testing.assert_close(network(*seen), trainer.average(*seen))
+    torch.testing.assert_close(found.network(*seen), trainer.average(*seen))
     assert not torch.equal(trainer.average.tail.weight, trainer.network.tail.weight)
 
 
-def test_training_goes_on_where_it_stopped(small, examples, tmp_path):
-    def trainer(steps, resume=False):
-        config = dataclasses.replace(small, train=dataclasses.replace(TRAIN, steps=steps, validate_every=4))
-        return RepairTrainer(config, tmp_path / "checkpoint.pt", examples, examples, resume=resume)
+def test_a_resumed_run_equals_an_uninterrupted_one(small, examples, tmp_path):
+    def trainer(folder, resume=False):
+        config = dataclasses.replace(small, train=dataclasses.replace(TRAIN, steps=6, validate_every=2))
+        return RepairTrainer(config, tmp_path / folder, examples, examples, resume=resume)
 
-    first = trainer(4)
-    first.run(progress=False)
-    second = trainer(6, resume=True)
+    whole = trainer("whole")
+    whole.run(progress=False)
+    first = trainer("parts")
+    first.run(until=4, progress=False)
+    second = trainer("parts", resume=True)
     assert (second.step, second.samples, second.seconds) == (4, first.samples, first.seconds)
     assert second.accuracy == first.accuracy
-    for name, value in first.network.state_dict().items():
-        assert torch.equal(second.network.state_dict()[name], value)
     second.run(progress=False)
     assert (second.step, second.samples) == (6, 6 * TRAIN.batch)
-    assert trainer(6, resume=True).run(progress=False) == second.accuracy
+    for name, value in whole.average.state_dict().items():
+        assert torch.equal(second.average.state_dict()[name], value)
 
 
-def test_only_what_can_go_on_is_resumed(trained, small, examples, tmp_path):
-    _, content = load_repair(trained[0].checkpoint)
-    path = tmp_path / "checkpoint.pt"
-    torch.save({key: value for key, value in content.items() if key != "unfinished"}, path)
-    with pytest.raises(ValueError, match="does not say how to go on"):
-        RepairTrainer(small, path, examples, examples, resume=True)
+def test_only_the_same_network_is_resumed(trained, small, examples):
     other = dataclasses.replace(small, network=RepairConfig((8, 12, 20), (1, 1, 1)))
-    with pytest.raises(ValueError, match="of another network"):
-        RepairTrainer(other, trained[0].checkpoint, examples, examples, resume=True)
-    with pytest.raises(FileNotFoundError, match="no checkpoint there"):
-        RepairTrainer(small, tmp_path / "missing.pt", examples, examples, resume=True)
-
-
-def test_a_time_budget_takes_the_place_of_steps(small, examples, tmp_path):
-    trainer = RepairTrainer(small, tmp_path / "checkpoint.pt", examples, examples, minutes=1e-4)
-    trainer.run(progress=False)
-    assert trainer.step < TRAIN.steps
-    assert trainer.checkpoint.is_file()
+    with pytest.raises(ValueError, match="with another 'network'"):
+        RepairTrainer(other, trained[0].folder, examples, examples, resume=True)
 
 
 def test_batches_show_the_examples(small, examples, tmp_path):
     plain = dataclasses.replace(small, train=dataclasses.replace(TRAIN, varied=0, inverted=0))
-    seen, truth, facts = RepairTrainer(plain, tmp_path / "c.pt", examples, examples)._batch()
+    seen, truth, facts = RepairTrainer(plain, tmp_path, examples, examples)._batch()
     assert seen.shape == (8, 3, 48, 48)
     assert truth.shape == (8, 48, 48)
     assert facts.shape == (8, 3)
@@ -178,14 +165,14 @@ def test_settings_are_checked(settings, message):
         RepairTrainConfig(**settings)
 
 
-def test_crops_must_fit_the_scenes():
-    with pytest.raises(ValueError, match="crop must leave 8 px of a scene at each side"):
-        RepairRunConfig(scenes=SCENES, train=dataclasses.replace(TRAIN, crop=72))
-
-
-def test_other_files_are_no_checkpoint(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no checkpoint there"):
-        load_repair(tmp_path / "missing.pt")
-    torch.save({"config": {"network": {"hidden": 8}}, "network": {}}, tmp_path / "other.pt")
-    with pytest.raises(ValueError, match="is of no repair network"):
-        load_repair(tmp_path / "other.pt")
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"train": dataclasses.replace(TRAIN, crop=72)}, "crop must leave 8 px of a scene at each side"),
+        ({"minutes": 0}, "minutes must be positive"),
+        ({"assumes": dataclasses.replace(SMALL.assumes, unit=4)}, "unit must be 8"),
+    ],
+)
+def test_runs_are_checked(settings, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(SMALL, **settings)

@@ -18,7 +18,6 @@ from export.wieschollek.network import (
     accumulate,
     apply_burst_filters,
 )
-from export.wieschollek.train import load_burst_network
 
 SMALL = WieschollekConfig(
     FusionConfig(bands=8, kernels=12, spectra=10, full=16, support=15),
@@ -170,13 +169,3 @@ def test_sharing_is_the_same_for_every_coefficient_and_frame():
 def test_sizes_that_cannot_be_are_named(values):
     with pytest.raises(ValueError, match="must be"):
         FusionConfig(**values)
-
-
-def test_the_shipped_configuration_is_what_a_checkpoint_rebuilds(tmp_path, network):
-    import dataclasses
-
-    config = {"name": "x", "description": "", "method": "wieschollek", "network": dataclasses.asdict(SMALL)}
-    torch.save({"config": config, "network": network.state_dict()}, tmp_path / "checkpoint.pt")
-    loaded, _ = load_burst_network(tmp_path / "checkpoint.pt")
-    patches = torch.rand(2, 3, 65, 65)
-    assert torch.equal(loaded.restore(patches), network.restore(patches))

@@ -7,31 +7,19 @@ import numpy as np
 import pytest
 import torch
 
-from export.loop.config import parse_config
-from export.loop.trainer import CHECKPOINT, LOG, PLOT, Trainer
+from export.chakrabarti.train import ChakrabartiTrainer
+from export.loop.checkpoints import CHECKPOINT, SLIM, read_checkpoint
+from export.loop.synthetic import PLOT
+from export.loop.trainer import LOG
+from export.registry import load
 from export.wieschollek.data import Bursts
-from export.wieschollek.train import BurstTrainer, burst_gain, cross_entropy, load_burst_network
-
-BURST = {
-    "name": "burst",
-    "description": "for tests",
-    "method": "wieschollek",
-    "network": {
-        "fusion": {"bands": 8, "kernels": 16, "spectra": 12, "full": 24, "support": 15},
-        "restoration": {
-            "first": 24, "second": 32, "full": 48, "layers": 1, "style": "residual", "spectra": True, "support": 33,
-        },
-    },
-    "data": {"frames": [4], "share": 2, "extent": [3.0, 9.0]},
-    "train": {
-        "steps": 40, "batch": 16, "learning_rate": 3e-3, "validate_every": 20, "validation": 12, "precision": "fp32",
-    },
-}  # fmt: skip
+from export.wieschollek.train import BurstTrainer, burst_gain, cross_entropy
+from tests.export.kinds import config_of
 
 
 @pytest.fixture(scope="module")
 def config():
-    return parse_config(BURST)
+    return config_of("wieschollek")
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +37,15 @@ def test_training_rises_above_fourier_burst_accumulation(trained):
     entries = [json.loads(line) for line in (trainer.folder / LOG).read_text().splitlines()]
     assert [entry["step"] for entry in entries] == [20, 40]
     assert entries[1]["loss"] < entries[0]["loss"]
-    assert {file.name for file in trainer.folder.iterdir()} == {CHECKPOINT, LOG, PLOT}
+    assert {file.name for file in trainer.folder.iterdir()} == {CHECKPOINT, SLIM, LOG, PLOT}
 
 
 def test_a_checkpoint_holds_the_network(trained):
     trainer, _, gains = trained
-    network, content = load_burst_network(trainer.folder / CHECKPOINT)
-    assert content["gains"] == gains
+    found = load(trainer.folder / CHECKPOINT)
+    assert found.checkpoint.accuracy == gains
     patches = torch.rand(2, 3, 65, 65)
-    assert torch.equal(network.restore(patches), trainer.network.restore(patches))
+    assert torch.equal(found.network.restore(patches), trainer.network.restore(patches))
 
 
 def test_resuming_reproduces_the_uninterrupted_run(config, trained, photographs, tmp_path):
@@ -69,9 +57,9 @@ def test_resuming_reproduces_the_uninterrupted_run(config, trained, photographs,
 
 
 def test_a_run_starts_from_a_network_for_single_photographs(config, tiny, photographs, tmp_path):
-    single = Trainer(tiny, tmp_path / "single", photographs, photographs)
+    single = ChakrabartiTrainer(tiny, tmp_path / "single", photographs, photographs)
     single.run(until=10, progress=False)
-    checkpoint = single.folder / CHECKPOINT
+    checkpoint = read_checkpoint(single.folder / CHECKPOINT)
     burst = BurstTrainer(config, tmp_path / "burst", photographs, photographs, start=checkpoint)
     given, taken = single.network.state_dict(), burst.network.restoration.state_dict()
     assert len(taken) == len(given) - 6
@@ -86,7 +74,9 @@ def test_a_run_starts_from_a_network_for_single_photographs(config, tiny, photog
 
 
 def test_a_run_starts_from_another_burst_network(config, trained, photographs, tmp_path):
-    begun = BurstTrainer(config, tmp_path, photographs, photographs, start=trained[0].folder / CHECKPOINT)
+    begun = BurstTrainer(
+        config, tmp_path, photographs, photographs, start=read_checkpoint(trained[0].folder / CHECKPOINT)
+    )
     assert begun.samples == 40 * 16
     assert begun.validate() == pytest.approx(trained[2], abs=1e-4)
 

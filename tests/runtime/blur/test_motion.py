@@ -155,13 +155,13 @@ def test_a_blend_is_close_to_the_motion_it_stands_for():
 # --- bundles ---
 
 
-def write(folder, **filters):
+def write(folder, assumes=None, **filters):
     folder.mkdir()
     np.savez(folder / "inverse.npz", **filters)
     write_bundle(
         folder,
         {"name": "bank", "version": "1", "method": "irc", "description": "a bank", "licence": "Apache-2.0",
-         "constants": {"inverse": "inverse.npz"}},
+         "constants": {"inverse": "inverse.npz"}, "assumes": assumes or {}},
     )  # fmt: skip
     return folder
 
@@ -179,3 +179,9 @@ def test_what_is_no_bank_is_refused(tmp_path):
         load_bank(write(tmp_path / "bank", length_3=np.zeros((30, 3, 3), np.float16)))
     with pytest.raises(ModelNotFound):
         load_bank(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("assumes", [{"penalty": 0.1}, {"longest": 21}, {"angle_step": 10}, {"weight": 1}])
+def test_a_bank_for_other_motions_or_another_penalty_is_refused(tmp_path, assumes):
+    with pytest.raises(InvalidModel, match=f"assumes .*{next(iter(assumes))}"):
+        load_bank(write(tmp_path / "bank", assumes, length_1=np.zeros((1, 3, 3), np.float16)))

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from runtime.errors import DeblurError, InvalidModel, ModelNotFound
-from runtime.inference.bundle import MANIFEST, list_models, load_model, write_bundle
+from runtime.inference.bundle import MANIFEST, ImageAssumptions, list_models, load_model, write_bundle
+from runtime.inference.devices import CPU
+from runtime.inference.patch_engine import NetworkPatchModel
 from tests.runtime.models import write_patch_bundle
 
 
@@ -97,6 +99,14 @@ def test_an_unknown_model_is_named_with_the_mend(tmp_path, bundle):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelNotFound, match="python -m export onnx"):
         load_model(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("assumes", [{"range": [0, 255]}, {"colour": "channels"}, {"range": [0, 1], "gamma": 2.2}])
+def test_networks_for_other_pixels_are_refused(bundle, assumes):
+    bundle.require_assumptions(ImageAssumptions())
+    rewrite(bundle, lambda content: content.update(assumes=assumes))
+    with pytest.raises(InvalidModel, match="assumes"):
+        NetworkPatchModel(load_model(bundle.path), device=CPU)
 
 
 def test_an_unknown_part_is_named(bundle):

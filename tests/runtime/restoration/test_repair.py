@@ -1,4 +1,7 @@
+import dataclasses
+import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -11,13 +14,15 @@ from runtime.blur.kernel import delta
 from runtime.blur.periodic import convolve
 from runtime.colour import luminance
 from runtime.errors import InvalidModel
+from runtime.inference.bundle import MANIFEST, load_model
 from runtime.inference.devices import CPU
 from runtime.noise import estimate_noise
 from runtime.options import Options
-from runtime.restoration.repair import UNIT, Repairer, _squares, evidence, facts, load_repairer
+from runtime.restoration.repair import MODEL, RepairAssumptions, Repairer, _squares, evidence, facts, load_repairer
 from runtime.run import Run
 
 NOISE = 0.005
+ASSUMES = RepairAssumptions(8, 1e-4, (-4.0, 1.0), 0.3, (2, 1.5, -1))
 
 
 def deconvolve(planes, kernel, kernel_error=0.0):
@@ -146,21 +151,21 @@ def test_the_misfit_is_what_blurring_again_does_not_explain(observed, kernel):
 
 @pytest.mark.parametrize("told", [(0.0, -50.0, 0.0), (0.5, 50.0, 60.0), (0.01, -1.5, math.e)])
 def test_facts_stay_within_bounds(told):
-    found = facts(*told)
+    found = facts(*told, ASSUMES)
     assert found.dtype == np.float32
     assert np.isfinite(found).all()
     assert (abs(found) < 4).all()
 
 
 def test_facts_of_the_usual_photograph_are_small():
-    np.testing.assert_allclose(facts(0.01, -1.5, math.e), 0, atol=1e-6)
+    np.testing.assert_allclose(facts(0.01, -1.5, math.e, ASSUMES), 0, atol=1e-6)
 
 
 def test_the_squares_of_a_tile_are_those_of_its_part():
     (_, last) = tiles.split(2100, 149)
-    chosen = _squares(last)
-    assert chosen.start == (last.first - last.start) // UNIT
-    assert chosen.stop * UNIT >= last.last - last.start
+    chosen = _squares(last, 8)
+    assert chosen.start == (last.first - last.start) // 8
+    assert chosen.stop * 8 >= last.last - last.start
 
 
 def test_a_bundle_without_the_part_is_refused(tmp_path):
@@ -169,3 +174,43 @@ def test_a_bundle_without_the_part_is_refused(tmp_path):
     bundle = write_patch_bundle(tmp_path / "other", "filters")
     with pytest.raises(InvalidModel, match="repair"):
         Repairer(bundle, device=CPU)
+
+
+def shipped_with(folder, **changes):
+    """Copy the shipped bundle and change what it assumes."""
+    shutil.copytree(load_model(MODEL).path, folder)
+    content = json.loads((folder / MANIFEST).read_text())
+    content["assumes"] |= changes
+    (folder / MANIFEST).write_text(json.dumps(content))
+    return load_model(folder)
+
+
+def test_facts_are_clipped_as_the_bundle_assumes(tmp_path, repairer, observed, kernel):
+    other = Repairer(shipped_with(tmp_path / "other", log_errors=[-4.0, -2.5]), device=CPU)
+    restored = deconvolve(observed, kernel)
+
+    def repair(network, log_error):
+        return network.repair(observed, restored, KernelBlur(kernel), log_error=log_error, noise=noise_of(observed))
+
+    expected, found = repair(repairer, -2.5), repair(other, -1.0)
+    np.testing.assert_array_equal(found.planes, expected.planes)
+    assert found.gain == expected.gain != repair(repairer, -1.0).gain
+    narrow = dataclasses.replace(ASSUMES, least_noise=0.1, least_width=9.0)
+    np.testing.assert_array_equal(facts(0.01, 0.0, 2.0, narrow), facts(0.1, 0.0, 9.0, ASSUMES))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"unit": 16}, "assumes a unit of 16 px"),
+        ({"unit": 8.0}, "whole number"),
+        ({"least_width": 0}, "must be positive"),
+        ({"log_errors": [1, -4]}, "must be a range"),
+        ({"softness": 1}, "assumes softness, unknown to this version"),
+    ],
+)
+def test_assumptions_that_cannot_be_met_are_refused_in_one_line(tmp_path, changes, message):
+    bundle = shipped_with(tmp_path / "other", **changes)
+    with pytest.raises(InvalidModel, match=message) as caught:
+        Repairer(bundle, device=CPU)
+    assert "\n" not in str(caught.value)

@@ -11,9 +11,10 @@ from scipy.signal import fftconvolve
 
 from runtime.blur.kernel import fit, normalise, similarity
 from runtime.estimation.kernel.correlations import from_periodic
-from runtime.estimation.kernel.evidence import CHANNELS, LEVEL, RIDGES, WIDE_RIDGE, Scene, lay_out, least_squares
+from runtime.estimation.kernel.evidence import CHANNELS, PriorAssumptions, Scene, lay_out, least_squares
 
 SIDE = 240
+ASSUMES = PriorAssumptions(4, 7, 0.04, 0.15, (0.01, 0.1), 0.03, 3.0, 6.0, 1e-4)
 
 
 def white_gradients(seed, side=SIDE):
@@ -110,7 +111,9 @@ def test_contrast_makes_no_difference_to_the_planes(contrast):
     rng = np.random.default_rng(0)
     kernel = normalise(rng.random((7, 7)))
     scene = Scene(rng.random((7, 7)), 0.1)
-    first, second = (lay_out(kernel, *[equations_of(kernel, 7, factor)] * 2, scene) for factor in (1.0, contrast))
+    first, second = (
+        lay_out(kernel, *[equations_of(kernel, 7, factor)] * 2, scene, ASSUMES) for factor in (1.0, contrast)
+    )
     np.testing.assert_allclose(second, first, rtol=1e-3, atol=1e-4)
 
 
@@ -119,18 +122,18 @@ def test_planes_are_laid_out_as_described():
     truth, estimate = normalise(rng.random((7, 7))), normalise(rng.random((7, 7)))
     strong, wide = equations_of(truth, 7, seed=1), equations_of(truth, 7, seed=2)
     scene = Scene(rng.random((7, 7)), 0.01)
-    planes = lay_out(estimate, strong, wide, scene)
+    planes = lay_out(estimate, strong, wide, scene, ASSUMES)
     assert planes.shape == (CHANNELS, 7, 7)
     assert planes.dtype == np.float32
-    unit = LEVEL / np.linalg.norm(estimate)
+    unit = ASSUMES.level / np.linalg.norm(estimate)
     expected = [
         estimate * unit,
-        *(least_squares(strong, ridge) * unit for ridge in RIDGES),
-        least_squares(wide, WIDE_RIDGE) * unit,
-        scene.correlation * LEVEL,
+        *(least_squares(strong, ridge) * unit for ridge in ASSUMES.ridges),
+        least_squares(wide, ASSUMES.wide_ridge) * unit,
+        scene.correlation * ASSUMES.level,
     ]
     np.testing.assert_allclose(planes[:5], expected, rtol=1e-5)
-    assert np.linalg.norm(planes[0]) == pytest.approx(LEVEL)
+    assert np.linalg.norm(planes[0]) == pytest.approx(ASSUMES.level)
     for plane, value in zip(planes[5:], (1 - strong.cost(estimate) / strong.energy, -2, 1), strict=True):
         np.testing.assert_allclose(plane, value, rtol=1e-5)
 
@@ -139,12 +142,12 @@ def test_the_true_kernel_explains_everything_and_another_does_not():
     kernel = normalise(np.random.default_rng(0).random((5, 5)))
     equations = equations_of(kernel, 5)
     scene = Scene(np.zeros((5, 5)), 0.1)
-    assert lay_out(kernel, equations, equations, scene)[5, 0, 0] == pytest.approx(1, abs=1e-4)
-    assert lay_out(kernel[::-1, ::-1], equations, equations, scene)[5, 0, 0] < 0.95
+    assert lay_out(kernel, equations, equations, scene, ASSUMES)[5, 0, 0] == pytest.approx(1, abs=1e-4)
+    assert lay_out(kernel[::-1, ::-1], equations, equations, scene, ASSUMES)[5, 0, 0] < 0.95
 
 
 def test_a_flat_image_gives_finite_evidence():
     scene = Scene.of(np.full((40, 44), 0.5, np.float32), 0.0, 9)
     nothing = from_periodic(*np.zeros((2, 2, 40, 44), np.float32), 9)
-    assert np.isfinite(lay_out(normalise(np.ones((9, 9))), nothing, nothing, scene)).all()
+    assert np.isfinite(lay_out(normalise(np.ones((9, 9))), nothing, nothing, scene, ASSUMES)).all()
     assert not least_squares(nothing, 0.1).any()

@@ -6,15 +6,20 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from runtime.blur.kernel import normalise
 from runtime.errors import InvalidArgument, InvalidModel, ModelNotFound
 from runtime.estimation.kernel import prior as prior_module
 from runtime.estimation.kernel.evidence import CHANNELS
-from runtime.estimation.kernel.prior import MODEL, PART, UNIT, KernelPrior, load_prior
+from runtime.estimation.kernel.prior import MODEL, PART, KernelPrior, load_prior
+from runtime.estimation.kernel.refine import Views, sharp_edges
 from runtime.inference import bundle as bundle_module
-from runtime.inference.bundle import MANIFEST, SEARCH_VARIABLE, write_bundle
+from runtime.inference.bundle import MANIFEST, SEARCH_VARIABLE, load_model, write_bundle
+
+ASSUMES = load_model(MODEL).assumes
+UNIT = ASSUMES["unit"]
 
 
-def write_prior(folder, *, part=PART, entry="evidence", precision="fp32", graph=None):
+def write_prior(folder, *, part=PART, entry="evidence", precision="fp32", graph=None, assumes=ASSUMES):
     """Write a bundle whose kernel is the second plane of the evidence, and whose "error" is the side of the planes."""
     folder.mkdir(parents=True, exist_ok=True)
     nodes = [
@@ -48,6 +53,7 @@ def write_prior(folder, *, part=PART, entry="evidence", precision="fp32", graph=
             "description": "for tests",
             "licence": "Apache-2.0",
             "parts": {part: network},
+            "assumes": assumes,
         },
     )
 
@@ -90,6 +96,41 @@ def test_a_bundle_of_another_part_or_precision_is_refused(tmp_path):
         KernelPrior(write_prior(tmp_path / "part", part="network"))
     with pytest.raises(InvalidArgument, match="precision 'fp32'"):
         KernelPrior(write_prior(tmp_path / "precision", precision="fp16"))
+
+
+@pytest.mark.parametrize("unit", [2, 16])
+def test_planes_are_padded_to_the_unit_that_the_bundle_assumes(tmp_path, unit):
+    prior = KernelPrior(write_prior(tmp_path / "unit", assumes=ASSUMES | {"unit": unit}))
+    assert prior.improve(evidence_of(np.eye(9)), np.ones((9, 9)))[1] == (10 if unit == 2 else 16)
+
+
+def test_evidence_is_made_as_the_bundle_assumes(tmp_path):
+    views = Views(np.random.default_rng(0).random((60, 60)).astype(np.float32), np.ones((60, 60), bool), None, 0.01)
+    edges = sharp_edges(views, normalise(np.ones((7, 7))))[0]
+    gathered = []
+    for level in (3.0, 1.5):
+        prior = KernelPrior(write_prior(tmp_path / "level", assumes=ASSUMES | {"level": level}))
+        prior.improve = lambda evidence, kernel: gathered.append(evidence[0])
+        prior(views, edges, normalise(np.ones((7, 7))))
+    np.testing.assert_allclose(gathered[0], 2 * gathered[1], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("assumes", "message"),
+    [
+        ({}, "missing"),
+        (ASSUMES | {"turns": 3}, "assumes turns, unknown to this version"),
+        (ASSUMES | {"smallest": 9}, "knows kernels of 9 px or more"),
+        (ASSUMES | {"unit": 0}, "unit must be a whole number"),
+        (ASSUMES | {"strongest": 0.2}, "shares, the former smaller"),
+        (ASSUMES | {"level": "3"}, "cannot be used"),
+        (ASSUMES | {"ridges": [0.1]}, "ridges must be two"),
+    ],
+)
+def test_assumptions_that_cannot_be_met_are_refused_in_one_line(tmp_path, assumes, message):
+    with pytest.raises(InvalidModel, match=message) as caught:
+        KernelPrior(write_prior(tmp_path / "other", assumes=assumes))
+    assert "\n" not in str(caught.value)
 
 
 def test_a_network_with_another_input_is_refused(tmp_path):

@@ -1,4 +1,4 @@
-"""Random blur kernels of every kind that a photograph may have been blurred by."""
+"""Random blur kernels: camera shake, Gaussian processes, arcs, defocus discs, Gaussians and faint blur."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from export.data.trajectories import gaussian_process_paths, rasterise
 from runtime.blur.kernel import Kernel, centre, delta, extent, fit, normalise
 
 KINDS = {"shake": 0.56, "process": 0.19, "arc": 0.1, "disc": 0.045, "gaussian": 0.045, "faint": 0.06}
-"""Shares of the kernels."""
+"""Share of each kind of kernel."""
 FAINTEST = 0.25
-"""Standard deviation in pixels under which a faint Gaussian is no blur at all."""
+"""Standard deviation in pixels below which a faint Gaussian is replaced by a single pixel."""
 NEGLIGIBLE = 0.02
-"""Values under this fraction of the largest are none."""
+"""Values below this fraction of the largest are set to zero."""
 _STEPS = 600
 _KNOTS = 12
 
@@ -57,16 +57,16 @@ def random_kernel(size: int, rng: np.random.Generator, kind: str | None = None) 
 
 @dataclass(frozen=True)
 class Motion:
-    """What a camera did while the shutter was open.
+    """Motion of the image during the exposure.
 
     Attributes
     ----------
     path : array (n, 2)
-        Where a point of the picture was, in pixels (rows, columns), at n moments.
+        Displacement in pixels (rows, columns) at n moments.
     exposure : array (n,)
         Non-negative weights of the moments.
     softness : float
-        Standard deviation in pixels of a Gaussian that stands for lens and pixel.
+        Standard deviation in pixels of a Gaussian that models lens and pixel.
     """
 
     path: NDArray[np.float64]
@@ -87,7 +87,7 @@ def draw_motion(motion: Motion) -> Kernel:
     """Return the blur kernel of a motion, as `random_kernel` does."""
     from scipy import ndimage
 
-    # Wide enough for the centre of mass to lie at an end of the path.
+    # Wide enough even if the centre of mass lies at an end of the path.
     side = 2 * int(np.ceil(np.ptp(motion.path, axis=0).max())) + 11
     path, exposure = (torch.from_numpy(each)[None].float() for each in (motion.path, motion.exposure))
     drawn = rasterise(path, exposure, side)[0].double().numpy()
@@ -95,7 +95,7 @@ def draw_motion(motion: Motion) -> Kernel:
 
 
 def shake_path(rng: np.random.Generator) -> NDArray[np.float64]:
-    """Draw a hand's motion (600, 2): a velocity with inertia, pushed at random, at times thrown back."""
+    """Draw the motion of a hand (600, 2): a velocity with inertia, random impulses, and occasional reversals."""
     inertia, pull, jerk = rng.uniform(0.95, 0.99), rng.uniform(0, 0.003), rng.uniform(0, 0.01)
     pushes = 0.15 * rng.standard_normal((_STEPS, 2))
     thrown = rng.random(_STEPS) < jerk
@@ -134,7 +134,7 @@ _PATHS: dict[str, Callable[[np.random.Generator], NDArray[np.float64]]] = {
 def _tight(kernel: Kernel) -> Kernel:
     """Centre a kernel and cut it to its extent."""
     kernel[kernel < NEGLIGIBLE * kernel.max()] = 0
-    # Room first, so that centring moves nothing out.
+    # Padded first, so that centring moves nothing out of the frame.
     centred = centre(fit(kernel, 2 * kernel.shape[0] + 1))
     return fit(centred, extent(centred))
 

@@ -1,4 +1,4 @@
-"""Blur by a camera that turns about its own axis while it shakes: not one kernel everywhere, as in real photographs."""
+"""Blur by a camera that rotates about its optical axis while it shakes, so that the kernel varies over the image."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.data.camera import GAMMA
-from export.kernel_prior.kernels import Motion
+from export.data.kernels import Motion
 
 _KNOTS = 6
 _MOMENTS = 64
 
 
 def turning_angles(exposure: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Draw the angle at each of n moments: smooth, at most 1 in magnitude, 0 on average over the exposure (n,)."""
+    """Draw the angle at each of n moments: smooth, at most 1 in magnitude, of mean 0 over the exposure (n,)."""
     time = np.linspace(0, _KNOTS - 1, len(exposure))
     angles = np.interp(time, np.arange(_KNOTS), rng.standard_normal(_KNOTS))
     angles -= np.average(angles, weights=exposure)
@@ -25,9 +25,9 @@ def turning_angles(exposure: NDArray[np.float64], rng: np.random.Generator) -> N
 def blur_by_turning(
     sharp: NDArray[np.float32], motion: Motion, turn: float, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Blur a picture (H, W) by a motion and, besides, by a random turn of up to `turn` radians; see `blur_by_motion`.
+    """Blur an image (H, W) by a motion and a random rotation of up to `turn` radians; see `blur_by_motion`.
 
-    The picture stays in place: on average over the exposure it is neither moved nor turned.
+    Displacement and rotation have mean 0 over the exposure, so that the image stays in place.
     """
     moments = np.linspace(0, len(motion.path) - 1, _MOMENTS).astype(int)
     exposure = motion.exposure[moments]
@@ -42,25 +42,25 @@ def blur_by_motion(
     exposure: NDArray[np.float64],
     softness: float,
 ) -> NDArray[np.float32]:
-    """Add up, in linear light, what a moving camera sees.
+    """Integrate in linear light over the poses of a moving camera.
 
     Parameters
     ----------
     sharp : array (H, W) float32
         Values in [0, 1].
     path : array (n, 2)
-        Where the picture is, in pixels (rows, columns), at n moments.
+        Displacement in pixels (rows, columns) at n moments.
     angles : array (n,)
-        How far it is turned about its centre, in radians.
+        Rotation about the centre of the image, in radians.
     exposure : array (n,)
         Weights of the moments.
     softness : float
-        Standard deviation in pixels of a Gaussian blur besides.
+        Standard deviation in pixels of an additional Gaussian blur.
 
     Returns
     -------
     array (H, W) float32
-        What lies beyond the border is mirrored.
+        Mirrored beyond the border.
     """
     import cv2
 

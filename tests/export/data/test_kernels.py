@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export.kernel_prior.kernels import KINDS, arc_path, process_path, random_kernel, shake_path
+from export.data.kernels import KINDS, arc_path, process_path, random_kernel, shake_path
 from runtime.blur.kernel import centre_offset, extent
 
 

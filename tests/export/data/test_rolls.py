@@ -5,8 +5,8 @@ import pytest
 from scipy.signal import fftconvolve
 
 from export.data.camera import GAMMA
-from export.kernel_prior.kernels import draw_motion, random_motion
-from export.kernel_prior.rolls import blur_by_motion, blur_by_turning, turning_angles
+from export.data.kernels import draw_motion, random_motion
+from export.data.rolls import blur_by_motion, blur_by_turning, turning_angles
 from runtime.metrics import align, psnr
 
 
