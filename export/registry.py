@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ from export.wieschollek.network import Wieschollek
 from export.wieschollek.onnx import SPEC as BURST
 from export.wieschollek.train import BurstRunConfig, BurstTrainer
 from runtime.errors import InvalidModel
-from runtime.inference.bundle import MANIFEST, load_model
+from runtime.inference.bundle import MANIFEST, Bundle, load_model
 
 CONFIGS = Path(__file__).parent / "configs"
 SYNTHETIC = frozenset({"data", "motion", "minutes", "batch", "resume", "start", "device"})
@@ -143,36 +144,51 @@ def load(path: str | Path) -> Trained:
     ------
     FileNotFoundError
         If there is none.
-    ValueError, InvalidModel
+    ValueError
         If it is damaged, of an unknown kind, or a bundle that holds constants alone.
     """
-    checkpoint = _read_bundle(Path(path)) if (Path(path) / MANIFEST).is_file() else read_checkpoint(path)
+    if (Path(path) / MANIFEST).is_file():
+        return load_bundle(load_model(path))
+    return _rebuild(read_checkpoint(path), path)
+
+
+def load_bundle(bundle: Bundle) -> Trained:
+    """Rebuild the network of a bundle, with its weights as they are stored there.
+
+    Raises
+    ------
+    InvalidModel
+        If the bundle does not say how its network is built, lacks a weight of it, or holds constants alone.
+    """
+    kind = KINDS.get(bundle.method)
+    if kind is None or kind.build is None:
+        raise InvalidModel(f"{bundle.path}: is of method {bundle.method!r}, from which no training can start")
+    if "config" not in bundle.training:
+        raise InvalidModel(f"{bundle.path}: does not record the configuration of its network; export it again")
+    named = {"name": bundle.name, "description": bundle.description, "method": bundle.method}
+    content = {**bundle.training["config"], **named}
+    if "assumes" in kind.config.__dataclass_fields__:
+        content["assumes"] = dict(bundle.assumes)
+    try:
+        config = parse_config(content)
+    except ValueError as error:
+        raise InvalidModel(f"{bundle.path}: {error}") from error
+    weights = read_weights(bundle, kind.spec, kind.build(config.network))  # type: ignore[attr-defined]
+    samples = int(bundle.training.get("samples", 0))
+    return _rebuild(Checkpoint(config.to_dict(), weights, samples, dict(bundle.accuracy)), bundle.path)
+
+
+def _rebuild(checkpoint: Checkpoint, path: str | Path) -> Trained:
+    """Build the network of a checkpoint; errors name the path."""
     try:
         config = parse_config(dict(checkpoint.config))
         kind = kind_of(config)
+        # With the defaults filled in, so that configurations can be compared.
+        checkpoint = dataclasses.replace(checkpoint, config=config.to_dict())
         if kind.build is None:
             return Trained(kind.spec, config, checkpoint)
         network = kind.build(config.network)  # type: ignore[attr-defined]
         load_weights(network, checkpoint)
     except ValueError as error:
         raise InvalidModel(f"{path}: {error}") from error
-    # With the defaults filled in, so that configurations can be compared.
-    checkpoint = Checkpoint(**{**vars(checkpoint), "config": config.to_dict()})
     return Trained(kind.spec, config, checkpoint, network.eval().requires_grad_(False))
-
-
-def _read_bundle(folder: Path) -> Checkpoint:
-    """Read the weights of a bundle as a slim checkpoint."""
-    bundle = load_model(folder)
-    kind = KINDS.get(bundle.method)
-    if kind is None or kind.build is None:
-        raise ValueError(f"{folder}: is of method {bundle.method!r}, from which no training can start")
-    if "config" not in bundle.training:
-        raise InvalidModel(f"{folder}: does not record the configuration of its network; export it again")
-    named = {"name": bundle.name, "description": bundle.description, "method": bundle.method}
-    content = {**bundle.training["config"], **named}
-    if "assumes" in kind.config.__dataclass_fields__:
-        content["assumes"] = dict(bundle.assumes)
-    config = parse_config(content)
-    weights = read_weights(bundle, kind.spec, kind.build(config.network))  # type: ignore[attr-defined]
-    return Checkpoint(config.to_dict(), weights, int(bundle.training["samples"]), dict(bundle.accuracy))

@@ -88,9 +88,12 @@ def load_torch_network(bundle: Bundle) -> torch.nn.Module:
     InvalidModel
         If the bundle does not record the configuration of its network, or lacks a weight.
     """
-    from export.registry import load
+    from export.registry import load_bundle
 
-    network = load(bundle.path).network
+    try:
+        network = load_bundle(bundle).network
+    except InvalidModel as error:
+        raise InvalidModel(f"{error}; or compare with --no-torch") from error
     assert network is not None
     return network
 

@@ -17,6 +17,7 @@ from export.kernel_prior.states import NetworkPrior, State, States, record_rando
 from export.kernel_prior.train import PriorRunConfig, PriorTrainer, read_prior
 from export.loop.checkpoints import CHECKPOINT, read_checkpoint, write_checkpoint
 from export.loop.job import Job
+from export.loop.trainer import require_same_network
 
 START = "start.pt"
 """Weights that round 0 starts from, if any were given."""
@@ -54,7 +55,10 @@ def train_prior(config: PriorRunConfig, job: Job) -> Path:
     photographs, folder, start = find_photographs(job.data), job.folder, job.folder / START
     if not job.resume and any(folder.glob("round-*")):
         raise ValueError(f"{folder}: holds a run; resume it, or give another folder")
+    if not job.resume:
+        start.unlink(missing_ok=True)
     if job.start is not None:
+        require_same_network(job.start, config)
         write_checkpoint(start, job.start)
     torch.set_num_threads(job.processes)
     training, validation = split(photographs)

@@ -50,5 +50,3 @@ class Job:
             raise ValueError(f"minutes must be positive, got {self.minutes}")
         if self.processes < 1:
             raise ValueError(f"processes must be at least 1, got {self.processes}")
-        if self.resume and self.start is not None:
-            raise ValueError("a run either resumes or starts from given weights; give one of the two")

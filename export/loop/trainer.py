@@ -21,9 +21,26 @@ from export.loop.checkpoints import (
     write_checkpoint,
     write_slim,
 )
-from export.loop.config import TrainConfig
+from export.loop.config import RunConfig, TrainConfig
 
 LOG = "log.jsonl"
+
+
+def require_same_network(start: Checkpoint, config: RunConfig) -> None:
+    """Check that given weights are of a configuration's network, trained under the same assumptions.
+
+    Raises
+    ------
+    ValueError
+        If they are not.
+    """
+    own = config.to_dict()
+    for part in ("network", "assumes"):
+        if start.config.get(part) != own.get(part):
+            raise ValueError(
+                f"the weights of {start.config['name']} were trained with another {part!r} than {config.name}; "
+                "train into another folder, or start from other weights"
+            )
 
 
 class Trainer(ABC):
@@ -163,13 +180,7 @@ class Trainer(ABC):
 
     def _take_weights(self, start: Checkpoint) -> int:
         """Take over given weights and return the number of samples they were trained on."""
-        own = self.config.to_dict()
-        for part in ("network", "assumes"):
-            if start.config.get(part) != own.get(part):
-                raise ValueError(
-                    f"the weights of {start.config['name']} were trained with another {part!r} than {self.config.name}"
-                    "; train into another folder, or start from others"
-                )
+        require_same_network(start, self.config)
         load_weights(self.network, start)
         return start.samples
 

@@ -33,7 +33,7 @@ def test_a_bundle_that_does_not_say_how_it_is_built_is_refused(untrained, bundle
         load_torch_network(bundle)
     other = {**untrained.training["config"], "network": {"style": "residual", "first": 4, "second": 4, "full": 8}}
     wrong = dataclasses.replace(untrained, training={"config": other})
-    with pytest.raises(InvalidModel, match="no weight called"):
+    with pytest.raises(InvalidModel, match="holds no weight"):
         load_torch_network(wrong)
 
 

@@ -10,6 +10,7 @@ from export.kernel_prior.rounds import START, collect, collect_alone, train_prio
 from export.loop.checkpoints import CHECKPOINT, SLIM, read_checkpoint
 from export.loop.job import Job
 from export.loop.trainer import LOG
+from tests.export.kinds import make
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,10 @@ def test_a_run_starts_from_given_weights(run, files, small, tmp_path):
     found = read_checkpoint(train_prior(once, job))
     assert found.samples > start.samples
     assert {file.name for file in tmp_path.iterdir()} == {START, "round-0"}
+    other = dataclasses.replace(job, folder=tmp_path / "other", start=make("repair").checkpoint)
+    with pytest.raises(ValueError, match="trained with another 'network'"):
+        train_prior(once, other)
+    assert not other.folder.exists()
 
 
 def test_a_prior_leads_to_other_states(run, files, small):
