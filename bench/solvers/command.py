@@ -125,13 +125,13 @@ def _uniform_irc(sample: Sample) -> Array:
 
 def _uniform_gradients(observation: Observation) -> Array:
     blur = PeriodicBlur(observation.kernel, observation.model.shape)
-    problem = Problem(observation.canvas[None], observation.known, blur, THRESHOLD * observation.noise)
+    problem = Problem(observation.extended[None], observation.known, blur, THRESHOLD * observation.noise)
     return _by_gradients(problem)[0]
 
 
 def _padded_fourier(observation: Observation) -> Array:
     """Take the continued photograph for periodic and known."""
-    return _periodic(observation.canvas[None], observation.kernel, observation.noise)[0]
+    return _periodic(observation.extended[None], observation.kernel, observation.noise)[0]
 
 
 def _periodic(planes: Array, kernel: Array, noise: float) -> Array:

@@ -36,7 +36,7 @@ class Poses:
     rolls: NDArray[np.float64]
 
     @classmethod
-    def still(cls, kernel: Kernel) -> Poses:
+    def without_roll(cls, kernel: Kernel) -> Poses:
         """Return the poses of a camera that does not roll."""
         return cls(normalise(kernel)[None], np.zeros(1))
 
@@ -59,7 +59,7 @@ class Poses:
         rows, cols = centre_offset(self.weights.sum(axis=0))
         return _of_sum_1(np.stack([shift(weights, -rows, -cols) for weights in self.weights]), self.rolls)
 
-    def upright(self) -> Poses:
+    def without_mean_roll(self) -> Poses:
         """Return poses turned together so that the mean roll is 0: the restored photograph is not turned either."""
         return Poses(self.weights, self.rolls - self.weights.sum(axis=(1, 2)) @ self.rolls)
 
@@ -69,7 +69,7 @@ class Poses:
         weights = [resize(each, side, scale) * total for each, total in zip(self.weights, sums, strict=True)]
         return _of_sum_1(np.stack(weights), self.rolls)
 
-    def between(self, rolls: NDArray[np.float64]) -> Poses:
+    def at_rolls(self, rolls: NDArray[np.float64]) -> Poses:
         """Return the poses for other rolls, interpolated between these."""
         if len(self.rolls) == 1:
             shares = np.abs(rolls) == np.abs(rolls).min()

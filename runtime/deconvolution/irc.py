@@ -171,7 +171,7 @@ def irc(observation: Observation, *, steps: int = COMPENSATIONS) -> Array:
     """
     start = wiener(observation, steps=BORDER_STEPS)
     problem = Problem(
-        observation.canvas[None],
+        observation.extended[None],
         observation.known,
         KernelOperator(observation.kernel, observation.model),
         THRESHOLD * observation.noise,

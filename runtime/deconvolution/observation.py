@@ -40,7 +40,7 @@ class Observation:
         Euclidean norm of the error that the kernel may have, relative to the norm of the kernel.
     valid : (H, W) array of bool, optional
         Pixels that take part in the data term; all of them by default.
-    canvas : array of float32, optional
+    extended : array of float32, optional
         The image on the periodic plane, with a prediction for the unknown pixels; by default it is continued smoothly.
 
     Attributes
@@ -59,15 +59,15 @@ class Observation:
         *,
         kernel_error: float = 0.0,
         valid: Array | None = None,
-        canvas: Array | None = None,
+        extended: Array | None = None,
     ) -> None:
         xp = array_module(image)
         model = self.model = BlurModel(image.shape, kernel)
         self.kernel = kernel
         self.noise = noise
-        self._canvas: Array = xp.ascontiguousarray(model.extend(image)) if canvas is None else canvas.copy()
-        # Follows the canvas, so that what is known of it is transformed once.
-        self._spectrum: Array = model.spectrum(self._canvas)
+        self._extended: Array = xp.ascontiguousarray(model.extend(image)) if extended is None else extended.copy()
+        # Follows the extended, so that what is known of it is transformed once.
+        self._spectrum: Array = model.spectrum(self._extended)
         error = kernel_error**2 * float(xp.square(kernel).sum()) * self._detail_power(_width(kernel))
         self._trust: Array = noise**2 / (noise**2 + error)
         unknown = xp.ones(model.shape, dtype=bool)
@@ -75,14 +75,14 @@ class Observation:
         self._unknown: Array = xp.flatnonzero(unknown)
 
     @property
-    def canvas(self) -> Array:
+    def extended(self) -> Array:
         """The image continued over the periodic plane, float32; unknown pixels hold what was last predicted."""
-        return self._canvas
+        return self._extended
 
     @property
     def known(self) -> Array:
-        """1 at the pixels of `canvas` that take part in the data term, float32, else 0."""
-        known = array_module(self._canvas).ones(self.model.shape, np.float32)
+        """1 at the pixels of `extended` that take part in the data term, float32, else 0."""
+        known = array_module(self._extended).ones(self.model.shape, np.float32)
         known.reshape(-1)[self._unknown] = 0
         return known
 
@@ -92,9 +92,9 @@ class Observation:
         That of photographs falls with the square of the frequency; what remains is its scale, here a fit to the
         frequencies that the kernel passes.
         """
-        xp = array_module(self._canvas)
+        xp = array_module(self._extended)
         model, gradient = self.model, self.model.gradient_power()
-        seen = xp.square(xp.abs(self._spectrum)) / self._canvas.size - self.noise**2
+        seen = xp.square(xp.abs(self._spectrum)) / self._extended.size - self.noise**2
         scale = float((model.power * gradient * seen).sum() / xp.square(model.power).sum())
         return (max(scale, 0.0) / (gradient + 1 / width**2)).astype(xp.float32)
 
@@ -120,7 +120,7 @@ class Observation:
         steps : int
             Conjugate gradient steps, of four transforms each; all the rest takes one.
         """
-        model, known, trust = self.model, self._canvas.reshape(-1), self._trust
+        model, known, trust = self.model, self._extended.reshape(-1), self._trust
         inverse, unexplained, easing = weigh(model.power, prior + np.float32(FLOOR * data), trust, data, EASE)
         if pull is None:
             pull = array_module(prior).zeros_like(model.transfer)
@@ -149,7 +149,7 @@ class Observation:
 
     def _scattered(self, pixels: Array) -> Array:
         """Return the half spectrum of a plane that holds `pixels` where it is unknown and 0 elsewhere."""
-        plane = array_module(pixels).zeros_like(self._canvas)
+        plane = array_module(pixels).zeros_like(self._extended)
         plane.reshape(-1)[self._unknown] = pixels
         return self.model.spectrum(plane)
 

@@ -1,4 +1,4 @@
-"""What a photograph says about its blur kernel, laid out as planes of the kernel's own size for a network to read."""
+"""The input of the learned kernel prior: features of a photograph, as planes of the size of the kernel."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ TINY = 1e-30
 
 @dataclass(frozen=True)
 class Scene:
-    """What can be told from an image (one scale of an observed photograph) before any kernel is known.
+    """Features of an image (one scale of an observed photograph) that do not depend on a kernel.
 
     Attributes
     ----------
     correlation : array (support, support) float64
-        Autocorrelation of the whitened image, 1 at the centre. Photographs have gradients that are hardly
-        correlated, so it resembles the autocorrelation of the kernel.
+        Autocorrelation of the whitened image, 1 at the centre. The gradients of a sharp photograph
+        are hardly correlated, so that it resembles the autocorrelation of the kernel.
     noise_ratio : float
         Standard deviation of the noise over that of the gradients.
     """
@@ -45,7 +45,7 @@ class Scene:
 
     @classmethod
     def of(cls, image: Array, noise: float, support: int) -> Scene:
-        """Analyse an image (H, W) float32 with noise of that standard deviation, for kernels of `support` pixels."""
+        """Analyse an image (H, W) float32 with noise of standard deviation `noise`, for kernels of `support` pixels."""
         xp, fft = array_module(image), fft_module(image)
         height, width = image.shape
         taper = [xp.sin(math.pi * (xp.arange(n) + 0.5) / n) ** 2 for n in (height, width)]
@@ -66,7 +66,7 @@ class Scene:
 
 
 def gather(views: Views, edges: Edges, kernel: Kernel) -> NDArray[np.float32]:
-    """Return the evidence for a kernel at one scale, as `lay_out` does, from the edges that led to it."""
+    """Return the evidence for a kernel at one scale, as `lay_out` does, from the edges that it was estimated from."""
     scene = Scene.of(views.image, views.noise, kernel.shape[0])
     return lay_out(kernel, edges.equations(STRONGEST), edges.equations(WIDER), scene)
 
@@ -77,9 +77,9 @@ def lay_out(kernel: Kernel, strong: NormalEquations, wide: NormalEquations, scen
     Parameters
     ----------
     kernel : array (support, support)
-        The present estimate.
+        The current estimate.
     strong, wide : NormalEquations
-        Of the few strongest edges, and of more of them.
+        Normal equations of the few strongest edges, and of more of them.
     scene : Scene
 
     Returns
@@ -87,8 +87,8 @@ def lay_out(kernel: Kernel, strong: NormalEquations, wide: NormalEquations, scen
     array (8, support, support), float32
         The estimate; the least-squares kernels, of any sign, of the strong edges (weak and strong ridge) and of the
         wide ones; the image's autocorrelation; and three planes of one value each: the share of the gradients'
-        energy that the estimate explains, the logarithm of the noise ratio, and 1, to tell the frame from padding.
-        The first five are in units in which the estimate has the norm `LEVEL`. All are clipped to `LARGEST`.
+        energy that the estimate explains, the logarithm of the noise ratio, and 1, which marks the frame within the
+        padding. The first five are in units in which the estimate has the norm `LEVEL`. All are clipped to `LARGEST`.
     """
     norm = max(float(np.linalg.norm(kernel)), TINY)
     unit = LEVEL / norm

@@ -1,9 +1,9 @@
-"""A learned prior on blur kernels: what the kernel of a camera's motion looks like, given noisy evidence for it.
+"""A learned prior on blur kernels of a camera's motion: a network that improves an estimated kernel.
 
-Kernels estimated from predicted edges are noisy, have gaps and end too soon. Paths of a shaken camera do not, and a
-small convolutional network that has seen many such estimates beside the truth mends them, and says how large an
-error it expects to remain. It sees no photograph, only planes of the size of the kernel (`runtime.estimation.kernel.evidence`):
-contrast, content and size of the photograph make no difference to it, nor to what it costs.
+Kernels estimated from predicted edges are noisy, have gaps and are too short; the path of a shaken camera is not. A
+small convolutional network, trained on pairs of such estimates and true kernels, corrects them and predicts the error
+that remains. Its input is no photograph but planes of the size of the kernel (`runtime.estimation.kernel.evidence`), so
+that neither its result nor its cost depends on contrast, content or size of the photograph.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from runtime.inference.session import open_session
 MODEL = "kernel-prior"
 PART = "prior"
 UNIT = 4
-"""The network halves its planes twice: their sides are padded to a multiple of this."""
+"""The network downsamples its planes by 2 twice: their sides are padded to a multiple of this."""
 
 
 class KernelPrior:
-    """The network of a bundle, on the CPU: kernels are tiny.
+    """The network of a bundle, run on the CPU, since kernels are tiny.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class KernelPrior:
         self._session = open_session(bundle, PART, device=CPU, precision="fp32")
 
     def __call__(self, views: Views, edges: Edges, kernel: Kernel) -> tuple[Kernel, float]:
-        """Improve a kernel (support, support) by the edges that led to it, as `runtime.estimation.kernel.refine` asks it to."""
+        """Improve a kernel (support, support), given the edges that it was estimated from (see `improve`)."""
         return self.improve(gather(views, edges, kernel), kernel)
 
     def improve(self, evidence: NDArray[np.float32], kernel: Kernel) -> tuple[Kernel, float]:
@@ -51,7 +51,7 @@ class KernelPrior:
         evidence : array (8, support, support) float32
             From `runtime.estimation.kernel.evidence.lay_out`.
         kernel : array (support, support)
-            The estimate, which is returned where nothing of it is left.
+            The estimate, which is returned where the network returns zeros only.
 
         Returns
         -------

@@ -12,21 +12,22 @@ from runtime.estimation.kernel.refine import Views
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a photograph.
+    """A part of a photograph, overlapping its neighbours.
 
     Attributes
     ----------
     rows, cols : slice
+        Pixels of the part, with the overlap.
     place : tuple of float
-        Of the middle of what it stands for.
+        Centre of the part without the overlap, in rows and columns from the centre of the photograph.
     """
 
     rows: slice
     cols: slice
     place: Place
 
-    def of(self, views: Views) -> Views:
-        """Cut the part out, without its initial estimate."""
+    def crop(self, views: Views) -> Views:
+        """Return the image cropped to the part, without an initial estimate."""
         xp, window = array_module(views.image), (self.rows, self.cols)
         return Views(
             xp.ascontiguousarray(views.image[window]), xp.ascontiguousarray(views.known[window]), None, views.noise
@@ -34,7 +35,7 @@ class Part:
 
 
 def split(shape: tuple[int, int], side: int, overlap: int) -> list[Part]:
-    """Split a photograph into parts of about `side` pixels, each with `overlap` pixels more on every side."""
+    """Split a photograph into parts of about `side` pixels, each extended by `overlap` pixels on every side."""
     axes = []
     for length in shape:
         count = max(1, round(length / side))

@@ -14,7 +14,7 @@ from export.kernel_prior.simulation import Observation, observe
 from export.kernel_prior.states import LEAST_INSIDE, NetworkPrior, Recorder, States, beside, record, shrink_kernel
 from runtime.blur.kernel import fit, shift, similarity
 from runtime.estimation.kernel.evidence import CHANNELS, LEVEL, gather
-from runtime.estimation.kernel.refine import Views, sharp_turns
+from runtime.estimation.kernel.refine import Views, alternate_sharp
 
 from .conftest import SMALL
 
@@ -124,7 +124,7 @@ def test_the_recorder_keeps_the_truth_at_the_scale_it_is_asked_about(planes):
         truth = shrink_kernel(observation.kernel, factor)
         framed = fit(truth, truth.shape[0] + 4)
         scaled = views.at(factor)
-        edges = sharp_turns(scaled, framed, 1)[1]
+        edges = alternate_sharp(scaled, framed, 1)[1]
         recorder = Recorder(observation)
         assert recorder(scaled, edges, framed) == (framed, 0.0)
         (state,) = recorder.states

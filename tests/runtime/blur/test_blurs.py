@@ -100,7 +100,7 @@ def test_large_photographs_are_blurred_in_tiles_that_do_not_show(shake, monkeypa
 
 def test_still_poses_are_a_kernel(shake):
     x = planes(60, 70)
-    still = PoseBlur(Poses.still(shake))
+    still = PoseBlur(Poses.without_roll(shake))
     np.testing.assert_allclose(still.apply(x)[INSIDE], KernelBlur(shake).apply(x)[INSIDE], atol=1e-4)
     assert still.width == pytest.approx(KernelBlur(shake).width, rel=1e-4)
 

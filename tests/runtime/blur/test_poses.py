@@ -15,7 +15,7 @@ def random_poses(seed, levels=5, side=9, largest=0.02):
 
 
 def test_a_camera_that_does_not_roll_has_one_kernel(kernel):
-    poses = Poses.still(kernel)
+    poses = Poses.without_roll(kernel)
     for place in [(0.0, 0.0), (-120.0, 300.0)]:
         np.testing.assert_allclose(fit(poses.kernel(place), kernel.shape[0]), kernel, atol=1e-12)
 
@@ -56,7 +56,7 @@ def test_centring_moves_all_rolls_together():
 
 
 def test_upright_poses_have_no_roll_on_average():
-    poses = random_poses(5).upright()
+    poses = random_poses(5).without_mean_roll()
     assert poses.weights.sum(axis=(1, 2)) @ poses.rolls == pytest.approx(0, abs=1e-12)
     assert np.diff(poses.rolls) == pytest.approx(0.01)
 
@@ -70,8 +70,8 @@ def test_resizing_keeps_what_each_roll_weighs():
 
 def test_rolls_in_between_are_interpolated():
     poses = random_poses(3)
-    np.testing.assert_allclose(poses.between(poses.rolls).weights, poses.weights, atol=1e-12)
-    finer = poses.between(np.linspace(-0.02, 0.02, 9))
+    np.testing.assert_allclose(poses.at_rolls(poses.rolls).weights, poses.weights, atol=1e-12)
+    finer = poses.at_rolls(np.linspace(-0.02, 0.02, 9))
     mean, expected = (each.weights.sum(axis=(1, 2)) @ each.rolls for each in (finer, poses))
     assert finer.weights.sum() == pytest.approx(1)
     # The outermost rolls have one neighbour only.
@@ -80,7 +80,7 @@ def test_rolls_in_between_are_interpolated():
 
 def test_a_still_camera_is_between_all_rolls(kernel):
     rolls = np.linspace(-0.01, 0.01, 5)
-    poses = Poses.still(kernel).between(rolls)
+    poses = Poses.without_roll(kernel).at_rolls(rolls)
     np.testing.assert_allclose(poses.weights[2], kernel)
     assert not poses.weights[[0, 1, 3, 4]].any()
 
@@ -111,7 +111,7 @@ def test_parts_cover_a_photograph(shape):
 def test_a_part_is_cut_out_of_everything(sharp):
     views = Views(sharp, sharp < 0.9, sharp, 0.01)
     part = split(sharp.shape, 100, 8)[-1]
-    cut = part.of(views)
+    cut = part.crop(views)
     np.testing.assert_array_equal(cut.image, sharp[part.rows, part.cols])
     np.testing.assert_array_equal(cut.known, sharp[part.rows, part.cols] < 0.9)
     assert (cut.initial, cut.noise) == (None, 0.01)

@@ -34,7 +34,7 @@ def rolling():
 
 def test_a_still_camera_blurs_alike_everywhere(planes):
     kernel = np.full((1, 5), 0.2)
-    poses = Poses.still(np.pad(kernel, ((2, 2), (0, 0))))
+    poses = Poses.without_roll(np.pad(kernel, ((2, 2), (0, 0))))
     plane = luminance(planes)
     np.testing.assert_allclose(blurred_by(plane, poses), convolve(plane, kernel.astype(np.float32)), atol=1e-5)
     restored = deconvolved(planes, PoseBlur(poses))
@@ -43,7 +43,7 @@ def test_a_still_camera_blurs_alike_everywhere(planes):
 
 
 def test_no_blur_is_no_blur(planes):
-    poses = Poses.still(np.pad([[1.0]], 1))
+    poses = Poses.without_roll(np.pad([[1.0]], 1))
     plane = luminance(planes)
     np.testing.assert_allclose(blurred_by(plane, poses), plane, atol=1e-5)
 

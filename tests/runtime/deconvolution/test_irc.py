@@ -30,7 +30,7 @@ def observation(scene):
 @pytest.fixture(scope="module")
 def problem(observation):
     return Problem(
-        observation.canvas[None], observation.known, KernelOperator(observation.kernel, observation.model), 0.025
+        observation.extended[None], observation.known, KernelOperator(observation.kernel, observation.model), 0.025
     )
 
 

@@ -127,9 +127,9 @@ def test_flat_image_gives_a_delta(value):
 def test_tiles_change_nothing(monkeypatch):
     observed, latent = blur(CAMERA[:300, :340], path_kernel(9, seed=5))
     whole = gradient_equations(observed, latent, 15, 0.02)
-    monkeypatch.setattr("runtime.estimation.kernel.single.TILE", 64)
+    monkeypatch.setattr("runtime.estimation.kernel.single._TILE", 64)
     tiled = gradient_equations(observed, latent, 15, 0.02)
-    monkeypatch.setattr("runtime.estimation.kernel.single.MAX_TILES", 100)
+    monkeypatch.setattr("runtime.estimation.kernel.single._MAX_TILES", 100)
     all_tiles = gradient_equations(observed, latent, 15, 0.02)
     # The thresholds come from a sample of the pixels, which the tiles change a little.
     assert all_tiles.energy == pytest.approx(whole.energy, rel=1e-4)

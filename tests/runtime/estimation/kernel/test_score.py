@@ -9,8 +9,8 @@ import pytest
 
 from runtime.blur.kernel import centre, delta, fit, normalise
 from runtime.deconvolution.saturation import unsaturated
-from runtime.estimation.kernel import judge as module
 from runtime.estimation.kernel.refine import Views
+from runtime.estimation.kernel.score import score_kernel
 from runtime.noise import estimate_noise
 
 
@@ -18,8 +18,8 @@ def views_of(image):
     return Views(image, unsaturated(image), None, estimate_noise(image))
 
 
-def judge(views, kernel):
-    return module.judge(views, kernel).cost()
+def cost(views, kernel):
+    return score_kernel(views, kernel).cost()
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +33,8 @@ def truth(kernel):
 
 
 @pytest.fixture(scope="module")
-def true(views, truth):
-    return judge(views, truth)
+def true_cost(views, truth):
+    return cost(views, truth)
 
 
 @pytest.mark.parametrize(
@@ -48,40 +48,40 @@ def true(views, truth):
     ],
     ids=["turned", "upside down", "reversed", "box", "with gaps"],
 )
-def test_prefers_the_true_blur(views, truth, true, wrong):
-    assert true < judge(views, wrong(truth))
+def test_prefers_the_true_blur(views, truth, true_cost, wrong):
+    assert true_cost < cost(views, wrong(truth))
 
 
-def test_the_frame_does_not_matter(views, truth, true):
-    assert judge(views, fit(truth, 31)) == pytest.approx(true, abs=1e-9)
+def test_the_frame_does_not_matter(views, truth, true_cost):
+    assert cost(views, fit(truth, 31)) == pytest.approx(true_cost, abs=1e-9)
 
 
-def test_leaving_saturated_pixels_out_keeps_the_score_nearer_to_what_it_was(views, truth, true):
+def test_leaving_saturated_pixels_out_keeps_the_score_nearer_to_what_it_was(views, truth, true_cost):
     image = views.image.copy()
     image[100:120, 90:120] = 1
     spoiled = replace(views_of(image), noise=views.noise)
-    careful, credulous = judge(spoiled, truth), judge(replace(spoiled, known=np.ones_like(spoiled.known)), truth)
-    assert abs(careful - true) < abs(credulous - true)
+    masked, unmasked = cost(spoiled, truth), cost(replace(spoiled, known=np.ones_like(spoiled.known)), truth)
+    assert abs(masked - true_cost) < abs(unmasked - true_cost)
 
 
 @pytest.mark.parametrize("level", [0.3, 1.0])
 def test_scores_of_images_without_content_are_finite(level):
     views = views_of(np.full((40, 50), level, np.float32))
-    assert np.isfinite(judge(views, delta((3, 3))))
+    assert np.isfinite(cost(views, delta((3, 3))))
 
 
-class TestVerdict:
+class TestScore:
     def test_the_true_blur_explains_all_parts_alike_and_sharpens(self, views, truth):
-        verdict = module.judge(views, truth)
-        assert verdict.misfit < 2 * views.noise
-        assert 1 <= verdict.unevenness < 1.3
-        assert verdict.sparsity_gain < 0.85
+        score = score_kernel(views, truth)
+        assert score.misfit < 2 * views.noise
+        assert 1 <= score.unevenness < 1.3
+        assert score.sparsity_gain < 0.85
 
     def test_one_kernel_does_not_explain_a_blur_of_a_part(self, views, truth, sharp):
         image = views.image.copy()
         image[:80, :90] = sharp[:80, :90]
-        partly = module.judge(replace(views, image=image), truth)
-        assert partly.unevenness > module.judge(views, truth).unevenness + 0.3
+        partly = score_kernel(replace(views, image=image), truth)
+        assert partly.unevenness > score_kernel(views, truth).unevenness + 0.3
 
     def test_a_point_makes_nothing_sparser(self, views, truth):
-        assert module.judge(views, delta((3, 3))).sparsity_gain > module.judge(views, truth).sparsity_gain + 0.05
+        assert score_kernel(views, delta((3, 3))).sparsity_gain > score_kernel(views, truth).sparsity_gain + 0.05
