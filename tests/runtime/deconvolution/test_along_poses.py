@@ -50,13 +50,13 @@ def test_no_blur_is_no_blur(planes):
 
 def test_what_a_turning_camera_did_is_undone(planes, rolling):
     blurred = np.stack([blurred_by(plane, rolling) for plane in planes])
-    told = []
-    restored = deconvolved(blurred, PoseBlur(rolling), "fast", lambda *each: told.append(each))
+    reports = []
+    restored = deconvolved(blurred, PoseBlur(rolling), "fast", lambda *report: reports.append(report))
     one = deconvolved(blurred, KernelBlur(rolling.kernel((0.0, 0.0)).astype(np.float32)), "fast")
     errors = [np.square(each - planes)[:, 12:-12, 12:-12].mean() for each in (blurred, one, restored)]
     assert errors[2] < 0.5 * errors[0]
     assert errors[2] < 0.7 * errors[1]
-    assert told[-1] == ("deconvolve", 1.0)
+    assert reports[-1] == ("deconvolve", 1.0)
     assert restored.dtype == np.float32
 
 

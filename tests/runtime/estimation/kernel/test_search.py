@@ -201,11 +201,11 @@ def test_tiny_images_give_a_kernel(shape, initial, learned):
 
 
 def test_reports_progress(observed):
-    seen = []
-    estimated(observed[:100, :120], support=9, progress=lambda stage, fraction: seen.append((stage, fraction)))
-    assert len({stage for stage, _ in seen}) == 1
-    assert seen[-1][1] == 1
-    assert [f for _, f in seen] == sorted(f for _, f in seen)
+    reports = []
+    estimated(observed[:100, :120], support=9, progress=lambda stage, fraction: reports.append((stage, fraction)))
+    assert len({stage for stage, _ in reports}) == 1
+    assert reports[-1][1] == 1
+    assert [f for _, f in reports] == sorted(f for _, f in reports)
 
 
 class TestWeightedMean:

@@ -151,12 +151,12 @@ def test_derivatives_of_a_ramp_and_a_parabola():
 
 
 def test_reports_progress():
-    seen = []
+    reports = []
     observed, latent = blur(CAMERA[120:220, 120:220], path_kernel(5, seed=2))
-    estimate_kernel(observed, latent, support=15, progress=lambda stage, fraction: seen.append((stage, fraction)))
-    assert {stage for stage, _ in seen} == {"kernel"}
-    assert seen[-1][1] == 1
-    assert [f for _, f in seen] == sorted(f for _, f in seen)
+    estimate_kernel(observed, latent, support=15, progress=lambda stage, fraction: reports.append((stage, fraction)))
+    assert {stage for stage, _ in reports} == {"kernel"}
+    assert reports[-1][1] == 1
+    assert [f for _, f in reports] == sorted(f for _, f in reports)
 
 
 PLANE = np.ones((40, 50), np.float32)

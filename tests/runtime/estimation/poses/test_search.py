@@ -86,7 +86,7 @@ def test_it_undoes_the_blur(found, sharp, observed):
     assert after > before + 1
 
 
-def test_progress_and_expected_error_are_told(found, stages):
+def test_progress_and_expected_error_are_reported(found, stages):
     fractions = [fraction for stage, fraction in stages]
     assert {stage for stage, _ in stages} == {"poses"}
     assert fractions == sorted(fractions)
