@@ -11,12 +11,13 @@ from runtime.inference.devices import holding
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 _OPPONENT = np.array([[1 / 3, 1 / 3, 1 / 3], [1 / 2, -1 / 2, 0], [1 / 4, 1 / 4, -1 / 2]], dtype=np.float32)
-"""Rows: the mean, red less green, yellow less blue. They are orthogonal, so that white noise stays white."""
+"""Rows: the mean, red minus green, yellow minus blue; orthogonal, so that white noise stays uncorrelated."""
 _FROM_OPPONENT = np.linalg.inv(_OPPONENT).astype(np.float32)
 OPPONENT_NOISE = np.linalg.norm(_OPPONENT, axis=1)
-"""Standard deviation of the noise of mean and differences, in units of that of a channel: three numbers."""
+"""Standard deviations of the noise of the mean and the two differences, in units of that of a channel (3,)."""
 
 _WHITE = np.array([0.95047, 1.0, 1.08883])
+"""CIE XYZ of the white point D65."""
 _XYZ = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
 )
@@ -25,7 +26,7 @@ _TO_RGB = np.linalg.inv(_XYZ / _WHITE[:, None]).astype(np.float32)
 _LAB = np.array([[0, 116, 0], [500, -500, 0], [0, 200, -200]], np.float32)
 _FROM_LAB = np.linalg.inv(_LAB).astype(np.float32)
 _KNEE = 6 / 29
-"""Where the cube root of CIE Lab meets the straight line below it."""
+"""Cube root of the relative XYZ below which CIE Lab is linear."""
 
 
 def luminance(planes: Array) -> Array:
@@ -56,52 +57,54 @@ def luminance(planes: Array) -> Array:
 
 
 def to_opponent(channels: Array) -> Array:
-    """Turn red, green and blue (3, H, W) into their mean and two differences (3, H, W), float32.
+    """Convert red, green and blue (3, H, W) to their mean and two colour differences (3, H, W), float32.
 
-    Nearly all detail of a photograph is in the mean, and noise that differs from channel to channel is least there: the
-    best prior goes to the mean, and a cheaper one to the differences.
+    Nearly all detail of a photograph is in the mean, where independent noise of the channels is lowest. So the mean is
+    restored with the best prior, and the differences with a cheaper one.
     """
     return _mix(_OPPONENT, channels)
 
 
 def from_opponent(planes: Array) -> Array:
-    """Turn mean and differences (3, H, W) into red, green and blue (3, H, W), float32."""
+    """Convert mean and colour differences (3, H, W) to red, green and blue (3, H, W), float32."""
     return _mix(_FROM_OPPONENT, planes)
 
 
 def to_lab(planes: Array) -> Array:
-    """Turn sRGB planes ``(3, H, W)`` into CIE Lab (white D65): L in [0, 100], a and b; float32 of that shape.
+    """Convert sRGB planes ``(3, H, W)`` to CIE Lab (white D65), L in [0, 100], a and b; float32 of the same shape.
 
-    Values outside [0, 1] count as 0 or 1.
+    Values outside [0, 1] are clipped.
     """
     xp = array_module(planes)
-    coded = planes.clip(0, 1)
-    linear = xp.where(coded > 0.04045, ((coded + 0.055) / 1.055) ** 2.4, coded / 12.92)
-    light = _mix(_FROM_RGB, linear)
-    roots = xp.where(light > _KNEE**3, xp.cbrt(light), light / (3 * _KNEE**2) + 4 / 29)
+    encoded = planes.clip(0, 1)
+    linear = xp.where(encoded > 0.04045, ((encoded + 0.055) / 1.055) ** 2.4, encoded / 12.92)
+    xyz = _mix(_FROM_RGB, linear)
+    roots = xp.where(xyz > _KNEE**3, xp.cbrt(xyz), xyz / (3 * _KNEE**2) + 4 / 29)
     lab = _mix(_LAB, roots)
     lab[0] -= 16
     return lab
 
 
 def from_lab(lab: Array) -> Array:
-    """Turn L, a and b ``(3, H, W)`` into sRGB planes of that shape, float32; colours that sRGB lacks are clipped."""
+    """Convert L, a and b ``(3, H, W)`` to sRGB planes of the same shape, float32; colours out of gamut are clipped."""
     xp = array_module(lab)
     shifted = lab.copy()
     shifted[0] += 16
     roots = _mix(_FROM_LAB, shifted)
-    light = xp.where(roots > _KNEE, roots**3, 3 * _KNEE**2 * (roots - 4 / 29))
-    linear = _mix(_TO_RGB, light).clip(0, 1)
+    xyz = xp.where(roots > _KNEE, roots**3, 3 * _KNEE**2 * (roots - 4 / 29))
+    linear = _mix(_TO_RGB, xyz).clip(0, 1)
     return xp.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear)
 
 
 def with_chroma_of(planes: Array, source: Array) -> Array:
-    """Return sRGB planes of the lightness of `planes` and the a and b of `source`; grey ones as they are.
+    """Return sRGB planes with the lightness of `planes` and the a and b of `source`.
+
+    A single plane is returned as it is.
 
     Parameters
     ----------
     planes, source
-        Float32 ``(C, H, W)``, C being 1 or 3, alike in shape and device.
+        Float32 ``(C, H, W)``, C being 1 or 3, of the same shape and on the same device.
     """
     if len(planes) == 1:
         return planes
@@ -111,5 +114,6 @@ def with_chroma_of(planes: Array, source: Array) -> Array:
 
 
 def _mix(matrix: Array, planes: Array) -> Array:
+    """Return the product of a matrix (3, 3) with the channels of planes (3, H, W), float32."""
     xp = array_module(planes)
     return xp.tensordot(xp.asarray(matrix), planes.astype(np.float32, copy=False), axes=1)

@@ -1,4 +1,4 @@
-"""Standard deviation of the noise of a blurred photograph, from the photograph and, if known, its blur kernel."""
+"""Estimation of the noise level of a blurred photograph, with or without its blur kernel."""
 
 from __future__ import annotations
 
@@ -8,33 +8,34 @@ from kernels.arrays import Array, array_module
 from kernels.fft import fft_module
 
 LEAST_NOISE = 1.0 / 255 / 12**0.5
-"""Standard deviation of rounding to 8 bits: no photograph is taken for cleaner."""
-WINDOW = 512
-"""Side in pixels of the windows that are looked at, at least; four times the kernel where that is more."""
-WINDOWS = 3
+"""Standard deviation of rounding to 8 bits, in units of the value range: the lower bound of every noise level."""
+_WINDOW_SIDE = 512
+"""Smallest side in pixels of the windows whose spectra are used; it is at least four times that of the kernel."""
+_WINDOWS = 3
 """Windows along each axis of a large photograph."""
-BANDS = (0.5, 0.25)
-"""Highest frequencies considered, in cycles per pixel: all, and those that survive compression."""
-LOWEST = 0.02
-BLOCKED = 0.02
-"""A kernel blocks the frequencies of which it passes no more than this share of the power."""
-SHARE = 0.1
-"""Share of the frequencies of a band that is taken for noise, where the kernel blocks as many."""
-GAUSSIAN_QUARTILE = 0.6745
+_BANDS = (0.5, 0.25)
+"""Highest frequencies of the two bands, in cycles per pixel: all, and those that are kept by compression."""
+_LOWEST = 0.02
+"""Lowest frequency of the bands, in cycles per pixel."""
+_BLOCKED_POWER = 0.02
+"""A kernel blocks a frequency if it passes at most this share of its power."""
+_BLOCKED_SHARE = 0.1
+"""Share of the frequencies of a band, at most, that the noise is estimated from: those that are passed least."""
+_MIN_BLOCKED = 32
+"""Number of blocked frequencies that a band needs for an estimate."""
+_NORMAL_MEDIAN = 0.6745
 """Median absolute value of a standard normal variable."""
-FEWEST = 32
-"""Number of blocked frequencies below which the image cannot be told from noise."""
 
 
 def estimate_noise(plane: Array, kernel: Array | None = None) -> float:
-    """Estimate the standard deviation of what the blurred latent image does not explain.
+    """Estimate the standard deviation of the noise.
 
-    At the frequencies that the kernel blocks there is no image left: what remains is noise, and the error of the
-    kernel. Their median power counts, in the band where it is largest, so that noise which the camera or JPEG
-    compression has smoothed away at the highest frequencies is found in the middle ones.
+    At the frequencies that the kernel blocks there is no signal, only noise and the effect of an error of the kernel.
+    The estimate is their median power, in the band where it is largest: where the camera or JPEG compression has
+    smoothed the highest frequencies, the noise is measured at the middle ones.
 
-    Without a kernel the noise is taken for white, and read from the median absolute response to a second
-    difference along both axes, which blurred edges hardly excite (the mask of Immerkaer 1996).
+    Without a kernel the noise is assumed to be white, and estimated from the median absolute second difference along
+    both axes, to which blurred edges hardly contribute (the mask of Immerkaer 1996).
 
     Parameters
     ----------
@@ -46,25 +47,26 @@ def estimate_noise(plane: Array, kernel: Array | None = None) -> float:
     Returns
     -------
     float
-        At least `LEAST_NOISE`; just that for a kernel which blocks next to nothing, such as a single pixel.
+        In units of the value range, at least `LEAST_NOISE`. That is returned for a kernel that blocks too few
+        frequencies, such as a delta.
     """
     if kernel is None:
         return max(LEAST_NOISE, _white_noise(plane))
-    side = max(WINDOW, 4 * max(kernel.shape))
+    side = max(_WINDOW_SIDE, 4 * max(kernel.shape))
     height, width = (min(side, size) for size in plane.shape)
     blocked = _blocked_frequencies(kernel, height, width)
     if not blocked:
         return LEAST_NOISE
     tops, lefts = (
-        sorted({round(place) for place in np.linspace(0, size - extent, WINDOWS if size > extent else 1)})
+        sorted({round(position) for position in np.linspace(0, size - extent, _WINDOWS if size > extent else 1)})
         for size, extent in zip(plane.shape, (height, width), strict=True)
     )
-    found = [_noise_at(plane[top : top + height, left : left + width], blocked) for top in tops for left in lefts]
-    return max(LEAST_NOISE, float(np.median(found)))
+    levels = [_noise_at(plane[top : top + height, left : left + width], blocked) for top in tops for left in lefts]
+    return max(LEAST_NOISE, float(np.median(levels)))
 
 
 def _white_noise(plane: Array) -> float:
-    """Return the noise level by the second differences of the pixels that are not clipped."""
+    """Return the noise level from the second differences at the pixels that are not clipped; 0 if there are none."""
     xp = array_module(plane)
     if min(plane.shape) < 3:
         return 0.0
@@ -72,13 +74,14 @@ def _white_noise(plane: Array) -> float:
     response = xp.abs(rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]) / 6
     centre = plane[1:-1, 1:-1]
     response = response[(centre > 0) & (centre < 1)]
-    return float(xp.median(response)) / GAUSSIAN_QUARTILE if response.size else 0.0
+    return float(xp.median(response)) / _NORMAL_MEDIAN if response.size else 0.0
 
 
 def _blocked_frequencies(kernel: Array, height: int, width: int) -> list[Array]:
-    """Return for each band the indices, in the flattened half spectrum, of the frequencies least passed.
+    """Return for each band the indices, in the flattened half spectrum, of the frequencies with the least signal.
 
-    The power of photographs falls with the square of the frequency, so that is weighed in.
+    The power of photographs falls with the square of the frequency, so the power that the kernel passes is divided by
+    that.
     """
     xp = array_module(kernel)
     spectrum = fft_module(kernel).rfft2(kernel, s=(height, width))
@@ -86,27 +89,27 @@ def _blocked_frequencies(kernel: Array, height: int, width: int) -> list[Array]:
     down, right = xp.abs(xp.fft.fftfreq(height))[:, None], xp.fft.rfftfreq(width)[None, :]
     highest = xp.maximum(down, right).reshape(-1)
     square = (down**2 + right**2).reshape(-1)
-    found = []
-    for band in BANDS:
-        inside = xp.flatnonzero((highest <= band) & (square > LOWEST**2))
-        order = inside[xp.argsort(power[inside] / square[inside])[: int(SHARE * inside.size)]]
-        order = order[power[order] <= BLOCKED]
-        if order.size >= FEWEST:
-            found.append(order)
-    return found
+    indices = []
+    for band in _BANDS:
+        inside = xp.flatnonzero((highest <= band) & (square > _LOWEST**2))
+        order = inside[xp.argsort(power[inside] / square[inside])[: int(_BLOCKED_SHARE * inside.size)]]
+        order = order[power[order] <= _BLOCKED_POWER]
+        if order.size >= _MIN_BLOCKED:
+            indices.append(order)
+    return indices
 
 
 def _noise_at(window: Array, blocked: list[Array]) -> float:
-    """Return the largest of the bands' noise levels in one window of the photograph."""
+    """Return the noise level of one window of the photograph, the largest of those of the bands."""
     xp = array_module(window)
     taper = _taper(window.shape[0], xp)[:, None] * _taper(window.shape[1], xp)[None, :]
     mean = (window * taper).sum() / taper.sum()
     power = xp.square(xp.abs(fft_module(window).rfft2((window - mean) * taper))).reshape(-1)
     power /= xp.square(taper).sum()
-    # The power of white noise at a frequency is distributed exponentially: its median is ln 2 times its mean.
+    # The power of white noise at a frequency has an exponential distribution, whose median is ln 2 times its mean.
     return max(float(xp.sqrt(xp.median(power[indices]) / np.log(2))) for indices in blocked)
 
 
 def _taper(size: int, xp: object) -> Array:
-    """Return the half-sample Hann window."""
+    """Return the Hann window (size,) float32, sampled at the centres of pixels."""
     return xp.square(xp.sin(xp.pi * (xp.arange(size, dtype=xp.float32) + 0.5) / size))  # type: ignore[attr-defined]

@@ -17,9 +17,9 @@ class SearchEffort(NamedTuple):
     small : int
         Most pixels of the scale at which the hypotheses are compared.
     hypotheses : int
-        Extents tried: the largest, and each time the side divided by the pyramid's ratio.
+        Extents of the kernel that are tried, each smaller than the one before by the ratio of the pyramid.
     polishing : int
-        Turns that polish a kernel.
+        Iterations that polish a kernel.
     rounds : int
         Times that the best kernel is refined once more in the end.
     """

@@ -1,4 +1,4 @@
-"""One restoration under way: what was asked for, where it runs, how far it is, and the noise of its photograph."""
+"""The state of one restoration: its options, device, timing, progress, and the noise of its photograph."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from runtime.inference.progress import Progress, Stopwatch
 from runtime.noise import LEAST_NOISE, estimate_noise
 from runtime.options import BurstOptions, Options
 
-Asked = TypeVar("Asked", Options, BurstOptions)
+RunOptions = TypeVar("RunOptions", Options, BurstOptions)
 
 
 @dataclass(eq=False)
-class Run(Generic[Asked]):
-    """What all parts of one restoration share.
+class Run(Generic[RunOptions]):
+    """What all stages of one restoration have in common.
 
     Attributes
     ----------
     options : Options or BurstOptions
-        What was asked for.
+        The options of the caller.
     device : Device
-        Where the photograph lies and the work is done.
+        The device on which the photograph is restored.
     stopwatch : Stopwatch
-        Charged by stage.
+        Measures the time of each stage.
     progress : callable ``(stage, fraction)``, optional
-        The caller's.
+        Called with the name of a stage and the fraction of it that is done.
     """
 
-    options: Asked
+    options: RunOptions
     device: Device = CPU
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     progress: Progress | None = None
     _noise: float | None = None
 
     def report(self, stage: str, fraction: float) -> None:
-        """Tell the caller that a fraction, in [0, 1], of a stage is done."""
+        """Report to the caller that a fraction, in [0, 1], of a stage is done."""
         if self.progress is not None:
             self.progress(stage, fraction)
 
     def noise_of(self, luminance: Array) -> float:
-        """Return the standard deviation of the photograph's noise: the caller's, or estimated, once for all parts.
+        """Return the standard deviation of the photograph's noise, from the options or estimated on the first call.
 
         Parameters
         ----------
@@ -52,13 +52,13 @@ class Run(Generic[Asked]):
         Returns
         -------
         float
-            At least that of rounding to 8 bits.
+            In units of the value range, at least that of rounding to 8 bits.
         """
         if self._noise is None:
             given = getattr(self.options, "noise", None)
             self._noise = estimate_noise(luminance) if given is None else max(given, LEAST_NOISE)
         return self._noise
 
-    def with_options(self, **changes: Any) -> Run[Asked]:
-        """Return this run with some options changed; stopwatch, progress and the estimated noise are the same."""
+    def with_options(self, **changes: Any) -> Run[RunOptions]:
+        """Return a run with some options changed, and the same stopwatch, progress and estimated noise."""
         return replace(self, options=replace(self.options, **changes))

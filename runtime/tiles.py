@@ -1,4 +1,7 @@
-"""Large photographs, tile by tile: time linear in the pixels, and a working set that does not grow with them."""
+"""Overlapping tiles of large photographs, and the weights that blend them.
+
+Time is linear in the number of pixels, and the memory of one tile does not grow with it.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ from itertools import pairwise, product
 from kernels.arrays import Array, array_module
 
 CORE = 1024
-"""Side of a tile in pixels, about, without the surroundings that it is restored with."""
+"""Side of a tile in pixels, about, without the overlap."""
 FADE = 16
-"""Half the width of the strip, in pixels, in which neighbouring tiles fade into each other."""
+"""Half the width in pixels of the strip in which neighbouring tiles are blended."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +24,9 @@ class Span:
     Attributes
     ----------
     start, stop
-        Part of the image that the tile is restored from.
+        Pixels of the tile, including the overlap.
     first, last
-        Part that the tile stands for.
+        Seams: pixels of the tile without the overlap.
     """
 
     start: int
@@ -32,23 +35,29 @@ class Span:
     last: int
 
     def weights(self, length: int, like: Array) -> Array:
-        """Return the weights, float32, of the pixels `start` to `stop`.
+        """Return the blending weights (stop - start,) float32 of the pixels `start` to `stop`.
 
-        They fall linearly over the seams with other tiles of an axis of that `length`; over all tiles they add up
-        to 1 at every pixel.
+        They fall linearly across the seams with other tiles; at every pixel those of all tiles have sum 1.
+
+        Parameters
+        ----------
+        length : int
+            Pixels of the axis.
+        like : array
+            An array on the device where the weights are needed.
         """
         xp = array_module(like)
-        places = xp.arange(self.start, self.stop, dtype=xp.float32) + 0.5
-        weights = xp.ones_like(places)
+        centres = xp.arange(self.start, self.stop, dtype=xp.float32) + 0.5
+        weights = xp.ones_like(centres)
         if self.first > 0:
-            weights *= xp.clip((places - self.first) / (2 * FADE) + 0.5, 0, 1)
+            weights *= xp.clip((centres - self.first) / (2 * FADE) + 0.5, 0, 1)
         if self.last < length:
-            weights *= xp.clip((self.last - places) / (2 * FADE) + 0.5, 0, 1)
+            weights *= xp.clip((self.last - centres) / (2 * FADE) + 0.5, 0, 1)
         return weights
 
 
 def split(length: int, reach: int, core: int | None = None) -> list[Span]:
-    """Split an axis of `length` pixels into spans that know `reach` pixels (at least `FADE`) beyond their seams."""
+    """Split an axis of `length` pixels into spans that overlap their seams by `reach` pixels (at least `FADE`)."""
     count = max(1, round(length / (core or CORE)))
     seams = [length * part // count for part in range(count + 1)]
     reach = max(reach, FADE)
@@ -56,5 +65,8 @@ def split(length: int, reach: int, core: int | None = None) -> list[Span]:
 
 
 def tiles(shape: tuple[int, int], reach: tuple[int, int], core: int | None = None) -> Iterator[tuple[Span, Span]]:
-    """Yield the spans of rows and columns of every tile of an image of that shape, of about `core` pixels or `CORE`."""
+    """Yield the spans of rows and columns of every tile, with sides of about `core` (or `CORE`) pixels, of an image.
+
+    `reach` is the overlap of the tiles beyond their seams, in rows and in columns.
+    """
     yield from product(split(shape[0], reach[0], core), split(shape[1], reach[1], core))

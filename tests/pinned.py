@@ -18,7 +18,7 @@ from skimage import data
 
 import runtime
 from bench.data.photographs import shake_kernel
-from runtime.estimation.parallel import alone
+from runtime.estimation.parallel import on_one_core
 
 RECORD = Path(__file__).with_suffix(".npz")
 MIDDLE = 48
@@ -119,7 +119,7 @@ CASES = {
 
 def restore(name):
     """Restore one case on one core."""
-    return alone(CASES[name])
+    return on_one_core(CASES[name])
 
 
 def middle(result):

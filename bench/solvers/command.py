@@ -128,13 +128,13 @@ def _uniform_irc(sample: Sample) -> Array:
 def _uniform_gradients(observation: Observation) -> Array:
     height, width = observation.model.shape
     blur = PeriodicBlur(observation.kernel, (height, width))
-    problem = Problem(observation.canvas[None], observation.known, blur, THRESHOLD * observation.noise)
+    problem = Problem(observation.extended[None], observation.known, blur, THRESHOLD * observation.noise)
     return _by_conjugate_gradients(problem)[0]
 
 
 def _padded_fourier(observation: Observation) -> Array:
     """Solve by FFT on the padded plane, as if the padding were observed."""
-    return _periodic(observation.canvas[None], observation.kernel, observation.noise)[0]
+    return _periodic(observation.extended[None], observation.kernel, observation.noise)[0]
 
 
 def _periodic(planes: Array, kernel: Array, noise: float) -> Array:

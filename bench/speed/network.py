@@ -15,6 +15,7 @@ from bench.data.models import patch_geometry
 from bench.data.photographs import blurred_photograph
 from bench.speed.machine import usable_cores
 from bench.speed.timing import Work, measure_in_turn
+from runtime.errors import InvalidModel
 from runtime.inference.bundle import Bundle, load_model
 
 if TYPE_CHECKING:

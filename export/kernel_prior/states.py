@@ -22,9 +22,9 @@ from export.kernel_prior.simulation import Observation, SimulationConfig, observ
 from runtime.blur.kernel import Kernel, align, fit, normalise, similarity
 from runtime.deconvolution.saturation import unsaturated
 from runtime.estimation.kernel.evidence import PriorAssumptions, gather
-from runtime.estimation.kernel.refine import Edges, Views
+from runtime.estimation.kernel.refine import BlurredImage, Edges
 from runtime.estimation.kernel.search import search
-from runtime.estimation.parallel import alone
+from runtime.estimation.parallel import on_one_core
 from runtime.noise import estimate_noise
 from runtime.quality import LEVELS
 
@@ -89,10 +89,10 @@ class Recorder:
         self.states: list[State] = []
         self._observation, self._assumes, self._prior = observation, assumes, prior
 
-    def __call__(self, views: Views, edges: Edges, kernel: Kernel) -> tuple[Kernel, float]:
-        """Keep evidence and truth at the scale of `views`."""
-        planes = gather(views, edges, kernel, self._assumes)
-        factor = self._observation.image.shape[0] / views.image.shape[0]
+    def __call__(self, blurred: BlurredImage, edges: Edges, kernel: Kernel) -> tuple[Kernel, float]:
+        """Keep evidence and truth at the scale of `blurred`."""
+        planes = gather(blurred, edges, kernel, self._assumes)
+        factor = self._observation.image.shape[0] / blurred.image.shape[0]
         truth, inside = beside(shrink_kernel(self._observation.kernel, factor), kernel)
         if inside >= LEAST_INSIDE:
             self.states.append(State(planes.astype(np.float16), truth.astype(np.float32)))
@@ -112,10 +112,10 @@ def record(
     """
     image = observation.image
     recorder = Recorder(observation, assumes, prior)
-    views = Views(image, unsaturated(image), None, estimate_noise(image))
+    blurred = BlurredImage(image, unsaturated(image), None, estimate_noise(image))
     effort = LEVELS["balanced"].search._replace(small=small, hypotheses=HYPOTHESES)
     # Hypotheses one after the other: the states come in the same order every time.
-    alone(partial(search, views, support, effort, recorder, lambda stage, fraction: None))
+    on_one_core(partial(search, blurred, support, effort, recorder, lambda stage, fraction: None))
     return recorder.states
 
 

@@ -13,7 +13,7 @@ from export.repair.scenes import Scene
 from runtime.blur.kernel import Kernel, centre, fit, normalise, resize
 from runtime.deconvolution.saturation import unsaturated
 from runtime.estimation.kernel.prior import KernelPrior
-from runtime.estimation.kernel.refine import Candidate, Views, coarse_to_fine, polish
+from runtime.estimation.kernel.refine import BlurredImage, KernelCandidate, coarse_to_fine, polish
 
 ORIGINS = {"true": 0.35, "wrong": 0.27, "searched": 0.26, "random": 0.12}
 """Shares of the estimates by their start: the true kernel, a distorted true kernel, a search, another kernel."""
@@ -77,12 +77,12 @@ def estimate_kernel(
     chosen = origin or names[rng.choice(len(names), p=list(shares.values()))]
     if chosen not in shares:
         raise ValueError(f"origin must be one of {', '.join(names)} for this scene, got {chosen!r}")
-    views = Views(scene.observed, unsaturated(scene.observed), None, noise)
-    start = _begin(chosen, views, scene.kernel, prior, rng)
+    blurred = BlurredImage(scene.observed, unsaturated(scene.observed), None, noise)
+    start = _begin(chosen, blurred, scene.kernel, prior, rng)
     if chosen == "random" and rng.random() >= POLISHED:
         return Estimate(start, rng.uniform(*LOG_ERRORS))
-    candidates = polish(views, start, int(rng.integers(1, TURNS + 1)), prior)
-    found: Candidate = candidates[rng.integers(len(candidates))]
+    candidates = polish(blurred, start, int(rng.integers(1, TURNS + 1)), prior)
+    found: KernelCandidate = candidates[rng.integers(len(candidates))]
     return Estimate(found.kernel, found.log_error)
 
 
@@ -99,15 +99,17 @@ def spoil(kernel: Kernel, rng: np.random.Generator) -> Kernel:
             return resize(kernel, round(side * factor) | 1, factor)
 
 
-def _begin(origin: str, views: Views, truth: Kernel | None, prior: KernelPrior, rng: np.random.Generator) -> Kernel:
+def _begin(
+    origin: str, blurred: BlurredImage, truth: Kernel | None, prior: KernelPrior, rng: np.random.Generator
+) -> Kernel:
     if origin == "true" and truth is not None:
         return fit(truth, truth.shape[0] + 4)
     if origin == "wrong" and truth is not None:
         return spoil(truth, rng)
     if origin == "searched":
         side = (log_uniform(rng, SIZES) if truth is None else truth.shape[0]) * log_uniform(rng, ROOM)
-        most = min(LARGEST, views.image.shape[0] // 3)
-        return coarse_to_fine(views, int(np.clip(side, SMALLEST, most)) | 1, prior).kernel
+        most = min(LARGEST, blurred.image.shape[0] // 3)
+        return coarse_to_fine(blurred, int(np.clip(side, SMALLEST, most)) | 1, prior).kernel
     other = random_kernel(round(log_uniform(rng, SIZES)), rng)
     return fit(other, other.shape[0] + 2)
 

@@ -1,7 +1,7 @@
-"""The blurs of a photograph, and how each acts on it: one kernel, the poses of a camera, or a motion at each pixel.
+"""The blurs of a photograph: one kernel, the poses of a camera, or a motion at each pixel.
 
-A blur is linear: ``observed = blur.apply(latent) + noise``. What the camera saw beyond the border is not known;
-`Blur.apply` continues the photograph there, and `Blur.adjoint` is the exact adjoint of that.
+A blur is linear: ``observed = blur.apply(latent) + noise``. Latent pixels beyond the boundary are unknown; `Blur.apply`
+extends the photograph there, and `Blur.adjoint` is the exact adjoint, including this extension.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from runtime.inference.devices import download
 from runtime.tiles import FADE, Span, tiles
 
 CENTRE: Place = (0.0, 0.0)
-"""The place in the middle of a photograph."""
+"""The centre of a photograph."""
 _SMALLEST_PART, _LARGEST_PART = 96, 512
-"""Sides in pixels, about, of the parts of a photograph that have a kernel each."""
+"""Sides in pixels, about, of the parts of a photograph that have a kernel each: at least, and at most."""
 _KERNEL_CHANGE = 0.4
-"""Pixels by which the rolls, by their standard deviation, may set the kernels of neighbouring parts apart."""
+"""Difference in pixels between the displacements of neighbouring parts by a roll of one standard deviation."""
 
 
 class Blur(ABC):
@@ -36,7 +36,7 @@ class Blur(ABC):
 
     @abstractmethod
     def apply(self, planes: Array) -> Array:
-        """Blur planes (C, H, W) of float32; of the same shape, on the same device."""
+        """Blur planes (C, H, W) of float32, and return planes of the same shape on the same device."""
 
     @abstractmethod
     def adjoint(self, planes: Array) -> Array:
@@ -44,12 +44,12 @@ class Blur(ABC):
 
     @abstractmethod
     def kernel_at(self, place: Place) -> Array:
-        """Return the blur kernel (h, w), float32 of sum 1, at a place: rows and columns from the centre."""
+        """Return the blur kernel (h, w), float32 of sum 1, at a place, given in rows and columns from the centre."""
 
     @property
     @abstractmethod
     def width(self) -> float:
-        """Standard deviation in pixels, along its longest axis, of the kernel that is typical of the photograph."""
+        """Standard deviation in pixels, along its longest axis, of a kernel that is typical of the photograph."""
 
     @property
     @abstractmethod
@@ -63,8 +63,9 @@ class Part(NamedTuple):
     Attributes
     ----------
     rows, cols : Span
-        The part, and the surroundings that it is blurred or restored with.
+        The part, with the surroundings from which it is blurred or restored.
     kernel : (h, w) array of float32
+        Of sum 1.
     """
 
     rows: Span
@@ -73,24 +74,24 @@ class Part(NamedTuple):
 
     @property
     def window(self) -> tuple[slice, slice]:
-        """The part with its surroundings."""
+        """Rows and columns of the part with its surroundings."""
         return slice(self.rows.start, self.rows.stop), slice(self.cols.start, self.cols.stop)
 
     def weights(self, like: Array) -> Array:
-        """Return the weights of the window's pixels: over all parts of planes such as `like` they add up to 1."""
+        """Return the blending weights of the window's pixels, of sum 1 over all parts of planes such as `like`."""
         height, width = like.shape[-2:]
         return self.rows.weights(height, like)[:, None] * self.cols.weights(width, like)
 
 
 class _PartwiseBlur(ABC):
-    """A blur whose kernel is the same within each part of a photograph; parts fade into each other."""
+    """A blur with one kernel for each part of a photograph; parts are blended where they overlap."""
 
     @abstractmethod
     def parts(self, like: Array) -> Iterator[Part]:
-        """Yield the parts of planes (..., H, W), their kernels where the planes lie."""
+        """Yield the parts of planes (..., H, W), with kernels on the same device."""
 
     def apply(self, planes: Array) -> Array:
-        """Blur planes (C, H, W), smoothly continued beyond their border."""
+        """Blur planes (C, H, W), extended smoothly beyond their boundary."""
         blurred = array_module(planes).zeros_like(planes)
         for part in self.parts(planes):
             weights = part.weights(planes)
@@ -100,12 +101,12 @@ class _PartwiseBlur(ABC):
 
     def adjoint(self, planes: Array) -> Array:
         """Apply the adjoint of `apply`."""
-        gathered = array_module(planes).zeros_like(planes)
+        result = array_module(planes).zeros_like(planes)
         for part in self.parts(planes):
             weights = part.weights(planes)
-            for plane, target in zip(planes, gathered, strict=True):
+            for plane, target in zip(planes, result, strict=True):
                 target[part.window] += convolve_adjoint(weights * plane[part.window], part.kernel)
-        return gathered
+        return result
 
 
 class KernelBlur(_PartwiseBlur, Blur):
@@ -114,7 +115,7 @@ class KernelBlur(_PartwiseBlur, Blur):
     Parameters
     ----------
     kernel : (h, w) array of float32
-        Non-negative, of sum 1, where the photograph lies; origin at ``((h - 1) // 2, (w - 1) // 2)``.
+        Non-negative, of sum 1, on the device of the photograph; origin at ``((h - 1) // 2, (w - 1) // 2)``.
     """
 
     def __init__(self, kernel: Array) -> None:
@@ -142,7 +143,7 @@ class KernelBlur(_PartwiseBlur, Blur):
 
 
 class PoseBlur(_PartwiseBlur, Blur):
-    """A camera that rolled as it shook: a kernel for each part of the photograph, which the camera's poses give.
+    """The blur of a camera that rolled while it shook: each part of the photograph has the kernel of its centre.
 
     Parameters
     ----------
@@ -153,20 +154,20 @@ class PoseBlur(_PartwiseBlur, Blur):
         self.poses = poses
 
     def parts(self, like: Array) -> Iterator[Part]:
-        """Yield parts that are the smaller, the more the camera rolled, each with the kernel of its middle."""
+        """Yield parts of planes (..., H, W) with the kernels of their centres; the more roll, the smaller the parts."""
         xp, poses = array_module(like), self.poses
         height, width = like.shape[-2:]
-        shares = poses.weights.sum(axis=(1, 2))
-        rolling = float(np.sqrt(shares @ np.square(poses.rolls - shares @ poses.rolls)))
-        side = round(min(max(_KERNEL_CHANGE / max(rolling, 1e-9), _SMALLEST_PART), _LARGEST_PART))
+        roll_weights = poses.weights.sum(axis=(1, 2))
+        deviation = float(np.sqrt(roll_weights @ np.square(poses.rolls - roll_weights @ poses.rolls)))
+        side = round(min(max(_KERNEL_CHANGE / max(deviation, 1e-9), _SMALLEST_PART), _LARGEST_PART))
         corner = poses.kernel((height / 2, width / 2)).shape[0]
         for rows, cols in tiles((height, width), (_reach(corner),) * 2, side):
             kernel = poses.kernel(((rows.first + rows.last - height) / 2, (cols.first + cols.last - width) / 2))
-            room = min(span.stop - span.start for span in (rows, cols)) - 1 | 1
-            yield Part(rows, cols, xp.asarray(fit(kernel, min(extent(kernel), room)).astype(np.float32)))
+            largest = min(span.stop - span.start for span in (rows, cols)) - 1 | 1
+            yield Part(rows, cols, xp.asarray(fit(kernel, min(extent(kernel), largest)).astype(np.float32)))
 
     def kernel_at(self, place: Place) -> NDArray[np.float32]:
-        """Return the sum of the poses' weights, each shifted as its roll moves the place."""
+        """Return the sum over the rolls of the weights, each shifted by the displacement of the place."""
         return self.poses.kernel(place).astype(np.float32)
 
     @cached_property
@@ -181,19 +182,19 @@ class PoseBlur(_PartwiseBlur, Blur):
 
 
 class MotionBlur(Blur):
-    """A straight motion at each pixel.
+    """A linear motion at each pixel.
 
     Parameters
     ----------
     field : (H, W, 2) array of float32
-        Length in pixels, up to 35, and angle in degrees, counter-clockwise as the photograph is seen; where that lies.
+        Length in pixels, up to 35, and angle in degrees, counter-clockwise as the photograph is seen; on its device.
     """
 
     def __init__(self, field: Array) -> None:
         self.field = field
 
     def apply(self, planes: Array) -> Array:
-        """Blur planes (C, H, W), mirrored beyond their border: every pixel is a mean along its own motion."""
+        """Blur planes (C, H, W), mirrored beyond their boundary: every pixel is the mean along its own motion."""
         xp, margin = array_module(planes), self._margin
         padded = xp.pad(planes, [(0, 0), (margin,) * 2, (margin,) * 2], mode="symmetric")
         return self._operator.apply(padded)[:, *self._inside]
@@ -216,7 +217,7 @@ class MotionBlur(Blur):
 
     @cached_property
     def typical_kernel(self) -> NDArray[np.float32]:
-        """The kernel of the median length and angle."""
+        """The kernel (side, side) of the median length and the median angle."""
         xp = array_module(self.field)
         length, angle = (float(xp.median(self.field[..., axis])) for axis in (0, 1))
         return motion_kernel(length, angle)
@@ -242,15 +243,15 @@ class MotionBlur(Blur):
 
     @cached_property
     def _operator(self) -> MotionOperator:
-        """The blur of the field, continued by its margin."""
+        """The blur of the field, extended by the margin."""
         around = [(self._margin,) * 2, (self._margin,) * 2, (0, 0)]
         return MotionOperator.of_field(array_module(self.field).pad(self.field, around, mode="edge"), load_bank())
 
 
 def _reach(side: int) -> int:
-    """Return how far beyond its seams a part reaches, so that its border is not seen where parts fade into each other.
+    """Return by how many pixels a part is extended beyond its seams, for a kernel of `side` pixels.
 
-    A border spoils what a kernel of `side` pixels makes of half as many.
+    The boundary affects half a kernel of pixels, which must lie outside the strip in which parts are blended.
     """
     return max(side, FADE + side // 2 + 1)
 

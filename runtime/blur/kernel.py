@@ -1,6 +1,6 @@
-"""What a blur kernel looks like: non-negative, of sum 1, connected, centred.
+"""Operations on blur kernels, which are non-negative, of sum 1, connected and centred.
 
-Kernels are tiny, so everything here is NumPy on the host, float64 inside.
+Kernels are tiny, so that they are NumPy arrays of float64 on the host.
 """
 
 from __future__ import annotations
@@ -9,22 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 Kernel = NDArray[np.float64]
+"""A blur kernel (h, w), non-negative, of sum 1."""
 
 
 def origin(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Return the pixel of a kernel of `shape` that stands for "no shift": ``((h - 1) // 2, (w - 1) // 2)``."""
+    """Return the pixel of a kernel of `shape` that stands for no shift: ``((h - 1) // 2, (w - 1) // 2)``."""
     return (shape[0] - 1) // 2, (shape[1] - 1) // 2
 
 
 def delta(shape: tuple[int, int]) -> Kernel:
-    """Return the kernel that leaves an image as it is: 1 at the origin, 0 elsewhere."""
+    """Return the kernel of no blur: 1 at the origin, 0 elsewhere."""
     kernel = np.zeros(shape)
     kernel[origin(shape)] = 1.0
     return kernel
 
 
 def normalise(kernel: NDArray[np.floating]) -> Kernel:
-    """Return `kernel` scaled to sum 1, or a delta where nothing positive is left to scale."""
+    """Return `kernel` scaled to sum 1, or a delta where its sum is not positive."""
     total = float(kernel.sum(dtype=np.float64))
     if total <= 0:
         return delta((kernel.shape[0], kernel.shape[1]))
@@ -32,7 +33,7 @@ def normalise(kernel: NDArray[np.floating]) -> Kernel:
 
 
 def prune(kernel: NDArray[np.floating], *, relative: float = 0.03, island: float = 0.03) -> Kernel:
-    """Keep what can be a camera path: clip to positive, drop very small and isolated values, normalise.
+    """Clip a kernel to non-negative values, remove very small and isolated ones, and normalise it.
 
     Parameters
     ----------
@@ -41,8 +42,8 @@ def prune(kernel: NDArray[np.floating], *, relative: float = 0.03, island: float
     relative : float
         Values under this fraction of the largest are set to zero.
     island : float
-        8-connected components that carry less than this fraction of the whole mass are removed,
-        never the heaviest one.
+        8-connected components with less than this fraction of the total mass are removed,
+        except the one of the largest mass.
 
     Returns
     -------
@@ -61,7 +62,7 @@ def prune(kernel: NDArray[np.floating], *, relative: float = 0.03, island: float
 
 
 def centre_offset(kernel: NDArray[np.floating]) -> tuple[int, int]:
-    """Return the integer (rows, columns) that the centre of mass of `kernel` lies off its origin."""
+    """Return the offset, in whole (rows, columns), of the centre of mass of `kernel` from its origin."""
     rows, cols = (np.arange(n) - o for n, o in zip(kernel.shape, origin(kernel.shape), strict=True))
     total = float(kernel.sum(dtype=np.float64))
     return (
@@ -71,7 +72,7 @@ def centre_offset(kernel: NDArray[np.floating]) -> tuple[int, int]:
 
 
 def shift(kernel: NDArray[np.floating], rows: int, cols: int) -> Kernel:
-    """Return `kernel` moved by whole pixels; zeros come in, and what leaves the frame is lost."""
+    """Return `kernel` shifted by whole pixels, filled with zeros; values that leave the frame are lost."""
     moved = np.zeros(kernel.shape)
     height, width = kernel.shape
     target = moved[max(rows, 0) : height + min(rows, 0), max(cols, 0) : width + min(cols, 0)]
@@ -82,11 +83,11 @@ def shift(kernel: NDArray[np.floating], rows: int, cols: int) -> Kernel:
 def centre(kernel: NDArray[np.floating]) -> Kernel:
     """Move the centre of mass of `kernel` to its origin by a whole number of pixels.
 
-    Blind deconvolution fixes kernel and latent image only up to opposite translations; this picks the one
-    in which the restored image stays in place.
+    Blind deconvolution determines kernel and latent image only up to opposite translations; this choice keeps the
+    restored image in place.
     """
     centred = normalise(kernel)
-    # What leaves the frame moves the centre again, so a kernel that fills its frame takes a few rounds.
+    # Mass that leaves the frame changes the centre of mass, so a kernel that fills its frame takes a few iterations.
     for _ in range(max(kernel.shape)):
         rows, cols = centre_offset(centred)
         if (rows, cols) == (0, 0):
@@ -96,7 +97,7 @@ def centre(kernel: NDArray[np.floating]) -> Kernel:
 
 
 def extent(kernel: NDArray[np.floating]) -> int:
-    """Return the odd side of the smallest square around the origin that holds all of `kernel`."""
+    """Return the odd side in pixels of the smallest square around the origin that contains all of `kernel`."""
     reach = [
         int(np.abs(np.flatnonzero(kernel.any(axis=1 - axis)) - at).max(initial=0))
         for axis, at in enumerate(origin(kernel.shape))
@@ -105,7 +106,7 @@ def extent(kernel: NDArray[np.floating]) -> int:
 
 
 def resize(kernel: NDArray[np.floating], side: int, scale: float) -> Kernel:
-    """Enlarge `kernel` by `scale` about its origin into a square of `side` pixels, by bilinear interpolation."""
+    """Scale `kernel` by `scale` about its origin into a square of `side` pixels, by bilinear interpolation."""
     weights = []
     for length, at in zip(kernel.shape, origin(kernel.shape), strict=True):
         position = (np.arange(side) - (side - 1) // 2) / scale + at
@@ -114,7 +115,7 @@ def resize(kernel: NDArray[np.floating], side: int, scale: float) -> Kernel:
 
 
 def fit(kernel: NDArray[np.floating], side: int) -> Kernel:
-    """Cut or pad `kernel` about its origin to a square of `side` pixels."""
+    """Crop or pad `kernel` about its origin to a square of `side` pixels, and normalise it."""
     return resize(kernel, side, 1.0)
 
 

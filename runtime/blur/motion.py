@@ -1,4 +1,4 @@
-"""Linear motion: the kernels of the bank, their inverse filters, and which of them a motion field blends."""
+"""Linear motion blur: a bank of kernels with their inverse filters, and interpolation between them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from runtime.errors import InvalidModel
 from runtime.inference.bundle import load_model
 
 MODEL = "eboli-bank"
-LENGTH_STEP, LONGEST = 2, 35
-ANGLE_STEP = 6
-LENGTHS = np.arange(1, LONGEST + 1, LENGTH_STEP)
+_LENGTH_STEP, LONGEST = 2, 35
+"""Step between lengths of the bank, and the largest length, in pixels."""
+_ANGLE_STEP = 6
+"""Step between angles of the bank, in degrees."""
+LENGTHS = np.arange(1, LONGEST + 1, _LENGTH_STEP)
 """Lengths of the motions of the bank in pixels (Eboli et al., section 2.2)."""
-ANGLES = np.arange(0, 180, ANGLE_STEP)
+ANGLES = np.arange(0, 180, _ANGLE_STEP)
 """Their angles in degrees, counter-clockwise."""
-SHARPNESS = 4.0
-"""Squared distance between neighbours of the bank in Eq. 17: that of lengths; that of angles is taken for as much."""
+_NEIGHBOUR_DISTANCE = 4.0
+"""Squared distance of neighbouring lengths of the bank in Eq. 17, in pixels; neighbouring angles count the same."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,8 @@ class BankAssumptions:
 
     penalty: float = PENALTY
     longest: int = LONGEST
-    length_step: int = LENGTH_STEP
-    angle_step: int = ANGLE_STEP
+    length_step: int = _LENGTH_STEP
+    angle_step: int = _ANGLE_STEP
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +72,9 @@ class MotionBank:
 
 
 def motion_kernel(length: float, angle: float) -> NDArray[np.float32]:
-    """Draw the blur kernel of a linear motion.
+    """Return the blur kernel of a linear motion.
 
-    A line of `length` pixels through the origin, as wide as one pixel: the weight of a pixel falls linearly with its
+    A line of `length` pixels through the origin, one pixel wide: the weight of a pixel falls linearly with its
     distance from the line, to 0 at one pixel. A motion of one pixel is no blur at all.
 
     Parameters
@@ -93,28 +95,28 @@ def motion_kernel(length: float, angle: float) -> NDArray[np.float32]:
     row, col = np.mgrid[-half : half + 1, -half : half + 1].astype(np.float64)
     across, down = np.cos(radians), -np.sin(radians)
     along = np.clip(col * across + row * down, -reach, reach)
-    # A rounding error's worth of distance is none: pixels one away from the line are not on it.
+    # The tolerance keeps pixels at distance 1 out of the line in spite of rounding.
     weights = np.maximum(1 - np.hypot(col - along * across, row - along * down) - 1e-9, 0)
     kernel: NDArray[np.float32] = (weights / weights.sum()).astype(np.float32)
     return kernel
 
 
 def motions() -> list[tuple[int, int]]:
-    """Return length and angle of the 511 motions of the bank; length 1, which has no angle, comes once and first."""
+    """Return length and angle of the 511 motions of the bank; length 1, which has no angle, occurs once, at first."""
     return [(1, 0), *((int(length), int(angle)) for length in LENGTHS[1:] for angle in ANGLES)]
 
 
 def blend(field: Array) -> tuple[Array, Array]:
-    """Find the motions of the bank around each motion of a field, and their weights (Eboli et al., Eq. 17).
+    """Return the neighbours in the bank of each motion of a field, and their weights (Eboli et al., Eq. 17).
 
-    The neighbours are the next shorter and longer length with the next smaller and larger angle, and the weights the
-    softmax of the negative squared distances, for which the step from one angle to the next counts as much as that
-    from one length to the next, 2 pixels. The angle after 174 degrees is 0 again; lengths below 1 count as 1.
+    The neighbours are the next shorter and longer length with the next smaller and larger angle. The weights are the
+    softmax of the negative squared distances, in which a step of 6 degrees counts as much as one of 2 pixels. The angle
+    after 174 degrees is 0; lengths below 1 are set to 1.
 
     Parameters
     ----------
     field : (H, W, 2) array of float32
-        Length in pixels, at most 35, and angle in degrees, counter-clockwise, any multiple of 180 more or less.
+        Length in pixels, at most 35, and angle in degrees, counter-clockwise, of any range (modulo 180).
 
     Returns
     -------
@@ -124,27 +126,27 @@ def blend(field: Array) -> tuple[Array, Array]:
         Of sum 1.
     """
     xp = array_module(field)
-    length = (xp.clip(field[..., 0], 1, LONGEST) - 1) / LENGTH_STEP
-    angle = xp.mod(field[..., 1], 180) / ANGLE_STEP
+    length = (xp.clip(field[..., 0], 1, LONGEST) - 1) / _LENGTH_STEP
+    angle = xp.mod(field[..., 1], 180) / _ANGLE_STEP
     shorter = xp.minimum(xp.floor(length), len(LENGTHS) - 2)
     smaller = xp.floor(angle)
     indices = xp.empty((*field.shape[:2], 4), np.int32)
     weights = xp.empty((*field.shape[:2], 4), np.float32)
-    longer_share, larger_share = _share_of_next(xp, length - shorter), _share_of_next(xp, angle - smaller)
+    longer_weight, larger_weight = _upper_weight(xp, length - shorter), _upper_weight(xp, angle - smaller)
     for j, (longer, larger) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
         row, col = (shorter + longer).astype(np.int32), (smaller + larger).astype(np.int32) % len(ANGLES)
         indices[..., j] = xp.where(row == 0, 0, 1 + (row - 1) * len(ANGLES) + col)
-        weights[..., j] = xp.abs(1 - longer - longer_share) * xp.abs(1 - larger - larger_share)
+        weights[..., j] = xp.abs(1 - longer - longer_weight) * xp.abs(1 - larger - larger_weight)
     return indices, weights
 
 
 def load_bank(model: str | os.PathLike[str] = MODEL) -> MotionBank:
-    """Load a bank from its bundle; it stays loaded.
+    """Load a bank from its bundle; the last two are cached.
 
     Raises
     ------
     ModelNotFound, InvalidModel
-        If there is no such bundle, or it is no bank of motions.
+        If there is no such bundle, or inverse filters are missing in it.
     """
     return _load_bank(os.fspath(model))
 
@@ -157,13 +159,13 @@ def _load_bank(model: str) -> MotionBank:
     inverses = []
     for length, angle in motions():
         name = f"length_{length}"
-        number = angle // ANGLE_STEP
+        number = angle // _ANGLE_STEP
         if name not in stored or stored[name].ndim != 3 or number >= len(stored[name]):
             raise InvalidModel(f"{bundle.path}: no inverse filter for {length} px at {angle} degrees; export it again")
         inverses.append(stored[name][number].astype(np.float32))
     return MotionBank([motion_kernel(length, angle) for length, angle in motions()], inverses)
 
 
-def _share_of_next(xp: object, place: Array) -> Array:
-    """Return the softmax weight of the neighbour at 1, against that at 0, for a place between them."""
-    return 1 / (1 + xp.exp(SHARPNESS * (1 - 2 * place)))  # type: ignore[attr-defined]
+def _upper_weight(xp: object, position: Array) -> Array:
+    """Return the softmax weight of the neighbour at 1, the other being at 0, for positions in [0, 1]."""
+    return 1 / (1 + xp.exp(_NEIGHBOUR_DISTANCE * (1 - 2 * position)))  # type: ignore[attr-defined]

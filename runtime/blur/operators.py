@@ -1,7 +1,6 @@
-"""Blurs as linear operators on planes that reach beyond the photograph, each with inverse filters that undo it roughly.
+"""Blurs as linear operators on extended planes, each with inverse filters that invert it approximately.
 
-These are what iterative solvers work with (`runtime.deconvolution.irc`); `runtime.blur.blurs` are the blurs of a
-photograph.
+Iterative solvers use these (`runtime.deconvolution.irc`); `runtime.blur.blurs` holds the blurs of a photograph.
 """
 
 from __future__ import annotations
@@ -27,22 +26,30 @@ class BlurOperator(Protocol):
     def adjoint(self, residual: Array) -> Array:
         """Apply the adjoint of `apply`."""
 
-    def invert(self, gathered: Array) -> Array:
-        """Apply the inverse filters to residuals that adjoints have gathered."""
+    def invert(self, residual: Array) -> Array:
+        """Apply the inverse filters to the residual, to which the adjoint has been applied."""
 
 
 class KernelOperator:
-    """One kernel everywhere, on the periodic plane of a `BlurModel`."""
+    """One kernel for all pixels, on the periodic plane of a `BlurModel`.
+
+    Parameters
+    ----------
+    kernel : (h, w) array of float32
+        Of sum 1.
+    model : BlurModel
+        Of the same kernel.
+    """
 
     def __init__(self, kernel: Array, model: BlurModel) -> None:
         self._model = model
         inverse = inverse_filter(kernel)
         xp, half = array_module(kernel), inverse.shape[0] // 2
-        canvas = xp.zeros(model.shape, np.float32)
-        # A filter longer than the plane wraps around it.
+        plane = xp.zeros(model.shape, np.float32)
+        # A filter that is longer than the plane wraps around.
         rows, cols = (xp.arange(-half, half + 1) % size for size in model.shape)
-        xp.add.at(canvas, (rows[:, None], cols[None, :]), inverse)
-        self._inverse = model.spectrum(canvas)
+        xp.add.at(plane, (rows[:, None], cols[None, :]), inverse)
+        self._inverse = model.spectrum(plane)
 
     def apply(self, latent: Array) -> Array:
         """Blur."""
@@ -63,14 +70,14 @@ class KernelOperator:
 
 @dataclass(frozen=True)
 class MotionOperator:
-    """Linear motions that change from pixel to pixel, each a blend of motions of a bank.
+    """A linear motion at each pixel, interpolated between motions of a bank.
 
     Attributes
     ----------
     kernels, inverses : FilterBank
-        Blur kernels and inverse filters of the motions in use.
+        Blur kernels and inverse filters of the motions of the bank that are used.
     indices, weights : arrays
-        Which of them each pixel blends, see `kernels.nonuniform.nonuniform_convolve`.
+        Which of them each pixel combines, and their weights, see `kernels.nonuniform.nonuniform_convolve`.
     """
 
     kernels: FilterBank
@@ -80,12 +87,12 @@ class MotionOperator:
 
     @classmethod
     def of_field(cls, field: Array, bank: MotionBank) -> MotionOperator:
-        """Make the blur of a motion field (H, W, 2) in pixels and degrees counter-clockwise."""
+        """Return the blur of a motion field (H, W, 2), lengths in pixels and angles in degrees counter-clockwise."""
         xp = array_module(field)
         indices, weights = blend(field)
-        used, places = xp.unique(indices, return_inverse=True)
+        used, positions = xp.unique(indices, return_inverse=True)
         kernels, inverses = bank.select(used if xp is np else used.get())
-        return cls(kernels, inverses, xp.ascontiguousarray(places.reshape(indices.shape), np.int32), weights)
+        return cls(kernels, inverses, xp.ascontiguousarray(positions.reshape(indices.shape), np.int32), weights)
 
     def apply(self, latent: Array) -> Array:
         """Blur: every output pixel is the mean of the latent image along its own motion."""

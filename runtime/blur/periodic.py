@@ -1,4 +1,4 @@
-"""A blur kernel on a periodic plane, where it is a product of half spectra."""
+"""Convolution with a blur kernel on a periodic plane, by the Fourier transform of real planes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from kernels.arrays import Array, array_module
 from kernels.transforms import irfft2, rfft2
 
-SHORTEST = 16
-"""Least side of the periodic plane: twice a patch."""
+_SMALLEST_SIDE = 16
+"""Smallest side of the periodic plane in pixels: twice that of an EPLL patch."""
 
 
 class BlurModel:
@@ -26,8 +26,8 @@ class BlurModel:
     Attributes
     ----------
     shape : tuple of int
-        Height and width of the periodic plane: the image, and room for at least all the latent pixels
-        beyond its border that the kernel reaches.
+        Height and width of the periodic plane: the image, and at least all latent pixels beyond its boundary
+        that the kernel reaches.
     transfer : array of complex64
         Half spectrum of the kernel.
     power : array of float32
@@ -41,38 +41,38 @@ class BlurModel:
         height, width = kernel.shape
         self.image_shape = shape
         self.shape = tuple(
-            int(next_fast_len(max(n + 3 * (m - 1) // 2, SHORTEST), real=True))
+            int(next_fast_len(max(n + 3 * (m - 1) // 2, _SMALLEST_SIDE), real=True))
             for n, m in zip(shape, kernel.shape, strict=True)
         )
-        canvas = xp.zeros(self.shape, dtype=xp.float32)
-        canvas[:height, :width] = kernel
-        canvas = xp.roll(canvas, (-((height - 1) // 2), -((width - 1) // 2)), axis=(0, 1))
-        self.transfer: Array = self.spectrum(canvas)
+        plane = xp.zeros(self.shape, dtype=xp.float32)
+        plane[:height, :width] = kernel
+        plane = xp.roll(plane, (-((height - 1) // 2), -((width - 1) // 2)), axis=(0, 1))
+        self.transfer: Array = self.spectrum(plane)
         self.power: Array = xp.square(self.transfer.real) + xp.square(self.transfer.imag)
 
-    def spectrum(self, canvas: Array) -> Array:
-        """Return the half spectrum, complex64, of a real plane of the size of `shape`."""
-        return rfft2(canvas)
+    def spectrum(self, plane: Array) -> Array:
+        """Return the half spectrum (H, W // 2 + 1), complex64, of a real plane of the size of `shape`."""
+        return rfft2(plane)
 
     def plane(self, spectrum: Array) -> Array:
         """Return the real plane, float32, of a half spectrum."""
         return irfft2(spectrum, self.shape[1])
 
-    def crop(self, canvas: Array) -> Array:
-        """Return the part of a periodic plane that the photograph shows."""
-        return canvas[: self.image_shape[0], : self.image_shape[1]]
+    def crop(self, plane: Array) -> Array:
+        """Return the part of a periodic plane that is the image, a view (`image_shape`)."""
+        return plane[: self.image_shape[0], : self.image_shape[1]]
 
     def extend(self, image: Array) -> Array:
-        """Continue an image of `image_shape` smoothly over the periodic plane; linear in the image."""
+        """Extend an image of `image_shape` smoothly over the periodic plane; linear in the image."""
         for axis in (0, 1):
-            image = _continue_axis(image, self.shape[axis], axis)
+            image = _extend_axis(image, self.shape[axis], axis)
         return image
 
-    def fold(self, canvas: Array) -> Array:
+    def fold(self, plane: Array) -> Array:
         """Apply the adjoint of `extend`."""
         for axis in (1, 0):
-            canvas = _fold_axis(canvas, self.image_shape[axis], axis)
-        return canvas
+            plane = _fold_axis(plane, self.image_shape[axis], axis)
+        return plane
 
     def gradient_power(self) -> Array:
         """Return ``|D_x|^2 + |D_y|^2``, float32, for forward differences, in the layout of `transfer`."""
@@ -84,7 +84,7 @@ class BlurModel:
 
 
 def convolve(plane: Array, kernel: Array) -> Array:
-    """Convolve a plane (H, W), smoothly continued beyond its border, with a kernel; both of float32."""
+    """Convolve a plane (H, W), extended smoothly beyond its boundary, with a kernel; both of float32."""
     model = BlurModel(plane.shape, kernel)
     return model.crop(model.plane(model.transfer * model.spectrum(model.extend(plane))))
 
@@ -92,24 +92,24 @@ def convolve(plane: Array, kernel: Array) -> Array:
 def convolve_adjoint(plane: Array, kernel: Array) -> Array:
     """Apply the adjoint of `convolve` to a plane (H, W)."""
     model = BlurModel(plane.shape, kernel)
-    canvas = array_module(plane).zeros(model.shape, np.float32)
-    model.crop(canvas)[...] = plane
-    return model.fold(model.plane(model.transfer.conj() * model.spectrum(canvas)))
+    padded = array_module(plane).zeros(model.shape, np.float32)
+    model.crop(padded)[...] = plane
+    return model.fold(model.plane(model.transfer.conj() * model.spectrum(padded)))
 
 
-def _continue_axis(image: Array, length: int, axis: int) -> Array:
-    """Lengthen one axis to `length`, crossing smoothly from the mirrored end to the mirrored start."""
+def _extend_axis(image: Array, length: int, axis: int) -> Array:
+    """Extend one axis to `length` pixels, by a cross-fade from the mirrored end to the mirrored start."""
     xp = array_module(image)
-    after, before, weight = _continuation(xp, image.shape[axis], length, axis)
+    after, before, weight = _extension(xp, image.shape[axis], length, axis)
     mirrored = weight * xp.take(image, after, axis=axis) + (1 - weight) * xp.take(image, before, axis=axis)
     return xp.concatenate([image, mirrored], axis=axis)
 
 
-def _fold_axis(canvas: Array, size: int, axis: int) -> Array:
-    """Apply the adjoint of `_continue_axis` to an axis that was `size` long."""
-    xp = array_module(canvas)
-    after, before, weight = _continuation(xp, size, canvas.shape[axis], axis)
-    image, beyond = xp.split(canvas, [size], axis=axis)
+def _fold_axis(plane: Array, size: int, axis: int) -> Array:
+    """Apply the adjoint of `_extend_axis` to an axis that had `size` pixels."""
+    xp = array_module(plane)
+    after, before, weight = _extension(xp, size, plane.shape[axis], axis)
+    image, beyond = xp.split(plane, [size], axis=axis)
     lines, folded = xp.moveaxis(beyond, axis, 0), xp.moveaxis(image.copy(), axis, 0)
     weight = xp.moveaxis(weight, axis, 0)
     xp.add.at(folded, after, weight * lines)
@@ -117,8 +117,8 @@ def _fold_axis(canvas: Array, size: int, axis: int) -> Array:
     return xp.ascontiguousarray(xp.moveaxis(folded, 0, axis))
 
 
-def _continuation(xp: ModuleType, size: int, length: int, axis: int) -> tuple[Array, Array, Array]:
-    """Return, for each pixel beyond `size`, the pixels mirrored at either end, and the weight of the first."""
+def _extension(xp: ModuleType, size: int, length: int, axis: int) -> tuple[Array, Array, Array]:
+    """Return, for each pixel beyond `size`, its mirror images at both ends of the axis, and the weight of the first."""
     extra = length - size
     step = xp.arange(extra)
     weight = (0.5 + 0.5 * xp.cos(xp.pi * (step + 1) / (extra + 1))).astype(xp.float32)

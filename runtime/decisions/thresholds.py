@@ -27,6 +27,8 @@ def _sigmoid(value: float) -> float:
 
 
 # Whether an estimated kernel is believed: the product of these probabilities is the confidence.
+FLAT_RANGE = 1e-5
+"""Range of the values, relative to the largest magnitude, up to which a photograph shows nothing but one value."""
 CONFIDENT = 0.5
 """Least confidence at which a photograph is changed."""
 KERNEL_WIDTH = Logistic(1.3, 0.15)
@@ -42,7 +44,7 @@ SPARSITY_RATIO = Logistic(0.85, 0.01)
 
 # Which of several hypotheses about the kernel is taken.
 TIE_BREAK = 0.03
-"""Weight of the predicted log error beside the judge's cost: it settles ties."""
+"""Weight of the predicted log error beside the cost of the kernel's score: it settles ties."""
 ALLOWED_MISFIT = 0.003
 """Misfit of a right kernel, in units of the value range, when refinements of one kernel are compared."""
 ALLOWED_MISFIT_BETWEEN_HYPOTHESES = 0.006

@@ -1,8 +1,9 @@
-"""Deconvolution: the latent photograph, given what blurred it.
+"""Deconvolution: the latent photograph, given its blur.
 
-`deconvolve` takes any blur of `runtime.blur`. One kernel is undone by hyper-Laplacian or Wiener deconvolution, by EPLL
-or by iterative residual compensation (`uniform`); the poses of a camera part by part, each part by its own kernel
-(`along_poses`); a motion at each pixel by iterative residual compensation (`along_motion`).
+`deconvolve` takes any blur of `runtime.blur`. For one kernel the method is hyper-Laplacian or Wiener deconvolution,
+EPLL, or iterative residual compensation (`uniform`). For the poses of a camera, each part of the photograph is
+deconvolved with its own kernel (`along_poses`). For a motion at each pixel the method is iterative residual
+compensation (`along_motion`).
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ __all__ = ["deconvolve"]
 def deconvolve(
     planes: Array, blur: Blur, run: Run[Options], *, kernel_error: float = 0.0, noise: float | None = None
 ) -> Array:
-    """Restore a photograph whose blur is known, or estimated.
+    """Restore a photograph whose blur is known or estimated.
 
-    Pixels beyond the border, and saturated ones (0.98 and more), take no part in the data term. Large photographs are
-    restored in tiles that fade into each other.
+    Pixels beyond the boundary and saturated ones (0.98 and more) are left out of the data term. Large photographs are
+    restored in tiles, which are blended where they overlap.
 
     Parameters
     ----------
@@ -34,15 +35,15 @@ def deconvolve(
     blur : Blur
         One kernel, the poses of a camera, or a motion at each pixel.
     run : Run
-        Its options say by which method (`Options.nonblind`), with how much work (`Options.quality`), and which noise
-        there is (`Options.noise`; by default it is estimated plane by plane, from what the kernel blocks where there
-        is one). Told the progress of ``"deconvolve"``.
+        Its options set the method (`Options.nonblind`), the amount of work (`Options.quality`) and the noise
+        (`Options.noise`). By default the noise is estimated for each plane; with one kernel, from the frequencies that
+        the kernel blocks. Progress is reported for the stage ``"deconvolve"``.
     kernel_error : float
-        Euclidean norm of the error that a kernel may have, relative to its own: 0 for a kernel that is known. A motion
-        field's error is not considered.
+        Euclidean norm of the error of the kernel, relative to the kernel's own norm; 0 for a known kernel. It is not
+        used for a motion field.
     noise : float, optional
-        Standard deviation of the noise in units of the value range, in place of that of the options; never taken for
-        less than that of rounding to 8 bits.
+        Standard deviation of the noise in units of the value range, in place of that of the options; at least that
+        of rounding to 8 bits is assumed.
 
     Returns
     -------
@@ -54,9 +55,9 @@ def deconvolve(
     InvalidImage
         If `planes` is not a finite image of three axes.
     InvalidArgument
-        If the blur or the noise cannot be used, or the method cannot undo such a blur.
+        If the blur or the noise is not valid, or the method does not apply to such a blur.
     UnsupportedType
-        If an array is not of float32.
+        If an array is not of float32, or the arrays are on different devices.
     """
     method, effort = run.options.nonblind, run.options.level.deconvolution
     noise = run.options.noise if noise is None else noise

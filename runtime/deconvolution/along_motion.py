@@ -1,4 +1,4 @@
-"""Deconvolution of a photograph whose blur is a motion field: a linear motion of its own for each pixel."""
+"""Deconvolution of a photograph whose blur is a motion field: a linear motion at each pixel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from runtime.noise import LEAST_NOISE, estimate_noise
 from runtime.tiles import tiles
 
 _REACH = 2 * LONGEST
-"""Pixels beyond its seams that a tile is restored from."""
+"""Pixels by which a tile is extended beyond its seams."""
 
 
 def deconvolve_along_motion(
@@ -25,8 +25,8 @@ def deconvolve_along_motion(
 ) -> Array:
     """Restore a photograph whose motion is known at every pixel (Eboli et al., section 2.2).
 
-    Each pixel is the mean of the latent image along a line through it: ``field[y, x]`` holds the line's length and
-    angle. The prior is sparse gradients, the solver iterative residual compensation.
+    Each observed pixel is the mean of the latent image along a line through it, of the length and angle
+    ``field[y, x]``. The prior is the L1 norm of the gradients, the solver iterative residual compensation.
 
     Parameters
     ----------
@@ -34,12 +34,12 @@ def deconvolve_along_motion(
         Observed photograph, values in [0, 1]; NumPy or CuPy.
     field : (H, W, 2) array of float32
         Length in pixels, from 0 to 35 (up to 1 is no motion), and angle in degrees, counter-clockwise as the
-        photograph is seen: a pixel moves along ``(cos angle, -sin angle)`` in (column, row). Where `planes` lie.
+        photograph is seen: a pixel moves along ``(cos angle, -sin angle)`` in (column, row). On the device of `planes`.
     noise : float, optional
-        Standard deviation of the noise in units of the value range; never taken for less than that of rounding to 8
-        bits. By default estimated from the planes: the median of theirs.
+        Standard deviation of the noise in units of the value range; at least that of rounding to 8 bits is assumed. By
+        default the median of the estimates for the planes.
     progress : callable, optional
-        Told ``("deconvolve", fraction)``.
+        Called with ``("deconvolve", fraction)``.
 
     Returns
     -------
@@ -51,22 +51,22 @@ def deconvolve_along_motion(
     InvalidImage
         If `planes` is not a finite image of three axes.
     InvalidArgument
-        If the field or the noise cannot be used.
+        If the field or the noise is not valid.
     UnsupportedType
-        If an array is not of float32.
+        If an array is not of float32, or the arrays are on different devices.
     """
     _check(planes, field, noise)
     xp = array_module(planes)
     height, width = planes.shape[1:]
     level = float(np.median([estimate_noise(plane) for plane in planes])) if noise is None else max(noise, LEAST_NOISE)
     restored = xp.zeros_like(planes)
-    jobs = list(tiles((height, width), (_REACH, _REACH)))
-    for done, (rows, cols) in enumerate(jobs):
+    spans = list(tiles((height, width), (_REACH, _REACH)))
+    for done, (rows, cols) in enumerate(spans):
         window = slice(rows.start, rows.stop), slice(cols.start, cols.stop)
 
         def report(fraction: float, done: int = done) -> None:
             if progress is not None:
-                progress("deconvolve", (done + fraction) / len(jobs))
+                progress("deconvolve", (done + fraction) / len(spans))
 
         tile = _restore(planes[:, *window], field[window], level, report)
         restored[:, *window] += rows.weights(height, tile)[:, None] * cols.weights(width, tile) * tile
@@ -74,20 +74,20 @@ def deconvolve_along_motion(
 
 
 def motion_problem(planes: Array, field: Array, noise: float) -> tuple[Problem, tuple[slice, slice]]:
-    """State the problem that restores `planes`, with room for all latent pixels that they depend on.
+    """Return the problem whose solution is the latent image, extended to all latent pixels that `planes` depend on.
 
     Parameters
     ----------
     planes, field
         As in `deconvolve_along_motion`.
     noise : float
-        Standard deviation.
+        Standard deviation of the noise, in units of the value range.
 
     Returns
     -------
     problem : Problem
     inside : tuple of slice
-        Rows and columns of the problem's planes that are the photograph's.
+        Rows and columns of the photograph in the planes of the problem.
     """
     xp = array_module(planes)
     margin = int(np.ceil((max(float(field[..., 0].max()), 1.0) - 1) / 2)) + 1
@@ -105,13 +105,13 @@ def _restore(planes: Array, field: Array, noise: float, progress: Callable[[floa
 
 
 def _check(planes: Array, field: Array, noise: float | None) -> None:
-    """Refuse what cannot be deconvolved, naming the mend."""
+    """Raise an error, which names the remedy, unless the arguments are valid."""
     try:
         xp = array_module(planes)
-        together = array_module(field) is xp
+        same_device = array_module(field) is xp
     except TypeError as error:
         raise UnsupportedType(f"planes and motion must be NumPy or CuPy arrays; {error}") from error
-    if not together:
+    if not same_device:
         raise UnsupportedType("planes and motion lie on different devices; move the motion to where the planes are")
     if planes.dtype != np.float32 or field.dtype != np.float32:
         raise UnsupportedType(f"planes are {planes.dtype} and the motion is {field.dtype}; convert both to float32")

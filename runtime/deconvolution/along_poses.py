@@ -1,4 +1,4 @@
-"""Deconvolution of a photograph from a camera that rolled: part by part, each with the kernel of its middle."""
+"""Deconvolution of a photograph from a camera that rolled: part by part, each with the kernel of its centre."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def deconvolve_along_poses(
     kernel_error: float = 0.0,
     progress: Progress | None = None,
 ) -> Array:
-    """Restore a photograph whose camera's poses are known.
+    """Restore a photograph, given the poses of its camera.
 
     Parameters
     ----------
@@ -37,10 +37,10 @@ def deconvolve_along_poses(
     restored = array_module(planes).zeros_like(planes)
     parts = list(blur.parts(planes))
     for done, part in enumerate(parts):
-        found = deconvolve_uniform(
+        latent = deconvolve_uniform(
             planes[:, *part.window], part.kernel, effort, method=method, noise=noise, kernel_error=kernel_error
         )
-        restored[:, *part.window] += part.weights(planes) * found
+        restored[:, *part.window] += part.weights(planes) * latent
         if progress is not None:
             progress("deconvolve", (done + 1) / len(parts))
     return restored

@@ -10,10 +10,10 @@ from runtime.deconvolution.hyper_laplacian import hyper_laplacian
 from runtime.deconvolution.mixture import SIDE, PatchMixture, load_mixture
 from runtime.deconvolution.observation import Observation
 
-DATA_WEIGHT = 1.8
-"""Weight of the squared data error is this, divided by the variance of the noise."""
-COUPLINGS = tuple(float(c) for c in np.geomspace(0.7, 30.0, 6))
-"""Weights that tie the patches to the image, in the order of the iterations: these, divided by the noise."""
+_DATA_WEIGHT = 1.8
+"""Weight of the squared data error, times the variance of the noise."""
+_COUPLINGS = tuple(float(c) for c in np.geomspace(0.7, 30.0, 6))
+"""Weights of the quadratic term between the patches and the image, one per iteration, times the noise's deviation."""
 
 
 def epll(observation: Observation, *, steps: int = 16, stride: int = 4, mixture: PatchMixture | None = None) -> Array:
@@ -29,9 +29,9 @@ def epll(observation: Observation, *, steps: int = 16, stride: int = 4, mixture:
     steps : int
         Conjugate gradient steps of the first solve, see `hyper_laplacian`.
     stride : int
-        Distance of the patches in pixels, 1 to 8; their grid shifts from iteration to iteration.
+        Distance of the patches in pixels, 1 to 8; their grid is shifted from iteration to iteration.
     mixture : PatchMixture, optional
-        The prior; the one that ships with the package by default.
+        The prior; by default the one that ships with the package.
 
     Returns
     -------
@@ -42,9 +42,9 @@ def epll(observation: Observation, *, steps: int = 16, stride: int = 4, mixture:
     model = observation.model
     xp = array_module(model.power)
     noise = observation.noise
-    data = DATA_WEIGHT / noise**2
+    data = _DATA_WEIGHT / noise**2
     estimate = hyper_laplacian(observation, steps=steps)
-    for step, weight in enumerate(COUPLINGS):
+    for step, weight in enumerate(_COUPLINGS):
         coupling = weight / noise
         restored = restore_by_patches(estimate, mixture, 1 / coupling, stride, shift=step)
         prior = xp.full(model.power.shape, coupling, dtype=xp.float32)
@@ -54,10 +54,10 @@ def epll(observation: Observation, *, steps: int = 16, stride: int = 4, mixture:
 
 
 def restore_by_patches(image: Array, mixture: PatchMixture, variance: float, stride: int, shift: int) -> Array:
-    """Restore a periodic image (H, W) patch by patch from white noise of that variance, and average the patches.
+    """Denoise a periodic image (H, W) with white noise of a variance, patch by patch, and average the patches.
 
-    The patches lie on a grid of `stride` pixels whose origin depends on `shift`; each side of the image is at
-    least twice as long as a patch.
+    The patches lie on a grid of `stride` pixels whose origin depends on `shift`; each side of the image has at
+    least twice as many pixels as a patch.
     """
     xp = array_module(image)
     height, width = image.shape
@@ -69,16 +69,16 @@ def restore_by_patches(image: Array, mixture: PatchMixture, variance: float, str
         [slice(origin + offset, origin + offset + stride * (count - 1) + 1, stride) for offset in range(SIDE)]
         for origin, count in zip(origins, shape, strict=True)
     ]
-    places = [(row, col) for row in spans[0] for col in spans[1]]
+    windows = [(row, col) for row in spans[0] for col in spans[1]]
 
     patches = xp.empty((*shape, SIDE * SIDE), dtype=xp.float32)
-    for pixel, place in enumerate(places):
-        patches[:, :, pixel] = padded[place]
+    for pixel, window in enumerate(windows):
+        patches[:, :, pixel] = padded[window]
     restored = restore_patches(patches.reshape(-1, SIDE * SIDE), mixture.tables(variance)).reshape(patches.shape)
     sums = xp.zeros((2, *padded.shape), dtype=xp.float32)
-    for pixel, place in enumerate(places):
-        sums[0][place] += restored[:, :, pixel]
-        sums[1][place] += 1
+    for pixel, window in enumerate(windows):
+        sums[0][window] += restored[:, :, pixel]
+        sums[1][window] += 1
     sums[:, :reach] += sums[:, height:]
     sums[:, :, :reach] += sums[:, :, width:]
     return sums[0, :height, :width] / sums[1, :height, :width]

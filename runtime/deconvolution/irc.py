@@ -2,9 +2,10 @@
 
 Minimises ``1/2 |K x - y|^2 + w sum_i |k_i * x|`` over the latent image `x` (Eq. 1 with l = 1), where `K` is any blur
 and the `k_i` are forward differences. Where the paper applies one inverse filter ``d_i`` to each residual, here the
-adjoints gather the residuals, and the factor that all the `d_i` share (see `runtime.blur.inverse`) is applied once:
-the same sum for a third of the work, and for any blur and any border its fixed point is the solution of Eq. 5. Two
-things are added to Algorithm 2.1: momentum, and `safe_length`.
+adjoints are applied to the residuals, which are summed, and the factor that all the `d_i` have in common (see
+`runtime.blur.inverse`) is applied once. This takes a third of the work for the same sum, and for any blur and any
+boundary its fixed point is the solution of Eq. 5. Algorithm 2.1 is extended by momentum and by a limit on the step
+length, `safe_step_length`.
 """
 
 from __future__ import annotations
@@ -21,32 +22,32 @@ from runtime.deconvolution.observation import Observation
 from runtime.deconvolution.shrinkage import Shrinkage, soft_threshold
 from runtime.deconvolution.wiener import wiener
 
-STAGES, COMPENSATIONS = 5, 2
+_STAGES, _COMPENSATIONS = 5, 2
 """Iterations of the ADMM, and compensations of the residual in each: N and T of the paper."""
-FIRST_COMPENSATIONS = 4
-"""Compensations before the first stage, of the problem without edges."""
-BORDER_STEPS = 8
-"""Conjugate gradient steps of the Wiener restoration that a uniform blur starts from, for what the border hides."""
+_INITIAL_COMPENSATIONS = 4
+"""Compensations before the first iteration, with gradients of 0 as the target."""
+_BORDER_STEPS = 8
+"""Conjugate-gradient steps for the pixels beyond the boundary, in the initial Wiener deconvolution of `irc`."""
 THRESHOLD = 5.0
-"""Gradients below so many times the noise are taken for noise: the weight `w` over the penalty."""
-MOMENTUM = 0.6
-"""Share of a compensation that the next one repeats: Polyak's heavy ball."""
-NEIGHBOURHOOD = 32
-"""Pixels around each, up and down, left and right, that decide together how far a compensation may go."""
+"""Soft threshold of the gradients, in units of the noise's standard deviation: the weight `w` over the penalty."""
+_MOMENTUM = 0.6
+"""Share of the last step that is added to the next one (Polyak's heavy ball)."""
+_NEIGHBOURHOOD = 32
+"""Half the side in pixels of the square around each pixel over which the step length is computed."""
 
 
 class Problem(NamedTuple):
-    """What is to be restored.
+    """A deconvolution problem.
 
     Attributes
     ----------
     observed : (C, H, W) array of float32
-        Blurred planes, continued beyond the photograph wherever its latent pixels reach.
+        Blurred planes, extended beyond the photograph to all latent pixels that it depends on.
     known : (H, W) array of float32
-        1 where `observed` tells of the latent image, else 0.
+        1 at pixels that take part in the data term, else 0.
     blur : BlurOperator
     threshold : float
-        Gradients below this are taken for noise.
+        Soft threshold of the gradients, in units of the value range.
     """
 
     observed: Array
@@ -56,13 +57,14 @@ class Problem(NamedTuple):
 
 
 Solver = Callable[[Problem, Array, Array], Array]
-"""``solver(problem, latent, target)`` returns a better `latent` for Eq. 5, given the gradients it should have."""
+"""``solver(problem, latent, target)`` returns a better `latent` for Eq. 5, given its target gradients (2, C, H, W)."""
 
 
-def residual_compensation(compensations: int = COMPENSATIONS) -> Solver:
-    """Return the solver of Eq. 5 by Algorithm 2.1.
+def residual_compensation(compensations: int = _COMPENSATIONS) -> Solver:
+    """Return a solver of Eq. 5 by Algorithm 2.1.
 
-    Its momentum goes on from one stage of the ADMM to the next, so that a solver serves one restoration.
+    Its momentum is kept from one iteration of the ADMM to the next, so that a solver must be used for one restoration
+    only.
     """
     step: Array = np.float32(0)
 
@@ -70,19 +72,19 @@ def residual_compensation(compensations: int = COMPENSATIONS) -> Solver:
         nonlocal step
         for _ in range(compensations):
             residual = gathered_residual(problem, latent, target)
-            direction = problem.blur.invert(residual) + np.float32(MOMENTUM) * step
-            step = safe_length(problem, residual, direction) * direction
+            direction = problem.blur.invert(residual) + np.float32(_MOMENTUM) * step
+            step = safe_step_length(problem, residual, direction) * direction
             latent = latent + step
         return latent
 
     return solve
 
 
-def safe_length(problem: Problem, residual: Array, direction: Array) -> Array:
-    """Return for each pixel how far to go along `direction`: all the way, or as far as Eq. 5 does not grow around it.
+def safe_step_length(problem: Problem, residual: Array, direction: Array) -> Array:
+    """Return for each pixel the step length along `direction`: 1, or less where Eq. 5 would grow around the pixel.
 
-    A filter undoes the motion of its own pixel. Where motion changes faster than filters reach, as around the centre
-    of a rotation, those of the neighbours may overshoot, more with each compensation.
+    An inverse filter is that of the motion at its own pixel. Where the motion changes within the support of a filter,
+    as around the centre of a rotation, the steps of neighbouring pixels may overshoot, more with each compensation.
 
     Returns
     -------
@@ -92,9 +94,9 @@ def safe_length(problem: Problem, residual: Array, direction: Array) -> Array:
     xp = array_module(direction)
     blurred = problem.known * problem.blur.apply(direction)
     growth = xp.square(blurred).sum(axis=0) / PENALTY + xp.square(gradient(direction)).sum(axis=(0, 1))
-    fall = _around((residual * direction).sum(axis=0))
-    # The energy along a line falls as far as twice the distance to its minimum.
-    return xp.clip(2 * fall / xp.maximum(_around(growth), 1e-12), 0, 1).astype(np.float32)
+    decrease = _neighbourhood_sum((residual * direction).sum(axis=0))
+    # A quadratic energy along a line is below its initial value up to twice the distance to the minimum.
+    return xp.clip(2 * decrease / xp.maximum(_neighbourhood_sum(growth), 1e-12), 0, 1).astype(np.float32)
 
 
 def gathered_residual(problem: Problem, latent: Array, target: Array) -> Array:
@@ -105,9 +107,12 @@ def gathered_residual(problem: Problem, latent: Array, target: Array) -> Array:
 
 
 def smooth_start(problem: Problem) -> Array:
-    """Return planes restored under squared gradients: ``x_0 = d * y`` of Algorithm 2.1, and a few compensations."""
-    still = array_module(problem.observed).zeros((2, *problem.observed.shape), np.float32)
-    return residual_compensation(FIRST_COMPENSATIONS)(problem, problem.observed, still)
+    """Return planes (C, H, W) restored with a prior of squared gradients, from which `admm` starts.
+
+    Algorithm 2.1 starts from ``x_0 = d * y``; here a few compensations follow.
+    """
+    zero_gradients = array_module(problem.observed).zeros((2, *problem.observed.shape), np.float32)
+    return residual_compensation(_INITIAL_COMPENSATIONS)(problem, problem.observed, zero_gradients)
 
 
 def admm(
@@ -115,7 +120,7 @@ def admm(
     solver: Solver,
     start: Array,
     *,
-    stages: int = STAGES,
+    stages: int = _STAGES,
     shrinkage: Shrinkage | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Array:
@@ -124,17 +129,17 @@ def admm(
     Parameters
     ----------
     problem : Problem
-        What is to be restored.
+        The deconvolution problem.
     solver : callable
-        Solver of the least squares problem, Eq. 5.
+        Solver of the least-squares problem, Eq. 5.
     start : (C, H, W) array of float32
-        Where to start.
+        Initial planes.
     stages : int
         Number of iterations.
     shrinkage : Shrinkage, optional
-        What the prior does to the gradients (Eq. 4), soft thresholding by default.
+        Proximal operator of the prior on the gradients (Eq. 4); soft thresholding by default.
     progress : callable, optional
-        Told the fraction done.
+        Called with the fraction done.
 
     Returns
     -------
@@ -152,26 +157,26 @@ def admm(
     return latent
 
 
-def irc(observation: Observation, *, steps: int = COMPENSATIONS) -> Array:
+def irc(observation: Observation, *, steps: int = _COMPENSATIONS) -> Array:
     """Restore one plane whose blur kernel is the same everywhere; the inverse filters are computed for the kernel.
 
-    Starts from the Wiener restoration, as the paper does.
+    Starts from a Wiener deconvolution, as in the paper.
 
     Parameters
     ----------
     observation : Observation
-        The blurred plane. What error its kernel may have is not considered.
+        The blurred plane. The error of its kernel is not used.
     steps : int
-        Compensations of the residual per stage.
+        Compensations of the residual per iteration of the ADMM.
 
     Returns
     -------
     array of float32
         Latent image on the periodic plane of `observation`.
     """
-    start = wiener(observation, steps=BORDER_STEPS)
+    start = wiener(observation, steps=_BORDER_STEPS)
     problem = Problem(
-        observation.canvas[None],
+        observation.extended[None],
         observation.known,
         KernelOperator(observation.kernel, observation.model),
         THRESHOLD * observation.noise,
@@ -182,30 +187,30 @@ def irc(observation: Observation, *, steps: int = COMPENSATIONS) -> Array:
 def gradient(planes: Array) -> Array:
     """Return the forward differences (2, C, H, W) along columns and rows, 0 at the last column and row."""
     xp = array_module(planes)
-    slopes = xp.zeros((2, *planes.shape), np.float32)
-    xp.subtract(planes[:, :, 1:], planes[:, :, :-1], out=slopes[0, :, :, :-1])
-    xp.subtract(planes[:, 1:], planes[:, :-1], out=slopes[1, :, :-1])
-    return slopes
+    gradients = xp.zeros((2, *planes.shape), np.float32)
+    xp.subtract(planes[:, :, 1:], planes[:, :, :-1], out=gradients[0, :, :, :-1])
+    xp.subtract(planes[:, 1:], planes[:, :-1], out=gradients[1, :, :-1])
+    return gradients
 
 
-def gradient_adjoint(slopes: Array) -> Array:
+def gradient_adjoint(gradients: Array) -> Array:
     """Apply the adjoint of `gradient`."""
-    planes = array_module(slopes).zeros(slopes.shape[1:], np.float32)
-    planes[:, :, :-1] -= slopes[0, :, :, :-1]
-    planes[:, :, 1:] += slopes[0, :, :, :-1]
-    planes[:, :-1] -= slopes[1, :, :-1]
-    planes[:, 1:] += slopes[1, :, :-1]
+    planes = array_module(gradients).zeros(gradients.shape[1:], np.float32)
+    planes[:, :, :-1] -= gradients[0, :, :, :-1]
+    planes[:, :, 1:] += gradients[0, :, :, :-1]
+    planes[:, :-1] -= gradients[1, :, :-1]
+    planes[:, 1:] += gradients[1, :, :-1]
     return planes
 
 
-def _around(plane: Array) -> Array:
-    """Return the sum over the neighbourhood of each pixel, float64."""
+def _neighbourhood_sum(plane: Array) -> Array:
+    """Return the sums (H, W) over the neighbourhood of each pixel, float64."""
     xp = array_module(plane)
     for axis in (0, 1):
-        places = xp.arange(plane.shape[axis])
+        positions = xp.arange(plane.shape[axis])
         sums = xp.cumsum(plane, axis=axis, dtype=np.float64)
-        last = xp.take(sums, xp.minimum(places + NEIGHBOURHOOD, len(places) - 1), axis=axis)
-        before = xp.take(sums, xp.maximum(places - NEIGHBOURHOOD - 1, 0), axis=axis)
-        outside = (places <= NEIGHBOURHOOD).reshape((-1, 1) if axis == 0 else (1, -1))
+        last = xp.take(sums, xp.minimum(positions + _NEIGHBOURHOOD, len(positions) - 1), axis=axis)
+        before = xp.take(sums, xp.maximum(positions - _NEIGHBOURHOOD - 1, 0), axis=axis)
+        outside = (positions <= _NEIGHBOURHOOD).reshape((-1, 1) if axis == 0 else (1, -1))
         plane = last - xp.where(outside, 0, before)
     return plane

@@ -17,8 +17,11 @@ from runtime.inference.bundle import ImageAssumptions, load_model
 SIDE = 8
 """Side of a patch in pixels."""
 MODEL = "epll-mixture"
-FLAT = 2.0
-"""Eigenvalues up to this many times the noise variance are replaced by their mean, which hardly changes a choice."""
+_TAIL_VARIANCE = 2.0
+"""Eigenvalues up to this, in units of the noise variance, are replaced by their mean.
+
+This hardly changes which component is chosen.
+"""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class PatchMixture:
 
     @classmethod
     def from_covariances(cls, weights: NDArray[Any], covariances: NDArray[Any]) -> PatchMixture:
-        """Make a mixture of ``weights`` (K,) and ``covariances`` (K, 64, 64)."""
+        """Return the mixture of `weights` (K,) and `covariances` (K, 64, 64)."""
         weights = weights.astype(np.float64)
         variances, vectors = np.linalg.eigh(covariances.astype(np.float64))
         return cls(
@@ -51,15 +54,15 @@ class PatchMixture:
         )
 
     def tables(self, noise_variance: float) -> Tables:
-        """Prepare the mixture for patches with white noise of that variance.
+        """Return the tables of `kernels.mixture` for patches with white noise of a variance.
 
-        Of each covariance the leading eigenvectors are kept; the others, whose variance is small against the noise,
-        share one variance. That saves most of the work (flat-tail approximation, Parameswaran et al. 2018,
-        section III).
+        The leading eigenvectors of each covariance are kept; the others, whose variance is small compared with the
+        noise, are given one common variance. This saves most of the work (flat-tail approximation, Parameswaran et al.
+        2018, section III).
         """
         noisy = self.variances + noise_variance
         size = noisy.shape[1]
-        ranks = np.maximum((self.variances > FLAT * noise_variance).sum(1), 1)
+        ranks = np.maximum((self.variances > _TAIL_VARIANCE * noise_variance).sum(1), 1)
         tail = np.arange(size) >= ranks[:, None]
         tail_noisy = np.where(tail, noisy, 0).sum(1) / np.maximum(tail.sum(1), 1)
         tail_noisy = np.where(tail.any(1), tail_noisy, noisy[:, -1])

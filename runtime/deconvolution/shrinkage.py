@@ -1,4 +1,4 @@
-"""Shrinkage functions of sparse priors as tables, which may be computed or learned."""
+"""Shrinkage functions of sparse priors (their proximal operators), as tables that are computed or learned."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Shrinkage:
     Attributes
     ----------
     table : (n,) array of float32
-        Values at n evenly spaced places from 0, where it is 0, to `reach`; beyond, the function has slope 1.
+        Values at n evenly spaced arguments from 0, where the value is 0, to `reach`; beyond, the slope is 1.
     reach : float
-        Last place of the table, in units of the threshold.
+        Last argument of the table, in units of the threshold.
     """
 
     table: NDArray[np.float32]

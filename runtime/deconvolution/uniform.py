@@ -21,7 +21,7 @@ from runtime.quality import DeconvolutionEffort
 from runtime.tiles import tiles
 
 _CHROMA_NOISE = 2.0
-"""Factor on the noise level of colour differences, whose detail is that much weaker than that of the mean."""
+"""Factor on the noise level of the colour differences: their detail is so much weaker than that of the mean."""
 _LARGEST_VALUE = 2.0
 """Observed values are clipped to this magnitude."""
 
@@ -36,11 +36,12 @@ def deconvolve_uniform(
     kernel_error: float = 0.0,
     progress: Progress | None = None,
 ) -> Array:
-    """Restore a photograph that one kernel has blurred.
+    """Restore a photograph that is blurred by one kernel.
 
-    Solves ``planes = kernel * x + noise`` for `x`. Of three planes the mean is restored by the method, and the two
-    colour differences by a cheaper one; other planes are restored one by one. Saturated pixels take no part in the
-    data term. Large photographs are restored in tiles that fade into each other.
+    Solves ``planes = kernel * x + noise`` for `x`. Three planes are converted to their mean and two colour differences;
+    the mean is restored by `method`, the differences by a cheaper one. Other numbers of planes are restored one by one.
+    Saturated pixels are left out of the data term. Large photographs are restored in tiles, which are blended where
+    they overlap.
 
     Parameters
     ----------
@@ -49,11 +50,11 @@ def deconvolve_uniform(
     kernel : (h, w) array of float32
         Non-negative, of sum 1, at most as large as the image, origin at ``((h - 1) // 2, (w - 1) // 2)``.
     effort
-        How much work to put in.
+        Amount of work.
     method
-        One of `runtime.options.DECONVOLUTIONS`; by default that of the effort.
+        One of `runtime.options.DECONVOLUTIONS`; by default that of `effort`.
     progress
-        Told ``("deconvolve", fraction)``.
+        Called with ``("deconvolve", fraction)``.
 
     Returns
     -------
@@ -63,7 +64,7 @@ def deconvolve_uniform(
     Raises
     ------
     InvalidImage, InvalidArgument, UnsupportedType
-        If the planes, the kernel or the noise cannot be used.
+        If the planes, the kernel or the noise are not valid.
     """
     _check(planes, kernel)
     for name, value in (("noise", noise), ("kernel_error", kernel_error)):
@@ -109,13 +110,13 @@ def _restore(observation: Observation, method: str, effort: DeconvolutionEffort)
 
 
 def _check(planes: Array, kernel: Array) -> None:
-    """Refuse what cannot be deconvolved, naming the mend."""
+    """Raise an error, which names the remedy, unless the arguments are valid."""
     try:
         xp = array_module(planes)
-        together = array_module(kernel) is xp
+        same_device = array_module(kernel) is xp
     except TypeError as error:
         raise UnsupportedType(f"planes and kernel must be NumPy or CuPy arrays; {error}") from error
-    if not together:
+    if not same_device:
         raise UnsupportedType("planes and kernel lie on different devices; move the kernel to where the planes are")
     if planes.dtype != np.float32 or kernel.dtype != np.float32:
         raise UnsupportedType(f"planes are {planes.dtype} and the kernel is {kernel.dtype}; convert both to float32")

@@ -1,7 +1,7 @@
 """Non-negative least squares for any linear operator, by accelerated projected gradients with restarts.
 
-FISTA (Beck and Teboulle 2009) with the adaptive restart of O'Donoghue and Candes (2015). Where the operator is a
-convolution, `kernels.nnls` does the same, compiled.
+FISTA (Beck and Teboulle 2009) with the adaptive restart of O'Donoghue and Candes (2015). `kernels.nnls`
+is the same method, compiled, for a convolution.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ def projected_gradients(
     target : array
         ``b``.
     start : array
-        Where to start.
+        Initial solution.
     rate : float
         Step length: at most 1 over the largest eigenvalue of `N`.
     iterations : int
-        Largest number of steps; fewer are taken where no value changes by more than `kernels.nnls.TOLERANCE` of the
-        largest.
+        Largest number of steps. They end early when no value changes by more than `kernels.nnls.TOLERANCE` times the
+        largest value.
 
     Returns
     -------
     array of float64
         The solution, of the shape of `start`.
     """
-    found = ahead = start
+    solution = extrapolated = start
     momentum = 1.0
     for _ in range(iterations):
-        new = np.maximum(ahead - rate * (normal(ahead) - target), 0.0)
-        if float(np.sum((ahead - new) * (new - found))) > 0:
+        new = np.maximum(extrapolated - rate * (normal(extrapolated) - target), 0.0)
+        if float(np.sum((extrapolated - new) * (new - solution))) > 0:
             momentum = 1.0
-        following = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
-        ahead = new + (momentum - 1) / following * (new - found)
-        change, found, momentum = float(np.abs(new - found).max()), new, following
-        if change <= TOLERANCE * float(found.max()):
+        next_momentum = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
+        extrapolated = new + (momentum - 1) / next_momentum * (new - solution)
+        change, solution, momentum = float(np.abs(new - solution).max()), new, next_momentum
+        if change <= TOLERANCE * float(solution.max()):
             break
-    return found
+    return solution

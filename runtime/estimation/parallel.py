@@ -1,4 +1,4 @@
-"""Independent estimates at the same time, a core each: transforms of small planes hardly gain from a second core."""
+"""Independent estimates in parallel, one core each: transforms of small planes hardly gain from a second core."""
 
 from __future__ import annotations
 
@@ -12,18 +12,24 @@ from kernels.cpu.threads import core_count, limit_cores
 T = TypeVar("T")
 
 
-def alone(job: Callable[[], T]) -> T:
-    """Do a job on one core, and those that it does together one after the other; return what it returns."""
+def on_one_core(job: Callable[[], T]) -> T:
+    """Run a job on one core, and the jobs that it runs with `together` one after the other; return its result."""
     with ThreadPoolExecutor(1, "blind", limit_cores, (1,)) as pool:
         return pool.submit(job).result()
 
 
-def together(jobs: Sequence[Callable[[], T]], like: Array) -> Iterator[T]:
-    """Do jobs on arrays such as `like`, and yield what they return, in their order.
+def in_parallel(jobs: Sequence[Callable[[], T]], like: Array) -> Iterator[T]:
+    """Run jobs in parallel and yield their results in order.
 
-    On the CPU as many run at once as there are cores; on a GPU, whose stream they would share, one after the other.
-    They give the same as one after the other, but for rounding in transforms. The first that fails ends it with its
-    error.
+    On the CPU as many jobs run at a time as there are cores; on a GPU, whose stream they would share, one. The results
+    are those of running them one after the other, up to rounding in transforms.
+
+    Parameters
+    ----------
+    jobs : sequence of callable
+        Independent of each other. The error of the first that fails is raised.
+    like : array
+        An array on the device on which the jobs work, NumPy or CuPy.
     """
     cores = core_count()
     if cores == 1 or len(jobs) < 2 or is_cuda(like):

@@ -143,9 +143,9 @@ def test_a_restoration_on_the_device_keeps_its_planes_there(stand_in, models):
 
 
 def test_a_rolling_camera_is_undone_on_the_device(stand_in, monkeypatch):
-    monkeypatch.setattr(poses, "PART", 48)
-    monkeypatch.setattr(poses, "SHARP", 1)
-    monkeypatch.setattr(poses, "SPARSE", 1)
+    monkeypatch.setattr(poses, "_PART_SIDE", 48)
+    monkeypatch.setattr(poses, "_SHARP_ITERATIONS", 1)
+    monkeypatch.setattr(poses, "_SPARSE_ITERATIONS", 1)
     monkeypatch.setattr(poses, "_UNKNOWN_SIDE", 9)
     planes = np.ascontiguousarray(BLURRED.transpose(2, 0, 1), np.float32) / 255
 

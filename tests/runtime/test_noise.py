@@ -8,7 +8,7 @@ POINT = np.ones((1, 1), np.float32)
 
 @pytest.mark.parametrize("level", [0.005, 0.01, 0.03])
 def test_white_noise_is_found(make_scene, shake, level):
-    """Or a little more, where edges leak into the frequencies that the kernel blocks."""
+    """The estimate may be a little higher, because edges leak into the frequencies that the kernel blocks."""
     scene = make_scene(shake, noise=level, shape=(200, 220))
     assert 0.95 * level < estimate_noise(scene.observed, shake) < level + 0.002
     assert 0.95 * level < estimate_noise(scene.observed) < level + 0.002
@@ -29,7 +29,7 @@ def test_no_photograph_is_cleaner_than_its_rounding(make_scene, shake):
     assert estimate_noise(flat) == LEAST_NOISE
 
 
-def test_a_kernel_that_blocks_nothing_tells_no_noise(scene):
+def test_a_kernel_that_blocks_nothing_gives_the_least_noise(scene):
     assert estimate_noise(scene.latent, POINT) == LEAST_NOISE
 
 

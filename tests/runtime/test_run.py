@@ -14,7 +14,7 @@ def plane(rng):
 
 def test_the_noise_is_estimated_once(plane, monkeypatch):
     calls = []
-    monkeypatch.setattr(module, "estimate_noise", lambda seen: calls.append(1) or estimate_noise(seen))
+    monkeypatch.setattr(module, "estimate_noise", lambda image: calls.append(1) or estimate_noise(image))
     run = Run(Options())
     assert run.noise_of(plane) == run.noise_of(plane) == run.with_options(stride=3).noise_of(plane)
     assert run.noise_of(plane) == pytest.approx(0.02, rel=0.1)
@@ -27,14 +27,14 @@ def test_the_callers_noise_comes_first(plane, given, used):
 
 
 def test_a_changed_option_changes_nothing_else():
-    told = []
-    run = Run(Options(quality="fast", stride=5), progress=lambda *news: told.append(news))
+    reports = []
+    run = Run(Options(quality="fast", stride=5), progress=lambda *report: reports.append(report))
     other = run.with_options(stride=None)
     assert (run.options.stride, other.options) == (5, Options(quality="fast"))
     assert other.stopwatch is run.stopwatch
     other.report("poses", 0.5)
-    assert told == [("poses", 0.5)]
+    assert reports == [("poses", 0.5)]
 
 
-def test_nobody_need_listen():
+def test_progress_is_optional():
     Run(BurstOptions()).report("frames", 1.0)

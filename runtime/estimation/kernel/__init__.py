@@ -1,1 +1,1 @@
-"""Estimation of one blur kernel: search, refinement from coarse to fine, learned prior, judgement."""
+"""Estimation of one blur kernel: search, refinement from coarse to fine, learned prior, score."""

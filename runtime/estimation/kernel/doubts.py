@@ -1,4 +1,4 @@
-"""What speaks against a blur kernel that was found, as probabilities."""
+"""Reasons against an estimated blur kernel, with the probability that each does not apply."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import math
 
 from runtime.decisions.reasons import Reason
 from runtime.decisions.thresholds import AGREEMENT, KERNEL_WIDTH, PREDICTED_LOG_ERROR, SPARSITY_RATIO, UNEVENNESS
-from runtime.estimation.kernel.judge import Verdict
+from runtime.estimation.kernel.score import KernelScore
 
 
-def find_doubts(width: float, agreement: float, log_error: float, verdict: Verdict) -> dict[Reason, float]:
-    """Return, for every reason not to believe a kernel, the probability that it does not hold, in [0, 1].
+def find_doubts(width: float, agreement: float, log_error: float, score: KernelScore) -> dict[Reason, float]:
+    """Return, for every reason against a kernel, the probability in [0, 1] that it does not apply.
 
-    Their product is the confidence.
+    Their product is the confidence of the kernel.
 
     Parameters
     ----------
     width : float
-        Of the kernel: its standard deviation in pixels. The edges of a sharp photograph have a width, too, which an
-        estimated kernel takes up; a blur is wider.
+        Standard deviation of the kernel in pixels. An estimated kernel includes the width of the edges of a sharp
+        photograph; that of a blurred photograph is wider.
     agreement : float
-        Similarity of the hypotheses, which counts where no learned prior predicts the error.
+        Similarity of the hypotheses, in [0, 1]; used where no learned prior predicts the error.
     log_error : float
-        Logarithm of the relative error that the prior predicts; NaN where it took no part.
-    verdict : Verdict
-        Whether one kernel explains the whole photograph, and leaves it sparser.
+        Logarithm of the relative error that the prior predicts; NaN without a prior.
+    score : KernelScore
+        How well the kernel explains all parts of the photograph, and how much sparser it makes the gradients.
     """
     return {
         Reason.NOT_BLURRED: KERNEL_WIDTH.above(width),
         Reason.UNCLEAR: AGREEMENT.above(agreement) if math.isnan(log_error) else PREDICTED_LOG_ERROR.below(log_error),
-        Reason.NOT_UNIFORM: UNEVENNESS.below(verdict.unevenness),
-        Reason.NOT_SPARSER: SPARSITY_RATIO.below(verdict.sparsity_gain),
+        Reason.NOT_UNIFORM: UNEVENNESS.below(score.unevenness),
+        Reason.NOT_SPARSER: SPARSITY_RATIO.below(score.sparsity_gain),
     }

@@ -1,8 +1,9 @@
-"""The latent step: from a blur kernel to the edges that a sharp photograph would have.
+"""The latent step of blind estimation: from a blur kernel to the edges of the latent image.
 
-Only strong edges tell about blur, and they need not be restored well for that, only sharp and in place: a linear
-deconvolution, sharpened by a shock filter, whose strongest gradients are kept (Cho and Lee 2009, section 3). Unlike
-an energy of sparse gradients, which is lowest for no blur at all, this has no pull towards a point-like kernel.
+The kernel step uses strong edges only, and these need not be restored accurately: it is enough that they are sharp and
+in place. So the image is deconvolved linearly, sharpened by a shock filter, and reduced to its strongest gradients
+(Cho and Lee 2009, section 3). An energy of sparse gradients is lowest for no blur at all and pulls the kernel towards
+a delta; this prediction does not.
 """
 
 from __future__ import annotations
@@ -14,30 +15,31 @@ import numpy as np
 from kernels.arrays import Array, array_module
 from runtime.blur.periodic import BlurModel
 
-SMOOTHNESS = 0.02
+_GRADIENT_WEIGHT = 0.02
 """Weight of the squared gradient in the linear deconvolution."""
-PRESMOOTHING = 0.7
-"""Standard deviation in pixels of the Gaussian that the shock filter starts from."""
-EDGE_WIDTH = 0.6
-"""Standard deviation in pixels of an edge in a sharp photograph; the shock filter makes steps."""
-EDGE_NOISE = 0.01
-"""Standard deviation of the noise at which predicted edges have half that width of their own."""
-SHOCKS = 4
-SHOCK_STEP = 0.4
+_PRESMOOTHING = 0.7
+"""Standard deviation in pixels of the Gaussian that is applied before the shock filter."""
+_EDGE_WIDTH = 0.6
+"""Standard deviation in pixels of an edge in a sharp photograph without noise; the shock filter makes steps."""
+_EDGE_NOISE = 0.01
+"""Standard deviation of the noise at which half of `_EDGE_WIDTH` is assumed: predicted edges are then less sharp."""
+_SHOCK_ITERATIONS = 4
+_SHOCK_STEP = 0.4
+"""Step length of the shock filter, in units of the gradient."""
 
 
 @dataclass
-class Canvas:
-    """An observed image on a periodic plane, with room for what its border pixels depend on.
+class ExtendedImage:
+    """An observed image extended periodically beyond its boundary.
 
     Attributes
     ----------
     image : array (H, W) float32
         The observed image.
     known : array (H, W) bool
-        Pixels to be believed: not saturated.
+        Pixels that take part in the data term: those that are not saturated.
     plane : array (h, w) float32
-        `image` where known, and the present prediction elsewhere.
+        Periodic plane: `image` where known, and the current prediction elsewhere.
     """
 
     image: Array
@@ -45,72 +47,82 @@ class Canvas:
     plane: Array
 
     @classmethod
-    def around(cls, image: Array, known: Array, model: BlurModel) -> Canvas:
-        """Continue an image smoothly over the plane of `model`."""
+    def of(cls, image: Array, known: Array, model: BlurModel) -> ExtendedImage:
+        """Extend an image smoothly over the periodic plane of `model`."""
         return cls(image, known, array_module(image).ascontiguousarray(model.extend(image)))
 
-    def refill(self, prediction: Array, model: BlurModel) -> None:
-        """Replace unknown pixels by `prediction` (h, w): no border is invented, so none rings."""
+    def fill_unknown(self, prediction: Array, model: BlurModel) -> None:
+        """Set the unknown pixels to `prediction` (h, w), the estimate blurred again.
+
+        Pixels beyond the boundary then agree with the estimate, so that no ringing starts at the boundary.
+        """
         xp = array_module(prediction)
         self.plane = prediction
         inside = model.crop(self.plane)
         inside[...] = xp.where(self.known, self.image, inside)
 
 
-def sharp_gradients(canvas: Canvas, model: BlurModel) -> Array:
-    """Predict the gradients (2, h, w) of the latent image, sharpened to steps, and refill the canvas.
+def sharp_gradients(extended: ExtendedImage, model: BlurModel) -> Array:
+    """Predict the gradients of the latent image, sharpened to steps, and fill the unknown pixels of `extended`.
 
-    The linear deconvolution minimises ``||k * x - y||^2 + SMOOTHNESS ||grad x||^2``.
+    The linear deconvolution minimises ``||k * x - y||^2 + w ||grad x||^2`` with ``w = 0.02``.
+
+    Returns
+    -------
+    array (2, h, w) float32
     """
-    wiener = model.transfer.conj() / (model.power + SMOOTHNESS * model.gradient_power())
-    spectrum = wiener * model.spectrum(canvas.plane)
-    smooth = model.plane(spectrum * gaussian(model, PRESMOOTHING))
-    canvas.refill(model.plane(model.transfer * spectrum), model)
+    wiener = model.transfer.conj() / (model.power + _GRADIENT_WEIGHT * model.gradient_power())
+    spectrum = wiener * model.spectrum(extended.plane)
+    smooth = model.plane(spectrum * gaussian(model, _PRESMOOTHING))
+    extended.fill_unknown(model.plane(model.transfer * spectrum), model)
     return gradients(shock_filter(smooth))
 
 
-def strongest(edges: Array, share: float) -> Array:
-    """Return gradients (2, h, w) with all but a share of the pixels, those of the largest magnitude, set to zero."""
+def keep_strongest(edges: Array, share: float) -> Array:
+    """Return gradients (2, h, w) with all pixels but a share of them, those of the largest magnitude, set to zero."""
     xp = array_module(edges)
     magnitude = xp.hypot(edges[0], edges[1])
-    # A sample of the pixels gives the threshold as well as all of them.
+    # A sample of the pixels is enough to estimate the threshold.
     step = max(1, magnitude.size // 2**16)
     return edges * (magnitude >= xp.quantile(magnitude.reshape(-1)[::step], 1 - share))
 
 
 def edge_profile(model: BlurModel, noise: float) -> Array:
-    """Return the transfer function (layout of `model.transfer`) from predicted edges to those of a photograph."""
-    return gaussian(model, EDGE_WIDTH / (1 + (noise / EDGE_NOISE) ** 2))
+    """Return the transfer function (layout of `model.transfer`) from predicted edges to those of a photograph.
+
+    `noise` is the standard deviation of the photograph's noise in units of the value range.
+    """
+    return gaussian(model, _EDGE_WIDTH / (1 + (noise / _EDGE_NOISE) ** 2))
 
 
 def gradients(plane: Array) -> Array:
-    """Forward differences (2, h, w) of a periodic plane, along columns and along rows."""
+    """Return the forward differences (2, h, w) of a periodic plane (h, w), first horizontal, then vertical."""
     xp = array_module(plane)
     return xp.stack([xp.roll(plane, -1, axis=1) - plane, xp.roll(plane, -1, axis=0) - plane])
 
 
-def shock_filter(plane: Array, steps: int = SHOCKS) -> Array:
-    """Turn blurred edges of a periodic plane into steps (Osher and Rudin 1990).
+def shock_filter(plane: Array, iterations: int = _SHOCK_ITERATIONS) -> Array:
+    """Turn blurred edges of a periodic plane (h, w) into steps (Osher and Rudin 1990).
 
-    Each step moves ``u`` by ``-SHOCK_STEP sign(u_nn) |grad u|``, with ``u_nn`` the second derivative along the
-    gradient, and the gradient of the smaller one-sided difference where the two agree in sign.
+    Each iteration moves ``u`` by ``-0.4 sign(u_nn) |grad u|``, with ``u_nn`` the second derivative along the gradient.
+    Along each axis the gradient is the smaller one-sided difference where the two agree in sign, else 0 (minmod).
     """
     xp = array_module(plane)
-    for _ in range(steps):
+    for _ in range(iterations):
         up, down = xp.roll(plane, 1, axis=0), xp.roll(plane, -1, axis=0)
         left, right = xp.roll(plane, 1, axis=1), xp.roll(plane, -1, axis=1)
         gy, gx = (down - up) / 2, (right - left) / 2
-        cross = (xp.roll(down, -1, 1) + xp.roll(up, 1, 1) - xp.roll(down, 1, 1) - xp.roll(up, -1, 1)) / 4
-        bend = gx * gx * (right - 2 * plane + left) + 2 * gx * gy * cross + gy * gy * (down - 2 * plane + up)
-        slope = xp.hypot(_lesser(right - plane, plane - left), _lesser(down - plane, plane - up))
-        plane = plane - SHOCK_STEP * xp.sign(bend) * slope
+        gxy = (xp.roll(down, -1, 1) + xp.roll(up, 1, 1) - xp.roll(down, 1, 1) - xp.roll(up, -1, 1)) / 4
+        curvature = gx * gx * (right - 2 * plane + left) + 2 * gx * gy * gxy + gy * gy * (down - 2 * plane + up)
+        magnitude = xp.hypot(_minmod(right - plane, plane - left), _minmod(down - plane, plane - up))
+        plane = plane - _SHOCK_STEP * xp.sign(curvature) * magnitude
     return plane
 
 
-def _lesser(ahead: Array, behind: Array) -> Array:
+def _minmod(forward: Array, backward: Array) -> Array:
     """Return the magnitude of the smaller of two differences where they agree in sign, 0 elsewhere."""
-    xp = array_module(ahead)
-    return xp.where(ahead * behind > 0, xp.minimum(xp.abs(ahead), xp.abs(behind)), 0)
+    xp = array_module(forward)
+    return xp.where(forward * backward > 0, xp.minimum(xp.abs(forward), xp.abs(backward)), 0)
 
 
 def gaussian(model: BlurModel, sigma: float) -> Array:

@@ -1,4 +1,4 @@
-"""What a photograph says about its blur kernel, laid out as planes of the kernel's own size for a network to read."""
+"""The input of the learned kernel prior: features of a photograph, as planes of the size of the kernel."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kernels.arrays import Array, array_module
 from kernels.fft import fft_module
 from runtime.blur.kernel import Kernel, origin
 from runtime.estimation.kernel.correlations import NormalEquations
-from runtime.estimation.kernel.refine import Edges, Views
+from runtime.estimation.kernel.refine import BlurredImage, Edges
 
 CHANNELS = 8
 """Planes of the evidence."""
@@ -62,13 +62,13 @@ class PriorAssumptions:
 
 @dataclass(frozen=True)
 class Scene:
-    """What can be told from an image (one scale of an observed photograph) before any kernel is known.
+    """Features of an image (one scale of an observed photograph) that do not depend on a kernel.
 
     Attributes
     ----------
     correlation : array (support, support) float64
-        Autocorrelation of the whitened image, 1 at the centre. Photographs have gradients that are hardly
-        correlated, so it resembles the autocorrelation of the kernel.
+        Autocorrelation of the whitened image, 1 at the centre. The gradients of a sharp photograph
+        are hardly correlated, so that it resembles the autocorrelation of the kernel.
     noise_ratio : float
         Standard deviation of the noise over that of the gradients.
     """
@@ -78,7 +78,7 @@ class Scene:
 
     @classmethod
     def of(cls, image: Array, noise: float, support: int) -> Scene:
-        """Analyse an image (H, W) float32 with noise of that standard deviation, for kernels of `support` pixels."""
+        """Analyse an image (H, W) float32 with noise of standard deviation `noise`, for kernels of `support` pixels."""
         xp, fft = array_module(image), fft_module(image)
         height, width = image.shape
         taper = [xp.sin(math.pi * (xp.arange(n) + 0.5) / n) ** 2 for n in (height, width)]
@@ -98,9 +98,9 @@ class Scene:
         return cls(correlation, noise / max(gradient, TINY))
 
 
-def gather(views: Views, edges: Edges, kernel: Kernel, assumes: PriorAssumptions) -> NDArray[np.float32]:
+def gather(blurred: BlurredImage, edges: Edges, kernel: Kernel, assumes: PriorAssumptions) -> NDArray[np.float32]:
     """Return the evidence for a kernel at one scale, as `lay_out` does, from the edges that it was estimated from."""
-    scene = Scene.of(views.image, views.noise, kernel.shape[0])
+    scene = Scene.of(blurred.image, blurred.noise, kernel.shape[0])
     strong, wide = edges.equations(assumes.strongest), edges.equations(assumes.wider)
     return lay_out(kernel, strong, wide, scene, assumes)
 
@@ -113,9 +113,9 @@ def lay_out(
     Parameters
     ----------
     kernel : array (support, support)
-        The present estimate.
+        The current estimate.
     strong, wide : NormalEquations
-        Of the few strongest edges, and of more of them.
+        Normal equations of the few strongest edges, and of more of them.
     scene : Scene
     assumes
         Of the network.

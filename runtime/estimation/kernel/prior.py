@@ -1,9 +1,9 @@
-"""A learned prior on blur kernels: a network that improves a kernel estimated from predicted edges.
+"""A learned prior on blur kernels of a camera's motion: a network that improves an estimated kernel.
 
-Kernels estimated from predicted edges are noisy, have gaps and end too soon. A small convolutional network, trained on
-such estimates and the true kernels, improves them and predicts the error that remains. Its input is not the photograph
-but planes of the size of the kernel (`runtime.estimation.kernel.evidence`), so neither its result nor its cost depends
-on the contrast, content or size of the photograph.
+Kernels estimated from predicted edges are noisy, have gaps and are too short; the path of a shaken camera is not. A
+small convolutional network, trained on pairs of such estimates and true kernels, corrects them and predicts the error
+that remains. Its input is no photograph but planes of the size of the kernel (`runtime.estimation.kernel.evidence`), so
+that neither its result nor its cost depends on contrast, content or size of the photograph.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from runtime.blur.kernel import Kernel, normalise
 from runtime.errors import InvalidModel
 from runtime.estimation.kernel.evidence import PriorAssumptions, gather
-from runtime.estimation.kernel.refine import SMALLEST_GUIDED, Edges, Views
+from runtime.estimation.kernel.refine import SMALLEST_PRIOR_SIDE, BlurredImage, Edges
 from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import CPU
 from runtime.inference.session import open_session
@@ -26,7 +26,7 @@ PART = "prior"
 
 
 class KernelPrior:
-    """The network of a bundle, on the CPU: kernels are tiny.
+    """The network of a bundle, run on the CPU, since kernels are tiny.
 
     Parameters
     ----------
@@ -42,16 +42,16 @@ class KernelPrior:
 
     def __init__(self, bundle: Bundle) -> None:
         self._assumes = bundle.read_assumptions(PriorAssumptions)
-        if self._assumes.smallest > SMALLEST_GUIDED:
+        if self._assumes.smallest > SMALLEST_PRIOR_SIDE:
             raise InvalidModel(
                 f"{bundle.path}: knows kernels of {self._assumes.smallest} px or more, but those from "
-                f"{SMALLEST_GUIDED} px on are asked of it; train it on smaller ones"
+                f"{SMALLEST_PRIOR_SIDE} px on are asked of it; train it on smaller ones"
             )
         self._session = open_session(bundle, PART, device=CPU, precision="fp32")
 
-    def __call__(self, views: Views, edges: Edges, kernel: Kernel) -> tuple[Kernel, float]:
-        """Improve a kernel (support, support) estimated from `edges`; the interface of `refine.KernelPrior`."""
-        return self.improve(gather(views, edges, kernel, self._assumes), kernel)
+    def __call__(self, blurred: BlurredImage, edges: Edges, kernel: Kernel) -> tuple[Kernel, float]:
+        """Improve a kernel (support, support), given the edges that it was estimated from (see `improve`)."""
+        return self.improve(gather(blurred, edges, kernel, self._assumes), kernel)
 
     def improve(self, evidence: NDArray[np.float32], kernel: Kernel) -> tuple[Kernel, float]:
         """Improve one kernel.
@@ -61,7 +61,7 @@ class KernelPrior:
         evidence : array (8, support, support) float32
             From `runtime.estimation.kernel.evidence.lay_out`.
         kernel : array (support, support)
-            The estimate, which is returned where nothing of it is left.
+            The estimate, which is returned where the network returns zeros only.
 
         Returns
         -------

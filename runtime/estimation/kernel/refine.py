@@ -1,4 +1,4 @@
-"""Latent edges and blur kernel in turns, at one scale and from a coarse scale to a fine one."""
+"""Alternating estimation of latent edges and blur kernel, at one scale and from coarse to fine."""
 
 from __future__ import annotations
 
@@ -14,112 +14,137 @@ from runtime.blur.periodic import BlurModel
 from runtime.deconvolution.hyper_laplacian import hyper_laplacian
 from runtime.deconvolution.observation import Observation
 from runtime.estimation.kernel.correlations import NormalEquations, from_periodic
-from runtime.estimation.kernel.edges import Canvas, edge_profile, gradients, sharp_gradients, strongest
+from runtime.estimation.kernel.edges import ExtendedImage, edge_profile, gradients, keep_strongest, sharp_gradients
 from runtime.estimation.kernel.kernel_step import solve_kernel
 from runtime.estimation.kernel.pyramid import scales, shrink
 
-TURNS = 6
-"""Latent and kernel steps at each scale."""
+ITERATIONS = 6
+"""Iterations at each scale, of a latent step and a kernel step each."""
 STRONGEST = 0.04
-"""Share of the pixels whose gradients take part in the kernel step."""
+"""Share of the pixels, those of the strongest gradients, that the kernel step uses after a shock filter."""
+SMALLEST_PRIOR_SIDE = 7
+"""Smallest side in pixels of a kernel for which the learned prior is used."""
+
+# Iterations whose latent step restores the image under a prior of sparse gradients.
 SPARSE_STRONGEST = 0.05
-"""The share that takes part where the image is restored under a prior of sparse gradients."""
-SPARSE_NOISE = 0.01
-"""Standard deviation that stands for the error of the kernel there."""
-SPARSE_STEPS = 8
-"""Conjugate gradient steps for what lies beyond the border there."""
-SPARSE_RESTEPS = 2
-"""The like in later turns, which begin with what the last one found there."""
+"""Share of the pixels, those of the strongest gradients, that the kernel step uses."""
+SPARSE_EXTRA_NOISE = 0.01
+"""Standard deviation added to that of the noise, for the error of the kernel, in units of the value range."""
 SPARSE_RIDGE = 0.3
-"""Weight that keeps the kernel near to the prior's there."""
-SPARSE_SPECKS = 0.02
-"""Kernel values under this fraction of the largest are noise there."""
-LEAST_ERROR, ERROR_PER_NOISE = 0.004, 0.6
-"""The like for the last turns, which depends on the noise of the photograph."""
-RIDGE_NOISE = 0.007
-"""Standard deviation of the noise at which the prior's kernel weighs as much as the photograph's, in the last turns."""
-RIDGE_EXTENT = 40.0
-"""Extent of the kernel in pixels that adds as much."""
-LARGEST_RIDGE = 3.0
-POLISHING_STRONGEST = 0.1
-"""Share of the pixels whose gradients take part there."""
-HAZE = 0.03
-"""Values of the prior's kernel under this fraction of the largest are its doubt, and no kernel."""
-FIRM_RIDGE = 1.0
-"""Least weight of the prior's kernel in a firm one."""
-SMALLEST_GUIDED = 7
-"""Least side in pixels of a kernel that the prior knows anything about."""
+"""Weight of the squared distance to the learned prior's kernel, relative to the energy of the predicted edges."""
+_SPARSE_FIRST_STEPS = 8
+"""Conjugate-gradient steps for the pixels beyond the boundary in the first iteration ..."""
+_SPARSE_LATER_STEPS = 2
+"""... and in the following ones, which are warm-started."""
+_SPARSE_PRUNE_BELOW = 0.02
+"""Kernel values under this fraction of the largest are set to zero as noise."""
+
+# Polishing: the last iterations on a kernel that is nearly right.
+_POLISH_LEAST_EXTRA_NOISE, _POLISH_EXTRA_NOISE_RATIO = 0.004, 0.6
+"""Standard deviation added to that of the noise: the first, plus the second times that of the noise."""
+_POLISH_RIDGE_NOISE = 0.007
+"""Standard deviation of the noise at which the weight of the distance to the initial kernel is 1."""
+_POLISH_RIDGE_EXTENT = 40.0
+"""Extent of the kernel in pixels that increases this weight by 1."""
+_POLISH_LARGEST_RIDGE = 3.0
+"""Upper bound of this weight."""
+_POLISH_PRIOR_RIDGE = 1.0
+"""Lower bound of the weight of the distance to the learned prior's kernel, for the second candidate."""
+_POLISH_STRONGEST = 0.1
+"""Share of the pixels, those of the strongest gradients, that the kernel step uses for the first candidate."""
+_PRIOR_PRUNE_BELOW = 0.03
+"""Values of the learned prior's kernel under this fraction of the largest are set to zero: they are its uncertainty."""
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A kernel, and the logarithm of the relative error that the learned prior expects of it; NaN without a prior."""
+class KernelCandidate:
+    """A candidate kernel.
+
+    Attributes
+    ----------
+    kernel : array (side, side) float64
+    log_error : float
+        Natural logarithm of the relative error that the learned prior predicts for it; NaN without a prior.
+    """
 
     kernel: Kernel
     log_error: float
 
 
 @dataclass(frozen=True)
-class Views:
-    """An observed image, where to believe it, its noise, and maybe an estimate of its latent image, at any scale."""
+class BlurredImage:
+    """An observed image at some scale, and what is known about it.
+
+    Attributes
+    ----------
+    image : array (H, W) float32
+        Observed luminance, values in [0, 1].
+    known : array (H, W) bool
+        Pixels that take part in the data term: those that are not saturated.
+    initial : array (H, W) float32, optional
+        An estimate of the latent image.
+    noise : float
+        Standard deviation of the noise, in units of the value range.
+    """
 
     image: Array
     known: Array
     initial: Array | None
     noise: float
 
-    def at(self, factor: float) -> Views:
-        """Return everything `factor` times smaller."""
+    def downscaled(self, factor: float) -> BlurredImage:
+        """Return the same image `factor` times smaller; a pixel is known where all that it averages are."""
         known = shrink(self.known.astype(np.float32), factor) > 0.99
         initial = None if self.initial is None else shrink(self.initial, factor)
-        return Views(shrink(self.image, factor), known, initial, self.noise / factor)
+        return BlurredImage(shrink(self.image, factor), known, initial, self.noise / factor)
 
 
 class KernelPrior(Protocol):
-    """What is known of blur kernels: from one, and the edges that led to it, to a better one."""
+    """A learned prior on kernels: improves a kernel, given the edges that it was estimated from."""
 
-    def __call__(self, views: Views, edges: Edges, kernel: Kernel) -> tuple[Kernel, float]:
+    def __call__(self, blurred: BlurredImage, edges: Edges, kernel: Kernel) -> tuple[Kernel, float]:
         """Return a better kernel of the same shape, and the logarithm of its expected relative error."""
         ...
 
 
-def coarse_to_fine(views: Views, side: int, prior: KernelPrior | None = None) -> Candidate:
-    """Estimate a kernel of `side` pixels from nothing: the coarsest scale starts from a blur of two pixels."""
+def coarse_to_fine(blurred: BlurredImage, side: int, prior: KernelPrior | None = None) -> KernelCandidate:
+    """Estimate a kernel of `side` pixels from coarse to fine, starting from a blur of two pixels."""
     levels = scales(side)
     kernel = np.zeros((levels[0].support,) * 2)
     kernel[levels[0].support // 2, levels[0].support // 2 :][:2] = 0.5
-    found = Candidate(kernel, math.nan)
+    estimate = KernelCandidate(kernel, math.nan)
     previous = levels[0].factor
     for level in levels:
-        start = resize(found.kernel, level.support, previous / level.factor)
-        found = refine(views.at(level.factor), start, TURNS, prior)
+        start = resize(estimate.kernel, level.support, previous / level.factor)
+        estimate = refine(blurred.downscaled(level.factor), start, ITERATIONS, prior)
         previous = level.factor
-    return found
+    return estimate
 
 
-def refine(views: Views, kernel: Kernel, turns: int, prior: KernelPrior | None = None) -> Candidate:
-    """Alternate latent and kernel step at one scale, and centre the kernel.
+def refine(blurred: BlurredImage, kernel: Kernel, iterations: int, prior: KernelPrior | None = None) -> KernelCandidate:
+    """Alternate latent and kernel steps at one scale, and centre the kernel.
 
-    Without a prior all `turns` predict sharp edges. With it the first half does; then the prior has its say, and the
-    others restore the image under a prior of sparse gradients, which is more exact where the kernel is nearly right,
-    and before the prior has its say again they keep the kernel near to its first.
+    Without a prior, all iterations predict edges with a shock filter (`alternate_sharp`). With a prior, the first half
+    does, and the prior improves their kernel. The other iterations restore the image under sparse gradients, which is
+    more accurate for a kernel that is nearly right, and keep the kernel near to the prior's (`alternate_sparse`). At
+    last the prior improves the kernel again.
     """
-    if prior is None or kernel.shape[0] < SMALLEST_GUIDED:
-        return Candidate(centre(sharp_turns(views, kernel, turns)[0]), math.nan)
-    kernel, edges = sharp_turns(views, kernel, turns // 2)
-    kernel, _ = prior(views, edges, kernel)
-    kernel, edges = sparse_turns(views, kernel, turns - turns // 2, SPARSE_NOISE, SPARSE_RIDGE)
-    kernel, log_error = prior(views, edges, kernel)
-    return Candidate(centre(kernel), log_error)
+    if prior is None or kernel.shape[0] < SMALLEST_PRIOR_SIDE:
+        return KernelCandidate(centre(alternate_sharp(blurred, kernel, iterations)[0]), math.nan)
+    kernel, edges = alternate_sharp(blurred, kernel, iterations // 2)
+    kernel, _ = prior(blurred, edges, kernel)
+    kernel, edges = alternate_sparse(blurred, kernel, iterations - iterations // 2, SPARSE_EXTRA_NOISE, SPARSE_RIDGE)
+    kernel, log_error = prior(blurred, edges, kernel)
+    return KernelCandidate(centre(kernel), log_error)
 
 
 @dataclass(frozen=True)
 class Edges:
-    """Predicted gradients of the latent image, and those that were observed.
+    """Predicted gradients of the latent image, and the observed ones.
 
     Attributes
     ----------
-    latent, seen : array (2, h, w) float32
+    latent, observed : array (2, h, w) float32
         Periodic planes.
     profile : array (h, w // 2 + 1), or 1
         Transfer function from predicted gradients to those of a photograph.
@@ -128,75 +153,111 @@ class Edges:
     """
 
     latent: Array
-    seen: Array
+    observed: Array
     profile: Array | float
     support: int
 
     def equations(self, share: float) -> NormalEquations:
-        """Return the least-squares problem of the strongest gradients, those of a share of the pixels."""
-        return from_periodic(strongest(self.latent, share), self.seen, self.support, self.profile)
+        """Return the least-squares problem of the kernel, from the strongest gradients of a share of the pixels."""
+        return from_periodic(keep_strongest(self.latent, share), self.observed, self.support, self.profile)
 
 
-def sharp_edges(views: Views, kernel: Kernel, canvas: Canvas | None = None) -> tuple[Edges, Canvas]:
-    """Predict edges by a shock filter, from the canvas of the last turn if there was one, and return both."""
-    xp = array_module(views.image)
-    model = BlurModel(views.image.shape, xp.asarray(kernel.astype(np.float32)))
-    canvas = canvas or Canvas.around(views.image, views.known, model)
-    latent = sharp_gradients(canvas, model)
-    return Edges(latent, gradients(canvas.plane), edge_profile(model, views.noise), kernel.shape[0]), canvas
+def sharp_edges(
+    blurred: BlurredImage, kernel: Kernel, extended: ExtendedImage | None = None
+) -> tuple[Edges, ExtendedImage]:
+    """Predict edges with a shock filter; return them and the extended image.
 
-
-def sparse_edges(views: Views, kernel: Kernel, error: float, canvas: Canvas | None = None) -> tuple[Edges, Canvas]:
-    """Restore the image under sparse gradients, from the canvas of the last turn if there was one, and return both.
-
-    `error` is the deviation that stands for what the kernel has wrong.
+    `extended` is that of the previous iteration; by default the image is extended smoothly.
     """
-    xp = array_module(views.image)
+    xp = array_module(blurred.image)
+    model = BlurModel(blurred.image.shape, xp.asarray(kernel.astype(np.float32)))
+    extended = extended or ExtendedImage.of(blurred.image, blurred.known, model)
+    latent = sharp_gradients(extended, model)
+    return Edges(latent, gradients(extended.plane), edge_profile(model, blurred.noise), kernel.shape[0]), extended
+
+
+def sparse_edges(
+    blurred: BlurredImage, kernel: Kernel, extra_noise: float, extended: ExtendedImage | None = None
+) -> tuple[Edges, ExtendedImage]:
+    """Restore the image under a prior of sparse gradients; return its edges and the extended image.
+
+    `extra_noise` is the standard deviation added to that of the noise, for the error of the kernel; `extended` is the
+    extended image of the previous iteration, which warm-starts this one.
+    """
+    xp = array_module(blurred.image)
     blur = xp.asarray(kernel.astype(np.float32))
-    start = None if canvas is None else canvas.plane
-    observation = Observation(views.image, blur, views.noise + error, valid=views.known, canvas=start)
+    start = None if extended is None else extended.plane
+    observation = Observation(blurred.image, blur, blurred.noise + extra_noise, valid=blurred.known, extended=start)
     model = observation.model
-    plane = hyper_laplacian(observation, steps=SPARSE_STEPS if canvas is None else SPARSE_RESTEPS)
-    canvas = Canvas(views.image, views.known, plane)
-    canvas.refill(model.plane(model.transfer * model.spectrum(plane)), model)
-    return Edges(gradients(plane), gradients(canvas.plane), 1.0, kernel.shape[0]), canvas
+    plane = hyper_laplacian(observation, steps=_SPARSE_FIRST_STEPS if extended is None else _SPARSE_LATER_STEPS)
+    extended = ExtendedImage(blurred.image, blurred.known, plane)
+    extended.fill_unknown(model.plane(model.transfer * model.spectrum(plane)), model)
+    return Edges(gradients(plane), gradients(extended.plane), 1.0, kernel.shape[0]), extended
 
 
-def sharp_turns(views: Views, kernel: Kernel, turns: int) -> tuple[Kernel, Edges]:
-    """Predict edges by a shock filter and solve for the kernel, in one turn or more; return it and the last edges."""
-    canvas = None
-    for _ in range(turns):
-        edges, canvas = sharp_edges(views, kernel, canvas)
+def alternate_sharp(blurred: BlurredImage, kernel: Kernel, iterations: int) -> tuple[Kernel, Edges]:
+    """Alternate between edges predicted with a shock filter and the kernel; return the kernel and the last edges.
+
+    There is at least one iteration.
+    """
+    extended = None
+    for _ in range(iterations):
+        edges, extended = sharp_edges(blurred, kernel, extended)
         kernel = solve_kernel(edges.equations(STRONGEST), kernel)
     return kernel, edges
 
 
-def sparse_turns(
-    views: Views, kernel: Kernel, turns: int, error: float, ridge: float, share: float = SPARSE_STRONGEST
+def alternate_sparse(
+    blurred: BlurredImage,
+    kernel: Kernel,
+    iterations: int,
+    extra_noise: float,
+    ridge: float,
+    share: float = SPARSE_STRONGEST,
 ) -> tuple[Kernel, Edges]:
-    """Restore the image under sparse gradients and solve for a kernel near the first, in one turn or more.
+    """Alternate between an image restored under sparse gradients and a kernel near to the initial one.
 
-    `error` is as in `sparse_edges`, `ridge` says how near, and `share` of the pixels, those of the strongest
-    gradients, count.
+    Parameters
+    ----------
+    blurred : BlurredImage
+    kernel : array (side, side)
+        The initial kernel.
+    iterations : int
+        At least 1.
+    extra_noise : float
+        Standard deviation added to that of the noise, for the error of the kernel.
+    ridge : float
+        Weight of the squared distance to the initial kernel, relative to the energy of the predicted edges.
+    share : float
+        Share of the pixels, those of the strongest gradients, that the kernel step uses.
+
+    Returns
+    -------
+    kernel : array (side, side), float64, non-negative, of sum 1
+    edges : Edges
+        Of the last iteration.
     """
-    anchor, canvas = kernel, None
-    for _ in range(turns):
-        edges, canvas = sparse_edges(views, kernel, error, canvas)
-        kernel = solve_kernel(edges.equations(share), kernel, anchor=anchor, ridge=ridge, specks=SPARSE_SPECKS)
+    initial, extended = kernel, None
+    for _ in range(iterations):
+        edges, extended = sparse_edges(blurred, kernel, extra_noise, extended)
+        equations = edges.equations(share)
+        kernel = solve_kernel(equations, kernel, anchor=initial, ridge=ridge, prune_below=_SPARSE_PRUNE_BELOW)
     return kernel, edges
 
 
-def polish(views: Views, kernel: Kernel, turns: int, prior: KernelPrior) -> list[Candidate]:
-    """Bring a kernel that is nearly right to where the photograph wants it: the photograph's, and a firmer one.
+def polish(blurred: BlurredImage, kernel: Kernel, iterations: int, prior: KernelPrior) -> list[KernelCandidate]:
+    """Refine a kernel that is nearly right; return two candidates, by the photograph and by the learned prior.
 
-    The less noise there is, the more the photograph knows better than the prior; but the longer the kernel, the less.
-    So the first candidate is what the photograph makes of the kernel, and the second stays near to what the prior
-    makes of that.
+    The less noise there is, the more accurate is the photograph compared with the prior; the longer the kernel, the
+    less. The first candidate is refined with the photograph. The second starts from the first, improved by the prior,
+    and stays near to it.
     """
-    error = LEAST_ERROR + ERROR_PER_NOISE * views.noise
-    ridge = min((views.noise / RIDGE_NOISE) ** 2 + (extent(kernel) / RIDGE_EXTENT) ** 2, LARGEST_RIDGE)
-    framed = fit(kernel, max(kernel.shape[0], SMALLEST_GUIDED))
-    polished, edges = sparse_turns(views, framed, turns, error, ridge, POLISHING_STRONGEST)
-    mended, log_error = prior(views, edges, polished)
-    firm, _ = sparse_turns(views, prune(mended, relative=HAZE), turns, error, max(ridge, FIRM_RIDGE))
-    return [Candidate(centre(each), log_error) for each in (polished, firm)]
+    extra_noise = _POLISH_LEAST_EXTRA_NOISE + _POLISH_EXTRA_NOISE_RATIO * blurred.noise
+    ridge = (blurred.noise / _POLISH_RIDGE_NOISE) ** 2 + (extent(kernel) / _POLISH_RIDGE_EXTENT) ** 2
+    ridge = min(ridge, _POLISH_LARGEST_RIDGE)
+    framed = fit(kernel, max(kernel.shape[0], SMALLEST_PRIOR_SIDE))
+    polished, edges = alternate_sparse(blurred, framed, iterations, extra_noise, ridge, _POLISH_STRONGEST)
+    improved, log_error = prior(blurred, edges, polished)
+    improved = prune(improved, relative=_PRIOR_PRUNE_BELOW)
+    regularised, _ = alternate_sparse(blurred, improved, iterations, extra_noise, max(ridge, _POLISH_PRIOR_RIDGE))
+    return [KernelCandidate(centre(each), log_error) for each in (polished, regularised)]

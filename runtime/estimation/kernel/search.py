@@ -1,9 +1,10 @@
-"""A blur kernel from a photograph: several hypotheses from coarse to fine, judged, and the best refined.
+"""Blind estimation of one blur kernel: several hypotheses from coarse to fine, of which the best is refined.
 
-Several hypotheses about the kernel's extent (and, where there is one, the estimate of a network) go from the
-coarsest scale to one of fewer pixels than the photograph has. Their mean, weighed by the error that the learned prior
-expects of each (`runtime.estimation.kernel.prior`), is one more, since the errors of single runs differ. There the photograph
-itself decides (`runtime.estimation.kernel.judge`), and the winner is refined at the remaining scales.
+Hypotheses that differ in the extent of the kernel, and one from the first estimate of a network if there is one, are
+estimated from the coarsest scale to one of fewer pixels than the photograph has. Their mean, weighted by the error
+that the learned prior predicts for each (`runtime.estimation.kernel.prior`), is another hypothesis: errors of the
+single ones differ and average out. The hypothesis that suits the photograph best (`runtime.estimation.kernel.score`),
+and a close one that differs, are refined at the remaining scales.
 """
 
 from __future__ import annotations
@@ -23,31 +24,39 @@ from runtime.decisions.thresholds import (
     ALLOWED_MISFIT_BETWEEN_HYPOTHESES,
     CLOSE_COST,
     CONFIDENT,
+    FLAT_RANGE,
     SAME_KERNEL,
     TIE_BREAK,
 )
 from runtime.deconvolution.saturation import unsaturated
 from runtime.errors import InvalidArgument
 from runtime.estimation.kernel.doubts import find_doubts
-from runtime.estimation.kernel.judge import judge
 from runtime.estimation.kernel.prior import load_prior
 from runtime.estimation.kernel.pyramid import RATIO, informative_window
-from runtime.estimation.kernel.refine import TURNS, Candidate, KernelPrior, Views, coarse_to_fine, polish, refine
+from runtime.estimation.kernel.refine import (
+    ITERATIONS,
+    BlurredImage,
+    KernelCandidate,
+    KernelPrior,
+    coarse_to_fine,
+    polish,
+    refine,
+)
+from runtime.estimation.kernel.score import score_kernel
 from runtime.estimation.kernel.single import check_planes, estimate_kernel
-from runtime.estimation.parallel import together
+from runtime.estimation.parallel import in_parallel
 from runtime.inference.progress import Progress
 from runtime.options import Options
 from runtime.quality import SearchEffort
 from runtime.run import Run
 
 STAGE = "blur kernel"
-FLAT = 1e-5
-"""Range of values, relative to the largest, that is rounding and no picture."""
-ERROR_TEMPERATURE = 0.2
-"""Difference of predicted log errors by which a hypothesis' weight in the mean falls by a factor e."""
-CONSENSUS_SPECKS = 0.06
-MARGIN = 4
-"""Pixels of room around the extent that was found, at the scale where it was found."""
+_LOG_ERROR_SCALE = 0.2
+"""Increase of the predicted log error that lowers the weight of a hypothesis in the mean by a factor e."""
+_MEAN_PRUNE_BELOW = 0.06
+"""Values of the mean kernel under this fraction of the largest are set to zero as noise."""
+_MARGIN = 4
+"""Pixels by which the frame of a kernel exceeds its extent while it is refined."""
 
 
 @dataclass(frozen=True)
@@ -57,17 +66,17 @@ class BlindEstimate:
     Attributes
     ----------
     kernel : array (support, support), float32, non-negative, of sum 1
-        Where the observed image lay; centre of mass at the origin, to half a pixel.
-        A delta where `confidence` is below one half.
+        On the device of the observed image. Its centre of mass is at the origin, to half a pixel. A delta where
+        `confidence` is below one half.
     confidence : float
-        In [0, 1]: the kernel is wider than an edge of a sharp photograph, expected to be right, and explains the
-        whole photograph by a sharper one.
+        Probability, in [0, 1], that the kernel is wider than an edge of a sharp photograph, is accurate, and explains
+        the whole photograph by a sharper one.
     agreement : float
-        In [0, 1]: median similarity of the hypotheses to their mean.
+        Median similarity, in [0, 1], of the hypotheses to their mean.
     reason : Reason, optional
-        What speaks most against the kernel, where `confidence` is below one half.
+        Where `confidence` is below one half: the main reason against the kernel.
     log_error : float
-        Logarithm of the relative error that the learned prior predicts for the kernel; NaN where it took no part.
+        Logarithm of the relative error that the learned prior predicts for the kernel; NaN without a prior.
     """
 
     kernel: Array
@@ -80,20 +89,20 @@ class BlindEstimate:
 def estimate_blind(
     observed: Array, run: Run[Options], *, initial: Array | None = None, support: int = 51
 ) -> BlindEstimate:
-    """Estimate the blur kernel of a photograph from the photograph.
+    """Estimate the blur kernel of a photograph from the photograph alone.
 
     Parameters
     ----------
     observed : array (H, W) float32
-        Blurred luminance, values in [0, 1]; NumPy or CuPy. Saturated pixels (0.98 and more) take no part.
+        Blurred luminance, values in [0, 1]; NumPy or CuPy. Saturated pixels (0.98 and more) are left out.
     run : Run
-        Its options say how much work to put in (`Options.quality`) and whether the learned prior on kernels takes part
-        (`Options.neural`). Told the progress of ``"blur kernel"``.
+        Its options set the amount of work (`Options.quality`) and whether the learned prior on kernels is used
+        (`Options.neural`). Progress is reported for the stage ``"blur kernel"``.
     initial : array (H, W) float32, optional
-        An estimate of the latent image, such as a network's. It adds one hypothesis, which counts as far as it
-        explains the photograph.
+        An estimate of the latent image, such as a network's. It adds one hypothesis, which is used if it explains
+        the photograph best.
     support : int
-        Largest side of the kernel in pixels. The extent itself is found.
+        Largest side of the kernel in pixels, at least 3. The extent itself is estimated.
 
     Returns
     -------
@@ -108,15 +117,16 @@ def estimate_blind(
     if support < 3:
         raise InvalidArgument(f"support is {support}: give 3 px or more, there is no blur in less")
     effort = run.options.level.search
-    if float(observed.max()) - float(observed.min()) <= FLAT * float(abs(observed).max()):
+    if float(observed.max()) - float(observed.min()) <= FLAT_RANGE * float(abs(observed).max()):
         point = array_module(observed).asarray(delta((support, support)).astype(np.float32))
         return BlindEstimate(point, confidence=0.0, agreement=0.0, reason=Reason.FLAT)
     window = informative_window(observed, max(effort.pixels, (4 * support) ** 2))
-    seen, noise = observed[window], run.noise_of(observed)
-    whole = Views(seen, unsaturated(seen), None if initial is None else initial[window], noise)
-    best, agreement = search(whole, support, effort, load_prior() if run.options.neural else None, run.report)
+    image, noise = observed[window], run.noise_of(observed)
+    blurred = BlurredImage(image, unsaturated(image), None if initial is None else initial[window], noise)
+    best, agreement = search(blurred, support, effort, load_prior() if run.options.neural else None, run.report)
 
-    doubts = find_doubts(spread(best.kernel), agreement, best.log_error, judge(whole, best.kernel))
+    score = score_kernel(blurred, best.kernel)
+    doubts = find_doubts(spread(best.kernel), agreement, best.log_error, score)
     confidence = math.prod(doubts.values())
     kernel = best.kernel if confidence >= CONFIDENT else delta((support, support))
     return BlindEstimate(
@@ -129,129 +139,170 @@ def estimate_blind(
 
 
 def search(
-    whole: Views, support: int, effort: SearchEffort, prior: KernelPrior | None, report: Progress
-) -> tuple[Candidate, float]:
-    """Look for the kernel of an image.
+    blurred: BlurredImage, support: int, effort: SearchEffort, prior: KernelPrior | None, report: Progress
+) -> tuple[KernelCandidate, float]:
+    """Search for the kernel of an image.
+
+    Parameters
+    ----------
+    blurred : BlurredImage
+        The image at its full scale.
+    support : int
+        Largest side of the kernel in pixels.
+    effort : SearchEffort
+    prior : KernelPrior, optional
+    report : callable ``(stage, fraction)``
 
     Returns
     -------
-    best : Candidate
+    best : KernelCandidate
         Of `support` pixels, centred.
     agreement : float
-        Of the hypotheses; see `consensus`.
+        Of the hypotheses; see `weighted_mean`.
     """
-    octaves = max(0, int(np.ceil(np.log(whole.image.size / effort.small) / np.log(RATIO**2))))
-    small = whole.at(RATIO**octaves)
-    side = max(int(np.ceil(support / RATIO**octaves)), 3) | 1
-    found = hypotheses(small, side, effort.hypotheses, prior, lambda fraction: report(STAGE, 0.4 * fraction))
-    mean, agreement = consensus(found)
-    jobs: list[Callable[[], Candidate]] = [partial(refine_and_polish, small, mean, prior, effort.polishing)]
+    steps = max(0, int(np.ceil(np.log(blurred.image.size / effort.small) / np.log(RATIO**2))))
+    small = blurred.downscaled(RATIO**steps)
+    side = max(int(np.ceil(support / RATIO**steps)), 3) | 1
+    hypotheses = estimate_hypotheses(
+        small, side, effort.hypotheses, prior, lambda fraction: report(STAGE, 0.4 * fraction)
+    )
+    mean, agreement = weighted_mean(hypotheses)
+    jobs: list[Callable[[], KernelCandidate]] = [partial(refine_and_polish, small, mean, prior, effort.polishing)]
     if small.initial is not None:
-        jobs.append(partial(from_initial, small, side, prior, effort.polishing))
+        jobs.append(partial(estimate_from_initial, small, side, prior, effort.polishing))
     if prior:
-        jobs += [partial(polish_and_choose, small, each.kernel, prior, effort.polishing) for each in found]
-    rivals = contenders(small, [*together(jobs, small.image), *([] if prior else found)])
+        jobs += [partial(polish_and_choose, small, each.kernel, prior, effort.polishing) for each in hypotheses]
+    candidates = close_candidates(small, [*in_parallel(jobs, small.image), *([] if prior else hypotheses)])
     report(STAGE, 0.5)
-    for step in range(octaves - 1, -1, -1):
+    for step in range(steps - 1, -1, -1):
         polishing = effort.polishing if step == 0 else 0
-        steps = [partial(finer, whole.at(RATIO**step), each.kernel, prior, polishing) for each in rivals]
-        rivals = list(together(steps, small.image))
+        finer = blurred.downscaled(RATIO**step)
+        candidates = list(
+            in_parallel(
+                [partial(refine_at_finer_scale, finer, each.kernel, prior, polishing) for each in candidates],
+                small.image,
+            )
+        )
         report(STAGE, 0.5 + 0.4 / 2**step)
-    best = settle(whole, choose(whole, rivals, ALLOWED_MISFIT_BETWEEN_HYPOTHESES), prior, effort)
+    best = choose(blurred, candidates, ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
+    best = refine_repeatedly(blurred, best, prior, effort)
     report(STAGE, 1.0)
-    return Candidate(centre(fit(best.kernel, support)), best.log_error), agreement
+    return KernelCandidate(centre(fit(best.kernel, support)), best.log_error), agreement
 
 
-def hypotheses(
-    views: Views, side: int, count: int, prior: KernelPrior | None, report: Callable[[float], None]
-) -> list[Candidate]:
-    """Estimate a kernel for each extent."""
+def estimate_hypotheses(
+    blurred: BlurredImage, side: int, count: int, prior: KernelPrior | None, report: Callable[[float], None]
+) -> list[KernelCandidate]:
+    """Estimate a kernel for each of `count` extents, `side` pixels and smaller; return them by rising extent."""
     sides = sorted({max(int(side / RATIO**i), 3) | 1 for i in range(count)})
-    # The largest first: it takes the longest.
-    jobs = [partial(coarse_to_fine, views, extent_tried, prior) for extent_tried in sides[::-1]]
-    found = []
-    for candidate in together(jobs, views.image):
-        found.append(candidate)
-        report(len(found) / len(sides))
-    return found[::-1]
+    # The largest is estimated first, since it takes the longest.
+    jobs = [partial(coarse_to_fine, blurred, each, prior) for each in sides[::-1]]
+    candidates = []
+    for candidate in in_parallel(jobs, blurred.image):
+        candidates.append(candidate)
+        report(len(candidates) / len(sides))
+    return candidates[::-1]
 
 
-def refine_and_polish(views: Views, kernel: Kernel, prior: KernelPrior | None, polishing: int) -> Candidate:
-    """Refine a kernel in a frame with some room around it; with a prior, polish it in some turns, or none."""
-    refined = refine(views, fit(kernel, extent(kernel) + MARGIN), TURNS, prior)
-    return polish_and_choose(views, refined.kernel, prior, polishing) if prior and polishing else refined
+def refine_and_polish(
+    blurred: BlurredImage, kernel: Kernel, prior: KernelPrior | None, polishing: int
+) -> KernelCandidate:
+    """Refine a kernel in a frame with a margin; with a prior, add `polishing` iterations of polishing (may be 0)."""
+    refined = refine(blurred, fit(kernel, extent(kernel) + _MARGIN), ITERATIONS, prior)
+    return polish_and_choose(blurred, refined.kernel, prior, polishing) if prior and polishing else refined
 
 
-def finer(views: Views, kernel: Kernel, prior: KernelPrior | None, polishing: int) -> Candidate:
-    """Refine a kernel at the next finer scale."""
-    return refine_and_polish(views, resize(kernel, extent(kernel) * 3 // 2 | 1, RATIO), prior, polishing)
+def refine_at_finer_scale(
+    blurred: BlurredImage, kernel: Kernel, prior: KernelPrior | None, polishing: int
+) -> KernelCandidate:
+    """Enlarge a kernel to the next finer scale, that of `blurred`, and refine it there."""
+    return refine_and_polish(blurred, resize(kernel, extent(kernel) * 3 // 2 | 1, RATIO), prior, polishing)
 
 
-def polish_and_choose(views: Views, kernel: Kernel, prior: KernelPrior, polishing: int) -> Candidate:
-    """Polish a kernel in some turns, and return which of the outcomes suits the photograph better."""
-    return choose(views, polish(views, kernel, polishing, prior))
+def polish_and_choose(blurred: BlurredImage, kernel: Kernel, prior: KernelPrior, polishing: int) -> KernelCandidate:
+    """Polish a kernel in `polishing` iterations; return the outcome that suits the photograph better."""
+    return choose(blurred, polish(blurred, kernel, polishing, prior))
 
 
-def settle(views: Views, best: Candidate, prior: KernelPrior | None, effort: SearchEffort) -> Candidate:
-    """Refine at the scale of the photograph again and again; return the kernel that explains it best."""
+def refine_repeatedly(
+    blurred: BlurredImage, best: KernelCandidate, prior: KernelPrior | None, effort: SearchEffort
+) -> KernelCandidate:
+    """Refine a kernel at the photograph's own scale `effort.rounds` times; return the best of all results.
+
+    Without a prior the kernel is returned as it is.
+    """
     if prior is None:
         return best
-    found = [best]
+    candidates = [best]
     for _ in range(effort.rounds):
-        found.append(refine_and_polish(views, found[-1].kernel, prior, effort.polishing))
-    return choose(views, found) if effort.rounds else best
+        candidates.append(refine_and_polish(blurred, candidates[-1].kernel, prior, effort.polishing))
+    return choose(blurred, candidates) if effort.rounds else best
 
 
-def contenders(views: Views, candidates: list[Candidate]) -> list[Candidate]:
-    """Return the candidate that suits the photograph best, and the next that is another kernel, if it is close."""
-    (least, best), *others = rank(views, candidates, ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
-    rivals = [each for found, each in others if found < least + CLOSE_COST and not same(each.kernel, best.kernel)]
-    return [best, *rivals[:1]]
+def close_candidates(blurred: BlurredImage, candidates: list[KernelCandidate]) -> list[KernelCandidate]:
+    """Return the candidate that suits the photograph best, and the next best different kernel if its cost is close."""
+    (least, best), *others = rank(blurred, candidates, ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
+    close = [each for cost, each in others if cost < least + CLOSE_COST and not same_kernel(each.kernel, best.kernel)]
+    return [best, *close[:1]]
 
 
-def same(first: Kernel, second: Kernel) -> bool:
+def same_kernel(first: Kernel, second: Kernel) -> bool:
     """Tell whether two kernels of any sizes are the same but for details and a shift."""
     side = 2 * max(first.shape[0], second.shape[0]) + 1
     return similarity(align(fit(first, side), fit(second, side)), fit(second, side)) >= SAME_KERNEL
 
 
-def choose(views: Views, candidates: list[Candidate], inexact: float = ALLOWED_MISFIT) -> Candidate:
-    """Return the candidate that suits the photograph best; see `Verdict.cost` for `inexact`."""
-    return candidates[0] if len(candidates) == 1 else rank(views, candidates, inexact)[0][1]
+def choose(
+    blurred: BlurredImage, candidates: list[KernelCandidate], allowed_misfit: float = ALLOWED_MISFIT
+) -> KernelCandidate:
+    """Return the candidate that suits the photograph best; see `KernelScore.cost` for `allowed_misfit`."""
+    return candidates[0] if len(candidates) == 1 else rank(blurred, candidates, allowed_misfit)[0][1]
 
 
-def rank(views: Views, candidates: list[Candidate], inexact: float) -> list[tuple[float, Candidate]]:
-    """Return the candidates with their costs, the least first."""
-    costs = together([partial(cost, views, each, inexact) for each in candidates], views.image)
+def rank(
+    blurred: BlurredImage, candidates: list[KernelCandidate], allowed_misfit: float
+) -> list[tuple[float, KernelCandidate]]:
+    """Return the candidates with their costs, by rising cost."""
+    costs = in_parallel([partial(cost_of, blurred, each, allowed_misfit) for each in candidates], blurred.image)
     return sorted(zip(costs, candidates, strict=True), key=lambda pair: pair[0])
 
 
-def cost(views: Views, candidate: Candidate, inexact: float = ALLOWED_MISFIT) -> float:
-    """Return how badly a kernel suits the photograph, with the expected error, where it is known, to settle ties."""
-    return judge(views, candidate.kernel).cost(inexact) + TIE_BREAK * float(np.nan_to_num(candidate.log_error))
+def cost_of(blurred: BlurredImage, candidate: KernelCandidate, allowed_misfit: float = ALLOWED_MISFIT) -> float:
+    """Return how badly a kernel suits the photograph, plus a little of its predicted log error, to break ties."""
+    return score_kernel(blurred, candidate.kernel).cost(allowed_misfit) + TIE_BREAK * float(
+        np.nan_to_num(candidate.log_error)
+    )
 
 
-def from_initial(views: Views, side: int, prior: KernelPrior | None, polishing: int) -> Candidate:
-    """Estimate a kernel from the initial estimate of the latent image; with a prior, polish it in some turns."""
-    allowed = min(side, min(views.image.shape) // 2)
-    start = estimate_kernel(views.image, views.initial, support=allowed).kernel
+def estimate_from_initial(
+    blurred: BlurredImage, side: int, prior: KernelPrior | None, polishing: int
+) -> KernelCandidate:
+    """Estimate a kernel from the initial estimate of the latent image, and refine it; with a prior, polish it too."""
+    allowed = min(side, min(blurred.image.shape) // 2)
+    start = estimate_kernel(blurred.image, blurred.initial, support=allowed).kernel
     host: Kernel = start.get() if hasattr(start, "get") else start
-    refined = refine(views, fit(host, side), TURNS, prior)
-    return polish_and_choose(views, refined.kernel, prior, polishing) if prior else refined
+    refined = refine(blurred, fit(host, side), ITERATIONS, prior)
+    return polish_and_choose(blurred, refined.kernel, prior, polishing) if prior else refined
 
 
-def consensus(found: list[Candidate]) -> tuple[Kernel, float]:
-    """Return the weighted mean of candidates of any sizes, aligned with the heaviest, and how far they agree with it.
+def weighted_mean(candidates: list[KernelCandidate]) -> tuple[Kernel, float]:
+    """Return the weighted mean of candidates of any sizes, and how far they agree with it.
 
-    The weights fall with the expected errors, and are equal where these are unknown. The agreement is the median of
-    the similarities to the mean, in [0, 1].
+    All are aligned with the one of the largest weight. The weights are ``exp(-log_error / 0.2)``, relative to the
+    largest, and equal where no error is predicted.
+
+    Returns
+    -------
+    mean : array (side, side), float64, non-negative, of sum 1, centred
+    agreement : float
+        Median of the candidates' similarities to the mean, in [0, 1].
     """
-    errors = np.nan_to_num(np.array([each.log_error for each in found]))
-    weights = np.exp((errors.min() - errors) / ERROR_TEMPERATURE)
-    # Room for a shift: what an alignment would move out of the frame is not lost.
-    side = 2 * max(each.kernel.shape[0] for each in found) + 1
-    padded = [fit(each.kernel, side) for each in found]
+    errors = np.nan_to_num(np.array([each.log_error for each in candidates]))
+    weights = np.exp((errors.min() - errors) / _LOG_ERROR_SCALE)
+    # Room for a shift, so that alignment moves nothing out of the frame.
+    side = 2 * max(each.kernel.shape[0] for each in candidates) + 1
+    padded = [fit(each.kernel, side) for each in candidates]
     reference = padded[int(np.argmax(weights))]
     aligned = np.array([align(kernel, reference) for kernel in padded])
-    mean = prune(np.tensordot(weights, aligned, axes=1), relative=CONSENSUS_SPECKS)
+    mean = prune(np.tensordot(weights, aligned, axes=1), relative=_MEAN_PRUNE_BELOW)
     return centre(mean), float(np.median([similarity(kernel, mean) for kernel in aligned]))

@@ -1,9 +1,9 @@
 """One blur kernel for a whole photograph, from an estimate of its latent image (Chakrabarti 2016, Eq. 5 and 6).
 
-The images are visited once: filtered by 16 derivative filters, tile by tile, and reduced to their correlations
-over the few lags that a kernel can reach (`correlations`). Every kernel of the L1 path is then
-found and judged on that tiny grid. At most `MAX_TILES` tiles, those with the strongest gradients, take part:
-a photograph of any size costs a bounded amount of time and memory.
+The images are read once: filtered by 16 derivative filters, tile by tile, and reduced to their correlations at the few
+lags that a kernel can reach (`correlations`). Every kernel of the L1 path is then computed, and its cost, on that tiny
+grid. At most 16 tiles of about 512 pixels a side take part, those with the strongest gradients, so that time and memory
+are bounded for a photograph of any size.
 """
 
 from __future__ import annotations
@@ -18,16 +18,19 @@ from kernels.arrays import Array, array_module
 from kernels.fft import fft_module
 from runtime.blur.kernel import centre, delta, prune
 from runtime.errors import InvalidArgument, InvalidImage, UnsupportedType
-from runtime.estimation.kernel.correlations import NormalEquations, gather
+from runtime.estimation.kernel.correlations import NormalEquations, from_tiles
 from runtime.inference.progress import Progress
 
-ORIENTATIONS = 8
-MAX_TILES = 16
-TILE = 512
-"""Side of a tile in pixels, without the margin that its correlations need."""
+_ORIENTATIONS = 8
+"""Orientations of the derivative filters, over 180 degrees."""
+_MAX_TILES = 16
+_TILE = 512
+"""Side of a tile in pixels, about, without the margin that its correlations need."""
+_MAX_SAMPLES = 2**18
+"""Pixels of all tiles, at most, from which the threshold of a filter is estimated."""
 
 LAMBDAS = tuple(float(v) for v in np.geomspace(0.003, 0.3, 8))
-"""Weights of the L1 term in Eq. 6, relative to the largest correlation of the two filtered images."""
+"""Weights of the L1 term in Eq. 6 that are tried, relative to the largest correlation of the two filtered images."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,13 @@ class KernelEstimate:
     Attributes
     ----------
     kernel : array (support, support), float32, non-negative, of sum 1
-        Where the observed image lay. Its centre of mass is at the origin, to half a pixel.
+        On the device of the observed image. Its centre of mass is at the origin, to half a pixel.
     regularization : float
-        The weight of the L1 term that won, relative to the largest correlation (see `LAMBDAS`).
+        Weight of the L1 term with which the kernel was estimated, relative to the largest correlation (see `LAMBDAS`).
     cost : float
-        Un-regularised cost of Eq. 5 for `kernel`, as a fraction of that of a kernel of zeros.
+        Cost of Eq. 5 for `kernel`, without regularisation, as a fraction of that of a kernel of zeros.
     costs : tuple of (float, float)
-        Every (regularization, cost) of the path.
+        (regularization, cost) for every weight.
     """
 
     kernel: Array
@@ -63,17 +66,17 @@ def estimate_kernel(
     """Estimate the blur kernel that turns `latent` into `observed`.
 
     Minimises Chakrabarti 2016, Eq. 6 for a range of weights of its L1 term, and returns the kernel of the lowest
-    un-regularised cost (Eq. 5). Filters are first and second derivatives at 8 orientations; of each filtered
+    cost without that term (Eq. 5). The filters are first and second derivatives at 8 orientations; of each filtered
     latent image only the strongest locations take part.
 
     Parameters
     ----------
     observed : array (H, W) float32
-        The blurred luminance. Any range: the kernel does not depend on brightness.
+        The blurred luminance, of any range: the kernel does not depend on brightness.
     latent : array (H, W) float32
         An estimate of the sharp luminance, on the same device.
     support : int
-        Side of the kernel in pixels. Blur that is larger than this cannot be found.
+        Side of the kernel in pixels, at least that of the blur.
     strongest : float
         Fraction of locations of each filtered latent image that take part, in (0, 1].
     progress : callable ``(stage, fraction)``, optional
@@ -81,9 +84,9 @@ def estimate_kernel(
     Returns
     -------
     KernelEstimate
-        A delta where the images hold nothing to estimate from. The kernel is moved by whole pixels so that
-        its centre of mass is at its origin: a translation common to kernel and latent image is not observable,
-        and this choice keeps the restored image in place.
+        A delta where the latent image has no gradients. The kernel is moved by whole pixels so that its centre of
+        mass is at its origin: opposite translations of kernel and latent image cannot be observed, and this choice
+        keeps the restored image in place.
 
     Raises
     ------
@@ -98,7 +101,7 @@ def estimate_kernel(
     if not 0 < strongest <= 1:
         raise InvalidArgument(f"strongest is {strongest}: give a fraction above 0 and up to 1, such as 0.02")
     equations = gradient_equations(observed, latent, support, strongest, progress)
-    # Rounding noise in a flat image is no evidence of anything.
+    # The gradients of a constant image are rounding errors, from which no kernel can be estimated.
     if equations.auto[0, 0] <= 1e-10 * float(array_module(latent).square(latent).sum(dtype=np.float64)):
         point = array_module(observed).asarray(delta((support, support)).astype(np.float32))
         return KernelEstimate(point, 0.0, 1.0, ())
@@ -154,13 +157,19 @@ def gradient_equations(
         if progress is not None:
             progress("kernel", 0.9 * finished / len(tiles.corners))
 
-    return gather(tiles.pieces(observed, thresholds), reach=tiles.reach, support=support, done=done)
+    return from_tiles(tiles.windows(observed, thresholds), reach=tiles.reach, support=support, done=done)
 
 
 class Tiles:
-    """The tiles of a latent image that have the strongest gradients, and what is cut from them.
+    """The tiles of a latent image that have the strongest gradients.
 
     Coordinates are those of the filtered planes, (H - 2, W - 2): a 3x3 filter loses a pixel at each border.
+
+    Parameters
+    ----------
+    latent : array (H, W) float32
+    support : int
+        Side of the kernel in pixels, which is also the margin of the tiles.
     """
 
     def __init__(self, latent: Array, support: int) -> None:
@@ -170,25 +179,25 @@ class Tiles:
         self.border = (support - 1) // 2, support // 2
         fast = fft_module(latent).next_fast_len
         self.shape = tuple(
-            fast(min(TILE, side) + 2 * self.reach, True) - 2 * self.reach for side in (self.height, self.width)
+            fast(min(_TILE, side) + 2 * self.reach, True) - 2 * self.reach for side in (self.height, self.width)
         )
         corners = [
             (top, left) for top in range(0, self.height, self.shape[0]) for left in range(0, self.width, self.shape[1])
         ]
-        if len(corners) > MAX_TILES:
-            corners = sorted(corners, key=self._strength, reverse=True)[:MAX_TILES]
+        if len(corners) > _MAX_TILES:
+            corners = sorted(corners, key=self._strength, reverse=True)[:_MAX_TILES]
         self.corners = corners
 
     def _strength(self, corner: tuple[int, int]) -> float:
-        """Sum of absolute differences of one tile: edges count, by their height."""
+        """Return the total variation of one tile."""
         xp = array_module(self.latent)
         window = self.latent[tuple(slice(c, c + n) for c, n in zip(corner, self.shape, strict=True))]
         return sum(float(xp.abs(xp.diff(window, axis=axis)).sum(dtype=np.float64)) for axis in (0, 1))
 
     def _interior(self, planes: Array, top: int, left: int) -> Array:
-        """Zero what lies so near the border that a shift within the kernel's support would leave the image."""
+        """Set to zero, in place, the pixels that a shift within the kernel's support could move out of the image."""
         before, after = self.border
-        # k * F at n needs F at n - m for -before <= m <= after: F may sit where n - stays inside.
+        # The kernel moves F[n] to n + m with -before <= m <= after.
         planes[..., : max(before - top, 0), :] = 0
         planes[..., :, : max(before - left, 0)] = 0
         planes[..., max(self.height - after - top, 0) :, :] = 0
@@ -198,17 +207,17 @@ class Tiles:
     def thresholds(self, strongest: float) -> Array:
         """Return for each filter the magnitude (N, 1, 1) that the fraction `strongest` of pixels reaches."""
         xp = array_module(self.latent)
-        # Every tile gives the same number of samples: at most 2^18 for each filter in all.
-        step = max(1, int(np.ceil(len(self.corners) * self.shape[0] * self.shape[1] / 2**18)))
+        # Every tile contributes the same number of samples.
+        step = max(1, int(np.ceil(len(self.corners) * self.shape[0] * self.shape[1] / _MAX_SAMPLES)))
         samples = []
         for top, left in self.corners:
             window = self.latent[top : top + self.shape[0] + 2, left : left + self.shape[1] + 2]
             if min(window.shape) > 2:
-                samples.append(xp.abs(derivatives(window)).reshape(2 * ORIENTATIONS, -1)[:, ::step])
+                samples.append(xp.abs(derivatives(window)).reshape(2 * _ORIENTATIONS, -1)[:, ::step])
         return xp.quantile(xp.concatenate(samples, axis=1), 1 - strongest, axis=1)[:, None, None]
 
-    def pieces(self, observed: Array, thresholds: Array) -> Iterator[tuple[Array, Array, Array]]:
-        """Yield what `gather` sums: masked latent core, masked latent, observed, each (N, h, w) with margins."""
+    def windows(self, observed: Array, thresholds: Array) -> Iterator[tuple[Array, Array, Array]]:
+        """Yield the tiles for `from_tiles`: masked latent core, masked latent, observed, (N, h, w) with margins."""
         xp = array_module(self.latent)
         reach = self.reach
         for corner in self.corners:
@@ -220,7 +229,7 @@ class Tiles:
             rows = slice(top - corner[0] + reach, bottom - corner[0] + reach)
             cols = slice(left - corner[1] + reach, right - corner[1] + reach)
             padded = xp.zeros(
-                (3, 2 * ORIENTATIONS, self.shape[0] + 2 * reach, self.shape[1] + 2 * reach), dtype=np.float32
+                (3, 2 * _ORIENTATIONS, self.shape[0] + 2 * reach, self.shape[1] + 2 * reach), dtype=np.float32
             )
             core, filtered, target = padded
             source = (slice(top, bottom + 2), slice(left, right + 2))
@@ -243,7 +252,7 @@ def derivatives(plane: Array) -> Array:
     dx, dy = xp.diff(plane, axis=1), xp.diff(plane, axis=0)
     dxx, dyy, dxy = xp.diff(dx, axis=1)[1:-1], xp.diff(dy, axis=0)[:, 1:-1], xp.diff(dx, axis=0)[1:, 1:]
     dx, dy = dx[1:-1, 1:], dy[1:, 1:-1]
-    angles = np.pi * np.arange(ORIENTATIONS) / ORIENTATIONS
+    angles = np.pi * np.arange(_ORIENTATIONS) / _ORIENTATIONS
     first = [float(np.cos(t)) * dx + float(np.sin(t)) * dy for t in angles]
     second = [float(np.cos(t) ** 2) * dxx + float(np.sin(2 * t)) * dxy + float(np.sin(t) ** 2) * dyy for t in angles]
     return xp.stack(first + second).astype(np.float32, copy=False)
@@ -255,13 +264,13 @@ def l1_path(equations: NormalEquations, lambdas: tuple[float, ...] = LAMBDAS) ->
     Alternates, while beta grows (Geman and Yang 1995; Krishnan and Fergus 2009),
 
         k = argmin  k' A k - 2 b' k + beta ||k - z||^2       (a division of spectra)
-        z = argmin  beta ||k - z||^2 + lambda sum |z|        (a shrinkage; z is positive and within the support)
+        z = argmin  beta ||k - z||^2 + lambda sum |z|        (a shrinkage; z is non-negative and within the support)
 
     Parameters
     ----------
     equations : NormalEquations
     lambdas : tuple of float
-        Relative to the largest value of ``b``.
+        Weights of the L1 term, relative to the largest value of ``b``.
 
     Returns
     -------

@@ -1,1 +1,1 @@
-"""Estimation of a motion at each pixel by a network."""
+"""Estimation of a motion at each pixel by a network for patches."""

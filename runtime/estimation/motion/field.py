@@ -1,4 +1,4 @@
-"""The motion field of a photograph: what a network says of patches, joined to a motion for each pixel."""
+"""The motion field of a photograph: a motion for each pixel, from the motions that a network estimates for patches."""
 
 from __future__ import annotations
 
@@ -12,19 +12,27 @@ from runtime.decisions.thresholds import LEAST_MOTION, MOTION_ERROR
 from runtime.estimation.motion.affine import double_angle, fit_affine
 from runtime.estimation.motion.network import Floats, PatchMotions
 
-SMOOTHING = 64.0
-"""Standard deviation in pixels of the Gaussian under which the motions of patches are averaged."""
-CAMERA = 1.0
-"""Weight of the camera's motion against that of the patches, whose weights are 1 on average."""
+_SMOOTHING = 64.0
+"""Standard deviation in pixels of the Gaussian weights with which the motions of patches are averaged."""
+_CAMERA_WEIGHT = 1.0
+"""Weight of the camera's motion in this average, relative to the mean total weight of the patches."""
 TINY = 1e-6
+"""Lower bound in pixels of a motion that is used as a divisor."""
 
 
 def join(motions: PatchMotions, grid: PatchGrid) -> Floats:
-    """Join the motions of patches to those of all pixels.
+    """Combine the motions of patches into a motion for each pixel.
 
-    First comes the motion of the camera (`runtime.estimation.motion.affine`). What the patches around a pixel say beyond it is
-    averaged under a Gaussian of the distance, weighted by the inverse squares of their expected errors, and counts as
-    far as these weights exceed `CAMERA` times their mean: what is seen clearly may move by itself.
+    The motion of a pixel is that of the camera (`runtime.estimation.motion.affine`) plus a weighted mean of the
+    differences of the patches' motions from it. Weights are Gaussian in the distance and proportional to the inverse
+    squares of the predicted errors. A difference of 0 is added to the mean, with the average total weight: a motion
+    that differs from the camera's is accepted where the patches' errors are small.
+
+    Parameters
+    ----------
+    motions : PatchMotions
+    grid : PatchGrid
+        Where the patches lie.
 
     Returns
     -------
@@ -33,46 +41,49 @@ def join(motions: PatchMotions, grid: PatchGrid) -> Floats:
     """
     rows, cols = _centres(grid)
     vectors, errors = motions.vectors.astype(np.float64), motions.errors.astype(np.float64)
-    trust = 1 / np.square(errors)
-    places = _places(rows, cols, grid)
-    camera = _fit_camera(motions, places)
-    beyond = vectors - _affine(camera, places)
+    certainty = 1 / np.square(errors)
+    positions = _positions(rows, cols, grid)
+    camera = _fit_camera(motions, positions)
+    differences = vectors - _affine(camera, positions)
     down, right = _gaussians(np.arange(grid.height), rows), _gaussians(np.arange(grid.width), cols)
-    total = down @ trust @ right.T
-    total += CAMERA * total.mean()
-    own = [down @ (trust * beyond[..., axis]) @ right.T / total for axis in (0, 1)]
-    joined = _affine(camera, _places(np.arange(grid.height), np.arange(grid.width), grid))
-    joined += np.stack(own, axis=-1)
-    length = np.minimum(1 + np.hypot(joined[..., 0], joined[..., 1]), LONGEST)
-    angle = np.degrees(np.arctan2(joined[..., 1], joined[..., 0])) / 2 % 180
+    total = down @ certainty @ right.T
+    total += _CAMERA_WEIGHT * total.mean()
+    mean = [down @ (certainty * differences[..., axis]) @ right.T / total for axis in (0, 1)]
+    field = _affine(camera, _positions(np.arange(grid.height), np.arange(grid.width), grid))
+    field += np.stack(mean, axis=-1)
+    length = np.minimum(1 + np.hypot(field[..., 0], field[..., 1]), LONGEST)
+    angle = np.degrees(np.arctan2(field[..., 1], field[..., 0])) / 2 % 180
     return np.stack([length, angle], axis=-1).astype(np.float32)
 
 
 def camera_motion(motions: PatchMotions, grid: PatchGrid) -> npt.NDArray[np.float64]:
     """Return the motion of the camera at each patch, (rows, cols, 2) as `PatchMotions.vectors` are."""
-    places = _places(*_centres(grid), grid)
-    return _affine(_fit_camera(motions, places), places)
+    positions = _positions(*_centres(grid), grid)
+    return _affine(_fit_camera(motions, positions), positions)
 
 
 def relative_error(field: Floats, motions: PatchMotions) -> float:
-    """Return the expected error of the motion of a patch, relative to how far most of the photograph moves at most."""
-    return float(np.median(motions.errors)) / max(_reach(field), TINY)
+    """Return the median predicted error of the motions of patches, over the 90th percentile of the field's lengths.
+
+    The lengths are in pixels, less 1 because a motion of one pixel is no blur.
+    """
+    return float(np.median(motions.errors)) / max(_typical_motion(field), TINY)
 
 
 def find_doubt(field: Floats, motions: PatchMotions) -> Reason | None:
-    """Return what speaks against undoing a motion field, or ``None``."""
-    if _reach(field) < LEAST_MOTION:
+    """Return the reason not to undo a motion field, or ``None``."""
+    if _typical_motion(field) < LEAST_MOTION:
         return Reason.NO_MOTION
     return Reason.MOTION_UNCERTAIN if relative_error(field, motions) > MOTION_ERROR else None
 
 
-def _reach(field: Floats) -> float:
-    """Return what nine tenths of the photograph do not exceed, in pixels beyond the one that is no blur."""
+def _typical_motion(field: Floats) -> float:
+    """Return the 90th percentile of the lengths of a motion field, less 1, in pixels."""
     return float(np.percentile(field[..., 0], 90)) - 1
 
 
 def _centres(grid: PatchGrid) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]]:
-    """Return the rows and the columns of pixels in which the middles of the patches lie."""
+    """Return the rows and the columns of the pixels at the centres of the patches."""
     first = grid.top + grid.core // 2, grid.left + grid.core // 2
     rows, cols = (
         start + grid.stride * np.arange(count) for start, count in zip(first, (grid.rows, grid.cols), strict=True)
@@ -80,24 +91,27 @@ def _centres(grid: PatchGrid) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.i
     return rows, cols
 
 
-def _fit_camera(motions: PatchMotions, places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _fit_camera(motions: PatchMotions, positions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the coefficients (3, 2) of the camera's motion, see `fit_affine`."""
     vectors, errors = motions.vectors.astype(np.float64), motions.errors.astype(np.float64)
-    return fit_affine(vectors.reshape(-1, 2), errors.ravel(), places.reshape(-1, 2))
+    return fit_affine(vectors.reshape(-1, 2), errors.ravel(), positions.reshape(-1, 2))
 
 
-def _places(rows: npt.NDArray[np.integer], cols: npt.NDArray[np.integer], grid: PatchGrid) -> npt.NDArray[np.float64]:
-    """Return ``(rows, cols, 2)`` places (column, row) from the middle, in units of the longer side."""
+def _positions(
+    rows: npt.NDArray[np.integer], cols: npt.NDArray[np.integer], grid: PatchGrid
+) -> npt.NDArray[np.float64]:
+    """Return positions ``(rows, cols, 2)``: (column, row) from the centre, in units of the longer side."""
     size = max(grid.height, grid.width)
     across, down = (cols - (grid.width - 1) / 2) / size, (rows - (grid.height - 1) / 2) / size
     return np.stack(np.meshgrid(across, down), axis=-1)
 
 
-def _affine(coefficients: npt.NDArray[np.float64], places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the affine motion at places ``(..., 2)``, by the double angle."""
-    return double_angle(coefficients[0] + places @ coefficients[1:])
+def _affine(coefficients: npt.NDArray[np.float64], positions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the affine motion at positions ``(..., 2)``, by the double angle."""
+    return double_angle(coefficients[0] + positions @ coefficients[1:])
 
 
 def _gaussians(pixels: npt.NDArray[np.integer], nodes: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
-    """Return the weight of each node for each pixel of a line."""
-    weights: npt.NDArray[np.float64] = np.exp(-0.5 * np.square((pixels[:, None] - nodes) / SMOOTHING))
+    """Return the Gaussian weights (pixels, nodes) of the nodes at the pixels of one axis."""
+    weights: npt.NDArray[np.float64] = np.exp(-0.5 * np.square((pixels[:, None] - nodes) / _SMOOTHING))
     return weights

@@ -1,1 +1,1 @@
-"""Estimation of the poses of a camera that rolled as it shook."""
+"""Estimation of the poses of a camera that rolled while it shook."""

@@ -7,34 +7,38 @@ from itertools import pairwise, product
 
 from kernels.arrays import array_module
 from runtime.blur.poses import Place
-from runtime.estimation.kernel.refine import Views
+from runtime.estimation.kernel.refine import BlurredImage
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a photograph.
+    """A part of a photograph, overlapping its neighbours.
 
     Attributes
     ----------
     rows, cols : slice
+        Pixels of the part, with the overlap.
     place : tuple of float
-        Of the middle of what it stands for.
+        Centre of the part without the overlap, in rows and columns from the centre of the photograph.
     """
 
     rows: slice
     cols: slice
     place: Place
 
-    def of(self, views: Views) -> Views:
-        """Cut the part out, without its initial estimate."""
-        xp, window = array_module(views.image), (self.rows, self.cols)
-        return Views(
-            xp.ascontiguousarray(views.image[window]), xp.ascontiguousarray(views.known[window]), None, views.noise
+    def crop(self, blurred: BlurredImage) -> BlurredImage:
+        """Return the image cropped to the part, without an initial estimate."""
+        xp, window = array_module(blurred.image), (self.rows, self.cols)
+        return BlurredImage(
+            xp.ascontiguousarray(blurred.image[window]),
+            xp.ascontiguousarray(blurred.known[window]),
+            None,
+            blurred.noise,
         )
 
 
 def split(shape: tuple[int, int], side: int, overlap: int) -> list[Part]:
-    """Split a photograph into parts of about `side` pixels, each with `overlap` pixels more on every side."""
+    """Split a photograph into parts of about `side` pixels, each extended by `overlap` pixels on every side."""
     axes = []
     for length in shape:
         count = max(1, round(length / side))

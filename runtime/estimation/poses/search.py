@@ -1,8 +1,9 @@
-"""The poses of a camera that turned as it shook, from the photograph alone, from coarse to fine.
+"""Blind estimation of the poses of a camera that rolled while it shook, from coarse to fine.
 
-All parts of a photograph tell of the same poses, so that these are found as one kernel is (`runtime.estimation.kernel.refine`):
-edges are predicted in every part with the part's own kernel, and the poses that explain them all are solved for; in
-between, the learned prior mends the kernel of each part, and the poses follow.
+All parts of a photograph have been taken with the same poses, which are estimated much as one kernel is
+(`runtime.estimation.kernel.refine`): edges are predicted in every part with the kernel of that part, and the poses are
+solved for that explain the edges of all parts. In between, the learned prior improves the kernel of each part, and the
+poses are fitted to these kernels.
 """
 
 from __future__ import annotations
@@ -18,39 +19,38 @@ from kernels.arrays import Array
 from runtime.blur.kernel import Kernel, extent, fit
 from runtime.blur.poses import Poses, roll_levels
 from runtime.deconvolution.saturation import unsaturated
-from runtime.estimation.kernel.edges import Canvas
+from runtime.estimation.kernel.edges import ExtendedImage
 from runtime.estimation.kernel.pyramid import Scale, scales
 from runtime.estimation.kernel.refine import (
-    SMALLEST_GUIDED,
-    SPARSE_NOISE,
+    SMALLEST_PRIOR_SIDE,
+    SPARSE_EXTRA_NOISE,
     SPARSE_RIDGE,
     SPARSE_STRONGEST,
     STRONGEST,
+    BlurredImage,
     Edges,
     KernelPrior,
-    Views,
     sharp_edges,
     sparse_edges,
 )
-from runtime.estimation.parallel import together
+from runtime.estimation.parallel import in_parallel
 from runtime.estimation.poses.parts import Part, split
-from runtime.estimation.poses.pose_step import Sight, solve_poses
+from runtime.estimation.poses.pose_step import PartEquations, solve_poses
 from runtime.options import Options
 from runtime.run import Run
 
 STAGE = "poses"
-PART = 150
-"""Side in pixels, about, of the parts that each have a kernel, at every scale."""
-OVERLAP = 16
-LARGEST_ROLL = 10.0
-"""Pixels by which a roll moves the corners of the photograph, at most."""
-SHARP, SPARSE = 3, 3
-"""Turns at each scale."""
-PIXELS = 400_000
-"""Most pixels of the finest scale; from there on the poses are enlarged."""
-_ROOM = 4
-"""Pixels by which the kernel at the centre may be larger than a single kernel for all."""
-_SMALLEST_SIDE, _UNKNOWN_SIDE, _LARGEST_SIDE = 13, 21, 51
+_PART_SIDE, _OVERLAP = 150, 16
+"""Side in pixels, about, of the parts that have a kernel each, and their overlap; the same at every scale."""
+_LARGEST_ROLL = 10.0
+"""Distance in pixels, at most, by which a roll moves the corners of the photograph."""
+_SHARP_ITERATIONS, _SPARSE_ITERATIONS = 3, 3
+"""Iterations at each scale with edges from a shock filter, and with a prior of sparse gradients."""
+_MAX_PIXELS = 400_000
+"""Pixels of the finest scale, at most; the poses of larger photographs are enlarged from it."""
+_MARGIN = 4
+"""Pixels by which the kernel at the centre may be larger than the single kernel that explains the photograph best."""
+_SMALLEST_SIDE, _DEFAULT_SIDE, _LARGEST_SIDE = 13, 21, 51
 """Sides in pixels of the kernel at the centre: at least, where no single kernel is known, and at most."""
 
 
@@ -72,99 +72,123 @@ class PoseEstimate:
 def estimate_poses(
     observed: Array, kernel: Kernel | None, prior: KernelPrior, run: Run[Options]
 ) -> PoseEstimate | None:
-    """Estimate what a camera did from the photograph that it took.
+    """Estimate the poses of the camera from the photograph alone.
 
     Parameters
     ----------
     observed : array (H, W) float32
-        Blurred luminance, values in [0, 1]; NumPy or CuPy. Saturated pixels take no part.
+        Blurred luminance, values in [0, 1]; NumPy or CuPy. Saturated pixels are left out.
     kernel : array (h, w), optional
-        The single kernel that explains the photograph best, if one was found.
+        The single kernel that explains the photograph best, if one was estimated.
     prior
         Learned prior on kernels.
     run : Run
-        Told the progress of ``"poses"``.
+        Progress is reported for the stage ``"poses"``.
 
     Returns
     -------
     PoseEstimate or None
-        Nothing where the photograph is so small that it is a single part, or the kernel so large that the search would
-        take minutes.
+        None where the photograph is so small that it is a single part, or the kernel so large that the estimation
+        would take minutes.
     """
-    side = _UNKNOWN_SIDE if kernel is None else max(extent(kernel) + _ROOM, _SMALLEST_SIDE)
-    if side > _LARGEST_SIDE or len(split(observed.shape, PART, OVERLAP)) == 1:
+    side = _DEFAULT_SIDE if kernel is None else max(extent(kernel) + _MARGIN, _SMALLEST_SIDE)
+    if side > _LARGEST_SIDE or len(split(observed.shape, _PART_SIDE, _OVERLAP)) == 1:
         return None
-    whole = Views(observed, unsaturated(observed), None, run.noise_of(observed))
-    half = math.hypot(*observed.shape) / 2
+    blurred = BlurredImage(observed, unsaturated(observed), None, run.noise_of(observed))
+    half_diagonal = math.hypot(*observed.shape) / 2
     levels = _levels(side, observed.size)
     start = np.zeros((levels[0].support,) * 2)
     start[levels[0].support // 2, levels[0].support // 2 :][:2] = 0.5
-    poses, log_error, factor = Poses.still(start), math.nan, levels[0].factor
+    poses, log_error, factor = Poses.without_roll(start), math.nan, levels[0].factor
     for done, level in enumerate(levels):
         poses = poses.resized(level.support, factor / level.factor)
-        poses = poses.between(roll_levels(LARGEST_ROLL / half, half / level.factor))
-        poses, log_error = refine_poses(whole.at(level.factor), poses, prior)
+        poses = poses.at_rolls(roll_levels(_LARGEST_ROLL / half_diagonal, half_diagonal / level.factor))
+        poses, log_error = refine_poses(blurred.downscaled(level.factor), poses, prior)
         factor = level.factor
         run.report(STAGE, (done + 1) / len(levels))
     if factor > 1:
         poses = poses.resized(side | 1, factor)
-    return PoseEstimate(poses.upright(), log_error)
+    return PoseEstimate(poses.without_mean_roll(), log_error)
 
 
-def refine_poses(views: Views, poses: Poses, prior: KernelPrior) -> tuple[Poses, float]:
-    """Alternate edges of all parts and poses at one scale; return them and the mean expected logarithm of the error.
+def refine_poses(blurred: BlurredImage, poses: Poses, prior: KernelPrior) -> tuple[Poses, float]:
+    """Alternate between the edges of all parts and the poses, at one scale.
 
-    The first turns predict sharp edges, the others restore each part under sparse gradients and keep its kernel near
-    to the prior's, as `runtime.estimation.kernel.refine.refine` does.
+    The first iterations predict edges with a shock filter. The others restore each part under sparse gradients and
+    keep its kernel near to the prior's, as `runtime.estimation.kernel.refine.refine` does.
+
+    Returns
+    -------
+    poses : Poses
+    log_error : float
+        Mean, over the parts, of the logarithm of the relative error that the prior predicts for their kernels; NaN
+        where these are too small for the prior.
     """
-    parts = split(views.image.shape, PART, OVERLAP)
-    cut = [part.of(views) for part in parts]
+    parts = split(blurred.image.shape, _PART_SIDE, _OVERLAP)
+    images = [part.crop(blurred) for part in parts]
     frame = (poses.weights.shape[1] + 2 * max(poses.reach(part.place) for part in parts) + 2) | 1
 
     def kernels() -> list[Kernel]:
         return [fit(poses.kernel(part.place), frame) for part in parts]
 
-    canvases: Sequence[Canvas | None] = [None] * len(parts)
-    for _ in range(SHARP):
-        seen = zip(cut, kernels(), canvases, strict=True)
-        found = list(together([partial(sharp_edges, *each) for each in seen], views.image))
-        edges, canvases = [each for each, _ in found], [canvas for _, canvas in found]
-        poses = solve_poses(_sights(parts, edges, STRONGEST), poses).centred()
-    if frame < SMALLEST_GUIDED:
+    extended: Sequence[ExtendedImage | None] = [None] * len(parts)
+    for _ in range(_SHARP_ITERATIONS):
+        inputs = zip(images, kernels(), extended, strict=True)
+        outputs = list(in_parallel([partial(sharp_edges, *each) for each in inputs], blurred.image))
+        edges, extended = [each for each, _ in outputs], [image for _, image in outputs]
+        poses = solve_poses(_part_equations(parts, edges, STRONGEST), poses).centred()
+    if frame < SMALLEST_PRIOR_SIDE:
         return poses, math.nan
-    poses, anchors, _ = _mend(parts, cut, edges, poses, kernels(), prior)
-    canvases = [None] * len(parts)
-    for _ in range(SPARSE):
-        restored = zip(cut, kernels(), [SPARSE_NOISE] * len(parts), canvases, strict=True)
-        found = list(together([partial(sparse_edges, *each) for each in restored], views.image))
-        edges, canvases = [each for each, _ in found], [canvas for _, canvas in found]
-        sights = _sights(parts, edges, SPARSE_STRONGEST, anchors)
-        poses = solve_poses(sights, poses, tie=SPARSE_RIDGE).centred()
-    poses, _, log_error = _mend(parts, cut, edges, poses, kernels(), prior)
+    poses, anchors, _ = _apply_prior(parts, images, edges, poses, kernels(), prior)
+    extended = [None] * len(parts)
+    for _ in range(_SPARSE_ITERATIONS):
+        restored = zip(images, kernels(), [SPARSE_EXTRA_NOISE] * len(parts), extended, strict=True)
+        outputs = list(in_parallel([partial(sparse_edges, *each) for each in restored], blurred.image))
+        edges, extended = [each for each, _ in outputs], [image for _, image in outputs]
+        equations = _part_equations(parts, edges, SPARSE_STRONGEST, anchors)
+        poses = solve_poses(equations, poses, anchor_weight=SPARSE_RIDGE).centred()
+    poses, _, log_error = _apply_prior(parts, images, edges, poses, kernels(), prior)
     return poses, log_error
 
 
-def _mend(
-    parts: list[Part], cut: list[Views], edges: list[Edges], poses: Poses, kernels: list[Kernel], prior: KernelPrior
+def _apply_prior(
+    parts: list[Part],
+    images: list[BlurredImage],
+    edges: list[Edges],
+    poses: Poses,
+    kernels: list[Kernel],
+    prior: KernelPrior,
 ) -> tuple[Poses, list[Kernel], float]:
-    """Let the prior mend the kernel of each part, and the poses follow; return both and the expected error."""
-    asked = zip(cut, edges, kernels, strict=True)
-    mended = list(together([partial(prior, *each) for each in asked], cut[0].image))
-    anchors = [kernel for kernel, _ in mended]
-    sights = _sights(parts, edges, STRONGEST, anchors)
-    followed = solve_poses(sights, poses, tie=1.0, data=0.0).centred()
-    return followed, anchors, float(np.mean([log_error for _, log_error in mended]))
+    """Improve the kernel of each part by the prior, and fit the poses to these kernels.
+
+    Returns
+    -------
+    poses : Poses
+    improved : list of array (side, side)
+    log_error : float
+        Mean of the logarithms of the predicted relative errors.
+    """
+    inputs = zip(images, edges, kernels, strict=True)
+    outputs = list(in_parallel([partial(prior, *each) for each in inputs], images[0].image))
+    improved = [kernel for kernel, _ in outputs]
+    equations = _part_equations(parts, edges, STRONGEST, improved)
+    fitted = solve_poses(equations, poses, data_weight=0.0, anchor_weight=1.0).centred()
+    return fitted, improved, float(np.mean([log_error for _, log_error in outputs]))
 
 
-def _sights(parts: list[Part], edges: list[Edges], share: float, anchors: list[Kernel] | None = None) -> list[Sight]:
-    held: Sequence[Kernel | None] = anchors or [None] * len(parts)
+def _part_equations(
+    parts: list[Part], edges: list[Edges], share: float, anchors: list[Kernel] | None = None
+) -> list[PartEquations]:
+    """Return the least-squares problems of the parts, from the strongest gradients of a share of the pixels."""
+    kernels: Sequence[Kernel | None] = anchors or [None] * len(parts)
     return [
-        Sight(part.place, each.equations(share), anchor) for part, each, anchor in zip(parts, edges, held, strict=True)
+        PartEquations(part.place, each.equations(share), kernel)
+        for part, each, kernel in zip(parts, edges, kernels, strict=True)
     ]
 
 
 def _levels(side: int, pixels: int) -> list[Scale]:
-    """Return the scales, the coarsest first, at most `PIXELS` large."""
+    """Return the scales of an image of `pixels` pixels, the coarsest first, none larger than `_MAX_PIXELS`."""
     levels = scales(side)
-    fit_in = [level for level in levels if pixels <= PIXELS * level.factor**2]
-    return fit_in or [Scale((pixels / PIXELS) ** 0.5, side | 1)]
+    small_enough = [level for level in levels if pixels <= _MAX_PIXELS * level.factor**2]
+    return small_enough or [Scale((pixels / _MAX_PIXELS) ** 0.5, side | 1)]

@@ -13,20 +13,20 @@ SHAPE = (40, 52)
 def problem(scene):
     blur = PeriodicBlur(KERNEL, SHAPE)
     latent = scene[None, : SHAPE[0], : SHAPE[1]]
-    return Problem(blur.forward(latent), np.ones(SHAPE, np.float32), blur, 0.02)
+    return Problem(blur.apply(latent), np.ones(SHAPE, np.float32), blur, 0.02)
 
 
 def test_the_adjoint_is_one():
     blur, random = PeriodicBlur(KERNEL, SHAPE), np.random.default_rng(0)
     x, y = random.normal(size=(2, 1, *SHAPE))
-    assert np.vdot(blur.forward(x), y) == pytest.approx(np.vdot(x, blur.adjoint(y)), abs=1e-3)
+    assert np.vdot(blur.apply(x), y) == pytest.approx(np.vdot(x, blur.adjoint(y)), abs=1e-3)
 
 
 def test_blur_is_a_circular_convolution():
     impulse = np.zeros((1, *SHAPE), np.float32)
     impulse[0, 0, 0] = 1
     half = KERNEL.shape[0] // 2
-    blurred = np.roll(PeriodicBlur(KERNEL, SHAPE).forward(impulse), (half, half), (1, 2))
+    blurred = np.roll(PeriodicBlur(KERNEL, SHAPE).apply(impulse), (half, half), (1, 2))
     np.testing.assert_allclose(blurred[0, : 2 * half + 1, : 2 * half + 1], KERNEL, atol=1e-6)
 
 

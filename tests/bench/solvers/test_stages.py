@@ -17,7 +17,7 @@ class Doubling:
 
 def test_a_timed_blur_does_the_same_and_counts():
     blur, planes = TimedBlur(Doubling()), np.ones((1, 400, 400), np.float32)
-    assert [float(each(planes)[0, 0, 0]) for each in (blur.forward, blur.adjoint, blur.invert)] == [2, 3, 4]
+    assert [float(each(planes)[0, 0, 0]) for each in (blur.apply, blur.adjoint, blur.invert)] == [2, 3, 4]
     assert set(blur.seconds) == set(OPERATIONS)
 
 

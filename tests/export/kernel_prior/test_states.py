@@ -14,7 +14,7 @@ from export.kernel_prior.simulation import Observation, observe
 from export.kernel_prior.states import LEAST_INSIDE, NetworkPrior, Recorder, States, beside, record, shrink_kernel
 from runtime.blur.kernel import fit, shift, similarity
 from runtime.estimation.kernel.evidence import CHANNELS, gather
-from runtime.estimation.kernel.refine import Views, sharp_turns
+from runtime.estimation.kernel.refine import BlurredImage, alternate_sharp
 
 from .conftest import SMALL
 
@@ -119,12 +119,12 @@ def test_frames_too_small_for_the_kernel_teach_nothing(planes):
 
 def test_the_recorder_keeps_the_truth_at_the_scale_it_is_asked_about(planes):
     observation = observe(planes, SMALL, np.random.default_rng(1))
-    views = Views(observation.image, np.ones(observation.image.shape, bool), None, 0.005)
+    blurred = BlurredImage(observation.image, np.ones(observation.image.shape, bool), None, 0.005)
     for factor in (1, 2):
         truth = shrink_kernel(observation.kernel, factor)
         framed = fit(truth, truth.shape[0] + 4)
-        scaled = views.at(factor)
-        edges = sharp_turns(scaled, framed, 1)[1]
+        scaled = blurred.downscaled(factor)
+        edges = alternate_sharp(scaled, framed, 1)[1]
         recorder = Recorder(observation, ASSUMES)
         assert recorder(scaled, edges, framed) == (framed, 0.0)
         (state,) = recorder.states

@@ -1,4 +1,4 @@
-"""The three kinds of blur, all by the same tests, and what sets each apart."""
+"""Tests that all three kinds of blur share, and tests of each kind."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from runtime.blur.poses import Poses
 
 KINDS = ("kernel", "poses", "motion")
 INSIDE = (slice(None), slice(8, -8), slice(8, -8))
-"""Where no border has a share, for kernels of up to 15 pixels."""
+"""Pixels that the boundary does not affect, for kernels of up to 15 pixels."""
 
 
 def make(kind, height, width, seed=0):
@@ -94,13 +94,13 @@ def test_large_photographs_are_blurred_in_tiles_that_do_not_show(shake, monkeypa
     x = planes(120, 130)
     whole = KernelBlur(shake).apply(x)
     monkeypatch.setattr(tiles, "CORE", 50)
-    # Only what lies beyond the photograph's own border is continued otherwise.
+    # Only the extension beyond the photograph's own boundary differs.
     np.testing.assert_allclose(KernelBlur(shake).apply(x)[INSIDE], whole[INSIDE], atol=1e-5)
 
 
 def test_still_poses_are_a_kernel(shake):
     x = planes(60, 70)
-    still = PoseBlur(Poses.still(shake))
+    still = PoseBlur(Poses.without_roll(shake))
     np.testing.assert_allclose(still.apply(x)[INSIDE], KernelBlur(shake).apply(x)[INSIDE], atol=1e-4)
     assert still.width == pytest.approx(KernelBlur(shake).width, rel=1e-4)
 

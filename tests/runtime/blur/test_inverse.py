@@ -21,13 +21,13 @@ def response(kernel, inverse):
 def test_what_inverse_filters_leave_falls_at_every_frequency(length, angle):
     """The condition of the paper's proposition: the spectral radius of delta - sum d_i * k_i is below 1."""
     kernel = motion_kernel(length, angle)
-    undone = response(kernel, inverse_filter(kernel))
-    assert 0 < undone.min() < undone.max() < 2
+    product = response(kernel, inverse_filter(kernel))
+    assert 0 < product.min() < product.max() < 2
 
 
 def test_any_kernel_has_an_inverse(shake):
-    undone = response(shake, inverse_filter(shake))
-    assert 0 < undone.min() < undone.max() < 2
+    product = response(shake, inverse_filter(shake))
+    assert 0 < product.min() < product.max() < 2
 
 
 def test_it_is_the_best_of_its_size(shake):

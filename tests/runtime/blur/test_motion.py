@@ -13,7 +13,7 @@ LENGTH, ANGLE = st.floats(0, 35, width=32), st.floats(-360, 360, width=32)
 
 
 def blended(length, angle):
-    """Return the motions that one motion blends, by number, and their weights."""
+    """Return the weights, by (length, angle), of the motions of the bank that one motion combines."""
     indices, weights = blend(np.array([[[length, angle]]], np.float32))
     total = {}
     for number, weight in zip(indices[0, 0], weights[0, 0], strict=True):
@@ -79,9 +79,9 @@ def test_sums_of_inverse_filters_and_kernels_are_near_a_delta(step):
     numbers = range(0, 511, 17) if step == 1 else range(5, 60, step)
     distances = []
     for number in numbers:
-        undone = response(bank.kernels[number], bank.inverses[number])
-        assert 0 < undone.min() < undone.max() < 2
-        distances.append(np.sqrt(np.square(undone - 1).mean()))
+        product = response(bank.kernels[number], bank.inverses[number])
+        assert 0 < product.min() < product.max() < 2
+        distances.append(np.sqrt(np.square(product - 1).mean()))
     assert max(distances) < 0.28
     assert np.mean(distances) < 0.22
 
@@ -98,9 +98,9 @@ def test_selection_keeps_the_order():
 
 @given(LENGTH, ANGLE)
 def test_weights_sum_to_one_over_the_neighbours(length, angle):
-    found = blended(length, angle)
-    assert sum(found.values()) == pytest.approx(1, abs=1e-5)
-    for near, turn in found:
+    weights = blended(length, angle)
+    assert sum(weights.values()) == pytest.approx(1, abs=1e-5)
+    for near, turn in weights:
         assert abs(near - max(length, 1)) <= 2 + 1e-4
         away = abs((turn - angle + 90) % 180 - 90)
         assert near == 1 or away <= 6 + 1e-3
@@ -108,12 +108,14 @@ def test_weights_sum_to_one_over_the_neighbours(length, angle):
 
 @given(st.floats(1, 35, width=32), ANGLE)
 def test_weights_are_the_softmax_of_negative_squared_distances(length, angle):
-    found = blended(length, angle)
-    if 1.0 in {near for near, _ in found}:
+    weights = blended(length, angle)
+    if 1.0 in {near for near, _ in weights}:
         return
-    squares = {(near, turn): (near - length) ** 2 + (((turn - angle + 90) % 180 - 90) / 3) ** 2 for near, turn in found}
+    squares = {
+        (near, turn): (near - length) ** 2 + (((turn - angle + 90) % 180 - 90) / 3) ** 2 for near, turn in weights
+    }
     total = sum(np.exp(-square) for square in squares.values())
-    for motion, weight in found.items():
+    for motion, weight in weights.items():
         assert weight == pytest.approx(np.exp(-squares[motion]) / total, abs=1e-3)
 
 
@@ -134,8 +136,8 @@ def test_both_ends_of_the_lengths():
     assert blended(35, 12)[35, 12] == pytest.approx(1 / (1 + np.exp(-4)) ** 2, abs=1e-5)
     assert {length for length, _ in blended(35, 12)} == {33, 35}
     for length in (0, 0.5, 1):
-        found = blended(length, 51)
-        assert found[1, 0] == pytest.approx(1 / (1 + np.exp(-4)), abs=1e-5)
+        weights = blended(length, 51)
+        assert weights[1, 0] == pytest.approx(1 / (1 + np.exp(-4)), abs=1e-5)
 
 
 def test_a_blend_is_close_to_the_motion_it_stands_for():

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from runtime.blur.kernel import centre_offset, extent, fit, shift
 from runtime.blur.poses import Poses, displacement, roll_levels
-from runtime.estimation.kernel.refine import Views
+from runtime.estimation.kernel.refine import BlurredImage
 from runtime.estimation.poses.parts import split
 
 
@@ -15,7 +15,7 @@ def random_poses(seed, levels=5, side=9, largest=0.02):
 
 
 def test_a_camera_that_does_not_roll_has_one_kernel(kernel):
-    poses = Poses.still(kernel)
+    poses = Poses.without_roll(kernel)
     for place in [(0.0, 0.0), (-120.0, 300.0)]:
         np.testing.assert_allclose(fit(poses.kernel(place), kernel.shape[0]), kernel, atol=1e-12)
 
@@ -29,7 +29,7 @@ def test_the_kernel_of_the_centre_is_the_sum_of_the_weights():
     ("place", "moved"), [((0.0, 200.0), (-4, 0)), ((200.0, 0.0), (0, 4)), ((-100.0, 50.0), (-1, -2))]
 )
 def test_a_roll_moves_a_place_counter_clockwise(place, moved):
-    """What lies to the right moves up, what lies below to the right."""
+    """Places to the right of the centre move up, places below it to the right."""
     assert displacement(0.02, place) == pytest.approx(moved)
     weights = np.zeros((3, 5, 5))
     weights[2, 2, 2] = 1
@@ -55,8 +55,8 @@ def test_centring_moves_all_rolls_together():
     assert centred.weights.sum() == pytest.approx(1)
 
 
-def test_upright_poses_have_no_roll_on_average():
-    poses = random_poses(5).upright()
+def test_the_mean_roll_is_removed():
+    poses = random_poses(5).without_mean_roll()
     assert poses.weights.sum(axis=(1, 2)) @ poses.rolls == pytest.approx(0, abs=1e-12)
     assert np.diff(poses.rolls) == pytest.approx(0.01)
 
@@ -70,17 +70,17 @@ def test_resizing_keeps_what_each_roll_weighs():
 
 def test_rolls_in_between_are_interpolated():
     poses = random_poses(3)
-    np.testing.assert_allclose(poses.between(poses.rolls).weights, poses.weights, atol=1e-12)
-    finer = poses.between(np.linspace(-0.02, 0.02, 9))
+    np.testing.assert_allclose(poses.at_rolls(poses.rolls).weights, poses.weights, atol=1e-12)
+    finer = poses.at_rolls(np.linspace(-0.02, 0.02, 9))
     mean, expected = (each.weights.sum(axis=(1, 2)) @ each.rolls for each in (finer, poses))
     assert finer.weights.sum() == pytest.approx(1)
-    # The outermost rolls have one neighbour only.
+    # The outermost rolls have one neighbour only, so the mean is not exact.
     assert mean == pytest.approx(expected, abs=2e-3)
 
 
 def test_a_still_camera_is_between_all_rolls(kernel):
     rolls = np.linspace(-0.01, 0.01, 5)
-    poses = Poses.still(kernel).between(rolls)
+    poses = Poses.without_roll(kernel).at_rolls(rolls)
     np.testing.assert_allclose(poses.weights[2], kernel)
     assert not poses.weights[[0, 1, 3, 4]].any()
 
@@ -97,24 +97,24 @@ def test_levels_are_a_pixel_apart_at_most(largest, farthest):
 
 @pytest.mark.parametrize("shape", [(40, 50), (400, 620), (151, 900)])
 def test_parts_cover_a_photograph(shape):
-    seen = np.zeros(shape, int)
+    covered = np.zeros(shape, int)
     parts = split(shape, 150, 16)
     for part in parts:
-        seen[part.rows, part.cols] += 1
+        covered[part.rows, part.cols] += 1
         assert abs(part.place[0]) <= shape[0] / 2
         assert abs(part.place[1]) <= shape[1] / 2
-    assert seen.min() == 1
-    # Seams lie at whole pixels.
+    assert covered.min() == 1
+    # Seams lie at whole pixels, so that the mean is not exactly 0.
     assert np.abs(np.mean([part.place for part in parts], axis=0)).max() <= 1
 
 
 def test_a_part_is_cut_out_of_everything(sharp):
-    views = Views(sharp, sharp < 0.9, sharp, 0.01)
+    blurred = BlurredImage(sharp, sharp < 0.9, sharp, 0.01)
     part = split(sharp.shape, 100, 8)[-1]
-    cut = part.of(views)
-    np.testing.assert_array_equal(cut.image, sharp[part.rows, part.cols])
-    np.testing.assert_array_equal(cut.known, sharp[part.rows, part.cols] < 0.9)
-    assert (cut.initial, cut.noise) == (None, 0.01)
+    cropped = part.crop(blurred)
+    np.testing.assert_array_equal(cropped.image, sharp[part.rows, part.cols])
+    np.testing.assert_array_equal(cropped.known, sharp[part.rows, part.cols] < 0.9)
+    assert (cropped.initial, cropped.noise) == (None, 0.01)
 
 
 def test_kernels_have_room(kernel):

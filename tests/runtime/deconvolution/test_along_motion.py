@@ -70,10 +70,10 @@ def test_a_camera_that_turns_about_a_pixel(scene):
 
 def test_the_field_matters(scene):
     latent, observed, field = scene
-    still = np.zeros_like(field)
+    no_motion = np.zeros_like(field)
     turned = field + np.array([0, 90], np.float32)
     right = psnr(deconvolve_along_motion(observed, field), latent)
-    assert right > psnr(deconvolve_along_motion(observed, still), latent) + 4
+    assert right > psnr(deconvolve_along_motion(observed, no_motion), latent) + 4
     assert right > psnr(deconvolve_along_motion(observed, turned), latent) + 4
 
 
@@ -87,11 +87,11 @@ def test_tiles_do_not_show(scene, monkeypatch):
     _, observed, field = scene
     whole = deconvolve_along_motion(observed, field, noise=0.003)
     monkeypatch.setattr(tiles, "CORE", 64)
-    told = []
-    parts = deconvolve_along_motion(observed, field, noise=0.003, progress=lambda *news: told.append(news))
+    reports = []
+    parts = deconvolve_along_motion(observed, field, noise=0.003, progress=lambda *report: reports.append(report))
     assert np.abs(parts - whole).max() < 0.02
-    assert len(told) == 20
-    assert told[-1] == ("deconvolve", pytest.approx(1))
+    assert len(reports) == 20
+    assert reports[-1] == ("deconvolve", pytest.approx(1))
 
 
 def test_clipped_pixels_do_not_count(scene):

@@ -34,7 +34,7 @@ def rolling():
 
 def test_a_still_camera_blurs_alike_everywhere(planes):
     kernel = np.full((1, 5), 0.2)
-    poses = Poses.still(np.pad(kernel, ((2, 2), (0, 0))))
+    poses = Poses.without_roll(np.pad(kernel, ((2, 2), (0, 0))))
     plane = luminance(planes)
     np.testing.assert_allclose(blurred_by(plane, poses), convolve(plane, kernel.astype(np.float32)), atol=1e-5)
     restored = deconvolved(planes, PoseBlur(poses))
@@ -43,20 +43,20 @@ def test_a_still_camera_blurs_alike_everywhere(planes):
 
 
 def test_no_blur_is_no_blur(planes):
-    poses = Poses.still(np.pad([[1.0]], 1))
+    poses = Poses.without_roll(np.pad([[1.0]], 1))
     plane = luminance(planes)
     np.testing.assert_allclose(blurred_by(plane, poses), plane, atol=1e-5)
 
 
 def test_what_a_turning_camera_did_is_undone(planes, rolling):
     blurred = np.stack([blurred_by(plane, rolling) for plane in planes])
-    told = []
-    restored = deconvolved(blurred, PoseBlur(rolling), "fast", lambda *each: told.append(each))
+    reports = []
+    restored = deconvolved(blurred, PoseBlur(rolling), "fast", lambda *report: reports.append(report))
     one = deconvolved(blurred, KernelBlur(rolling.kernel((0.0, 0.0)).astype(np.float32)), "fast")
     errors = [np.square(each - planes)[:, 12:-12, 12:-12].mean() for each in (blurred, one, restored)]
     assert errors[2] < 0.5 * errors[0]
     assert errors[2] < 0.7 * errors[1]
-    assert told[-1] == ("deconvolve", 1.0)
+    assert reports[-1] == ("deconvolve", 1.0)
     assert restored.dtype == np.float32
 
 

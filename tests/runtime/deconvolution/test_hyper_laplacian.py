@@ -1,7 +1,7 @@
 import numpy as np
 from scipy.signal import fftconvolve
 
-from runtime.deconvolution.hyper_laplacian import DATA_WEIGHT, NOISE_EXPONENT, hyper_laplacian
+from runtime.deconvolution.hyper_laplacian import _DATA_WEIGHT, _NOISE_EXPONENT, hyper_laplacian
 from runtime.deconvolution.observation import Observation
 from runtime.deconvolution.wiener import wiener
 
@@ -12,11 +12,11 @@ def restore(method, image, kernel, noise, valid=None):
 
 
 def _energy(latent, scene, noise):
-    """The energy without the pixels whose blur depends on what lies beyond the border."""
+    """The energy without the pixels that depend on latent pixels beyond the boundary."""
     inside = slice(6, -6)
     error = (fftconvolve(latent, scene.kernel, mode="same") - scene.observed)[inside, inside]
     gradients = sum((np.abs(np.diff(latent, axis=axis)) ** (2 / 3)).sum() for axis in (0, 1))
-    return DATA_WEIGHT * noise**NOISE_EXPONENT / 2 * np.square(error).sum() + gradients
+    return _DATA_WEIGHT * noise**_NOISE_EXPONENT / 2 * np.square(error).sum() + gradients
 
 
 def test_the_energy_falls(scene):

@@ -15,7 +15,7 @@ from runtime.deconvolution.irc import (
     gradient_adjoint,
     irc,
     residual_compensation,
-    safe_length,
+    safe_step_length,
     smooth_start,
 )
 from runtime.deconvolution.observation import Observation
@@ -30,7 +30,7 @@ def observation(scene):
 @pytest.fixture(scope="module")
 def problem(observation):
     return Problem(
-        observation.canvas[None], observation.known, KernelOperator(observation.kernel, observation.model), 0.025
+        observation.extended[None], observation.known, KernelOperator(observation.kernel, observation.model), 0.025
     )
 
 
@@ -38,11 +38,11 @@ def problem(observation):
 def test_gradients_are_forward_differences_with_an_adjoint(height, width):
     random = np.random.default_rng(height)
     planes = random.normal(size=(2, height, width)).astype(np.float32)
-    slopes = random.normal(size=(2, 2, height, width)).astype(np.float32)
+    target = random.normal(size=(2, 2, height, width)).astype(np.float32)
     found = gradient(planes)
     np.testing.assert_allclose(found[0], np.diff(planes, axis=2, append=planes[:, :, -1:]), atol=1e-6)
     np.testing.assert_allclose(found[1], np.diff(planes, axis=1, append=planes[:, -1:]), atol=1e-6)
-    assert np.vdot(found, slopes) == pytest.approx(np.vdot(planes, gradient_adjoint(slopes)), abs=1e-3)
+    assert np.vdot(found, target) == pytest.approx(np.vdot(planes, gradient_adjoint(target)), abs=1e-3)
 
 
 def energy(problem, latent, target):
@@ -66,10 +66,10 @@ def least_energy(problem, target):
     """The minimum of the energy, by conjugate gradients."""
     shape = problem.observed.shape
     zeros = np.zeros_like(target)
-    still = problem._replace(observed=np.zeros(shape, np.float32))
+    homogeneous = problem._replace(observed=np.zeros(shape, np.float32))
 
     def normal(planes):
-        return -gathered_residual(still, planes.reshape(shape).astype(np.float32), zeros).ravel()
+        return -gathered_residual(homogeneous, planes.reshape(shape).astype(np.float32), zeros).ravel()
 
     size = problem.observed.size
     right = gathered_residual(problem, np.zeros(shape, np.float32), target).ravel()
@@ -87,7 +87,7 @@ def test_compensations_converge_to_the_least_squares_solution(problem):
     start = energy(problem, problem.observed, target) - least
     assert least > 0
     assert 0 < gaps[3] < gaps[2] < gaps[0]
-    # Momentum may carry a few compensations too far, never as far as where they came from.
+    # Momentum may make a few compensations overshoot, but the energy stays far below that of the start.
     assert max(gaps) < 0.05 * start
     assert gaps[3] < 1e-3 * start
 
@@ -101,10 +101,10 @@ def test_stages_lower_what_is_to_be_minimised(problem):
     assert objective(fifth) < objective(first) < objective(problem.observed)
 
 
-def test_progress_is_told(problem):
-    told = []
-    admm(problem, residual_compensation(), problem.observed, stages=2, progress=told.append)
-    assert told == [0.5, 1.0]
+def test_progress_is_reported(problem):
+    fractions = []
+    admm(problem, residual_compensation(), problem.observed, stages=2, progress=fractions.append)
+    assert fractions == [0.5, 1.0]
 
 
 def test_a_compensation_that_overshoots_is_cut_short(problem):
@@ -112,16 +112,16 @@ def test_a_compensation_that_overshoots_is_cut_short(problem):
     residual = gathered_residual(problem, problem.observed, target)
     direction = problem.blur.invert(residual)
     for factor in (1, 30, 1000):
-        length = safe_length(problem, residual, np.float32(factor) * direction)
+        length = safe_step_length(problem, residual, np.float32(factor) * direction)
         assert 0 <= length.min() <= length.max() <= 1
     assert length.max() < 0.1
-    np.testing.assert_array_equal(safe_length(problem, residual, -direction), 0)
+    np.testing.assert_array_equal(safe_step_length(problem, residual, -direction), 0)
 
 
 def test_what_the_neighbourhood_adds_up():
     plane = np.random.default_rng(0).random((90, 70))
-    found = irc_module._around(plane)
-    reach = irc_module.NEIGHBOURHOOD
+    found = irc_module._neighbourhood_sum(plane)
+    reach = irc_module._NEIGHBOURHOOD
     for row, col in ((0, 0), (31, 32), (33, 34), (50, 5), (89, 69)):
         box = plane[max(0, row - reach) : row + reach + 1, max(0, col - reach) : col + reach + 1]
         assert found[row, col] == pytest.approx(box.sum())
@@ -143,13 +143,13 @@ def test_pixels_that_do_not_count_may_hold_anything(scene, psnr):
     valid = np.ones(scene.observed.shape, bool)
     valid[40:46, 50:58] = False
     spoilt = np.where(valid, scene.observed, 1.0).astype(np.float32)
-    masked, taken = (
-        (lambda seen: seen.model.crop(irc(seen)))(Observation(spoilt, scene.kernel, 0.005, valid=known))
+    masked, unmasked = (
+        (lambda each: each.model.crop(irc(each)))(Observation(spoilt, scene.kernel, 0.005, valid=known))
         for known in (valid, None)
     )
-    assert psnr(masked, scene.latent) > psnr(taken, scene.latent) + 1
+    assert psnr(masked, scene.latent) > psnr(unmasked, scene.latent) + 1
 
 
 def test_what_is_flat_stays_flat(shake):
-    seen = Observation(np.full((40, 50), 0.4, np.float32), shake, 0.005)
-    np.testing.assert_allclose(irc(seen), 0.4, atol=1e-3)
+    flat = Observation(np.full((40, 50), 0.4, np.float32), shake, 0.005)
+    np.testing.assert_allclose(irc(flat), 0.4, atol=1e-3)

@@ -18,7 +18,7 @@ def _mixture(seed=0, components=5):
 
 @pytest.mark.parametrize("noise", [0.01, 0.1])
 def test_the_most_likely_component_and_its_wiener_filter(noise, monkeypatch):
-    monkeypatch.setattr(module, "FLAT", 0.0)
+    monkeypatch.setattr(module, "_TAIL_VARIANCE", 0.0)
     weights, covariances = _mixture()
     random = np.random.default_rng(1)
     patches = 0.2 * random.normal(size=(40, 64)) @ covariances[2]
@@ -61,7 +61,7 @@ def test_flattening_the_tails_costs_little(monkeypatch, scene):
     patches = np.lib.stride_tricks.sliding_window_view(scene.latent, (8, 8))[::5, ::5].reshape(-1, 64)
     noisy = (patches + 0.02 * np.random.default_rng(0).normal(size=patches.shape)).astype(np.float32)
     error = np.std(restore_patches(noisy, load_mixture().tables(0.02**2)) - patches)
-    monkeypatch.setattr(module, "FLAT", 0.0)
+    monkeypatch.setattr(module, "_TAIL_VARIANCE", 0.0)
     exact = np.std(restore_patches(noisy, load_mixture().tables(0.02**2)) - patches)
     assert error < 1.03 * exact
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.signal import fftconvolve
 
 from runtime.blur.periodic import BlurModel
-from runtime.deconvolution import observation as boundary
+from runtime.deconvolution import observation as module
 from runtime.deconvolution.observation import Observation
 from runtime.deconvolution.saturation import unsaturated
 
@@ -26,14 +26,14 @@ def test_the_model_convolves_as_scipy_does(shape, extent, seed):
     kernel = _random_kernel(random, tuple(min(k, n) for k, n in zip(extent, shape, strict=True)))
     image = random.random(shape).astype(np.float32)
     model = BlurModel(shape, kernel)
-    canvas = np.zeros(model.shape, np.float32)
-    model.crop(canvas)[...] = image
-    blurred = model.crop(model.plane(model.transfer * model.spectrum(canvas)))
+    plane = np.zeros(model.shape, np.float32)
+    model.crop(plane)[...] = image
+    blurred = model.crop(model.plane(model.transfer * model.spectrum(plane)))
     np.testing.assert_allclose(blurred, fftconvolve(image, kernel, mode="same"), atol=2e-6)
 
 
 @given(shape=sizes, extent=sizes)
-def test_the_plane_has_room_for_all_latent_pixels(shape, extent):
+def test_the_plane_contains_all_latent_pixels(shape, extent):
     kernel = np.ones(tuple(min(k, n) for k, n in zip(extent, shape, strict=True)), np.float32)
     model = BlurModel(shape, kernel / kernel.size)
     assert all(n >= m + k - 1 for n, m, k in zip(model.shape, shape, kernel.shape, strict=True))
@@ -49,7 +49,7 @@ def test_gradient_power_is_that_of_forward_differences():
 
 
 @given(shape=sizes, extent=sizes, seed=st.integers(0, 99))
-def test_the_continuation_is_linear_keeps_the_image_and_stays_in_its_range(shape, extent, seed):
+def test_the_extension_is_linear_keeps_the_image_and_stays_in_its_range(shape, extent, seed):
     random = np.random.default_rng(seed)
     kernel = np.ones(tuple(min(k, n) for k, n in zip(extent, shape, strict=True)), np.float32)
     model = BlurModel(shape, kernel / kernel.size)
@@ -82,7 +82,7 @@ def _dense_solution(observed, kernel, model, data, weight, valid):
 
 @pytest.mark.parametrize("holes", [False, True])
 def test_solve_minimises_the_energy_without_the_unknown_pixels(holes, monkeypatch):
-    monkeypatch.setattr(boundary, "TOLERANCE", 1e-7)
+    monkeypatch.setattr(module, "_TOLERANCE", 1e-7)
     random = np.random.default_rng(1)
     kernel = _random_kernel(random, (4, 3))
     observed = random.random((12, 11)).astype(np.float32)
@@ -104,7 +104,7 @@ def test_a_second_solve_starts_where_the_first_ended(scene):
 
 
 def test_the_preconditioner_is_worth_more_than_its_transforms(make_scene, shake, monkeypatch):
-    """They double the cost of a step."""
+    """The transforms double the cost of a step, so that half as many steps must do better."""
     scene = make_scene(shake, noise=0.002)
 
     def restore(steps):
@@ -112,25 +112,29 @@ def test_the_preconditioner_is_worth_more_than_its_transforms(make_scene, shake,
         model = observation.model
         return model.crop(model.plane(observation.solve(1.0, 1e-3 * model.gradient_power(), steps=steps)))
 
-    exact, eased = restore(500), restore(12)
-    monkeypatch.setattr(boundary, "EASE", 1e6)
+    exact, preconditioned = restore(500), restore(12)
+    monkeypatch.setattr(module, "_PRECONDITIONER_FLOOR", 1e6)
     plain = restore(24)
-    assert np.abs(eased - exact).mean() < 0.7 * np.abs(plain - exact).mean()
+    assert np.abs(preconditioned - exact).mean() < 0.7 * np.abs(plain - exact).mean()
 
 
-def test_the_error_of_a_kernel_costs_trust_where_the_image_is_strong(make_scene, shake):
+def test_the_error_of_a_kernel_lowers_the_confidence_where_the_image_is_strong(make_scene, shake):
     scene = make_scene(shake, noise=0.002)
-    trust = [Observation(scene.observed, shake, 0.002, kernel_error=error)._trust for error in (0.0, 0.1, 0.3)]
-    np.testing.assert_array_equal(trust[0], 1)
-    assert (trust[1] < 1).all()
-    assert (trust[2] < trust[1]).all()
-    assert (trust[2] > 0).all()
-    assert trust[2][trust[2].shape[0] // 2, -1] > 2 * trust[2][3, 3], "photographs have little detail to mistake there"
-    flat = Observation(np.full((40, 50), 0.5, np.float32), shake, 0.01, kernel_error=0.3)._trust
+    confidence = [
+        Observation(scene.observed, shake, 0.002, kernel_error=error)._confidence for error in (0.0, 0.1, 0.3)
+    ]
+    np.testing.assert_array_equal(confidence[0], 1)
+    assert (confidence[1] < 1).all()
+    assert (confidence[2] < confidence[1]).all()
+    assert (confidence[2] > 0).all()
+    assert confidence[2][confidence[2].shape[0] // 2, -1] > 2 * confidence[2][3, 3], (
+        "photographs have little detail at high frequencies"
+    )
+    flat = Observation(np.full((40, 50), 0.5, np.float32), shake, 0.01, kernel_error=0.3)._confidence
     np.testing.assert_allclose(flat, 1, atol=0.05)
 
 
-def test_a_pull_moves_the_solution_towards_it(scene):
+def test_the_linear_term_moves_the_solution(scene):
     observation = Observation(scene.observed, scene.kernel, 0.01)
     model = observation.model
     goal = model.spectrum(np.full(model.shape, 0.25, np.float32))

@@ -88,7 +88,7 @@ def test_without_noise_little_of_the_blur_remains(method, make_scene, shake, psn
 
 @methods
 def test_nothing_rings_from_the_border(method, scene):
-    """Three pixels in, errors are within twice those of the middle; further out, less than the blur's own."""
+    """Three pixels in, errors are within twice those of the middle; further out, below those of the blurred image."""
     restored = deconvolve(scene.observed[None], scene.kernel, method=method)[0]
 
     def error(image, start, stop):
@@ -161,16 +161,16 @@ def test_one_broken_pixel_spreads_nowhere(method, scene, value):
 
 
 def test_clipped_highlights_at_a_border_of_zeros(shake, psnr):
-    """A bright sky that runs out of the photograph, blurred as if all was black beyond."""
+    """A bright sky at the boundary of the photograph, blurred with zeros beyond it."""
     rows, cols = np.mgrid[:120, :130]
     random = np.random.default_rng(2)
     latent = 0.35 + 0.25 * (np.sin(cols / 5) * np.sin(rows / 7) > 0)
     latent[rows < 30 + 8 * np.sin(cols / 20)] = 1.6
     blurred = fftconvolve(latent, shake, mode="same") + 0.002 * random.normal(size=latent.shape)
-    observed, seen = np.clip(blurred, 0, 1).astype(np.float32), np.clip(latent, 0, 1)
+    observed, visible = np.clip(blurred, 0, 1).astype(np.float32), np.clip(latent, 0, 1)
     for method in DECONVOLUTIONS:
         restored = np.clip(deconvolve(observed[None], shake, method=method)[0], 0, 1)
-        assert psnr(restored, seen, 13) > psnr(observed, seen, 13) + 7
+        assert psnr(restored, visible, 13) > psnr(observed, visible, 13) + 7
 
 
 @pytest.mark.parametrize("quality", LEVELS)
@@ -213,10 +213,12 @@ def test_a_kernel_that_may_be_wrong_restores_with_more_care(scene):
 
 
 def test_progress_ends_at_one(scene):
-    told = []
-    deconvolve(np.stack([scene.observed] * 3), scene.kernel, method="wiener", progress=lambda *it: told.append(it))
-    assert [stage for stage, _ in told] == ["deconvolve"] * len(told)
-    fractions = [fraction for _, fraction in told]
+    reports = []
+    deconvolve(
+        np.stack([scene.observed] * 3), scene.kernel, method="wiener", progress=lambda *report: reports.append(report)
+    )
+    assert [stage for stage, _ in reports] == ["deconvolve"] * len(reports)
+    fractions = [fraction for _, fraction in reports]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1
 

@@ -18,7 +18,7 @@ def test_it_sharpens(scene, psnr):
 
 @given(seed=st.integers(0, 99), factor=st.floats(-2, 2))
 def test_it_is_linear(scene, seed, factor):
-    """Linear as far as the unknown pixels are found, which is all but exact away from the border."""
+    """Linear up to the accuracy of the unknown pixels, which is high away from the boundary."""
     other = np.random.default_rng(seed).random(scene.observed.shape).astype(np.float32)
     mixed = restore((scene.observed + factor * other).astype(np.float32), scene.kernel, 0.05, steps=60)
     apart = [restore(image, scene.kernel, 0.05, steps=60) for image in (scene.observed, other)]

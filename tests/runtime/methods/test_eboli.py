@@ -101,7 +101,7 @@ def restore_beside(tmp_path, monkeypatch):
 
         def estimate_poses(guide, kernel, prior, run):
             asked.append(kernel)
-            return None if poses is None else PoseEstimate(Poses.still(np.ones((1, 1))), -2.0)
+            return None if poses is None else PoseEstimate(Poses.without_roll(np.ones((1, 1))), -2.0)
 
         def finish(observed, candidate, run, **given):
             return poses if isinstance(candidate.blur, PoseBlur) else real(observed, candidate, run, **given)

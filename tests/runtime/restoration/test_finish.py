@@ -39,7 +39,7 @@ def blurs(shape):
     kernel = motion_kernel(LENGTH, ANGLE)
     field = np.empty((*shape, 2), np.float32)
     field[:] = LENGTH, ANGLE
-    return {"kernel": KernelBlur(kernel), "poses": PoseBlur(Poses.still(kernel)), "motion": MotionBlur(field)}
+    return {"kernel": KernelBlur(kernel), "poses": PoseBlur(Poses.without_roll(kernel)), "motion": MotionBlur(field)}
 
 
 KINDS = ("kernel", "poses", "motion")

@@ -9,18 +9,18 @@ from hypothesis import strategies as st
 from scipy.signal import fftconvolve
 
 from runtime.blur.kernel import delta, normalise
-from runtime.estimation.kernel.correlations import from_periodic, gather
+from runtime.estimation.kernel.correlations import from_periodic, from_tiles
 
 
 def equations_of(latent, observed, reach, support):
-    """One piece: planes (N, h, w), margins of zeros around them."""
+    """The form of one tile: planes (N, h, w) with margins of zeros."""
     room = ((0, 0), (reach, reach), (reach, reach))
     padded, target = np.pad(latent, room), np.pad(observed, room)
-    return gather([(padded, padded, target)], reach=reach, support=support)
+    return from_tiles([(padded, padded, target)], reach=reach, support=support)
 
 
 def planes(seed, support, shape=(30, 33)):
-    """Filtered planes whose latent part stays clear of the border by the support."""
+    """Filtered planes; the latent ones are zero within the support of the border."""
     rng = np.random.default_rng(seed)
     latent = np.zeros((2, *shape), np.float32)
     latent[:, support:-support, support:-support] = rng.normal(size=(2, shape[0] - 2 * support, shape[1] - 2 * support))
@@ -52,19 +52,19 @@ def test_smaller_kernels_keep_their_origin(support, smaller):
     np.testing.assert_array_equal(equations.embed(delta((side, side))), equations.embed(delta((support, support))))
 
 
-def test_pieces_add_up():
+def test_tiles_add_up():
     latent, observed = planes(3, 6, shape=(24, 40))
     whole = equations_of(latent, observed, 6, 6)
     room = ((0, 0), (6, 6), (6, 6))
     padded, target = np.pad(latent, room), np.pad(observed, room)
     done = []
-    pieces = []
+    tiles = []
     for left in (0, 20):
         window = np.s_[:, :, left : left + 32]
         core = np.zeros_like(padded[window])
         core[:, 6:-6, 6:-6] = padded[window][:, 6:-6, 6:-6]
-        pieces.append((core, padded[window], target[window]))
-    halves = gather(pieces, reach=6, support=6, done=lambda: done.append(1))
+        tiles.append((core, padded[window], target[window]))
+    halves = from_tiles(tiles, reach=6, support=6, done=lambda: done.append(1))
     assert len(done) == 2
     assert halves.energy == pytest.approx(whole.energy, rel=1e-5)
     np.testing.assert_allclose(halves.auto, whole.auto, atol=1e-3)

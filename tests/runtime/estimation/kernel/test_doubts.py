@@ -1,4 +1,4 @@
-"""What speaks against a kernel, and the confidence that is left."""
+"""Reasons against a kernel, and the confidence that remains."""
 
 import math
 
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from runtime.decisions.reasons import Reason
 from runtime.estimation.kernel.doubts import find_doubts
-from runtime.estimation.kernel.judge import Verdict
+from runtime.estimation.kernel.score import KernelScore
 
 WIDTHS = st.floats(0, 20)
 SHARES = st.floats(0, 1)
@@ -16,8 +16,8 @@ RATIOS = st.floats(0, 5)
 
 
 def confidence(width=3.0, agreement=0.95, log_error=-2.0, unevenness=1.1, sparsity_gain=0.6):
-    verdict = Verdict(noise=0.01, misfit=0.01, unevenness=unevenness, sparsity=1.0, sparsity_gain=sparsity_gain)
-    return math.prod(find_doubts(width, agreement, log_error, verdict).values())
+    score = KernelScore(noise=0.01, misfit=0.01, unevenness=unevenness, sparsity=1.0, sparsity_gain=sparsity_gain)
+    return math.prod(find_doubts(width, agreement, log_error, score).values())
 
 
 def pairs(values):
@@ -61,6 +61,6 @@ class TestConfidence:
 
 
 def test_the_strongest_doubt_is_the_reason():
-    verdict = Verdict(noise=0.01, misfit=0.01, unevenness=2.5, sparsity=1.0, sparsity_gain=0.6)
-    doubts = find_doubts(3.0, 0.95, -2.0, verdict)
+    score = KernelScore(noise=0.01, misfit=0.01, unevenness=2.5, sparsity=1.0, sparsity_gain=0.6)
+    doubts = find_doubts(3.0, 0.95, -2.0, score)
     assert min(doubts, key=doubts.__getitem__) is Reason.NOT_UNIFORM

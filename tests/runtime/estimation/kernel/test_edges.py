@@ -1,4 +1,4 @@
-"""The latent step predicts sharp edges where they are, and invents no border."""
+"""The latent step predicts sharp edges in place, and fills what is not observed with the estimate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from scipy.ndimage import convolve, gaussian_filter
 
 from runtime.blur.kernel import delta
 from runtime.blur.periodic import BlurModel
-from runtime.estimation.kernel.edges import Canvas, edge_profile, gradients, sharp_gradients, shock_filter, strongest
+from runtime.estimation.kernel.edges import (
+    ExtendedImage,
+    edge_profile,
+    gradients,
+    keep_strongest,
+    sharp_gradients,
+    shock_filter,
+)
 
 
 def blurred_step(width):
@@ -22,7 +29,7 @@ def blurred_step(width):
 
 def test_shock_filter_steepens_edges_in_place():
     blurred = blurred_step(2.0)
-    shocked = shock_filter(blurred, steps=10)
+    shocked = shock_filter(blurred, iterations=10)
     slope = np.abs(gradients(blurred)[0]).max()
     assert np.abs(gradients(shocked)[0]).max() > 2 * slope
     assert shocked[30, 32] == pytest.approx(1, abs=0.05)
@@ -30,10 +37,10 @@ def test_shock_filter_steepens_edges_in_place():
 
 
 @settings(max_examples=20)
-@given(seed=st.integers(0, 1000), steps=st.integers(0, 12))
-def test_shock_filter_stays_in_range(seed, steps):
+@given(seed=st.integers(0, 1000), iterations=st.integers(0, 12))
+def test_shock_filter_stays_in_range(seed, iterations):
     plane = np.random.default_rng(seed).random((17, 20)).astype(np.float32)
-    shocked = shock_filter(plane, steps)
+    shocked = shock_filter(plane, iterations)
     assert shocked.dtype == np.float32
     assert shocked.min() >= plane.min() - 1e-5
     assert shocked.max() <= plane.max() + 1e-5
@@ -50,7 +57,7 @@ def test_shock_filter_is_homogeneous(gain):
 @given(share=st.floats(0.05, 1), seed=st.integers(0, 1000))
 def test_strongest_keeps_the_share_it_says(share, seed):
     edges = np.random.default_rng(seed).normal(size=(2, 60, 64)).astype(np.float32)
-    kept = strongest(edges, share)
+    kept = keep_strongest(edges, share)
     there = np.any(kept != 0, axis=0)
     assert np.mean(there) == pytest.approx(share, abs=2 / there.size)
     np.testing.assert_array_equal(kept[:, there], edges[:, there])
@@ -60,7 +67,7 @@ def test_strongest_keeps_the_share_it_says(share, seed):
 
 def test_a_sample_of_a_large_plane_gives_the_same_share():
     edges = np.random.default_rng(0).normal(size=(2, 500, 512)).astype(np.float32)
-    assert np.mean(np.any(strongest(edges, 0.1) != 0, axis=0)) == pytest.approx(0.1, abs=0.005)
+    assert np.mean(np.any(keep_strongest(edges, 0.1) != 0, axis=0)) == pytest.approx(0.1, abs=0.005)
 
 
 def test_sharp_gradients_of_a_blurred_bar_are_its_steps():
@@ -70,8 +77,8 @@ def test_sharp_gradients_of_a_blurred_bar_are_its_steps():
     kernel = np.full((1, 7), 1 / 7, np.float32)
     observed = convolve(bar, kernel, mode="nearest")
     model = BlurModel(observed.shape, kernel)
-    canvas = Canvas.around(observed, np.ones(observed.shape, bool), model)
-    steps = sharp_gradients(canvas, model)[0][32, :89]
+    extended = ExtendedImage.of(observed, np.ones(observed.shape, bool), model)
+    steps = sharp_gradients(extended, model)[0][32, :89]
     blurred = gradients(observed)[0][32, :89]
     assert set(np.argsort(np.abs(steps))[-2:]) == {29, 59}
     assert np.abs(steps).max() > 3 * np.abs(blurred).max()
@@ -79,29 +86,29 @@ def test_sharp_gradients_of_a_blurred_bar_are_its_steps():
 
 
 def test_sharp_gradients_predict_what_lies_beyond_the_border(sharp):
-    """And leave what was observed."""
+    """What was observed stays."""
     model = BlurModel(sharp.shape, delta((9, 9)).astype(np.float32))
     known = np.ones(sharp.shape, bool)
     known[50:60, 50:60] = False
-    canvas = Canvas.around(sharp, known, model)
-    before = canvas.plane.copy()
-    edges = sharp_gradients(canvas, model)
+    extended = ExtendedImage.of(sharp, known, model)
+    before = extended.plane.copy()
+    edges = sharp_gradients(extended, model)
     assert edges.shape == (2, *model.shape)
-    np.testing.assert_array_equal(model.crop(canvas.plane)[known], sharp[known])
-    assert (model.crop(canvas.plane)[~known] != sharp[~known]).any()
-    assert (canvas.plane[sharp.shape[0] :] != before[sharp.shape[0] :]).any()
+    np.testing.assert_array_equal(model.crop(extended.plane)[known], sharp[known])
+    assert (model.crop(extended.plane)[~known] != sharp[~known]).any()
+    assert (extended.plane[sharp.shape[0] :] != before[sharp.shape[0] :]).any()
 
 
-def test_refill_keeps_what_is_known(sharp):
+def test_filling_keeps_what_is_known(sharp):
     model = BlurModel(sharp.shape, delta((9, 9)).astype(np.float32))
     known = np.ones(sharp.shape, bool)
     known[50:60, 50:60] = False
-    canvas = Canvas.around(sharp, known, model)
-    canvas.refill(np.full(model.shape, 0.5, np.float32), model)
-    inside = model.crop(canvas.plane)
+    extended = ExtendedImage.of(sharp, known, model)
+    extended.fill_unknown(np.full(model.shape, 0.5, np.float32), model)
+    inside = model.crop(extended.plane)
     np.testing.assert_array_equal(inside[known], sharp[known])
     assert (inside[~known] == 0.5).all()
-    assert (canvas.plane[sharp.shape[0] :] == 0.5).all()
+    assert (extended.plane[sharp.shape[0] :] == 0.5).all()
 
 
 def test_gradients_of_a_ramp():

@@ -46,7 +46,7 @@ def distance(first, second):
 @given(seed=st.integers(0, 1000))
 def test_a_huge_ridge_returns_the_anchor(seed):
     equations, _, anchor = problem(seed)
-    held = solve_kernel(equations, delta(anchor.shape), anchor=anchor, ridge=1e6, specks=0.0)
+    held = solve_kernel(equations, delta(anchor.shape), anchor=anchor, ridge=1e6, prune_below=0.0)
     np.testing.assert_allclose(held, anchor, atol=1e-5)
 
 
@@ -65,7 +65,7 @@ def test_without_a_ridge_the_anchor_does_not_matter(seed):
 def test_the_larger_the_ridge_the_nearer_to_the_anchor(seed):
     equations, _, anchor = problem(seed)
     found = [
-        solve_kernel(equations, delta(anchor.shape), anchor=anchor, ridge=ridge, specks=0.0)
+        solve_kernel(equations, delta(anchor.shape), anchor=anchor, ridge=ridge, prune_below=0.0)
         for ridge in (0.01, 0.3, 10.0)
     ]
     away = [distance(kernel, anchor) for kernel in found]
@@ -76,8 +76,8 @@ def test_the_larger_the_ridge_the_nearer_to_the_anchor(seed):
 @given(seed=st.integers(0, 1000))
 def test_the_true_kernel_as_anchor_does_no_harm(seed):
     equations, truth, _ = problem(seed, noise=0.3)
-    plain = solve_kernel(equations, delta(truth.shape), specks=0.0)
-    helped = solve_kernel(equations, delta(truth.shape), anchor=truth, ridge=0.3, specks=0.0)
+    plain = solve_kernel(equations, delta(truth.shape), prune_below=0.0)
+    helped = solve_kernel(equations, delta(truth.shape), anchor=truth, ridge=0.3, prune_below=0.0)
     assert distance(helped, truth) < distance(plain, truth)
 
 
@@ -86,18 +86,18 @@ def test_the_true_kernel_as_anchor_does_no_harm(seed):
 def test_the_start_does_not_matter(seed):
     """The problem is convex."""
     equations, _, other = problem(seed)
-    first, second = (solve_kernel(equations, start, specks=0.0) for start in (delta(other.shape), other))
+    first, second = (solve_kernel(equations, start, prune_below=0.0) for start in (delta(other.shape), other))
     np.testing.assert_allclose(first, second, atol=0.01)
 
 
-def test_specks_are_left_out():
+def test_small_values_are_set_to_zero():
     equations, _, _ = problem(3, side=9, noise=0.3)
     start = delta((9, 9))
-    for specks in (0.02, 0.2):
-        found = solve_kernel(equations, start, specks=specks)
-        assert found[found > 0].min() >= specks * found.max()
-    assert np.count_nonzero(solve_kernel(equations, start, specks=0.2)) < np.count_nonzero(
-        solve_kernel(equations, start, specks=0.02)
+    for prune_below in (0.02, 0.2):
+        found = solve_kernel(equations, start, prune_below=prune_below)
+        assert found[found > 0].min() >= prune_below * found.max()
+    assert np.count_nonzero(solve_kernel(equations, start, prune_below=0.2)) < np.count_nonzero(
+        solve_kernel(equations, start, prune_below=0.02)
     )
 
 

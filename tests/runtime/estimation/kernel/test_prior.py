@@ -11,7 +11,7 @@ from runtime.errors import InvalidArgument, InvalidModel, ModelNotFound
 from runtime.estimation.kernel import prior as prior_module
 from runtime.estimation.kernel.evidence import CHANNELS
 from runtime.estimation.kernel.prior import MODEL, PART, KernelPrior, load_prior
-from runtime.estimation.kernel.refine import Views, sharp_edges
+from runtime.estimation.kernel.refine import BlurredImage, sharp_edges
 from runtime.inference import bundle as bundle_module
 from runtime.inference.bundle import MANIFEST, SEARCH_VARIABLE, load_model, write_bundle
 
@@ -105,13 +105,15 @@ def test_planes_are_padded_to_the_unit_that_the_bundle_assumes(tmp_path, unit):
 
 
 def test_evidence_is_made_as_the_bundle_assumes(tmp_path):
-    views = Views(np.random.default_rng(0).random((60, 60)).astype(np.float32), np.ones((60, 60), bool), None, 0.01)
-    edges = sharp_edges(views, normalise(np.ones((7, 7))))[0]
+    blurred = BlurredImage(
+        np.random.default_rng(0).random((60, 60)).astype(np.float32), np.ones((60, 60), bool), None, 0.01
+    )
+    edges = sharp_edges(blurred, normalise(np.ones((7, 7))))[0]
     gathered = []
     for level in (3.0, 1.5):
         prior = KernelPrior(write_prior(tmp_path / "level", assumes=ASSUMES | {"level": level}))
         prior.improve = lambda evidence, kernel: gathered.append(evidence[0])
-        prior(views, edges, normalise(np.ones((7, 7))))
+        prior(blurred, edges, normalise(np.ones((7, 7))))
     np.testing.assert_allclose(gathered[0], 2 * gathered[1], rtol=1e-6)
 
 

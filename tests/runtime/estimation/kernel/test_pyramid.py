@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.estimation.kernel.pyramid import SMALLEST, informative_window, scales, shrink
+from runtime.estimation.kernel.pyramid import _SMALLEST_SUPPORT, informative_window, scales, shrink
 
 
 @given(st.integers(1, 120))
@@ -15,7 +15,7 @@ def test_scales_end_at_the_image_itself(support):
     levels = scales(support)
     assert levels[-1].factor == 1
     assert levels[-1].support >= support
-    assert levels[0].support <= max(SMALLEST, support | 1)
+    assert levels[0].support <= max(_SMALLEST_SUPPORT, support | 1)
     assert all(level.support % 2 == 1 for level in levels)
     factors = [level.factor for level in levels]
     assert factors == sorted(factors, reverse=True)

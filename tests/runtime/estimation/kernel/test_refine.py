@@ -1,4 +1,4 @@
-"""Turns from the true kernel stay with it, from a wrong one go towards it, and the prior has its say twice."""
+"""Iterations keep the true kernel and improve a wrong one, and the prior is applied twice per scale."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from runtime.blur.kernel import align, centre, centre_offset, delta, extent, fit
 from runtime.deconvolution.saturation import SATURATED, unsaturated
 from runtime.estimation.kernel import refine as module
 from runtime.estimation.kernel.refine import (
-    SMALLEST_GUIDED,
-    SPARSE_NOISE,
+    _SPARSE_PRUNE_BELOW,
+    SMALLEST_PRIOR_SIDE,
+    SPARSE_EXTRA_NOISE,
     SPARSE_RIDGE,
-    SPARSE_SPECKS,
+    BlurredImage,
     Edges,
-    Views,
+    alternate_sharp,
+    alternate_sparse,
     coarse_to_fine,
     polish,
     refine,
-    sharp_turns,
-    sparse_turns,
 )
 from runtime.noise import estimate_noise
 
 
-def views_of(image):
-    return Views(image, unsaturated(image), None, estimate_noise(image))
+def photo_of(image):
+    return BlurredImage(image, unsaturated(image), None, estimate_noise(image))
 
 
 def likeness(estimate, truth, side=41):
@@ -44,14 +44,14 @@ def gappy(kernel, share=0.3, seed=1):
     return centre(normalise(kernel * kept))
 
 
-class Witness:
-    """A prior that records what it is shown, and answers with the kernel it was given or with one of its own."""
+class RecordingPrior:
+    """A prior that records its inputs, and returns the kernel that it is given or one of `answers`."""
 
     def __init__(self, *answers):
         self.answers = list(answers)
         self.calls = []
 
-    def __call__(self, views, edges, kernel):
+    def __call__(self, photo, edges, kernel):
         self.calls.append((edges, kernel))
         answer = self.answers[len(self.calls) - 1] if self.answers else kernel
         return answer, -float(len(self.calls))
@@ -63,28 +63,28 @@ def truth(kernel):
 
 
 @pytest.fixture(scope="module")
-def views(blurred):
-    return views_of(blurred[:160, :160])
+def photo(blurred):
+    return photo_of(blurred[:160, :160])
 
 
 @pytest.fixture(scope="module")
 def clean(blur):
     """The same picture almost without noise."""
-    return views_of(blur(0.001)[:160, :160])
+    return photo_of(blur(0.001)[:160, :160])
 
 
-class TestViews:
-    def test_the_photographs_own_scale_changes_nothing(self, views):
-        same = views.at(1)
-        np.testing.assert_array_equal(same.image, views.image)
-        np.testing.assert_array_equal(same.known, views.known)
-        assert (same.initial, same.noise) == (None, views.noise)
+class TestBlurredImage:
+    def test_the_photographs_own_scale_changes_nothing(self, photo):
+        same = photo.downscaled(1)
+        np.testing.assert_array_equal(same.image, photo.image)
+        np.testing.assert_array_equal(same.known, photo.known)
+        assert (same.initial, same.noise) == (None, photo.noise)
 
     @settings(max_examples=15)
     @given(height=st.integers(8, 60), width=st.integers(8, 60), factor=st.floats(1, 6))
     def test_everything_shrinks_alike(self, height, width, factor):
         image = np.random.default_rng(height).random((height, width)).astype(np.float32)
-        small = Views(image, unsaturated(image), image, 0.03).at(factor)
+        small = BlurredImage(image, unsaturated(image), image, 0.03).downscaled(factor)
         shape = (max(round(height / factor), 1), max(round(width / factor), 1))
         assert small.image.shape == small.known.shape == small.initial.shape == shape
         assert small.known.dtype == bool
@@ -94,69 +94,71 @@ class TestViews:
     def test_a_pixel_is_known_only_where_all_it_averages_is(self):
         image = np.full((40, 40), 0.4, np.float32)
         image[20, 20] = 1
-        small = views_of(image).at(2)
+        small = photo_of(image).downscaled(2)
         assert not small.known[9:11, 9:11].any()
         assert (small.image[small.known] < SATURATED).all()
         np.testing.assert_allclose(small.image[small.known], 0.4, atol=0.01)
 
 
-def test_sharp_turns_stay_with_the_true_kernel(views, truth):
-    kernel, edges = sharp_turns(views, truth, 3)
+def test_sharp_iterations_stay_with_the_true_kernel(photo, truth):
+    kernel, edges = alternate_sharp(photo, truth, 3)
     assert likeness(kernel, truth) > 0.9
     assert edges.support == truth.shape[0]
-    assert edges.latent.shape == edges.seen.shape
+    assert edges.latent.shape == edges.observed.shape
 
 
-def test_sharp_turns_leave_the_point_they_start_from(views, truth):
-    found = sharp_turns(views, delta(truth.shape), 6)[0]
+def test_sharp_iterations_leave_the_point_they_start_from(photo, truth):
+    found = alternate_sharp(photo, delta(truth.shape), 6)[0]
     assert likeness(found, truth) > 0.85
     assert likeness(found, truth) > likeness(delta(truth.shape), truth) + 0.3
 
 
-def test_sparse_turns_stay_with_the_true_kernel(views, truth):
-    kernel, edges = sparse_turns(views, truth, 3, SPARSE_NOISE, SPARSE_RIDGE)
+def test_sparse_iterations_stay_with_the_true_kernel(photo, truth):
+    kernel, edges = alternate_sparse(photo, truth, 3, SPARSE_EXTRA_NOISE, SPARSE_RIDGE)
     assert similarity(kernel, truth) > 0.97
     assert edges.support == truth.shape[0]
 
 
-def test_sparse_turns_on_a_tight_rein_do_not_move(views, truth):
+def test_sparse_iterations_with_a_large_ridge_do_not_move(photo, truth):
     start = gappy(truth)
-    held = sparse_turns(views, start, 2, SPARSE_NOISE, 1e5)[0]
-    np.testing.assert_allclose(held, prune(start, relative=SPARSE_SPECKS), atol=1e-4)
-    free = sparse_turns(views, start, 2, SPARSE_NOISE, 0.01)[0]
+    held = alternate_sparse(photo, start, 2, SPARSE_EXTRA_NOISE, 1e5)[0]
+    np.testing.assert_allclose(held, prune(start, relative=_SPARSE_PRUNE_BELOW), atol=1e-4)
+    free = alternate_sparse(photo, start, 2, SPARSE_EXTRA_NOISE, 0.01)[0]
     assert similarity(free, start) < 0.97
 
 
-@pytest.mark.parametrize("turns", [sharp_turns, lambda *given: sparse_turns(*given, SPARSE_NOISE, SPARSE_RIDGE)])
-def test_saturated_pixels_are_not_believed(views, truth, turns):
-    image = views.image.copy()
+@pytest.mark.parametrize(
+    "alternate", [alternate_sharp, lambda *args: alternate_sparse(*args, SPARSE_EXTRA_NOISE, SPARSE_RIDGE)]
+)
+def test_saturated_pixels_are_not_believed(photo, truth, alternate):
+    image = photo.image.copy()
     image[40:80, 60:100] = 1
-    careful = views_of(image)
-    credulous = replace(careful, known=np.ones_like(careful.known))
-    found, misled = (likeness(turns(each, truth, 2)[0], truth) for each in (careful, credulous))
+    masked = photo_of(image)
+    unmasked = replace(masked, known=np.ones_like(masked.known))
+    found, misled = (likeness(alternate(each, truth, 2)[0], truth) for each in (masked, unmasked))
     assert found > 0.9
     assert found > misled + 0.01
 
 
-@pytest.mark.parametrize("turns", [1, 3])
-def test_without_a_prior_there_are_only_sharp_turns(views, truth, turns):
-    found = refine(views, truth, turns)
-    np.testing.assert_array_equal(found.kernel, centre(sharp_turns(views, truth, turns)[0]))
+@pytest.mark.parametrize("iterations", [1, 3])
+def test_without_a_prior_there_are_only_sharp_iterations(photo, truth, iterations):
+    found = refine(photo, truth, iterations)
+    np.testing.assert_array_equal(found.kernel, centre(alternate_sharp(photo, truth, iterations)[0]))
     assert math.isnan(found.log_error)
 
 
-def test_the_prior_is_not_asked_about_tiny_kernels(views):
-    tiny = delta((SMALLEST_GUIDED - 2,) * 2)
-    prior = Witness()
-    assert math.isnan(refine(views, tiny, 2, prior).log_error)
+def test_the_prior_is_not_asked_about_tiny_kernels(photo):
+    tiny = delta((SMALLEST_PRIOR_SIDE - 2,) * 2)
+    prior = RecordingPrior()
+    assert math.isnan(refine(photo, tiny, 2, prior).log_error)
     assert not prior.calls
 
 
-def test_a_prior_that_returns_what_it_gets_changes_nothing(views, truth):
-    start, prior = gappy(truth), Witness()
-    found = refine(views, start, 5, prior)
-    sharp = sharp_turns(views, start, 2)[0]
-    sparse = sparse_turns(views, sharp, 3, SPARSE_NOISE, SPARSE_RIDGE)[0]
+def test_a_prior_that_returns_what_it_gets_changes_nothing(photo, truth):
+    start, prior = gappy(truth), RecordingPrior()
+    found = refine(photo, start, 5, prior)
+    sharp = alternate_sharp(photo, start, 2)[0]
+    sparse = alternate_sparse(photo, sharp, 3, SPARSE_EXTRA_NOISE, SPARSE_RIDGE)[0]
     assert len(prior.calls) == 2
     for (edges, asked), expected in zip(prior.calls, (sharp, sparse), strict=True):
         assert edges.support == start.shape[0]
@@ -165,24 +167,24 @@ def test_a_prior_that_returns_what_it_gets_changes_nothing(views, truth):
     assert found.log_error == -2
 
 
-def test_the_prior_has_the_first_word_on_sparse_turns_and_the_last_on_the_kernel(views, truth):
+def test_sparse_iterations_start_from_the_first_kernel_of_the_prior_and_its_last_is_returned(photo, truth):
     first, last = truth, fit(delta((3, 3)), truth.shape[0])
-    prior = Witness(first, last)
-    found = refine(views, gappy(truth), 4, prior)
-    between = sparse_turns(views, first, 2, SPARSE_NOISE, SPARSE_RIDGE)[0]
+    prior = RecordingPrior(first, last)
+    found = refine(photo, gappy(truth), 4, prior)
+    between = alternate_sparse(photo, first, 2, SPARSE_EXTRA_NOISE, SPARSE_RIDGE)[0]
     np.testing.assert_array_equal(prior.calls[1][1], between)
     np.testing.assert_array_equal(found.kernel, last)
 
 
-def test_refining_mends_a_kernel_with_gaps_and_centres_it(views, truth):
+def test_refining_mends_a_kernel_with_gaps_and_centres_it(photo, truth):
     start = gappy(truth)
-    found = refine(views, start, 4).kernel
+    found = refine(photo, start, 4).kernel
     assert likeness(found, truth) > likeness(start, truth) + 0.05
     assert centre_offset(found) == (0, 0)
 
 
-def test_coarse_to_fine_finds_the_kernel_from_nothing(views, truth):
-    found = coarse_to_fine(views, 19)
+def test_coarse_to_fine_finds_the_kernel_from_nothing(photo, truth):
+    found = coarse_to_fine(photo, 19)
     assert found.kernel.shape == (19, 19)
     assert found.kernel.min() >= 0
     assert found.kernel.sum() == pytest.approx(1)
@@ -190,10 +192,10 @@ def test_coarse_to_fine_finds_the_kernel_from_nothing(views, truth):
     assert likeness(found.kernel, truth) > likeness(found.kernel, truth[::-1]) + 0.05
 
 
-def test_coarse_to_fine_asks_the_prior_twice_a_scale_the_coarsest_first(monkeypatch, views):
-    prior = Witness()
-    monkeypatch.setattr(module, "TURNS", 2)
-    found = coarse_to_fine(replace(views, image=views.image[:80, :90], known=views.known[:80, :90]), 11, prior)
+def test_coarse_to_fine_asks_the_prior_twice_a_scale_the_coarsest_first(monkeypatch, photo):
+    prior = RecordingPrior()
+    monkeypatch.setattr(module, "ITERATIONS", 2)
+    found = coarse_to_fine(replace(photo, image=photo.image[:80, :90], known=photo.known[:80, :90]), 11, prior)
     sides = [kernel.shape[0] for _, kernel in prior.calls]
     assert sides == sorted(sides)
     assert sides[-1] == 11
@@ -203,48 +205,48 @@ def test_coarse_to_fine_asks_the_prior_twice_a_scale_the_coarsest_first(monkeypa
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_polishing_stays_with_the_true_kernel_and_mends_another(clean, truth, which):
-    assert likeness(polish(clean, truth, 3, Witness())[which].kernel, truth) > 0.97
+    assert likeness(polish(clean, truth, 3, RecordingPrior())[which].kernel, truth) > 0.97
     start = gappy(truth)
-    assert likeness(polish(clean, start, 3, Witness())[which].kernel, truth) > likeness(start, truth) + 0.05
+    assert likeness(polish(clean, start, 3, RecordingPrior())[which].kernel, truth) > likeness(start, truth) + 0.05
 
 
-def test_polishing_trusts_a_noisy_photograph_less(views, truth):
+def test_polishing_trusts_a_noisy_photograph_less(photo, truth):
     start = gappy(truth)
     moved = [
-        1 - likeness(polish(replace(views, noise=noise), start, 2, Witness())[0].kernel, start)
+        1 - likeness(polish(replace(photo, noise=noise), start, 2, RecordingPrior())[0].kernel, start)
         for noise in (0.001, 0.005, 0.02)
     ]
     assert moved == sorted(moved, reverse=True)
     assert moved[0] > 2 * moved[-1]
 
 
-def test_a_firm_kernel_stays_near_to_that_of_the_prior(clean, truth):
+def test_the_regularised_kernel_stays_near_to_that_of_the_prior(clean, truth):
     answer = gappy(truth, seed=2)
-    prior = Witness(answer)
-    polished, firm = polish(clean, truth, 2, prior)
+    prior = RecordingPrior(answer)
+    polished, regularised = polish(clean, truth, 2, prior)
     np.testing.assert_array_equal(polished.kernel, centre(prior.calls[0][1]))
-    assert likeness(firm.kernel, answer) > likeness(polished.kernel, answer)
-    assert polished.log_error == firm.log_error == -1
+    assert likeness(regularised.kernel, answer) > likeness(polished.kernel, answer)
+    assert polished.log_error == regularised.log_error == -1
 
 
-def test_the_haze_of_a_prior_is_no_part_of_a_firm_kernel(clean, truth):
-    haze = fit(truth, 41) + 0.02 * truth.max()
-    _, firm = polish(clean, fit(truth, 41), 1, Witness(normalise(haze)))
-    assert extent(firm.kernel) < 30
+def test_very_small_values_of_the_prior_are_no_part_of_the_regularised_kernel(clean, truth):
+    blurry = fit(truth, 41) + 0.02 * truth.max()
+    _, regularised = polish(clean, fit(truth, 41), 1, RecordingPrior(normalise(blurry)))
+    assert extent(regularised.kernel) < 30
 
 
 def test_a_tiny_kernel_is_polished_with_room_around_it(clean):
-    prior = Witness()
+    prior = RecordingPrior()
     for found in polish(clean, delta((3, 3)), 1, prior):
-        assert found.kernel.shape == (SMALLEST_GUIDED,) * 2
-    assert prior.calls[0][1].shape == (SMALLEST_GUIDED,) * 2
+        assert found.kernel.shape == (SMALLEST_PRIOR_SIDE,) * 2
+    assert prior.calls[0][1].shape == (SMALLEST_PRIOR_SIDE,) * 2
 
 
 def test_more_edges_carry_more_energy(rng):
-    latent, seen = rng.normal(size=(2, 2, 30, 32)).astype(np.float32)
-    edges = Edges(latent, seen, 1.0, 5)
+    latent, observed = rng.normal(size=(2, 2, 30, 32)).astype(np.float32)
+    edges = Edges(latent, observed, 1.0, 5)
     few, many, all_of_them = (edges.equations(share) for share in (0.05, 0.2, 1.0))
     assert few.support == 5
-    assert few.energy == many.energy == pytest.approx(np.sum(seen**2))
+    assert few.energy == many.energy == pytest.approx(np.sum(observed**2))
     assert few.auto[0, 0] < many.auto[0, 0] < all_of_them.auto[0, 0]
     assert all_of_them.auto[0, 0] == pytest.approx(np.sum(latent**2))

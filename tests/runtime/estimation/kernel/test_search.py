@@ -1,4 +1,4 @@
-"""The kernel is found from the blurred photograph alone, and what is not blurred is recognised."""
+"""The kernel is estimated from the blurred photograph alone, and a sharp photograph is recognised."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from runtime.decisions.reasons import Reason
 from runtime.deconvolution.saturation import unsaturated
 from runtime.errors import InvalidArgument, InvalidImage, UnsupportedType
 from runtime.estimation.kernel import search as module
-from runtime.estimation.kernel.judge import judge
-from runtime.estimation.kernel.refine import Candidate, Views
-from runtime.estimation.kernel.search import consensus, estimate_blind, settle
+from runtime.estimation.kernel.refine import BlurredImage, KernelCandidate
+from runtime.estimation.kernel.score import score_kernel
+from runtime.estimation.kernel.search import estimate_blind, refine_repeatedly, weighted_mean
 from runtime.noise import estimate_noise
 from runtime.options import Options
 from runtime.quality import LEVELS
@@ -121,27 +121,27 @@ def test_more_quality_is_no_less_work():
         assert list(dial) == sorted(dial)
 
 
-def echo(views, edges, kernel):
+def identity_prior(photo, edges, kernel):
     """A prior that changes nothing."""
     return kernel, -1.0
 
 
-class TestSettle:
+class TestRefineRepeatedly:
     @pytest.fixture
-    def views(self, observed):
-        return Views(observed, unsaturated(observed), None, estimate_noise(observed))
+    def photo(self, observed):
+        return BlurredImage(observed, unsaturated(observed), None, estimate_noise(observed))
 
     @pytest.mark.parametrize("rounds", [1, 2])
-    def test_never_ends_with_a_kernel_that_explains_less(self, views, kernel, rounds):
+    def test_never_ends_with_a_kernel_that_explains_less(self, photo, kernel, rounds):
         effort = LEVELS["fast"].search._replace(rounds=rounds, polishing=1)
         for start in (centre(kernel), centre(kernel).T):
-            settled = settle(views, Candidate(start, -1.0), echo, effort)
-            assert judge(views, settled.kernel).cost() <= judge(views, start).cost()
+            settled = refine_repeatedly(photo, KernelCandidate(start, -1.0), identity_prior, effort)
+            assert score_kernel(photo, settled.kernel).cost() <= score_kernel(photo, start).cost()
 
-    def test_without_a_prior_or_rounds_nothing_changes(self, views, kernel):
-        best = Candidate(kernel, -1.0)
-        assert settle(views, best, None, LEVELS["best"].search) is best
-        assert settle(views, best, echo, LEVELS["best"].search._replace(rounds=0)) is best
+    def test_without_a_prior_or_rounds_nothing_changes(self, photo, kernel):
+        best = KernelCandidate(kernel, -1.0)
+        assert refine_repeatedly(photo, best, None, LEVELS["best"].search) is best
+        assert refine_repeatedly(photo, best, identity_prior, LEVELS["best"].search._replace(rounds=0)) is best
 
 
 class TestPrior:
@@ -201,33 +201,37 @@ def test_tiny_images_give_a_kernel(shape, initial, learned):
 
 
 def test_reports_progress(observed):
-    seen = []
-    estimated(observed[:100, :120], support=9, progress=lambda stage, fraction: seen.append((stage, fraction)))
-    assert len({stage for stage, _ in seen}) == 1
-    assert seen[-1][1] == 1
-    assert [f for _, f in seen] == sorted(f for _, f in seen)
+    reports = []
+    estimated(observed[:100, :120], support=9, progress=lambda stage, fraction: reports.append((stage, fraction)))
+    assert len({stage for stage, _ in reports}) == 1
+    assert reports[-1][1] == 1
+    assert [f for _, f in reports] == sorted(f for _, f in reports)
 
 
-class TestConsensus:
+class TestWeightedMean:
     path = np.zeros((9, 9))
     path[4, 2:7] = 0.2
 
     @pytest.mark.parametrize("log_error", [-1.5, math.nan])
     def test_the_same_kernel_in_another_place_and_frame_agrees(self, log_error):
         kernels = [self.path, shift(self.path, 2, 1), fit(self.path, 13)]
-        mean, agreement = consensus([Candidate(kernel, log_error) for kernel in kernels])
+        mean, agreement = weighted_mean([KernelCandidate(kernel, log_error) for kernel in kernels])
         np.testing.assert_allclose(fit(mean, 9), self.path, atol=1e-12)
         assert agreement == pytest.approx(1)
 
     def test_prefers_the_lowest_expected_error(self):
-        found = [Candidate(self.path.T, -0.5), Candidate(self.path, -3.0), Candidate(self.path.T, -0.5)]
-        mean, agreement = consensus(found)
+        found = [
+            KernelCandidate(self.path.T, -0.5),
+            KernelCandidate(self.path, -3.0),
+            KernelCandidate(self.path.T, -0.5),
+        ]
+        mean, agreement = weighted_mean(found)
         np.testing.assert_allclose(fit(mean, 9), self.path, atol=1e-4)
         assert agreement < 0.5
 
     def test_where_no_error_is_known_all_count_alike(self):
         cross = (self.path + self.path.T) / 2
-        mean, _ = consensus([Candidate(kernel, math.nan) for kernel in (self.path, cross)])
+        mean, _ = weighted_mean([KernelCandidate(kernel, math.nan) for kernel in (self.path, cross)])
         np.testing.assert_allclose(fit(mean, 9), 0.75 * self.path + 0.25 * self.path.T, atol=1e-12)
 
 

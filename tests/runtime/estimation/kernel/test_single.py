@@ -127,9 +127,9 @@ def test_flat_image_gives_a_delta(value):
 def test_tiles_change_nothing(monkeypatch):
     observed, latent = blur(CAMERA[:300, :340], path_kernel(9, seed=5))
     whole = gradient_equations(observed, latent, 15, 0.02)
-    monkeypatch.setattr("runtime.estimation.kernel.single.TILE", 64)
+    monkeypatch.setattr("runtime.estimation.kernel.single._TILE", 64)
     tiled = gradient_equations(observed, latent, 15, 0.02)
-    monkeypatch.setattr("runtime.estimation.kernel.single.MAX_TILES", 100)
+    monkeypatch.setattr("runtime.estimation.kernel.single._MAX_TILES", 100)
     all_tiles = gradient_equations(observed, latent, 15, 0.02)
     # The thresholds come from a sample of the pixels, which the tiles change a little.
     assert all_tiles.energy == pytest.approx(whole.energy, rel=1e-4)
@@ -151,12 +151,12 @@ def test_derivatives_of_a_ramp_and_a_parabola():
 
 
 def test_reports_progress():
-    seen = []
+    reports = []
     observed, latent = blur(CAMERA[120:220, 120:220], path_kernel(5, seed=2))
-    estimate_kernel(observed, latent, support=15, progress=lambda stage, fraction: seen.append((stage, fraction)))
-    assert {stage for stage, _ in seen} == {"kernel"}
-    assert seen[-1][1] == 1
-    assert [f for _, f in seen] == sorted(f for _, f in seen)
+    estimate_kernel(observed, latent, support=15, progress=lambda stage, fraction: reports.append((stage, fraction)))
+    assert {stage for stage, _ in reports} == {"kernel"}
+    assert reports[-1][1] == 1
+    assert [f for _, f in reports] == sorted(f for _, f in reports)
 
 
 PLANE = np.ones((40, 50), np.float32)

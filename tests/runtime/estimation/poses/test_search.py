@@ -11,13 +11,13 @@ from runtime.colour import luminance
 from runtime.deconvolution import deconvolve
 from runtime.estimation.kernel.prior import load_prior
 from runtime.estimation.kernel.pyramid import Scale
-from runtime.estimation.poses import search as turning
+from runtime.estimation.poses import search as module
 from runtime.estimation.poses.search import (
+    _DEFAULT_SIDE,
     _LARGEST_SIDE,
-    _ROOM,
+    _MARGIN,
+    _MAX_PIXELS,
     _SMALLEST_SIDE,
-    _UNKNOWN_SIDE,
-    PIXELS,
     _levels,
     estimate_poses,
 )
@@ -30,13 +30,13 @@ SIDE = 13
 
 def estimate(observed, side, progress=None):
     """Estimate poses whose kernel at the centre has at most `side` pixels."""
-    single = np.full((side - _ROOM,) * 2, 1.0)
+    single = np.full((side - _MARGIN,) * 2, 1.0)
     return estimate_poses(observed, single, load_prior(), Run(Options(), progress=progress))
 
 
 @pytest.fixture(scope="module")
 def poses():
-    """A camera that went right and rolled as it went, so that opposite borders are blurred unlike each other."""
+    """A camera that moved right and rolled meanwhile, so that opposite borders have different kernels."""
     weights = np.zeros((9, SIDE, SIDE))
     for index, col in enumerate(np.linspace(1, 10, 9)):
         low = int(col)
@@ -62,11 +62,11 @@ def stages():
 
 @pytest.fixture(scope="module")
 def found(observed, stages):
-    return estimate(observed, 17, lambda *told: stages.append(told))
+    return estimate(observed, 17, lambda *report: stages.append(report))
 
 
 def alike(poses, place, other, there):
-    """How similar kernels of two places are, drawn with a blunt pen."""
+    """Similarity of the kernels of two places, after a little smoothing."""
     ours, theirs = (gaussian_filter(fit(each.kernel(at), 31), 0.7) for each, at in ((poses, place), (other, there)))
     return similarity(align(ours, theirs), theirs)
 
@@ -86,7 +86,7 @@ def test_it_undoes_the_blur(found, sharp, observed):
     assert after > before + 1
 
 
-def test_progress_and_expected_error_are_told(found, stages):
+def test_progress_and_expected_error_are_reported(found, stages):
     fractions = [fraction for stage, fraction in stages]
     assert {stage for stage, _ in stages} == {"poses"}
     assert fractions == sorted(fractions)
@@ -95,16 +95,16 @@ def test_progress_and_expected_error_are_told(found, stages):
 
 
 def test_the_finest_scale_is_of_bounded_size():
-    assert _levels(25, PIXELS)[-1].factor == 1
-    large = _levels(25, 16 * PIXELS)
+    assert _levels(25, _MAX_PIXELS)[-1].factor == 1
+    large = _levels(25, 16 * _MAX_PIXELS)
     assert large[-1].factor >= 4
-    assert _levels(3, 10**9)[-1].factor == pytest.approx((10**9 / PIXELS) ** 0.5)
+    assert _levels(3, 10**9)[-1].factor == pytest.approx((10**9 / _MAX_PIXELS) ** 0.5)
 
 
 def test_a_large_photograph_gets_poses_of_its_own_scale(observed, monkeypatch):
-    monkeypatch.setattr(turning, "PIXELS", observed.size // 2)
-    monkeypatch.setattr(turning, "SHARP", 1)
-    monkeypatch.setattr(turning, "SPARSE", 1)
+    monkeypatch.setattr(module, "_MAX_PIXELS", observed.size // 2)
+    monkeypatch.setattr(module, "_SHARP_ITERATIONS", 1)
+    monkeypatch.setattr(module, "_SPARSE_ITERATIONS", 1)
     found = estimate(observed, 17)
     assert found.poses.weights.shape[1] == 17
     assert found.poses.weights.sum() == pytest.approx(1)
@@ -119,9 +119,9 @@ def test_a_flat_photograph_has_poses_nevertheless():
 @pytest.mark.parametrize("extent", [None, 3, 15])
 def test_the_single_kernel_says_how_far_to_look(observed, monkeypatch, extent):
     sides = []
-    monkeypatch.setattr(turning, "_levels", lambda side, pixels: sides.append(side) or [Scale(4.0, 5)])
+    monkeypatch.setattr(module, "_levels", lambda side, pixels: sides.append(side) or [Scale(4.0, 5)])
     estimate_poses(observed, None if extent is None else np.ones((extent, extent)), load_prior(), Run(Options()))
-    assert sides == [_UNKNOWN_SIDE if extent is None else max(extent + _ROOM, _SMALLEST_SIDE)]
+    assert sides == [_DEFAULT_SIDE if extent is None else max(extent + _MARGIN, _SMALLEST_SIDE)]
 
 
 def test_nothing_is_looked_for_where_it_would_be_in_vain(observed):

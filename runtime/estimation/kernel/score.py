@@ -1,0 +1,112 @@
+"""A criterion without reference: how well a blur kernel explains a photograph, and how sparse it leaves its gradients.
+
+A right kernel does both: the latent image restored with it, blurred again, is the photograph up to noise, and its
+gradients are few and strong. A kernel with gaps or too short cannot explain the photograph; one that is too long or
+wrong leaves ringing, which is not sparse. Sparsity is measured relative to contrast, as the ratio of the gradients'
+norms ``|g|_1 / |g|_2`` (Krishnan et al. 2011), so that a blurred image is not the sparsest.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from kernels.arrays import Array, array_module
+from runtime.blur.kernel import Kernel, extent, fit
+from runtime.decisions.thresholds import ALLOWED_MISFIT
+from runtime.deconvolution.hyper_laplacian import hyper_laplacian
+from runtime.deconvolution.observation import Observation
+from runtime.estimation.kernel.edges import gradients
+from runtime.estimation.kernel.refine import BlurredImage
+
+_EXTRA_NOISE = 0.005
+"""Standard deviation added to that of the noise, for the error of the kernel, in units of the value range."""
+_BORDER_STEPS = 4
+"""Conjugate-gradient steps for the pixels beyond the boundary."""
+_SPARSITY_WEIGHT = 1.4
+"""Weight of the logarithm of the sparsity measure in the cost; that of the misfit has weight 1."""
+_NOISE_FACTOR = 1.5
+"""Factor on the variance of the noise that is added to the squared misfit in the cost."""
+_PARTS = 3
+"""Rows, and columns, of parts of the photograph whose misfits are compared."""
+_TINY = 1e-20
+
+
+@dataclass(frozen=True)
+class KernelScore:
+    """How well a kernel suits a photograph.
+
+    Attributes
+    ----------
+    noise : float
+        Standard deviation of the noise in the photograph, in units of the value range.
+    misfit : float
+        Root mean square of ``k * x - y`` for the image `x` restored with the kernel, in units of the value range.
+    unevenness : float
+        The largest of the misfits of parts of the photograph, over their median: large where one kernel does not
+        explain all of it.
+    sparsity : float
+        ``|g|_1 / |g|_2`` of the gradients of `x`.
+    sparsity_gain : float
+        The same over that of the photograph: under 1 where the gradients of `x` are sparser.
+    """
+
+    noise: float
+    misfit: float
+    unevenness: float
+    sparsity: float
+    sparsity_gain: float
+
+    def cost(self, allowed_misfit: float = ALLOWED_MISFIT) -> float:
+        """Return ``log misfit + 1.4 log sparsity``: lower is better, among kernels of one photograph.
+
+        The variance of the noise and `allowed_misfit` squared are added to the squared misfit, because a misfit below
+        the noise means little and no kernel is exact.
+
+        Parameters
+        ----------
+        allowed_misfit : float
+            Misfit that a right kernel may have, in units of the value range.
+        """
+        variance = self.misfit**2 + _NOISE_FACTOR * self.noise**2 + allowed_misfit**2
+        return 0.5 * math.log(max(variance, _TINY)) + _SPARSITY_WEIGHT * math.log(max(self.sparsity, _TINY))
+
+
+def score_kernel(blurred: BlurredImage, kernel: Kernel) -> KernelScore:
+    """Restore an image with a kernel under a prior of sparse gradients, and measure misfit and sparsity."""
+    xp = array_module(blurred.image)
+    blur = xp.asarray(fit(kernel, extent(kernel)).astype(np.float32))
+    observation = Observation(blurred.image, blur, blurred.noise + _EXTRA_NOISE, valid=blurred.known)
+    model = observation.model
+    plane = hyper_laplacian(observation, steps=_BORDER_STEPS)
+    # Near the boundary the restored image depends on pixels that are not observed, so it is left out.
+    rows, cols = (min(max(blur.shape) // 2 + 1, side // 4) for side in blurred.image.shape)
+    inside = slice(rows, blurred.image.shape[0] - rows), slice(cols, blurred.image.shape[1] - cols)
+    error = xp.where(blurred.known, model.crop(model.plane(model.transfer * model.spectrum(plane))) - blurred.image, 0)
+    misfits = [_root_mean_square(part) for band in _split(error[inside], 0) for part in _split(band, 1)]
+    sparsity, before = (
+        _sparsity(xp.moveaxis(gradients(each), 0, -1)[inside]) for each in (model.crop(plane), blurred.image)
+    )
+    return KernelScore(
+        noise=blurred.noise,
+        misfit=_root_mean_square(error[inside]),
+        unevenness=max(misfits) / max(float(np.median(misfits)), _TINY),
+        sparsity=sparsity,
+        sparsity_gain=sparsity / max(before, _TINY),
+    )
+
+
+def _split(array: Array, axis: int) -> list[Array]:
+    """Cut an array into `_PARTS` along an axis, fewer where it is too short."""
+    return list(array_module(array).array_split(array, min(_PARTS, max(array.shape[axis], 1)), axis=axis))
+
+
+def _root_mean_square(array: Array) -> float:
+    return float(array_module(array).square(array).mean()) ** 0.5 if array.size else 0.0
+
+
+def _sparsity(edges: Array) -> float:
+    """Return ``|g|_1 / |g|_2``, each a mean over the pixels."""
+    return float(abs(edges).mean()) / max(_root_mean_square(edges), _TINY) if edges.size else 0.0
