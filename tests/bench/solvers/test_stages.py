@@ -5,7 +5,7 @@ from bench.solvers.stages import OPERATIONS, TimedBlur, stage_table
 
 
 class Doubling:
-    def forward(self, latent):
+    def apply(self, latent):
         return 2 * latent
 
     def adjoint(self, residual):

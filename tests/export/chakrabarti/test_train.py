@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 
@@ -9,10 +8,7 @@ import torch
 
 from export.chakrabarti.train import ChakrabartiTrainer, gain, relative_error
 from export.data.synthesis import Batch
-from export.loop.checkpoints import CHECKPOINT, SLIM, read_checkpoint
-from export.loop.synthetic import PLOT
 from export.loop.trainer import LOG
-from export.registry import load
 
 
 @pytest.fixture(scope="module")
@@ -29,41 +25,6 @@ def test_training_raises_the_gain(trained):
     assert entries[1]["loss"] < entries[0]["loss"] < 0
     assert gains["all"] > 0.1
     assert gains["all"] == pytest.approx(sum(gains[grid] for grid in ("8", "16", "24")) / 3)
-
-
-def test_a_run_leaves_checkpoints_a_log_and_a_plot(trained):
-    trainer, gains = trained
-    assert {file.name for file in trainer.folder.iterdir()} == {CHECKPOINT, SLIM, LOG, PLOT}
-    found = load(trainer.folder / CHECKPOINT)
-    assert found.checkpoint.accuracy == gains
-    patches = next(iter(trainer._validation.values())).observed[:4]
-    assert torch.equal(found.network(patches), trainer.network(patches))
-
-
-def test_resuming_reproduces_the_uninterrupted_run(tiny, trained, photographs, tmp_path):
-    whole, _ = trained
-    ChakrabartiTrainer(tiny, tmp_path, photographs, photographs).run(until=20, progress=False)
-    resumed = ChakrabartiTrainer(tiny, tmp_path, photographs, photographs, resume=True)
-    assert resumed.step == 20
-    resumed.run(progress=False)
-    for name, value in whole.network.state_dict().items():
-        torch.testing.assert_close(resumed.network.state_dict()[name], value, atol=1e-6, rtol=1e-4)
-
-
-def test_bfloat16_trains_too(tiny, photographs, tmp_path):
-    mixed = dataclasses.replace(tiny, train=dataclasses.replace(tiny.train, precision="bf16", steps=40))
-    assert ChakrabartiTrainer(mixed, tmp_path, photographs, photographs).run(progress=False)["all"] > 0.05
-
-
-@pytest.mark.parametrize("name", [CHECKPOINT, SLIM])
-def test_a_run_starts_from_the_weights_of_another(tiny, trained, photographs, tmp_path, name):
-    first, gains = trained
-    short = dataclasses.replace(tiny, train=dataclasses.replace(tiny.train, steps=2, learning_rate=1e-9))
-    start = read_checkpoint(first.folder / name)
-    begun = ChakrabartiTrainer(short, tmp_path, photographs, photographs, start=start)
-    assert begun.step == 0
-    assert begun.run(progress=False) == pytest.approx(gains, abs=2e-3)
-    assert read_checkpoint(tmp_path / CHECKPOINT).samples == 62 * 64
 
 
 def test_relative_error_is_the_mean_log_ratio():

@@ -6,7 +6,6 @@ import pytest
 
 from export.chakrabarti.train import ChakrabartiRunConfig
 from export.loop.config import SyntheticTrainConfig, TrainConfig
-from export.loop.job import Job
 
 NAMED = {"name": "x", "description": "y"}
 
@@ -56,9 +55,3 @@ def test_mistakes_are_named(content, message):
 def test_settings_are_checked(kind, settings, message):
     with pytest.raises(ValueError, match=message):
         kind(**settings)
-
-
-@pytest.mark.parametrize("settings", [{"minutes": 0}, {"processes": 0}])
-def test_jobs_are_checked(tmp_path, settings):
-    with pytest.raises(ValueError, match=r"must be positive|must be at least 1"):
-        Job(tmp_path, **settings)

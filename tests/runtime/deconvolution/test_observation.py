@@ -2,64 +2,15 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.signal import fftconvolve
 
 from runtime.blur.periodic import BlurModel
 from runtime.deconvolution import observation as module
 from runtime.deconvolution.observation import Observation
-from runtime.deconvolution.saturation import unsaturated
 
 
 def _random_kernel(random, shape):
     kernel = random.random(shape).astype(np.float32)
     return kernel / kernel.sum()
-
-
-sizes = st.tuples(st.integers(1, 40), st.integers(1, 40))
-
-
-@given(shape=sizes, extent=sizes, seed=st.integers(0, 99))
-def test_the_model_convolves_as_scipy_does(shape, extent, seed):
-    random = np.random.default_rng(seed)
-    kernel = _random_kernel(random, tuple(min(k, n) for k, n in zip(extent, shape, strict=True)))
-    image = random.random(shape).astype(np.float32)
-    model = BlurModel(shape, kernel)
-    plane = np.zeros(model.shape, np.float32)
-    model.crop(plane)[...] = image
-    blurred = model.crop(model.plane(model.transfer * model.spectrum(plane)))
-    np.testing.assert_allclose(blurred, fftconvolve(image, kernel, mode="same"), atol=2e-6)
-
-
-@given(shape=sizes, extent=sizes)
-def test_the_plane_contains_all_latent_pixels(shape, extent):
-    kernel = np.ones(tuple(min(k, n) for k, n in zip(extent, shape, strict=True)), np.float32)
-    model = BlurModel(shape, kernel / kernel.size)
-    assert all(n >= m + k - 1 for n, m, k in zip(model.shape, shape, kernel.shape, strict=True))
-
-
-def test_gradient_power_is_that_of_forward_differences():
-    model = BlurModel((20, 31), np.ones((1, 1), np.float32))
-    image = np.random.default_rng(0).random(model.shape).astype(np.float32)
-    gradients = [np.roll(image, -1, axis) - image for axis in (0, 1)]
-    divergence = sum(np.roll(g, 1, axis) - g for axis, g in enumerate(gradients))
-    by_spectrum = model.plane(model.gradient_power() * model.spectrum(image))
-    np.testing.assert_allclose(by_spectrum, divergence, atol=1e-5)
-
-
-@given(shape=sizes, extent=sizes, seed=st.integers(0, 99))
-def test_the_extension_is_linear_keeps_the_image_and_stays_in_its_range(shape, extent, seed):
-    random = np.random.default_rng(seed)
-    kernel = np.ones(tuple(min(k, n) for k, n in zip(extent, shape, strict=True)), np.float32)
-    model = BlurModel(shape, kernel / kernel.size)
-    a, b = random.random((2, *shape)).astype(np.float32)
-    extended = model.extend(a)
-    assert extended.shape == model.shape
-    np.testing.assert_array_equal(model.crop(extended), a)
-    assert a.min() - 1e-6 <= extended.min()
-    assert extended.max() <= a.max() + 1e-6
-    np.testing.assert_allclose(model.extend(2 * a - b), 2 * extended - model.extend(b), atol=1e-5)
 
 
 def _dense_solution(observed, kernel, model, data, weight, valid):
@@ -141,11 +92,3 @@ def test_the_linear_term_moves_the_solution(scene):
     weight = np.full(model.power.shape, 1e4, np.float32)
     latent = observation.solve(1.0, weight, 1e4 * goal)
     np.testing.assert_allclose(model.plane(latent), 0.25, atol=1e-3)
-
-
-def test_unsaturated_leaves_out_clipped_pixels_and_their_neighbours():
-    image = np.full((5, 6), 0.5, np.float32)
-    image[2, 3] = 1.0
-    expected = np.ones((5, 6), bool)
-    expected[1:4, 2:5] = False
-    np.testing.assert_array_equal(unsaturated(image), expected)

@@ -1,0 +1,18 @@
+import numpy as np
+
+from runtime.decisions.thresholds import SATURATED
+from runtime.deconvolution.saturation import unsaturated
+
+
+def test_unsaturated_leaves_out_clipped_pixels_and_their_neighbours():
+    image = np.full((5, 6), 0.5, np.float32)
+    image[2, 3] = 1.0
+    expected = np.ones((5, 6), bool)
+    expected[1:4, 2:5] = False
+    np.testing.assert_array_equal(unsaturated(image), expected)
+
+
+def test_the_threshold_itself_is_clipped():
+    just = np.float32(SATURATED)
+    assert not unsaturated(np.full((1, 1), just)).any()
+    assert unsaturated(np.full((1, 1), np.nextafter(just, np.float32(0)))).all()
