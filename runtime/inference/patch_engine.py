@@ -94,7 +94,7 @@ class NetworkPatchModel:
         return self._session.run(**{self._input: patches})[self.predicts]
 
 
-class Batches:
+class BatchRunner:
     """Goes over all patches of an image, batch by batch; what restores them, restores cores.
 
     Parameters
@@ -191,7 +191,7 @@ class PatchEngine:
     def __init__(self, model: PatchModel, *, batch: int | None = None) -> None:
         self.model = model
         usual = CUDA_BATCH if model.device.is_cuda else CPU_BATCH
-        self._batches = Batches(model.device, usual if batch is None else batch, fixed=batch is not None)
+        self._batches = BatchRunner(model.device, usual if batch is None else batch, fixed=batch is not None)
 
     def restore(
         self,
@@ -230,7 +230,7 @@ class PatchEngine:
         OutOfMemory
             If even the smallest batch allowed does not fit.
         """
-        grid = plan(planes, self.model, stride)
+        grid = plan_patches(planes, self.model, stride)
         if guide is None and self.model.predicts == "filters" and len(planes) != 1:
             raise InvalidArgument(f"filters for {len(planes)} planes are predicted from a guide: give guide=")
         stopwatch = stopwatch or Stopwatch(self.model.device)
@@ -271,7 +271,7 @@ class PatchEngine:
         return padded
 
 
-def plan(planes: Array, geometry: PatchGeometry | PatchModel, stride: int | None) -> PatchGrid:
+def plan_patches(planes: Array, geometry: PatchGeometry | PatchModel, stride: int | None) -> PatchGrid:
     """Lay out the patches of ``(C, H, W)`` planes, at the distance `stride` or, by default, that of the geometry.
 
     Raises

@@ -42,7 +42,7 @@ class Chakrabarti:
         Where and how the network runs; see `runtime.inference.session.open_session` and `PatchEngine`.
     """
 
-    honours: ClassVar[frozenset[str]] = frozenset(Options.__dataclass_fields__)
+    supported_options: ClassVar[frozenset[str]] = frozenset(Options.__dataclass_fields__)
 
     def __init__(self, bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> None:
         self._engine = PatchEngine(NetworkPatchModel(bundle, device=device, precision=precision), batch=batch)

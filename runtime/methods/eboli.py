@@ -57,7 +57,7 @@ class Eboli:
         Where and how it runs.
     """
 
-    honours: ClassVar[frozenset[str]] = frozenset(Options.__dataclass_fields__) - {"neural"}
+    supported_options: ClassVar[frozenset[str]] = frozenset(Options.__dataclass_fields__) - {"neural"}
 
     def __init__(self, bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> None:
         self._device, self._precision = device, precision

@@ -32,7 +32,7 @@ class FourierBurstAccumulation:
         As all methods take them; there is no network to load.
     """
 
-    honours: ClassVar[frozenset[str]] = frozenset({"p", "patch", "stride", "smoothing"})
+    supported_options: ClassVar[frozenset[str]] = frozenset({"p", "patch", "stride", "smoothing"})
 
     def __init__(self, bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> None:
         pass

@@ -40,7 +40,7 @@ class Wieschollek:
         Where and how the network runs; see `runtime.inference.session.open_session` and `BurstEngine`.
     """
 
-    honours: ClassVar[frozenset[str]] = frozenset({"p", "stride", "smoothing", "chroma"})
+    supported_options: ClassVar[frozenset[str]] = frozenset({"p", "stride", "smoothing", "chroma"})
 
     def __init__(self, bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> None:
         self._engine = BurstEngine(NetworkBurstModel(bundle, device=device, precision=precision), batch=batch)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from runtime.errors import InvalidArgument, InvalidModel, OutOfMemory
 from runtime.inference.devices import CPU, Device
-from runtime.inference.patch_engine import Batches, NetworkPatchModel, PatchEngine
+from runtime.inference.patch_engine import BatchRunner, NetworkPatchModel, PatchEngine
 from runtime.inference.progress import Stopwatch
 from tests.runtime import cuda_stand_in
 from tests.runtime.models import write_patch_bundle
@@ -173,7 +173,7 @@ def test_a_device_out_of_memory_is_given_its_own_back_and_goes_on(stand_in, mode
 
 
 def test_a_batch_that_another_thread_made_smaller_is_still_padded_enough():
-    batches = Batches(Device("cuda"), 64)
+    batches = BatchRunner(Device("cuda"), 64)
     batches.size = 16
     assert batches.padded(40) == 40
     assert batches.padded(3) == 16
