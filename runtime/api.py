@@ -40,7 +40,7 @@ class Deblurrer:
     device
         ``"cpu"``, ``"cuda"``, ``"cuda:N"``, or ``"auto"``: a GPU if one works, else the CPU.
     precision
-        ``"fp32"``, ``"fp16"``, or ``"auto"``: half precision on a GPU if the bundle states its accuracy, else single.
+        ``"fp32"``, ``"fp16"``, or ``"auto"``: half precision on a GPU if the bundle states its parity, else single.
     batch
         Patches per batch; by default chosen for the device.
 

@@ -123,7 +123,7 @@ class BurstEngine:
             Standard deviation of the Gaussian that smooths the weights of the frames over the frequencies, as a
             fraction of the side of a patch; 0 for no smoothing.
         stopwatch
-            Charged for ``extract``, ``fusion``, ``network``, ``filter`` and ``overlap-add``.
+            Measures the stages ``extract``, ``fusion``, ``network``, ``filter`` and ``overlap-add``.
         progress
             Called after every batch, with the stage ``"burst network"``.
 

@@ -43,7 +43,7 @@ class BurstLoader:
         Index, from 0, of the frame to which the others are aligned; ``None`` for the sharpest frame that shows the
         same scene as another frame, or the first frame without registration.
     stopwatch
-        Charged for ``read``, ``sharpest frame`` and ``register``.
+        Measures the stages ``read``, ``sharpest frame`` and ``register``.
     progress
         Called after every frame, with the stages ``"sharpest frame"`` and ``"frames"``.
 

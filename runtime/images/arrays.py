@@ -163,8 +163,8 @@ def _unwrap(image: Any) -> tuple[Array, Callable[[Array], Any]]:
         return pillow.pixels_of(image), partial(pillow.image_of, info=image.info)
     if hasattr(image, "__dlpack__") and hasattr(image, "__dlpack_device__"):
         return _from_dlpack(image), _producer(image)
-    mend = "give a numpy, cupy or DLPack array, a PIL image, or the bytes of an image file"
-    raise UnsupportedType(f"an image cannot be of type {type(image).__name__}: {mend}")
+    remedy = "give a numpy, cupy or DLPack array, a PIL image, or the bytes of an image file"
+    raise UnsupportedType(f"an image cannot be of type {type(image).__name__}: {remedy}")
 
 
 def _unchanged(pixels: Array) -> Array:
@@ -180,8 +180,8 @@ def _from_dlpack(image: Any) -> Array:
         if device_type in _CUDA:
             return _cupy().from_dlpack(image)
     except (BufferError, TypeError, ValueError, RuntimeError) as error:
-        mend = "give a detached, dense tensor of a dtype that numpy has"
-        raise UnsupportedType(f"{type(image).__name__} cannot be read through DLPack ({error}): {mend}") from error
+        remedy = "give a detached, dense tensor of a dtype that numpy has"
+        raise UnsupportedType(f"{type(image).__name__} cannot be read through DLPack ({error}): {remedy}") from error
     raise UnsupportedType(f"{type(image).__name__} lies on DLPack device {device_type}: move it to the CPU or to CUDA")
 
 
@@ -199,8 +199,8 @@ def _producer(image: Any) -> Callable[[Array], Any]:
         return image.__array_namespace__().from_dlpack  # type: ignore[no-any-return]
     library = sys.modules[type(image).__module__.partition(".")[0]]
     if not hasattr(library, "from_dlpack"):
-        mend = "convert it to a numpy array"
-        raise UnsupportedType(f"{library.__name__} has no from_dlpack to make a {type(image).__name__} again: {mend}")
+        remedy = "convert it to a numpy array"
+        raise UnsupportedType(f"{library.__name__} has no from_dlpack to make a {type(image).__name__} again: {remedy}")
     return library.from_dlpack  # type: ignore[no-any-return]
 
 
@@ -211,17 +211,17 @@ def _check_shape(shape: tuple[int, ...]) -> None:
         raise InvalidImage(f"an image of shape {shape} is empty: give at least one pixel")
     if _channels(shape) not in _COLOURS:
         if shape[0] in _COLOURS:
-            mend = "move the channels to the end: image.transpose(1, 2, 0), or image.permute(1, 2, 0) in torch"
+            remedy = "move the channels to the end: image.transpose(1, 2, 0), or image.permute(1, 2, 0) in torch"
         else:
-            mend = "keep grey, grey + alpha, RGB or RGB + alpha"
-        raise InvalidImage(f"an image of shape {shape} has {_channels(shape)} channels, more than 4: {mend}")
+            remedy = "keep grey, grey + alpha, RGB or RGB + alpha"
+        raise InvalidImage(f"an image of shape {shape} has {_channels(shape)} channels, more than 4: {remedy}")
 
 
 def _float_bounds(planes: Array) -> tuple[float, float]:
     low, high = float(planes.min()), float(planes.max())
     if not np.isfinite([low, high]).all():
-        mend = "replace them first, for example with numpy.nan_to_num"
-        raise InvalidImage(f"the image holds NaN, infinite or, for float32, too large values: {mend}")
+        remedy = "replace them first, for example with numpy.nan_to_num"
+        raise InvalidImage(f"the image holds NaN, infinite or, for float32, too large values: {remedy}")
     return min(low, 0.0), max(high, 1.0)
 
 

@@ -111,8 +111,8 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        mend = "check that its folder exists, may be written to and has room"
-        raise ImageFileError(f"{os.fspath(path)}: cannot be written ({_reason(error)}): {mend}") from error
+        remedy = "check that its folder exists, may be written to and has room"
+        raise ImageFileError(f"{os.fspath(path)}: cannot be written ({_reason(error)}): {remedy}") from error
 
 
 def _reason(error: OSError) -> str:

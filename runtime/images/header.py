@@ -35,5 +35,5 @@ class Header:
 def check_size(width: int, height: int) -> None:
     """Refuse an image that would fill the memory, before it is decoded."""
     if width * height > MAX_PIXELS:
-        mend = "decode it yourself and give parts of it as arrays"
-        raise InvalidImage(f"{width} x {height} pixels is more than {MAX_PIXELS // 10**6} megapixels: {mend}")
+        remedy = "decode it yourself and give parts of it as arrays"
+        raise InvalidImage(f"{width} x {height} pixels is more than {MAX_PIXELS // 10**6} megapixels: {remedy}")

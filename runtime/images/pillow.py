@@ -27,8 +27,8 @@ def pixels_of(image: Any) -> npt.NDArray[Any]:
         If the file behind it is damaged.
     """
     if image.mode not in ("L", "LA", "RGB", "RGBA", "F") and not image.mode.startswith("I;16"):
-        mend = "convert it first, for example image.convert('RGB')"
-        raise UnsupportedType(f"a PIL image of mode {image.mode} cannot hold a restored photograph: {mend}")
+        remedy = "convert it first, for example image.convert('RGB')"
+        raise UnsupportedType(f"a PIL image of mode {image.mode} cannot hold a restored photograph: {remedy}")
     try:
         return np.asarray(image)
     except (OSError, SyntaxError) as error:

@@ -144,7 +144,7 @@ def test_nothing_is_replaced_unasked(deblur, folder, tmp_path, seen):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "mend"),
+    ("arguments", "remedy"),
     [
         (["-o", "out.png"], "Missing argument"),
         (["a.png"], "Missing option"),
@@ -156,10 +156,10 @@ def test_nothing_is_replaced_unasked(deblur, folder, tmp_path, seen):
         (["a.png", "-o", "out.png", "--p", "-1"], "not in the range"),
     ],
 )
-def test_wrong_usage_exits_2(deblur, arguments, mend):
+def test_wrong_usage_exits_2(deblur, arguments, remedy):
     result = deblur("burst", *arguments)
     assert (result.code, result.out) == (2, b"")
-    assert mend in result.err
+    assert remedy in result.err
 
 
 def test_an_empty_folder_is_wrong_usage(deblur, tmp_path):

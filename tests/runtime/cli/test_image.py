@@ -198,13 +198,13 @@ BAD_OUTPUTS = {
 }
 
 
-@pytest.mark.parametrize(("output", "mend"), BAD_OUTPUTS.values(), ids=BAD_OUTPUTS)
-def test_where_nothing_can_be_written_nothing_is(deblur, opened, photograph, tmp_path, output, mend):
+@pytest.mark.parametrize(("output", "remedy"), BAD_OUTPUTS.values(), ids=BAD_OUTPUTS)
+def test_where_nothing_can_be_written_nothing_is(deblur, opened, photograph, tmp_path, output, remedy):
     (tmp_path / "file").write_text("in the way")
     before = sorted(tmp_path.rglob("*"))
     result = deblur("image", photograph, "-o", output if output.startswith("/") else f"{tmp_path}/{output}")
     assert result.code == 1
-    assert mend in result.err
+    assert remedy in result.err
     assert result.err.count("\n") == 1
     assert sorted(tmp_path.rglob("*")) == before
     if not output.startswith("/proc"):
@@ -239,9 +239,9 @@ BAD_PLANS = {
 }
 
 
-@pytest.mark.parametrize(("inputs", "output", "mend"), BAD_PLANS.values(), ids=BAD_PLANS)
-def test_what_does_not_go_together_is_wrong_usage(inputs, output, mend):
-    with pytest.raises(UsageError, match=mend):
+@pytest.mark.parametrize(("inputs", "output", "remedy"), BAD_PLANS.values(), ids=BAD_PLANS)
+def test_what_does_not_go_together_is_wrong_usage(inputs, output, remedy):
+    with pytest.raises(UsageError, match=remedy):
         plan_jobs(inputs, output)
 
 

@@ -119,9 +119,9 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("pixels", "options", "mend"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_restored_is_refused(pixels, options, mend):
-    with pytest.raises(InvalidImage, match=mend):
+@pytest.mark.parametrize(("pixels", "options", "remedy"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_restored_is_refused(pixels, options, remedy):
+    with pytest.raises(InvalidImage, match=remedy):
         decode(write_tiff(pixels, **options))
 
 
