@@ -57,7 +57,7 @@ def test_options_that_a_method_does_not_support_are_refused(name, options, refus
 
 
 class Toy:
-    """Restores nothing."""
+    """A class without a method to restore images."""
 
     supported_options: ClassVar[frozenset[str]] = frozenset()
 
