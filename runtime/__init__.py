@@ -1,7 +1,36 @@
 """Deblur photographs: ``runtime.deblur(image)``.
 
-The public face. Names load on first use, so that importing the package costs next to nothing,
-touches no device, and is safe before a fork.
+Functions:
+
+* `deblur`: restore a photograph whose blur is unknown.
+* `deblur_burst`: restore one photograph from several blurred frames of one scene.
+* `deconvolve`: restore a photograph whose blur kernel or motion field is known.
+* `load_model`, `list_models`: find model bundles by name or path.
+* `diagnose`: report which devices and packages work, and why the others do not.
+
+Classes:
+
+* `Deblurrer`: a loaded model that restores many photographs or bursts.
+* `Restoration`, `BurstRestoration`: a restored image with its blur, confidence and timings.
+* `Bundle`: a model on disk, its networks and its metadata.
+
+`errors` holds the exceptions and warnings, `__version__` the version.
+
+Packages and modules:
+
+* `api`: the functions and the class above. `cli`: the command ``deblur``.
+* `methods`: one deblurring method per paper. `contract`: the interface between methods and the API.
+* `estimation`: blind estimation of the blur. `deconvolution`: the latent image, given the blur.
+* `restoration`: deconvolution followed by repair and the decision whether to keep the result.
+* `decisions`: thresholds of these decisions, and the reasons reported for an unchanged photograph.
+* `blur`: blur models and their operators. `burst`: reading, registration and fusion of frames.
+* `images`: image arrays and files. `colour`: luminance and CIE Lab. `noise`: noise estimation. `tiles`: tiling.
+* `inference`: model bundles, ONNX Runtime sessions, devices, and patch networks over whole images.
+* `options`, `quality`, `run`, `results`: what a caller asks for, passes along and gets back.
+* `metrics`: PSNR after alignment.
+
+The public names load on first use: importing the package takes little time, touches no device, and is safe before a
+fork.
 """
 
 from __future__ import annotations
@@ -33,7 +62,7 @@ __all__ = [
     "load_model",
 ]
 
-_HOME = {
+_MODULE_OF = {
     "Bundle": "runtime.inference.bundle",
     "BurstRestoration": "runtime.results",
     "Deblurrer": "runtime.api",
@@ -50,8 +79,8 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name == "errors":
         return import_module("runtime.errors")
-    if name in _HOME:
-        value = getattr(import_module(_HOME[name]), name)
+    if name in _MODULE_OF:
+        value = getattr(import_module(_MODULE_OF[name]), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

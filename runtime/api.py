@@ -1,4 +1,4 @@
-"""The public face: `deblur`, `deblur_burst`, `deconvolve` and `Deblurrer`."""
+"""The public functions and class: `deblur`, `deblur_burst`, `deconvolve` and `Deblurrer`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from kernels.arrays import Array, is_cuda
 from runtime.blur.blurs import CENTRE, Blur, KernelBlur, MotionBlur
-from runtime.burst.intake import Intake
+from runtime.burst.loader import BurstLoader
 from runtime.contract import BurstMethod, Method
 from runtime.deconvolution import deconvolve as _deconvolve
 from runtime.errors import InvalidArgument, InvalidModel
@@ -29,27 +29,27 @@ DEFAULT_MODEL = "chakrabarti"
 
 
 class Deblurrer:
-    """A model, loaded once, that restores as many photographs as you like, from as many threads as you like.
+    """A model that is loaded once and restores any number of photographs, from any number of threads.
 
-    A model restores single photographs, with `restore`, or bursts, with `restore_burst`.
+    A model restores either single photographs, with `restore`, or bursts, with `restore_burst`.
 
     Parameters
     ----------
     model
-        Name or path of a bundle, or a `Bundle`; see `runtime.load_model` and `runtime.list_models`.
+        Name or path of a model bundle, or a `Bundle`; see `runtime.load_model` and `runtime.list_models`.
     device
-        ``"cpu"``, ``"cuda"``, ``"cuda:N"``, or ``"auto"``: a GPU where one works, else the CPU.
+        ``"cpu"``, ``"cuda"``, ``"cuda:N"``, or ``"auto"``: a GPU if one works, else the CPU.
     precision
-        ``"fp32"``, ``"fp16"``, or ``"auto"``: what the model verified for the device.
+        ``"fp32"``, ``"fp16"``, or ``"auto"``: half precision on a GPU if the bundle states its parity, else single.
     batch
-        Patches per batch; by default what suits the device.
+        Patches per batch; by default chosen for the device.
 
     Raises
     ------
     ModelNotFound, InvalidModel
         If the model cannot be loaded.
     DeviceUnavailable
-        If CUDA was asked for and cannot be had.
+        If CUDA was requested and cannot be used.
 
     Examples
     --------
@@ -96,24 +96,26 @@ class Deblurrer:
             ``numpy.ndarray``, ``cupy.ndarray``, DLPack array (a torch tensor), ``PIL.Image`` or encoded ``bytes``;
             arrays are ``(H, W)`` or ``(H, W, 1 | 2 | 3 | 4)``, uint8, uint16 or floating point in [0, 1].
         quality
-            ``"fast"``, ``"balanced"`` or ``"best"``: how much work to put into every part.
+            ``"fast"``, ``"balanced"`` or ``"best"``: the computational effort of every stage.
         stride
             Distance between patches in pixels: smaller is slower and slightly better. By default the model's.
         nonblind
-            ``"hyper-laplacian"`` (quick), ``"epll"`` (slower, better), ``"wiener"``, or ``"none"`` to stop at the
+            ``"hyper-laplacian"`` (fast), ``"epll"`` (slower, better), ``"wiener"``, or ``"none"`` to return the
             network's own estimate; by default that of the quality level: hyper-Laplacian for ``"fast"``, else EPLL.
         support
-            Side in pixels of the square in which the blur kernel is sought; by default 85 (51 without `refine`), or
-            what the photograph allows. Ask for more where the blur is longer.
+            Side in pixels of the largest blur kernel to estimate; by default 85 (51 without `refine`), or less on a
+            small photograph. Increase it for longer blur.
         noise
-            Standard deviation of the noise in [0, 1]; by default estimated from the photograph.
+            Standard deviation of the noise, in units of the value range, in [0, 1); by default estimated from the
+            photograph.
         refine
             Whether the blur kernel is refined from coarse to fine (better), or estimated once from the network's
-            own estimate as in the paper (quicker).
+            own estimate as in the paper (faster).
         neural
-            Whether the network takes part; if not, the kernel is found by refinement alone.
+            Whether networks are used; if not, the kernel is estimated by refinement alone.
         strength
-            0 gives the photograph back, 1 the whole restoration, between them a blend.
+            Weight of the restoration in [0, 1]: 0 returns the photograph, 1 the restoration, values between them a
+            linear blend.
         progress
             Called as ``progress(stage, fraction)``.
 
@@ -126,7 +128,7 @@ class Deblurrer:
         InvalidImage, UnsupportedType
             If the image cannot be used.
         InvalidArgument
-            If an option has a value that cannot be used.
+            If an option has an invalid value.
         InvalidModel
             If the model restores bursts.
         """
@@ -145,7 +147,7 @@ class Deblurrer:
             neural=neural,
         )
         if not 0 <= strength <= 1:
-            raise InvalidArgument(f"strength {strength!r}: give a number from 0 (nothing) to 1 (all)")
+            raise InvalidArgument(f"strength {strength!r}: give a number from 0 (unchanged) to 1 (fully restored)")
         check_options(self.name, self._method, options)
         with on_device(self.device):
             run = Run(options, self.device, Stopwatch(self.device), progress)
@@ -182,29 +184,31 @@ class Deblurrer:
         Parameters
         ----------
         frames
-            Images as `restore` takes them, or paths of image files; all of one size and dtype. ``"fba"`` holds one of
-            any number of files in memory, or a few while they are aligned, for which most are read twice. Of an
-            iterator that must be read again all frames are kept.
+            Images as in `restore`, or paths of image files; all of the same size and dtype. ``"fba"`` holds one frame
+            in memory at a time, or a few during registration; for registration, most files are read twice. The frames
+            of an iterator that must be read twice are all kept in memory.
         register
-            Whether the frames are aligned first. On the host, also for a GPU.
+            Whether to align the frames first. Registration runs on the CPU, also for a GPU.
         reference
-            Number of the frame with which the others are aligned, from 0; by default the sharpest that shows the scene
-            of others, or the first where nothing is aligned.
+            Index, from 0, of the frame to which the others are aligned; by default the sharpest frame that shows the
+            same scene as others, or the first frame without registration.
         p
-            Power of the magnitudes in accumulation: 0 is the mean of the frames; the larger it is, the sharper the
-            result and the fewer frames share in it, and in averaging its noise.
+            Exponent of the Fourier magnitudes in the weights of Fourier burst accumulation. 0 is the mean of the
+            frames; a larger exponent gives a sharper result, to which fewer frames contribute, so that less noise is
+            averaged out.
         patch
-            With ``"fba"``, side in pixels of patches that are fused each on its own, for a blur that differs across
-            the frame; much larger than the blur, such as 128. Then all frames are in memory. By default they are
-            fused whole.
+            With ``"fba"``, side in pixels of patches that are fused separately, for blur that varies over the frame;
+            choose it much larger than the blur, such as 128. All frames are then held in memory. By default whole
+            frames are fused.
         stride
             Distance between patches in pixels; by default the model's, or with ``"fba"`` half the patch.
         smoothing
-            Standard deviation of the Gaussian that smooths the frames' weights over the frequencies, as a share of
-            the shorter side of what is fused; 0 does not smooth. By default 0.02 with ``"fba"`` and 0 with a network.
+            Standard deviation of the Gaussian that smooths the frames' weights over the frequencies, as a fraction of
+            the shorter side of the frame or patch; 0 for no smoothing. By default 0.02 with ``"fba"`` and 0 with a
+            network.
         chroma
-            ``"own"``, or ``"fba"`` for the a and b channels (CIE Lab) of Fourier burst accumulation under a network's
-            lightness.
+            ``"own"``, or ``"fba"`` to combine the a and b channels (CIE Lab) of Fourier burst accumulation with the
+            lightness of a network's result.
         progress
             Called as ``progress(stage, fraction)``.
 
@@ -217,14 +221,14 @@ class Deblurrer:
         InvalidImage, UnsupportedType, ImageFileError
             If a frame cannot be used, or differs from the first in size or dtype; the message names it.
         InvalidArgument
-            If there is no frame, or an option has a value that cannot be used.
+            If there is no frame, or an option has an invalid value.
         InvalidModel
             If the model restores single photographs.
 
         Warns
         -----
         FrameLeftOut
-            Of each frame that cannot be aligned with the reference.
+            For each frame that cannot be aligned to the reference.
         """
         if not isinstance(self._method, BurstMethod):
             raise InvalidModel(
@@ -235,13 +239,13 @@ class Deblurrer:
         check_options(self.name, self._method, options)
         with on_device(self.device):
             run = Run(options, self.device, Stopwatch(self.device), progress)
-            intake = Intake(frames, self.device, register, reference, run.stopwatch, progress)
-            estimate = self._method.restore_burst(intake.planes(), run)
+            loader = BurstLoader(frames, self.device, register, reference, run.stopwatch, progress)
+            estimate = self._method.restore_burst(loader.planes(), run)
             return BurstRestoration(
-                image=intake.close(estimate.latent),
-                reference=intake.reference.number,
-                frames=tuple(intake.used),
-                leaders=None if estimate.leaders is None else intake.numbers(estimate.leaders),
+                image=loader.close(estimate.latent),
+                reference=loader.reference.number,
+                frames=tuple(loader.used),
+                leaders=None if estimate.leaders is None else loader.frame_numbers(estimate.leaders),
                 shares=_on_host(estimate.shares),
                 timings=run.stopwatch.seconds(),
                 model=self.name,
@@ -264,14 +268,14 @@ def deblur(
     image
         As in `Deblurrer.restore`.
     model, device, precision, batch
-        As in `Deblurrer`; what they load stays loaded for the next call.
+        As in `Deblurrer`. The loaded model is cached for the next call.
     **options
         ``quality``, ``stride``, ``nonblind``, ``support``, ``noise``, ``refine``, ``neural``, ``strength`` and
         ``progress``, as in `Deblurrer.restore`.
 
     Returns
     -------
-    Type, dtype and shape of `image`.
+    The restored image, of the type, dtype and shape of `image`.
 
     Examples
     --------
@@ -292,21 +296,21 @@ def deblur_burst(
     batch: int | None = None,
     **options: Any,
 ) -> Any:
-    """Restore one photograph from many blurred frames of one scene.
+    """Restore one photograph from several blurred frames of one scene.
 
     Parameters
     ----------
     frames
         As in `Deblurrer.restore_burst`.
     model, device, precision, batch
-        As in `Deblurrer`; what they load stays loaded for the next call.
+        As in `Deblurrer`. The loaded model is cached for the next call.
     **options
         ``register``, ``reference``, ``p``, ``patch``, ``stride``, ``smoothing``, ``chroma`` and ``progress``, as in
         `Deblurrer.restore_burst`.
 
     Returns
     -------
-    Type, dtype and shape of the reference frame; a NumPy array where that is a file.
+    The restored image, of the type, dtype and shape of the reference frame; a NumPy array if the frames are files.
 
     Examples
     --------
@@ -329,25 +333,26 @@ def deconvolve(
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Any:
-    """Restore a blurred photograph whose blur is known: one kernel everywhere, or a motion for each pixel.
+    """Restore a blurred photograph whose blur is known: one kernel everywhere, or a motion at each pixel.
 
     Parameters
     ----------
     image
         As in `Deblurrer.restore`, of any size.
     kernel
-        ``(h, w)``, non-negative, of sum 1: ``observed = latent * kernel``, a convolution whose origin is
-        ``((h - 1) // 2, (w - 1) // 2)``. Flip a kernel that describes a correlation.
+        ``(h, w)``, non-negative, of sum 1: ``observed = latent * kernel``, a convolution with the origin of the kernel
+        at ``((h - 1) // 2, (w - 1) // 2)``. Flip a kernel that describes a correlation.
     motion
-        ``(H, W, 2)``, instead of a kernel: at each pixel the length of a straight motion in pixels, from 0 to 35 (up to
-        1 is no blur), and its angle in degrees, counter-clockwise as the photograph is seen.
+        ``(H, W, 2)``, instead of a kernel: at each pixel, the length of a straight motion in pixels, from 0 to 35
+        (lengths up to 1 mean no blur), and its angle in degrees, counter-clockwise in the displayed image.
     method
-        For a kernel ``"hyper-laplacian"`` (quick), ``"epll"`` (slower, better), ``"irc"`` or ``"wiener"``; by default
-        that of the quality level: hyper-Laplacian for ``"fast"``, else EPLL. For a motion ``"irc"``.
+        For a kernel, ``"hyper-laplacian"`` (fast), ``"epll"`` (slower, better), ``"irc"`` or ``"wiener"``; by default
+        that of the quality level: hyper-Laplacian for ``"fast"``, else EPLL. For a motion, ``"irc"``.
     quality
-        ``"fast"``, ``"balanced"`` or ``"best"``: how much work to put in. A motion takes the same at all of them.
+        ``"fast"``, ``"balanced"`` or ``"best"``: the computational effort. It has no effect for a motion.
     noise
-        Standard deviation of the noise in [0, 1]; by default estimated from the photograph.
+        Standard deviation of the noise, in units of the value range, 0 or more; by default estimated from the
+        photograph.
     device
         As in `Deblurrer`.
     progress
@@ -355,7 +360,7 @@ def deconvolve(
 
     Returns
     -------
-    Type, dtype and shape of `image`.
+    The restored image, of the type, dtype and shape of `image`.
 
     Raises
     ------
@@ -369,22 +374,22 @@ def deconvolve(
         raise InvalidArgument(f"method {method!r} is unknown; choose one of {', '.join(DECONVOLUTIONS)}")
     if noise is not None and not (np.isfinite(noise) and noise >= 0):
         raise InvalidArgument(f"noise is {noise}; give a number of 0 or more")
-    place = resolve_device(device)
-    with on_device(place):
-        run = Run(Options(quality=quality, nonblind=method), place, Stopwatch(place), progress)
-        observed, frame = open_image(image, place)
-        blur = KernelBlur(_floats(kernel, place)) if motion is None else MotionBlur(_floats(motion, place))
+    target = resolve_device(device)
+    with on_device(target):
+        run = Run(Options(quality=quality, nonblind=method), target, Stopwatch(target), progress)
+        observed, frame = open_image(image, target)
+        blur = KernelBlur(_floats(kernel, target)) if motion is None else MotionBlur(_floats(motion, target))
         return frame.close(_deconvolve(observed, blur, run, noise=noise))
 
 
 @lru_cache(maxsize=8)
 def _deblurrer(model: str, device: str, precision: str, batch: int | None, process: int) -> Deblurrer:
-    """Keep what `deblur` and `deblur_burst` load; a forked process loads its own."""
+    """Cache the models of `deblur` and `deblur_burst`, per process, so that a forked process loads its own."""
     return Deblurrer(model=model, device=device, precision=precision, batch=batch)
 
 
 def _central_kernel(blur: Blur | None) -> npt.NDArray[np.float32] | None:
-    """Return the kernel at the centre of the photograph, unless the blur is a motion field, which is given whole."""
+    """Return the kernel at the centre of the photograph, or ``None`` if there is no blur or it is a motion field."""
     return None if blur is None or isinstance(blur, MotionBlur) else _on_host(blur.kernel_at(CENTRE))
 
 

@@ -1,4 +1,4 @@
-"""What passes between the parts of a restoration: candidates and estimates, and the methods that make them."""
+"""The interface of deblurring methods: candidate blurs, estimates, and the protocols that a method implements."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from runtime.run import Run
 
 @dataclass(frozen=True)
 class Candidate:
-    """A blur that may have made the photograph, and the error expected of it.
+    """An estimated blur with its predicted error.
 
     Attributes
     ----------
     blur : Blur
+        One kernel, the poses of a camera, or a motion field.
     log_error : float
-        Natural logarithm of the predicted relative squared error of the blur; NaN where nothing predicts it.
+        Natural logarithm of the predicted relative squared error of the blur; NaN if there is no prediction.
     confidence : float
-        In [0, 1]: probability that the photograph is blurred in this way.
+        Probability, in [0, 1], that the photograph has this blur.
     noise_factor : float
-        Factor on the noise level when deconvolving: an estimated motion's errors weigh more than the noise.
+        Factor on the noise level when deconvolving. It exceeds 1 for an estimated motion field, whose errors are
+        larger than the noise.
     """
 
     blur: Blur
@@ -36,24 +38,26 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a method found out, as arrays on its device.
+    """The result of a method for one photograph; arrays lie on the method's device.
 
     Attributes
     ----------
     latent
-        Float32 ``(C, H, W)``: the restored photograph, or the observed one where it was left unchanged.
+        Float32 ``(C, H, W)``: the restored photograph, or the observed one if it was left unchanged.
     blur
-        What blurred it, or ``None`` where no blur was estimated.
+        The estimated blur, or ``None`` if none was estimated.
     initial
-        Float32 ``(H, W)`` first estimate of the latent luminance, or ``None``.
+        Float32 ``(H, W)``: a network's first estimate of the latent luminance, or ``None``.
     motion
-        Float32 ``(H, W, 2)`` estimated motion field, or ``None``.
+        Float32 ``(H, W, 2)``: the estimated motion field, or ``None``.
     confidence
-        In [0, 1], that the photograph is blurred and the restoration an improvement; ``None`` where nobody asked.
+        Probability, in [0, 1], that the photograph is blurred and the restoration an improvement; ``None`` if it was
+        not computed.
     reason
-        Why the photograph was left unchanged, or ``None`` where it was restored.
+        Why the photograph was left unchanged, or ``None`` if it was restored.
     gain
-        Predicted gain in PSNR, in dB, of the restoration over the observed photograph; ``None`` where nobody asked.
+        Predicted gain in PSNR, in dB, of the restoration over the observed photograph; ``None`` if it was not
+        predicted.
     """
 
     latent: Array
@@ -67,18 +71,19 @@ class Estimate:
 
 @dataclass(frozen=True)
 class BurstEstimate:
-    """What a burst method found out, as arrays on its device.
+    """The result of a burst method; arrays lie on the method's device.
 
     Attributes
     ----------
     latent
-        Float32 ``(C, H, W)``.
+        Float32 ``(C, H, W)``: the restored image.
     leaders
-        Int32 ``(H', W' // 2 + 1)``: for each frequency in the layout of ``numpy.fft.rfft2`` the place of the frame with
-        the largest weight among those given, ``H'`` and ``W'`` being the sides of a frame or a little more; ``None``
-        where frames were not weighed whole.
+        Int32 ``(H', W' // 2 + 1)``, in the layout of ``numpy.fft.rfft2``: at each frequency, the index of the frame
+        with the largest weight among the frames given. ``H'`` and ``W'`` are the height and width of a frame, padded
+        to a fast transform size. ``None`` if the frames were not fused as a whole.
     shares
-        Float32 of that shape: that weight, of a sum of 1; or ``None``.
+        Float32 of the same shape: the weight of that frame at each frequency, where the weights of all frames sum to
+        1; or ``None``.
     """
 
     latent: Array
@@ -88,31 +93,31 @@ class BurstEstimate:
 
 @runtime_checkable
 class Method(Protocol):
-    """A way to restore a photograph.
+    """A deblurring method for single photographs.
 
     Attributes
     ----------
-    honours : frozenset of str
-        Names of the options, of `runtime.options.Options`, that make a difference to it; the registry refuses others.
+    supported_options : frozenset of str
+        Names of the fields of `runtime.options.Options` that affect this method. Setting any other is an error.
     """
 
-    honours: ClassVar[frozenset[str]]
+    supported_options: ClassVar[frozenset[str]]
 
     def restore(self, observed: Array, run: Run[Options]) -> Estimate:
-        """Restore ``(C, H, W)`` planes, float32 in [0, 1], that lie on the method's device."""
+        """Restore an observed photograph: float32 ``(C, H, W)`` in [0, 1], on the method's device."""
 
 
 @runtime_checkable
 class BurstMethod(Protocol):
-    """A way to restore one photograph from a burst.
+    """A method that restores one image from a burst of frames.
 
     Attributes
     ----------
-    honours : frozenset of str
-        Names of the options, of `runtime.options.BurstOptions`, that make a difference to it.
+    supported_options : frozenset of str
+        Names of the fields of `runtime.options.BurstOptions` that affect this method. Setting any other is an error.
     """
 
-    honours: ClassVar[frozenset[str]]
+    supported_options: ClassVar[frozenset[str]]
 
     def restore_burst(self, frames: Iterable[Array], run: Run[BurstOptions]) -> BurstEstimate:
-        """Restore ``(C, H, W)`` planes, float32 in [0, 1], from aligned frames of that shape on the method's device."""
+        """Restore one image from aligned frames, each float32 ``(C, H, W)`` in [0, 1], on the method's device."""

@@ -1,25 +1,39 @@
-"""The errors and warnings of this package: each is a `DeblurError` and the builtin that fits it.
+"""The exceptions and warnings of this package; each also derives from the matching builtin, named in brackets.
 
-Every message is one line that says what is wrong and how to mend it.
+::
+
+    DeblurError [Exception]
+    ├── InvalidArgument [ValueError]
+    │   └── InvalidImage
+    ├── UnsupportedType [TypeError]
+    ├── ImageFileError [OSError]
+    ├── ModelNotFound [FileNotFoundError]
+    ├── InvalidModel [ValueError]
+    ├── DeviceUnavailable [RuntimeError]
+    ├── OutOfMemory [MemoryError]
+    ├── MissingDependency [ImportError]
+    └── FrameLeftOut [UserWarning]
+
+Every message is one line that says what is wrong and how to fix it.
 """
 
 from __future__ import annotations
 
 
 class DeblurError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base class of all exceptions and warnings of this package."""
 
 
 class InvalidArgument(DeblurError, ValueError):
-    """An option or an array has a value that cannot be used."""
+    """An option or an array has an invalid value."""
 
 
 class InvalidImage(InvalidArgument):
-    """An image is empty, unreadable, not finite, or of an unsupported shape."""
+    """An image is empty, cannot be decoded, holds NaN or infinity, or has an unsupported shape."""
 
 
 class UnsupportedType(DeblurError, TypeError):
-    """An argument is of a type or dtype that cannot be used."""
+    """An argument has an unsupported type or dtype."""
 
 
 class ImageFileError(DeblurError, OSError):
@@ -27,19 +41,19 @@ class ImageFileError(DeblurError, OSError):
 
 
 class ModelNotFound(DeblurError, FileNotFoundError):
-    """No bundle of that name or at that path."""
+    """There is no model bundle of that name or at that path."""
 
 
 class InvalidModel(DeblurError, ValueError):
-    """A bundle is incomplete, altered, of another format, or does not fit the method."""
+    """A model bundle is incomplete, altered, of another format version, or unsuited to the method."""
 
 
 class DeviceUnavailable(DeblurError, RuntimeError):
-    """The requested device cannot be used; the message says why and what to install."""
+    """The requested device cannot be used; the message names the reason and what to install."""
 
 
 class OutOfMemory(DeblurError, MemoryError):
-    """The device ran out of memory with the smallest batch allowed."""
+    """The device ran out of memory even with the smallest batch allowed."""
 
 
 class MissingDependency(DeblurError, ImportError):
@@ -47,4 +61,4 @@ class MissingDependency(DeblurError, ImportError):
 
 
 class FrameLeftOut(DeblurError, UserWarning):
-    """A frame of a burst was left out; the message names it and says why."""
+    """Warning: a frame of a burst was left out; the message names the frame and the reason."""

@@ -1,6 +1,6 @@
-"""How close a restoration comes to the truth.
+"""PSNR of a restoration against its ground truth.
 
-Blind deconvolution fixes a blur kernel only up to translation: a restoration is aligned before it is scored.
+Blind deconvolution determines a blur kernel only up to a translation, so a restoration is aligned before it is scored.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from runtime.errors import InvalidArgument
 
-_QUARTERS = np.arange(-3, 4) / 4
-"""Steps of the sub-pixel search around the best whole shift, in pixels."""
+_SUBPIXEL_SHIFTS = np.arange(-3, 4) / 4
+"""Shifts, in pixels, that are tried around the best integer shift."""
 
 Plane = npt.NDArray[np.floating]
 
@@ -24,14 +24,14 @@ def psnr(image: Plane, reference: Plane, *, border: int = 0) -> float:
     Parameters
     ----------
     image, reference
-        Of one shape, ``(H, W)`` or ``(H, W, C)``, values in [0, 1].
+        ``(H, W)`` or ``(H, W, C)``, both of the same shape; values in [0, 1].
     border
-        Pixels to leave out at each side.
+        Number of pixels to leave out at each side.
 
     Returns
     -------
     float
-        Infinite for equal images.
+        In dB; infinite for equal images.
 
     Raises
     ------
@@ -45,19 +45,19 @@ def psnr(image: Plane, reference: Plane, *, border: int = 0) -> float:
 
 
 def align(image: Plane, reference: Plane, *, border: int, max_shift: int = 10) -> npt.NDArray[np.float64]:
-    """Shift an image to where it fits the reference best in mean square, to a quarter of a pixel.
+    """Shift an image to minimise its mean squared error to the reference, to a quarter of a pixel.
 
-    All whole shifts are tried at once by correlation, then the quarter-pixel shifts around the best of them, by a
-    phase ramp in the Fourier domain. The image wraps around its sides; the border keeps that out of the score.
+    All integer shifts are compared at once by correlation, then the quarter-pixel shifts around the best one, by a
+    phase ramp in the Fourier domain. The shift is periodic; the border excludes the pixels that wrap around.
 
     Parameters
     ----------
     image, reference
-        ``(H, W)``.
+        ``(H, W)``, both of the same shape.
     border
-        Pixels that do not count at each side; more than `max_shift`.
+        Number of pixels to leave out at each side; more than `max_shift`.
     max_shift
-        Largest whole shift in pixels, along each axis, either way.
+        Largest integer shift in pixels, along each axis, in either direction.
 
     Returns
     -------
@@ -74,25 +74,25 @@ def align(image: Plane, reference: Plane, *, border: int, max_shift: int = 10) -
     if image.ndim != 2:
         raise InvalidArgument(f"an image of shape {image.shape} cannot be aligned: give its luminance, (H, W)")
     if border <= max_shift:
-        raise InvalidArgument(f"a border of {border} px lets shifts of {max_shift} px in: give a wider one")
-    whole = _best_whole_shift(image, reference, border, max_shift)
+        raise InvalidArgument(f"a border of {border} px does not cover shifts of {max_shift} px: give a wider one")
+    row, col = _best_integer_shift(image, reference, border, max_shift)
     spectrum = np.fft.rfft2(image.astype(np.float64))
     candidates = (
-        _shifted(spectrum, image.shape, (whole[0] + dy, whole[1] + dx)) for dy in _QUARTERS for dx in _QUARTERS
+        _shifted(spectrum, image.shape, (row + dy, col + dx)) for dy in _SUBPIXEL_SHIFTS for dx in _SUBPIXEL_SHIFTS
     )
     return min(candidates, key=lambda candidate: _squared_error(candidate, reference, border))
 
 
-def _best_whole_shift(image: Plane, reference: Plane, border: int, reach: int) -> tuple[int, int]:
-    """Minimise ``sum((image(x - s) - reference(x))^2)``, expanded so that correlations give it for every ``s``."""
+def _best_integer_shift(image: Plane, reference: Plane, border: int, max_shift: int) -> tuple[int, int]:
+    """Minimise ``sum((image(x - s) - reference(x))^2)`` over ``s``; the square is expanded into correlations."""
     from scipy.signal import correlate, oaconvolve
 
     window = _inside(reference, border).astype(np.float64)
-    field = _inside(image, border - reach).astype(np.float64)
-    energy = oaconvolve(field * field, np.ones(window.shape), mode="valid")
-    errors = energy - 2 * correlate(field, window, mode="valid", method="fft")
+    searched = _inside(image, border - max_shift).astype(np.float64)
+    energy = oaconvolve(searched * searched, np.ones(window.shape), mode="valid")
+    errors = energy - 2 * correlate(searched, window, mode="valid", method="fft")
     row, col = np.unravel_index(int(np.argmin(errors)), errors.shape)
-    return reach - int(row), reach - int(col)
+    return max_shift - int(row), max_shift - int(col)
 
 
 def _shifted(
@@ -114,9 +114,9 @@ def _inside(image: Plane, border: int) -> Plane:
 
 def _check(image: Plane, reference: Plane, border: int) -> None:
     if image.shape != reference.shape:
-        raise InvalidArgument(f"images of shapes {image.shape} and {reference.shape}: give two of one shape")
+        raise InvalidArgument(f"images of shapes {image.shape} and {reference.shape}: give two images of one shape")
     if min(image.shape[:2]) <= 2 * border:
         raise InvalidArgument(f"a border of {border} px leaves nothing of an image of shape {image.shape}")
-    # The mean of an error that is NaN is neither above zero nor a mark of equal images.
+    # A mean squared error of NaN would be reported as an infinite PSNR.
     if not (np.isfinite(image).all() and np.isfinite(reference).all()):
-        raise InvalidArgument("an image to be scored holds NaN or infinity: mend what made it")
+        raise InvalidArgument("an image to be scored holds NaN or infinity: correct the code that made it")

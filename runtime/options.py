@@ -1,4 +1,4 @@
-"""What a caller may ask of a restoration."""
+"""The options of a restoration, checked when they are created."""
 
 from __future__ import annotations
 
@@ -11,37 +11,36 @@ from runtime.errors import InvalidArgument
 from runtime.quality import Quality, find_level
 
 DECONVOLUTIONS = ("hyper-laplacian", "epll", "wiener", "irc")
-"""The methods of deconvolution, values of `Options.nonblind`."""
+"""Names of the deconvolution methods, values of `Options.nonblind`."""
 NEURAL = "none"
-"""Value of `Options.nonblind` that keeps the patch network's own estimate."""
+"""Value of `Options.nonblind` that returns the patch network's own estimate, without deconvolution."""
 FBA = "fba"
-"""Name of plain Fourier burst accumulation, which is a model and a value of `BurstOptions.chroma`."""
+"""Name of Fourier burst accumulation, both as a model and as a value of `BurstOptions.chroma`."""
 CHROMA = ("own", FBA)
 """Values of `BurstOptions.chroma`."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a caller may ask of the restoration of one photograph.
+    """Options for the restoration of one photograph.
 
     Attributes
     ----------
     quality
-        ``"fast"``, ``"balanced"`` or ``"best"``: how much work to put into every part.
+        ``"fast"``, ``"balanced"`` or ``"best"``: the computational effort of every stage.
     stride
-        Distance between patches in pixels; ``None`` for the model's own.
+        Distance between patches in pixels; ``None`` for the model's default.
     nonblind
-        One of `DECONVOLUTIONS`, or ``"none"`` to stop at the network's estimate; ``None`` for that of the quality
-        level.
+        One of `DECONVOLUTIONS`, or ``"none"`` to return the network's estimate without deconvolution; ``None`` for
+        the method of the quality level.
     support
-        Side in pixels of the square in which the blur kernel is sought; ``None`` for the method's own, or less on a
-        small image.
+        Side in pixels of the largest kernel to estimate; ``None`` for the method's default, reduced on a small image.
     noise
-        Standard deviation of the noise, in units of the value range; ``None`` to estimate it.
+        Standard deviation of the noise, in units of the value range, in [0, 1); ``None`` to estimate it.
     refine
         Whether the kernel is refined from coarse to fine, or estimated once from the network's estimate.
     neural
-        Whether networks take part.
+        Whether networks are used.
 
     Raises
     ------
@@ -67,7 +66,7 @@ class Options:
             raise InvalidArgument(f"noise {self.noise!r}: give a standard deviation in [0, 1), or None")
         if not self.neural and self.nonblind == NEURAL:
             raise InvalidArgument(
-                "neural=False leaves nothing of nonblind='none': give another nonblind, or the network"
+                "neural=False and nonblind='none' leave nothing to do: give another nonblind, or neural=True"
             )
         if not self.neural and not self.refine:
             raise InvalidArgument(
@@ -76,27 +75,29 @@ class Options:
 
     @property
     def level(self) -> Quality:
-        """What the quality level stands for."""
+        """The settings of the quality level."""
         return find_level(self.quality)
 
 
 @dataclass(frozen=True)
 class BurstOptions:
-    """What a caller may ask of the restoration of one burst.
+    """Options for the restoration of one burst.
 
     Attributes
     ----------
     p
-        Power of the magnitudes in Fourier burst accumulation, from 0 (mean) to infinity (maximum).
+        Exponent of the Fourier magnitudes in the weights of Fourier burst accumulation, from 0 (mean) to infinity
+        (maximum).
     patch
-        Side in pixels of the patches that Fourier burst accumulation fuses each on its own; ``None`` for whole frames.
+        Side in pixels of the patches that Fourier burst accumulation fuses separately; ``None`` to fuse whole frames.
     stride
-        Distance between patches in pixels; ``None`` for the model's own.
+        Distance between patches in pixels; ``None`` for the model's default.
     smoothing
-        Standard deviation of the Gaussian that smooths the frames' weights over the frequencies, as a share of the
-        shorter side of what is fused; 0 does not smooth; ``None`` for the method's own.
+        Standard deviation of the Gaussian that smooths the frames' weights over the frequencies, as a fraction of
+        the shorter side of the frame or patch that is fused; 0 for no smoothing; ``None`` for the method's default.
     chroma
-        ``"own"``, or ``"fba"`` to take the a and b channels (CIE Lab) of Fourier burst accumulation.
+        ``"own"`` for the method's own colours, or ``"fba"`` to take the a and b channels (CIE Lab) from Fourier burst
+        accumulation.
 
     Raises
     ------
@@ -116,17 +117,19 @@ class BurstOptions:
                 raise InvalidArgument(f"{name} {size!r}: give a whole number of pixels, 1 or more, or None")
         if isinstance(self.p, bool) or not isinstance(self.p, numbers.Real) or not self.p >= 0:
             raise InvalidArgument(f"p {self.p!r}: give a number from 0 (mean) to infinity (maximum)")
-        share = self.smoothing
-        if share is not None and (
-            isinstance(share, bool) or not isinstance(share, numbers.Real) or not 0 <= share < math.inf
+        fraction = self.smoothing
+        if fraction is not None and (
+            isinstance(fraction, bool) or not isinstance(fraction, numbers.Real) or not 0 <= fraction < math.inf
         ):
-            raise InvalidArgument(f"smoothing {share!r}: give a share of the shorter side, 0 (none) or more, or None")
+            raise InvalidArgument(
+                f"smoothing {fraction!r}: give a fraction of the shorter side, 0 (none) or more, or None"
+            )
         if self.chroma not in CHROMA:
             raise InvalidArgument(f"chroma {self.chroma!r}: give one of {', '.join(CHROMA)}")
 
 
-def given(options: Options | BurstOptions) -> dict[str, Any]:
-    """Return the options, by name, whose values are not the defaults."""
+def changed_options(options: Options | BurstOptions) -> dict[str, Any]:
+    """Return the options that differ from their defaults, by name."""
     return {
         field.name: getattr(options, field.name)
         for field in fields(options)

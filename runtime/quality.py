@@ -1,4 +1,4 @@
-"""The quality levels: how much work each part of a restoration puts in."""
+"""The quality levels: the computational effort of each stage of a restoration."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from runtime.errors import InvalidArgument
 
 
 class SearchEffort(NamedTuple):
-    """How much work goes into the blind estimation of a kernel.
+    """Effort of the blind estimation of a kernel.
 
     Attributes
     ----------
     pixels : int
-        Most pixels that take part, those of the window with the strongest edges; more add time, but little evidence.
+        Largest number of pixels used: those of the window with the strongest edges. More pixels take longer and
+        improve the estimate little.
     small : int
-        Most pixels of the scale at which the hypotheses are compared.
+        Largest number of pixels of the pyramid scale at which the hypotheses are compared.
     hypotheses : int
-        Extents of the kernel that are tried, each smaller than the one before by the ratio of the pyramid.
+        Number of kernel sizes tried: the largest, then each the previous one divided by the scale factor of the
+        pyramid.
     polishing : int
         Iterations that polish a kernel.
     rounds : int
-        Times that the best kernel is refined once more in the end.
+        How often the best kernel is refined again at the end.
     """
 
     pixels: int
@@ -32,16 +34,16 @@ class SearchEffort(NamedTuple):
 
 
 class DeconvolutionEffort(NamedTuple):
-    """How much work goes into deconvolution.
+    """Effort of the deconvolution.
 
     Attributes
     ----------
     method : str
-        The method, unless another is asked for; see `runtime.options.DECONVOLUTIONS`.
+        The default method; see `runtime.options.DECONVOLUTIONS`.
     steps : int
-        Conjugate gradient steps for what lies beyond the border and in saturated areas.
+        Conjugate-gradient steps that solve for the pixels beyond the border and in saturated areas.
     stride : int
-        Distance in pixels of the patches of EPLL.
+        Distance in pixels between the patches of EPLL.
     """
 
     method: str
@@ -55,9 +57,11 @@ class Quality(NamedTuple):
     Attributes
     ----------
     search : SearchEffort
+        Effort of the kernel estimation.
     deconvolution : DeconvolutionEffort
+        Effort of the deconvolution.
     stride_factor : int
-        Factor on the patch network's own stride where it only gives a first estimate.
+        Factor on the default stride of the patch network when it only provides the first estimate.
     """
 
     search: SearchEffort
@@ -74,12 +78,12 @@ LEVELS = {
 
 
 def find_level(name: str) -> Quality:
-    """Return the quality level of a name.
+    """Return the quality level called `name`.
 
     Raises
     ------
     InvalidArgument
-        If there is none of that name.
+        If there is no such level.
     """
     if not isinstance(name, str) or name not in LEVELS:
         raise InvalidArgument(f"quality {name!r}: give one of {', '.join(LEVELS)}")

@@ -1,4 +1,4 @@
-"""What a restoration gives: `Restoration` of a photograph, `BurstRestoration` of a burst."""
+"""The results of the API: `Restoration` of a photograph, `BurstRestoration` of a burst."""
 
 from __future__ import annotations
 
@@ -13,31 +13,33 @@ from kernels.arrays import Array
 
 @dataclass(frozen=True)
 class Restoration:
-    """A restored photograph and what was found out on the way.
+    """A restored photograph with its estimated blur and diagnostics.
 
     Attributes
     ----------
     image
-        Type, dtype and shape of the image that was given.
+        The restored image, of the type, dtype and shape of the input image.
     kernel
-        The blur kernel: float32 NumPy array of sum 1, or ``None`` where none was estimated.
+        The estimated blur kernel: float32 NumPy array ``(h, w)`` of sum 1; at the centre of the photograph if the
+        camera rotated; ``None`` if no kernel was estimated.
     initial
-        The network's own estimate of the sharp luminance: float32 array ``(H, W)``, or ``None``. A NumPy array, or for
-        an image on a GPU a CuPy array there.
+        The network's first estimate of the latent luminance: float32 ``(H, W)``, or ``None``. A NumPy array, or a CuPy
+        array for an input image on a GPU.
     motion
-        The motion field: float32 array ``(H, W, 2)`` in pixels and degrees, where `initial` would be, or ``None``.
+        The estimated motion field: float32 ``(H, W, 2)``, length in pixels and angle in degrees, or ``None``. A NumPy
+        or CuPy array, as `initial`.
     timings
         Seconds by stage.
     model
         Name of the model.
     confidence
-        In [0, 1], that the photograph is blurred; under one half it comes back as it was. ``None`` where the blur
-        kernel was not refined.
+        Probability, in [0, 1], that the photograph is blurred and the restoration an improvement; below one half, the
+        input image is returned unchanged. ``None`` if the blur kernel was not refined.
     code
-        Why the photograph came back as it was, for programs: a code of `runtime.decisions.reasons.Reason`, such as
-        ``"not-blurred"``; ``None`` where it was restored.
+        Why the input image was returned unchanged, for programs: a code of `runtime.decisions.reasons.Reason`, such as
+        ``"not-blurred"``; ``None`` if the image was restored.
     reason
-        The same for people: one sentence.
+        The same as one sentence.
     """
 
     image: Any
@@ -58,17 +60,19 @@ class BurstRestoration:
     Attributes
     ----------
     image
-        Type, dtype and shape of the reference frame; a NumPy array ``(H, W)`` or ``(H, W, C)`` where that is a file.
+        The restored image, of the type, dtype and shape of the reference frame; a NumPy array ``(H, W)`` or
+        ``(H, W, C)`` if the frames are files.
     reference
-        Number of the frame with which the others were aligned, and whose alpha and metadata the image has; from 0.
+        Index, from 0, of the frame to which the others were aligned, and whose alpha and metadata the image has.
     frames
-        Numbers of the frames that took part.
+        Indices of the frames that were used.
     leaders
-        With ``"fba"`` of whole frames, for each frequency the number of the frame with the largest weight: int32 NumPy
-        array ``(H', W' // 2 + 1)`` in the layout of ``numpy.fft.rfft2``, ``H'`` and ``W'`` being the frame's sides or
-        a little more, as the Fourier transform likes it. Else ``None``.
+        With ``"fba"`` on whole frames, the index of the frame with the largest weight at each frequency: int32 NumPy
+        array ``(H', W' // 2 + 1)`` in the layout of ``numpy.fft.rfft2``, where ``H'`` and ``W'`` are the height and
+        width of a frame, padded to a fast transform size. Otherwise ``None``.
     shares
-        That weight, of a sum of 1: float32 NumPy array of that shape, or ``None``.
+        The weight of that frame at each frequency, where the weights of all frames sum to 1: float32 NumPy array of
+        the same shape, or ``None``.
     timings
         Seconds by stage.
     model

@@ -1,1 +1,7 @@
-"""The frames of a burst: opened, aligned, brought to the device, and run through a burst network."""
+"""Burst processing: reading, registration and fusion of frames.
+
+* `frames`: the frames of a burst, opened one at a time and checked for equal shape and dtype.
+* `registration`: alignment of frames to a reference by a homography; sharpness of a frame.
+* `loader`: frames registered in parallel and uploaded to the device.
+* `engine`: a burst network run over whole frames, patch by patch.
+"""

@@ -1,7 +1,7 @@
-"""Run a burst network over whole frames: extract, fuse, restore, overlap-add, batch by batch.
+"""Run a burst network over whole frames: extract patches, fuse, restore and overlap-add, batch by batch.
 
-Wieschollek et al. 2016, Section 3.3: patches from the same place of all frames are restored together to one sharp core,
-and overlapping cores averaged under a Hann window.
+Wieschollek et al. 2016, Section 3.3: the patches at the same position of all frames are restored together to one sharp
+core, and overlapping cores are averaged with a Hann window.
 """
 
 from __future__ import annotations
@@ -17,26 +17,35 @@ from runtime.colour import luminance
 from runtime.errors import InvalidArgument, InvalidModel
 from runtime.inference.bundle import Bundle
 from runtime.inference.devices import Device
-from runtime.inference.patch_engine import CPU_BATCH, CUDA_BATCH, Batches, NetworkPatchModel, PatchModel, plan
+from runtime.inference.patch_engine import (
+    CPU_BATCH,
+    CUDA_BATCH,
+    BatchRunner,
+    NetworkPatchModel,
+    PatchModel,
+    plan_patches,
+)
 from runtime.inference.progress import Progress, Stopwatch
 from runtime.inference.session import Session, open_session
 
 STAGE = "burst network"
+"""Name of the stage in progress reports."""
 
-FAINT = 1e-12
-"""Magnitude of a filter below which its phase means nothing."""
+_MIN_MAGNITUDE = 1e-12
+"""Least magnitude that a filter is divided by; the phase of a smaller filter is meaningless."""
 
 
 class BurstModel(PatchModel, Protocol):
-    """What the engine needs of a network that works on bursts of square patches.
+    """The interface of a network for bursts of square patches.
 
-    `predict` gives the filters of fused patches, so `predicts` is ``"filters"``.
+    `predict` returns the filters of fused patches, so `predicts` is ``"filters"``.
     """
 
     def fuse(self, patches: Array) -> Array:
         """Map bursts ``(N, frames, size, size)`` to filters ``(N, frames, 2, size, size // 2 + 1)``.
 
-        Each frame is filtered with its own, and the results add up to the fused patch.
+        The fused patch is the sum of the frames, each filtered with its own filter. The axis of length 2 holds the
+        real and the imaginary part.
         """
 
 
@@ -71,7 +80,7 @@ class NetworkBurstModel(NetworkPatchModel):
         self._fusion: Session = open_session(bundle, "fusion", device=device, precision=precision)
 
     def fuse(self, patches: Array) -> Array:
-        """Run the fusion on ``(N, frames, size, size)`` float32 patches."""
+        """Run the fusion network on float32 patches ``(N, frames, size, size)``."""
         return self._fusion.run(patches=patches)["filters"]
 
 
@@ -83,7 +92,7 @@ class BurstEngine:
     model
         The network.
     batch
-        Patches of all frames together per batch, as in `runtime.inference.patch_engine.PatchEngine`.
+        Patches per batch, counted over all frames, as in `runtime.inference.patch_engine.PatchEngine`.
     """
 
     def __init__(self, model: BurstModel, *, batch: int | None = None) -> None:
@@ -100,7 +109,7 @@ class BurstEngine:
         stopwatch: Stopwatch | None = None,
         progress: Progress | None = None,
     ) -> Array:
-        """Restore the image that aligned frames show.
+        """Restore one image from aligned frames.
 
         Filters are predicted from the luminance and applied to every plane.
 
@@ -109,14 +118,14 @@ class BurstEngine:
         frames
             Float32 ``(C, H, W)`` each, C being 1 or 3, values in [0, 1].
         stride
-            Distance between patches in pixels, 1 to the model's core; by default the model's.
+            Distance between patches in pixels, from 1 to the core of the model; by default the model's.
         smoothing
-            Standard deviation of the Gaussian that smooths the weights of the frames over the frequencies, as a share
-            of the patch; 0 does not smooth.
+            Standard deviation of the Gaussian that smooths the weights of the frames over the frequencies, as a
+            fraction of the side of a patch; 0 for no smoothing.
         stopwatch
-            Charged for ``extract``, ``fusion``, ``network``, ``filter`` and ``overlap-add``.
+            Measures the stages ``extract``, ``fusion``, ``network``, ``filter`` and ``overlap-add``.
         progress
-            Called after every batch with the stage ``"burst network"``.
+            Called after every batch, with the stage ``"burst network"``.
 
         Returns
         -------
@@ -133,10 +142,10 @@ class BurstEngine:
         if not frames or len({frame.shape for frame in frames}) > 1:
             shapes = ", ".join(sorted({str(frame.shape) for frame in frames})) or "none"
             raise InvalidArgument(f"frames of shape {shapes}: give one or more, all of one shape (C, H, W)")
-        grid = plan(frames[0], self.model, stride)
+        grid = plan_patches(frames[0], self.model, stride)
         watch = stopwatch or Stopwatch(self.model.device)
-        usual = self._batch or (CUDA_BATCH if self.model.device.is_cuda else CPU_BATCH)
-        batches = Batches(self.model.device, max(1, usual // len(frames)), fixed=self._batch is not None)
+        total = self._batch or (CUDA_BATCH if self.model.device.is_cuda else CPU_BATCH)
+        batches = BatchRunner(self.model.device, max(1, total // len(frames)), fixed=self._batch is not None)
 
         def restore(start: int, stop: int) -> list[Array]:
             return self._restore_batch(frames, grid, start, stop, batches.padded(stop - start), smoothing, watch)
@@ -153,7 +162,7 @@ class BurstEngine:
         smoothing: float,
         stopwatch: Stopwatch,
     ) -> list[Array]:
-        """Return the restored cores of patches ``start .. stop`` of each plane."""
+        """Return the restored cores of patches ``start`` to ``stop - 1`` of each plane."""
         with stopwatch("extract"):
             planes = [
                 _extract([frame[channel] for frame in frames], grid, start, stop, padded)
@@ -172,7 +181,7 @@ class BurstEngine:
 
 
 def _extract(planes: Sequence[Array], grid: PatchGrid, start: int, stop: int, padded: int) -> Array:
-    """Return patches ``start .. stop`` of every plane: ``(padded, planes, patch, patch)``."""
+    """Return patches ``start`` to ``stop - 1`` of every plane, then zeros: ``(padded, planes, patch, patch)``."""
     xp = array_module(planes[0])
     patches = xp.zeros((padded, len(planes), grid.patch, grid.patch), planes[0].dtype)
     for number, plane in enumerate(planes):
@@ -181,11 +190,11 @@ def _extract(planes: Sequence[Array], grid: PatchGrid, start: int, stop: int, pa
 
 
 def _fuse(patches: Array, filters: Array, smoothing: float) -> Array:
-    """Filter bursts ``(N, frames, P, P)`` and add up the frames, their weights smoothed: ``(N, P, P)``."""
+    """Fuse bursts ``(N, frames, P, P)`` with filters whose weights are smoothed: ``(N, P, P)``."""
     if smoothing == 0:
         return _filter(patches, filters).sum(axis=1)
-    whole, weights = divide(filters)
-    return fuse_weighted(_filter(patches, whole), weights, smoothing * patches.shape[-1])
+    common, weights = separate_weights(filters)
+    return fuse_weighted(_filter(patches, common), weights, smoothing * patches.shape[-1])
 
 
 def _filter(patches: Array, filters: Array) -> Array:
@@ -194,8 +203,8 @@ def _filter(patches: Array, filters: Array) -> Array:
     return filtered.reshape(patches.shape)
 
 
-def divide(filters: Array) -> tuple[Array, Array]:
-    """Divide filters of the frames into what they filter and how much each frame counts (Eq. 6).
+def separate_weights(filters: Array) -> tuple[Array, Array]:
+    """Separate the filters of the frames into filters of equal magnitude and weights of the frames (Eq. 6).
 
     Parameters
     ----------
@@ -204,20 +213,21 @@ def divide(filters: Array) -> tuple[Array, Array]:
 
     Returns
     -------
-    whole
-        Filters of that shape whose magnitude is the same in all frames: the sum of theirs.
+    common
+        Float32, of the shape of `filters`: filters whose magnitude is, for all frames, the sum of the frames'
+        magnitudes.
     weights
-        Float32 ``(N, frames, P, P // 2 + 1)``, non-negative: their magnitudes. Over their sum, times `whole`, they are
-        the filters.
+        Float32 ``(N, frames, P, P // 2 + 1)``, non-negative: the magnitudes of `filters`, so that
+        ``filters = common * weights / sum(weights)``, summed over the frames.
     """
     xp = array_module(filters)
     weights = xp.hypot(filters[:, :, 0], filters[:, :, 1])
-    scale = weights.sum(axis=1, keepdims=True) / xp.maximum(weights, FAINT)
+    scale = weights.sum(axis=1, keepdims=True) / xp.maximum(weights, _MIN_MAGNITUDE)
     return filters * scale[:, :, None], weights
 
 
 def _luminance(planes: Sequence[Array]) -> Array:
-    """Return the luminance of channels that have any one shape."""
+    """Return the luminance of one or three channels, arrays of the same shape with any number of axes."""
     if len(planes) == 1:
         return planes[0]
     flat = array_module(planes[0]).stack(planes).reshape(len(planes), len(planes[0]), -1)

@@ -1,4 +1,4 @@
-"""The frames of a burst: opened one at a time, and checked to be alike."""
+"""The frames of a burst, opened one at a time and checked for equal shape and dtype."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class OpenFrame:
     Attributes
     ----------
     number
-        Its place in the burst, from 0.
+        Index in the burst, from 0.
     name
-        What to call it in a message: the number, and the file if it is one.
+        Name for messages: the number, and the path if the frame is a file.
     planes, frame
-        See `runtime.images.open_image`.
+        Float32 ``(C, H, W)`` in [0, 1], and the format of the image; see `runtime.images.open_image`.
     """
 
     number: int
@@ -33,30 +33,31 @@ class OpenFrame:
 
 
 class Burst:
-    """Frames of one scene, all of one shape and dtype.
+    """The frames of one scene, all of the same shape and dtype.
 
-    Iterating opens them one after the other.
+    Iteration opens them one after the other.
 
     Parameters
     ----------
     frames
-        Images as `runtime.images.open_image` takes them, and paths of files. A sequence can be read more than once.
+        Images as in `runtime.images.open_image`, or paths of files. A sequence can be read more than once, an iterator
+        only once.
 
     Raises
     ------
     UnsupportedType
-        If this is one image or one path, not several.
+        If `frames` is a single image or path.
     InvalidArgument
         If the sequence is empty.
     """
 
     def __init__(self, frames: Iterable[Any]) -> None:
-        mend = "give a list of images or of paths"
+        remedy = "give a list of images or of paths"
         if isinstance(frames, (str, bytes, os.PathLike)) or not isinstance(frames, Iterable):
-            raise UnsupportedType(f"a burst cannot be of type {type(frames).__name__}: {mend}")
+            raise UnsupportedType(f"a burst cannot be of type {type(frames).__name__}: {remedy}")
         axes = getattr(frames, "ndim", 4)
         if axes != 4:
-            raise UnsupportedType(f"an array of {axes} axes could be one image: {mend}, or an array (F, H, W, C)")
+            raise UnsupportedType(f"an array of {axes} axes could be one image: {remedy}, or an array (F, H, W, C)")
         self._frames = frames
         self._first: tuple[str, Frame] | None = None
         if self.count == 0:
@@ -64,7 +65,7 @@ class Burst:
 
     @property
     def count(self) -> int | None:
-        """Number of frames, or ``None`` where it will be known only at their end."""
+        """Number of frames, or ``None`` for an iterator, whose length is not known."""
         return len(self._frames) if isinstance(self._frames, Sized) else None
 
     def __iter__(self) -> Iterator[OpenFrame]:
@@ -73,11 +74,11 @@ class Burst:
         Raises
         ------
         ImageFileError, InvalidImage, UnsupportedType
-            If one cannot be used; the message names it.
+            If a frame cannot be used; the message names it.
         InvalidImage
-            If one has another size, number of channels or dtype than the first.
+            If a frame differs from the first in size, number of channels or dtype.
         InvalidArgument
-            If there is none.
+            If there is no frame.
         """
         number = -1
         for number, image in enumerate(self._frames):
@@ -91,7 +92,7 @@ class Burst:
         return self._open(number, frames[number])
 
     def repeatable(self) -> Burst:
-        """Return a burst that can be read more than once: this one, or one that holds all frames in memory."""
+        """Return a burst that can be read repeatedly: itself, or for an iterator a copy with all frames in memory."""
         if isinstance(self._frames, Sized) and hasattr(self._frames, "__getitem__"):
             return self
         return Burst(list(self._frames))
@@ -105,7 +106,7 @@ class Burst:
         name = f"frame {number} ({os.fspath(image)})" if is_path else f"frame {number}"
         self._first = self._first or (name, frame)
         first_name, first = self._first
-        for what, mine, wanted in (("shape", frame.shape, first.shape), ("dtype", frame.dtype, first.dtype)):
-            if mine != wanted:
-                raise InvalidImage(f"{name} has {what} {mine}, {first_name} has {wanted}: give frames of one {what}")
+        for what, found, expected in (("shape", frame.shape, first.shape), ("dtype", frame.dtype, first.dtype)):
+            if found != expected:
+                raise InvalidImage(f"{name} has {what} {found}, {first_name} has {expected}: give frames of one {what}")
         return OpenFrame(number, name, planes, frame)

@@ -1,8 +1,8 @@
-"""Registration: the frames of a burst aligned with one of them.
+"""Registration of the frames of a burst to a reference frame by a homography.
 
-Matched features give a first homography, which RANSAC keeps from following wrong matches; the enhanced correlation
-coefficient (Evangelidis and Psarakis 2008) refines it on the whole picture, smoothed so that frames of different blur
-look alike. What is found must make the detail of both frames agree.
+Matched SIFT features give an initial homography by RANSAC. Maximising the enhanced correlation coefficient (ECC,
+Evangelidis and Psarakis 2008) over all pixels refines it; both frames are smoothed first, to reduce the difference
+between their blurs. A homography is accepted only if the detail of the aligned frames correlates.
 """
 
 from __future__ import annotations
@@ -14,53 +14,54 @@ import numpy.typing as npt
 
 from kernels.arrays import Array
 from runtime.colour import luminance
+from runtime.decisions.thresholds import (
+    FRAME_ALIGNED,
+    FRAME_CORRELATION,
+    FRAME_INLIERS,
+    FRAME_OVERLAP,
+    FRAME_SCALE,
+)
 from runtime.errors import InvalidArgument
 
 Plane: TypeAlias = npt.NDArray[np.float32]
 Homography: TypeAlias = npt.NDArray[np.float64]
 
-WORKING_PIXELS = 1_000_000
-"""Larger frames are reduced to about as many pixels to find the homography."""
-
-FEATURES = 3000
-MATCH_RATIO = 0.8
-"""A match counts where the second best is farther by this factor (Lowe 2004)."""
-RANSAC_PIXELS = 3.0
-"""Farthest that a match may lie from where the homography puts it; a blur displaces features about as far."""
-MIN_INLIERS = 12
-
-FINE, COARSE = 2.0, 16.0
-"""Standard deviations in pixels: finer detail than the first is smoothed away; what is coarser than the second is no
-detail, but light and shade."""
-ITERATIONS, PRECISION = 50, 1e-5
-MIN_CORRELATION = 0.5
-"""Least correlation of the detail of two frames of one scene."""
-MIN_OVERLAP = 0.25
-"""Least share of the reference that a frame shows."""
-MAX_SCALE = 2.0
-"""Frames whose scale differs by more are not of one burst."""
-ALIGNED = 0.25
-"""A frame nowhere farther off than this many pixels is not resampled."""
-SEAM = 8.0
-"""Pixels over which a frame passes into what is shown outside of it."""
+_WORKING_PIXELS = 1_000_000
+"""The homography is estimated on frames reduced to about this many pixels."""
+_MAX_FEATURES = 3000
+"""Largest number of SIFT features of a frame."""
+_MATCH_RATIO = 0.8
+"""Largest ratio of the descriptor distances of the best and the second best match of a feature (Lowe 2004)."""
+_RANSAC_THRESHOLD = 3.0
+"""Largest reprojection error of an inlier, in pixels; blur displaces features by about as much."""
+_FINE_SIGMA = 2.0
+"""Standard deviation, in pixels, of the Gaussian that smooths the frames before the homography is refined."""
+_COARSE_SIGMA = 16.0
+"""Standard deviation, in pixels, of the Gaussian that is subtracted, as shading, before detail is correlated."""
+_ECC_ITERATIONS = 50
+"""Largest number of iterations of the refinement."""
+_ECC_TOLERANCE = 1e-5
+"""Increase of the correlation coefficient below which the refinement stops."""
+_SEAM = 8.0
+"""Width, in pixels, of the transition from a frame to the fill outside of it."""
 
 
 class Registration:
-    """Aligns frames with a reference.
+    """Aligns frames to a reference frame.
 
     Parameters
     ----------
     reference
-        Float32 NumPy array ``(1, H, W)`` or ``(3, H, W)``.
+        Float32 NumPy array ``(1, H, W)`` or ``(3, H, W)``, values in [0, 1].
     """
 
     def __init__(self, reference: Array) -> None:
         self._reference = reference
         plane, self._to_working = _reduced(luminance(reference))
-        self._features, self._smooth = _features(plane), _smooth(plane, FINE)
+        self._features, self._smooth = _features(plane), _smooth(plane, _FINE_SIGMA)
 
     def align(self, frame: Array) -> Array | None:
-        """Resample a frame on the pixels of the reference.
+        """Resample a frame on the pixel grid of the reference.
 
         Parameters
         ----------
@@ -70,8 +71,8 @@ class Registration:
         Returns
         -------
         array
-            Float32 of the same shape, filled from the reference where the frame shows nothing; the frame itself where
-            it is aligned already; ``None`` where it cannot be aligned.
+            Float32 of the same shape, filled from the reference outside of the frame; the frame itself if it is
+            aligned already; ``None`` if it cannot be aligned.
 
         Raises
         ------
@@ -81,12 +82,12 @@ class Registration:
         homography = self.homography(frame)
         if homography is None:
             return None
-        if largest_shift(homography, *frame.shape[1:]) <= ALIGNED:
+        if largest_shift(homography, *frame.shape[1:]) <= FRAME_ALIGNED:
             return frame
         return warp(frame, homography, outside=self._reference)
 
     def homography(self, frame: Array) -> Homography | None:
-        """Return the homography that maps pixels of the reference to those of a frame.
+        """Return the homography that maps pixel coordinates of the reference to those of a frame.
 
         Parameters
         ----------
@@ -96,8 +97,8 @@ class Registration:
         Returns
         -------
         array
-            Float64 ``(3, 3)``: ``(x, y, 1)`` in the reference goes to a multiple of ``(x', y', 1)`` in the frame; or
-            ``None`` where the two do not show one scene.
+            Float64 ``(3, 3)``: it maps ``(x, y, 1)`` in the reference to a multiple of ``(x', y', 1)`` in the frame.
+            ``None`` if the two do not show the same scene.
 
         Raises
         ------
@@ -109,18 +110,19 @@ class Registration:
         if np.array_equal(frame, self._reference):
             return np.eye(3)
         plane, _ = _reduced(luminance(frame))
-        smooth, matched = _smooth(plane, FINE), _match(self._features, _features(plane))
-        for start in (matched, np.eye(3)):  # hands hold still: without a match, or with a wrong one, begin there
-            found = None if start is None else _refine(self._smooth, smooth, start)
-            if found is not None and _plausible(found, *plane.shape) and _agree(self._smooth, smooth, found):
+        smooth, matched = _smooth(plane, _FINE_SIGMA), _match(self._features, _features(plane))
+        # Frames of a burst move little: the identity is the second initial estimate if matching fails or misleads.
+        for initial in (matched, np.eye(3)):
+            found = None if initial is None else _refine(self._smooth, smooth, initial)
+            if found is not None and _is_plausible(found, *plane.shape) and _correlates(self._smooth, smooth, found):
                 return np.linalg.inv(self._to_working) @ found @ self._to_working
         return None
 
 
 def sharpness(frame: Array) -> float:
-    """Return how sharp a frame is among frames of one scene: the mean squared gradient of its luminance.
+    """Return the sharpness of a frame, to compare frames of one scene: the mean squared gradient of its luminance.
 
-    The luminance is smoothed a little first, so that noise does not pass for detail.
+    The luminance is smoothed by a Gaussian of one pixel first, to reduce the influence of noise.
 
     Parameters
     ----------
@@ -142,9 +144,9 @@ def warp(frame: Array, homography: Homography, *, outside: Array) -> Array:
     frame
         Float32 NumPy array ``(C, H, W)``.
     homography
-        Float64 ``(3, 3)``, from pixels of the result to pixels of the frame.
+        Float64 ``(3, 3)``, from pixel coordinates of the result to those of the frame.
     outside
-        Float32 ``(C, H, W)``: what is shown where the frame shows nothing, with a soft seam.
+        Float32 ``(C, H, W)``: fills the pixels outside of the frame, with a soft transition.
 
     Returns
     -------
@@ -153,17 +155,17 @@ def warp(frame: Array, homography: Homography, *, outside: Array) -> Array:
     """
     import cv2
 
-    shown = _shown(homography, *frame.shape[1:])
-    share = np.minimum(cv2.distanceTransform(shown.astype(np.uint8), cv2.DIST_L2, 3) / SEAM, 1)
+    inside = _inside_frame(homography, *frame.shape[1:])
+    weight = np.minimum(cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 3) / _SEAM, 1)
     planes = np.empty_like(frame)
-    for plane, beyond, target in zip(frame, outside, planes, strict=True):
+    for plane, fill, target in zip(frame, outside, planes, strict=True):
         resampled = _resampled(plane, homography, cv2.INTER_LANCZOS4, cv2.BORDER_REFLECT)
-        target[...] = beyond + share * (resampled - beyond)
+        target[...] = fill + weight * (resampled - fill)
     return planes
 
 
 def largest_shift(homography: Homography, height: int, width: int) -> float:
-    """Return how far a homography moves the corner that it moves farthest, in pixels."""
+    """Return the largest displacement, in pixels, of a corner of a frame of ``(height, width)`` under a homography."""
     corners = np.array([[0, 0, 1], [width - 1, 0, 1], [0, height - 1, 1], [width - 1, height - 1, 1]], np.float64)
     mapped = corners @ homography.T
     return float(np.linalg.norm(mapped[:, :2] / mapped[:, 2:] - corners[:, :2], axis=1).max())
@@ -176,24 +178,24 @@ def _resampled(plane: Plane, homography: Homography, interpolation: int, border:
     return np.asarray(cv2.warpPerspective(plane, homography.astype(np.float64), size, flags=flags, borderMode=border))
 
 
-def _shown(homography: Homography, height: int, width: int) -> npt.NDArray[np.bool_]:
-    """Mark the pixels of the reference that a frame shows."""
+def _inside_frame(homography: Homography, height: int, width: int) -> npt.NDArray[np.bool_]:
+    """Return the mask (height, width) of the pixels of the reference that lie inside a frame."""
     import cv2
 
     return _resampled(np.ones((height, width), np.float32), homography, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT) > 0
 
 
 def _reduced(plane: Plane) -> tuple[Plane, Homography]:
-    """Return a plane of at most about `WORKING_PIXELS` and the map from the pixels of `plane` to its own."""
+    """Reduce a plane to about `_WORKING_PIXELS` at most; return it and the map from original to reduced coordinates."""
     import cv2
 
     height, width = plane.shape
-    scale = min(1.0, (WORKING_PIXELS / plane.size) ** 0.5)
+    scale = min(1.0, (_WORKING_PIXELS / plane.size) ** 0.5)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     if scale < 1:
         plane = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
     x, y = size[0] / width, size[1] / height
-    # Pixel centres lie at whole numbers, and those of both planes' corners do not coincide.
+    # Pixel centres have integer coordinates, so the corner pixels of both planes have different centres.
     return plane, np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
 
 
@@ -204,66 +206,67 @@ def _smooth(plane: Plane, sigma: float) -> Plane:
 
 
 def _features(plane: Plane) -> tuple[Any, Any]:
-    """Return SIFT key points and their descriptors, or ``None`` for these where there are none."""
+    """Return SIFT key points and their descriptors; the descriptors are ``None`` if there are no key points."""
     import cv2
 
     low, high = np.percentile(plane, [0.5, 99.5])
     stretched = np.clip((plane - low) * (255 / max(high - low, 1e-6)), 0, 255).astype(np.uint8)
-    return cv2.SIFT_create(nfeatures=FEATURES).detectAndCompute(stretched, None)  # type: ignore[attr-defined, no-any-return]
+    return cv2.SIFT_create(nfeatures=_MAX_FEATURES).detectAndCompute(stretched, None)  # type: ignore[attr-defined, no-any-return]
 
 
 def _match(reference: tuple[Any, Any], frame: tuple[Any, Any]) -> Homography | None:
-    """Return the homography on which enough matched features agree."""
+    """Return the homography of matched features, or ``None`` if it has too few inliers."""
     import cv2
 
     (points, descriptors), (frame_points, frame_descriptors) = reference, frame
     if descriptors is None or frame_descriptors is None or len(frame_points) < 2:
         return None
     pairs = cv2.BFMatcher().knnMatch(descriptors, frame_descriptors, k=2)
-    matches = [best for best, second in pairs if best.distance < MATCH_RATIO * second.distance]
-    if len(matches) < MIN_INLIERS:
+    matches = [best for best, second in pairs if best.distance < _MATCH_RATIO * second.distance]
+    if len(matches) < FRAME_INLIERS:
         return None
     source = np.array([points[match.queryIdx].pt for match in matches])
     target = np.array([frame_points[match.trainIdx].pt for match in matches])
-    homography, agree = cv2.findHomography(source, target, cv2.RANSAC, RANSAC_PIXELS)
-    return homography if homography is not None and agree.sum() >= MIN_INLIERS else None
+    homography, inliers = cv2.findHomography(source, target, cv2.RANSAC, _RANSAC_THRESHOLD)
+    return homography if homography is not None and inliers.sum() >= FRAME_INLIERS else None
 
 
-def _refine(reference: Plane, frame: Plane, start: Homography) -> Homography | None:
-    """Return the homography that correlates two smooth planes best, or ``None`` where it is not found."""
+def _refine(reference: Plane, frame: Plane, initial: Homography) -> Homography | None:
+    """Return the homography that maximises the correlation of two smooth planes, or ``None`` without convergence."""
     import cv2
 
-    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, ITERATIONS, PRECISION)
-    start = (start / start[2, 2]).astype(np.float32)
+    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, _ECC_ITERATIONS, _ECC_TOLERANCE)
+    initial = (initial / initial[2, 2]).astype(np.float32)
     try:
-        _, found = cv2.findTransformECC(reference, frame, start, cv2.MOTION_HOMOGRAPHY, criteria, None, 1)
-    except cv2.error:  # raised where it does not converge
+        _, found = cv2.findTransformECC(reference, frame, initial, cv2.MOTION_HOMOGRAPHY, criteria, None, 1)
+    except cv2.error:  # raised if it does not converge
         return None
     return np.asarray(found, np.float64)
 
 
-def _agree(reference: Plane, frame: Plane, homography: Homography) -> bool:
-    """Tell whether the detail of two smooth planes correlates where both are seen."""
+def _correlates(reference: Plane, frame: Plane, homography: Homography) -> bool:
+    """Return whether two smooth planes overlap enough and their detail correlates in the overlap."""
     import cv2
 
-    shown = _shown(homography, *reference.shape)
-    if shown.mean() < MIN_OVERLAP:
+    overlap = _inside_frame(homography, *reference.shape)
+    if overlap.mean() < FRAME_OVERLAP:
         return False
     aligned = _resampled(frame, homography, cv2.INTER_LINEAR, cv2.BORDER_REFLECT)
-    mine, other = ((plane - _smooth(plane, COARSE))[shown] for plane in (reference, aligned))
-    mine, other = mine - mine.mean(), other - other.mean()
-    return bool(mine @ other > MIN_CORRELATION * np.sqrt((mine @ mine) * (other @ other)))
+    first, second = ((plane - _smooth(plane, _COARSE_SIGMA))[overlap] for plane in (reference, aligned))
+    first, second = first - first.mean(), second - second.mean()
+    return bool(first @ second > FRAME_CORRELATION * np.sqrt((first @ first) * (second @ second)))
 
 
-def _plausible(homography: Homography, height: int, width: int) -> bool:
-    """Tell whether a homography maps a frame to a convex quadrangle of about its size."""
+def _is_plausible(homography: Homography, height: int, width: int) -> bool:
+    """Return whether a homography maps a frame to a convex quadrilateral of similar area."""
     corners = np.array([[0, 0, 1], [width, 0, 1], [width, height, 1], [0, height, 1]], np.float64)
     mapped = corners @ homography.T
     if not (mapped[:, 2] > 0).all():
         return False
     points = mapped[:, :2] / mapped[:, 2:]
     sides = np.roll(points, -1, axis=0) - points
-    turned = np.roll(sides, -1, axis=0)
-    doubled_areas = sides[:, 0] * turned[:, 1] - sides[:, 1] * turned[:, 0]
-    area = doubled_areas.sum() / (4 * height * width)
-    return bool((doubled_areas > 0).all() and MAX_SCALE**-2 <= area <= MAX_SCALE**2)
+    next_sides = np.roll(sides, -1, axis=0)
+    # Cross products of adjacent sides: all positive for a convex quadrilateral that is not mirrored.
+    corner_areas = sides[:, 0] * next_sides[:, 1] - sides[:, 1] * next_sides[:, 0]
+    area = corner_areas.sum() / (4 * height * width)
+    return bool((corner_areas > 0).all() and FRAME_SCALE**-2 <= area <= FRAME_SCALE**2)

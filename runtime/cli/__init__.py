@@ -1,4 +1,13 @@
-"""The command line: ``deblur image``, ``deblur burst``, ``deblur demo``, ``deblur models`` and ``deblur doctor``."""
+"""The command line, ``deblur``.
+
+* ``deblur image`` (`image`): restore photographs from files, folders or stdin. `motion` draws motion fields.
+* ``deblur burst`` (`burst`): restore one photograph from several frames.
+* ``deblur demo`` (`demo`): blur a sample photograph, restore it and report the gain.
+* ``deblur models`` (`info`): list the installed models.
+* ``deblur doctor`` (`info`): report what works, and why the rest does not.
+
+`options` holds the options and the progress line that these commands share.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +23,8 @@ from runtime.cli.image import image_command
 from runtime.cli.info import doctor, models
 from runtime.errors import DeblurError
 
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells expect it."""
+_INTERRUPTED = 130
+"""Exit status after Ctrl-C, by convention of shells."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,9 +38,9 @@ for _command in (image_command, burst_command, demo_command, models, doctor):
 
 
 def main() -> None:
-    """Run ``deblur``: exit 0 when all went well, 1 on a failure, 2 on wrong usage, 130 after Ctrl-C."""
+    """Run ``deblur``; exit with 0 on success, 1 after a failure, 2 after incorrect usage, 130 after Ctrl-C."""
     logging.basicConfig(format="deblur: %(message)s", level=logging.WARNING)
-    # What tifffile would log of a damaged file is in the error already.
+    # The error for a damaged file already contains what tifffile would log.
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     try:
         cli.main(prog_name="deblur", standalone_mode=False)
@@ -40,7 +49,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.Abort:
         click.echo("deblur: interrupted", err=True)
-        sys.exit(INTERRUPTED)
+        sys.exit(_INTERRUPTED)
     except DeblurError as error:
         click.echo(f"deblur: {error}", err=True)
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""``python -m runtime.cli`` is ``deblur``."""
+"""``python -m runtime.cli`` runs ``deblur``."""
 
 from runtime.cli import main
 

@@ -1,4 +1,4 @@
-"""``deblur image``: photographs from files, folders or stdin."""
+"""``deblur image``: restore photographs from files, folders or stdin."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtime.cli.options import STREAM, StageLine, check_target, list_photographs, model_options, open_deblurrer
+from runtime.cli.options import STREAM, ProgressLine, check_target, list_photographs, load_deblurrer, model_options
 from runtime.errors import DeblurError, ImageFileError, InvalidArgument, InvalidModel
 
 if TYPE_CHECKING:
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
     from runtime.api import Deblurrer
 
-KERNEL_VIEW = 256
-"""A saved kernel is enlarged, by a whole number, to about this many pixels a side."""
+_KERNEL_PICTURE_SIZE = 256
+"""Side in pixels to which the picture of a kernel is enlarged, by an integer factor."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One photograph to restore; `STREAM` is stdin as a source and stdout as a target."""
+    """One photograph to restore; `STREAM` as source means stdin, as target stdout."""
 
     source: str
     target: str
 
     def stem(self, kind: str) -> Path:
-        """Where the kernel or the motion is saved, without a suffix."""
+        """Return the path, without suffix, of the file of the ``"kernel"`` or the ``"motion"``."""
         target = Path(self.target)
         return target.with_name(f"{target.stem}.{kind}")
 
@@ -45,7 +45,7 @@ class Job:
 @model_options
 @click.option("--save-kernel", is_flag=True, help="Save the blur kernel beside the output: .kernel.png and .npy.")
 @click.option("--save-motion", is_flag=True, help="Save the motion field beside the output: .motion.png and .npy.")
-@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per photograph.")
 def image_command(
     inputs: tuple[str, ...],
@@ -58,25 +58,25 @@ def image_command(
 ) -> None:
     """Restore photographs: IN is a file, a folder, or - for stdin.
 
-    PNG, JPEG, TIFF and WebP; bit depth, colour profile and EXIF are kept. OUT is a folder where there are several
-    photographs, else a file; its suffix names the format. After a failure the other photographs are still restored.
+    PNG, JPEG, TIFF and WebP; bit depth, colour profile and EXIF are kept. OUT is a folder for several photographs, else
+    a file, whose suffix determines the format. After a failure, the other photographs are still restored.
     """
     jobs = plan_jobs(inputs, output)
     saved = tuple(kind for kind, wanted in (("kernel", save_kernel), ("motion", save_motion)) if wanted)
     if output == STREAM and (saved or as_json):
-        raise click.UsageError("stdout takes the photograph alone: name an output file for --save-... or --json.")
+        raise click.UsageError("stdout is for the photograph only: name an output file for --save-... or --json.")
     if _goes_into_folder(inputs, output):
         _make_folder(output)
-    deblurrer, restoring = open_deblurrer(options)
+    deblurrer, restore_options = load_deblurrer(options)
     failures = []
     for number, job in enumerate(jobs, 1):
         title = job.source if len(jobs) == 1 else f"[{number}/{len(jobs)}] {job.source}"
         try:
-            with StageLine(title) as progress:
-                report = _restore(job, deblurrer, restoring | {"progress": progress}, saved, overwrite)
-        except (BrokenPipeError, InvalidModel):  # neither will do better on the next photograph
+            with ProgressLine(title) as progress:
+                report = _restore(job, deblurrer, restore_options | {"progress": progress}, saved, overwrite)
+        except (BrokenPipeError, InvalidModel):  # these would fail for every photograph
             raise
-        except Exception as error:  # whatever it is, the other photographs of the job are not to suffer from it
+        except Exception as error:  # the other photographs are restored all the same
             failures.append(_failure(job, error))
             report = {"input": job.source, "error": failures[-1]}
         if as_json:
@@ -92,20 +92,20 @@ def image_command(
 
 
 def plan_jobs(inputs: tuple[str, ...], output: str) -> list[Job]:
-    """Say which photograph goes where, before anything is read.
+    """Return source and target of each photograph, before any is read.
 
     Raises
     ------
     click.UsageError
-        If the inputs and the output do not go together.
+        If the inputs and the output are incompatible.
     """
-    sources = [source for given in inputs for source in list_photographs(given)]
+    sources = [source for path in inputs for source in list_photographs(path)]
     if not _goes_into_folder(inputs, output):
         if output == STREAM and sys.stdout.isatty():
             raise click.UsageError("stdout is a terminal: redirect it, or name an output file.")
         return [Job(sources[0], output)]
     if output == STREAM:
-        raise click.UsageError("stdout takes one photograph: name an output folder.")
+        raise click.UsageError("stdout is for one photograph: name an output folder.")
     if STREAM in inputs:
         raise click.UsageError("a photograph from stdin has no name: name an output file, or - for stdout.")
     jobs = [Job(source, os.path.join(output, os.path.basename(source))) for source in sources]
@@ -129,12 +129,12 @@ def _make_folder(path: str) -> None:
 
 
 def _restore(
-    job: Job, deblurrer: Deblurrer, restoring: dict[str, Any], saved: tuple[str, ...], overwrite: bool
+    job: Job, deblurrer: Deblurrer, restore_options: dict[str, Any], saved: tuple[str, ...], overwrite: bool
 ) -> dict[str, Any]:
-    """Restore one photograph and return what there is to say of it."""
+    """Restore one photograph; return the report for ``--json``."""
     from runtime.images import decode, encode, format_of, read_file, write_file
 
-    began = time.perf_counter()
+    start = time.perf_counter()
     if job.target != STREAM:
         format_of(job.target)
         check_target(job.target, overwrite)
@@ -145,7 +145,7 @@ def _restore(
         pixels, header = decode(sys.stdin.buffer.read())
     else:
         pixels, header = read_file(job.source)
-    result = deblurrer.restore(pixels, **restoring)
+    result = deblurrer.restore(pixels, **restore_options)
     if job.target == STREAM:
         sys.stdout.buffer.write(encode(result.image, header))
         sys.stdout.buffer.flush()
@@ -165,23 +165,23 @@ def _restore(
         "confidence": result.confidence,
         "code": result.code,
         "reason": result.reason,
-        "seconds": time.perf_counter() - began,
+        "seconds": time.perf_counter() - start,
         "timings": result.timings,
     }
 
 
 def _save_kernel(job: Job, kernel: npt.NDArray[np.float32] | None) -> None:
-    """Save a kernel twice: enlarged and scaled to its maximum to look at, and its values as they are."""
+    """Save a kernel as a picture, enlarged and scaled to its maximum, and as an array."""
     from runtime.images import write_file
 
     if kernel is None:
         raise InvalidArgument("no blur kernel was estimated: leave out --save-kernel or choose another --nonblind")
     _save_values(job.stem("kernel"), kernel)
-    write_file(f"{job.stem('kernel')}.png", kernel_picture(kernel, KERNEL_VIEW))
+    write_file(f"{job.stem('kernel')}.png", kernel_picture(kernel, _KERNEL_PICTURE_SIZE))
 
 
 def _save_motion(job: Job, motion: npt.NDArray[np.float32] | None, pixels: npt.NDArray[Any]) -> None:
-    """Save a motion field twice: drawn over the photograph, and its values as they are."""
+    """Save a motion field as a picture, drawn over the photograph, and as an array."""
     from runtime.cli.motion import motion_picture
     from runtime.images import write_file
 
@@ -202,7 +202,7 @@ def _save_values(stem: Path, array: npt.NDArray[np.float32]) -> None:
 
 
 def kernel_picture(kernel: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.uint8]:
-    """Return a kernel as a uint8 picture, its maximum white, enlarged by a whole number to at most about `size`."""
+    """Return a uint8 picture of a kernel, its maximum white, enlarged by an integer factor to about `size` pixels."""
     import numpy as np
 
     factor = max(1, size // max(*kernel.shape))
@@ -212,7 +212,7 @@ def kernel_picture(kernel: npt.NDArray[np.float32], size: int) -> npt.NDArray[np
 
 
 def _failure(job: Job, error: Exception) -> str:
-    """Return one line that names the photograph and says what is wrong with it."""
+    """Return a message of one line that names the photograph and the error."""
     message = str(error) if isinstance(error, DeblurError) else f"{type(error).__name__}: {error}"
     message = " ".join(message.split())
     return message if message.startswith(job.source) else f"{job.source}: {message}"

@@ -1,4 +1,4 @@
-"""``deblur models`` and ``deblur doctor``: what is installed and what works."""
+"""``deblur models`` lists the installed models, ``deblur doctor`` reports what works."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def models(as_json: bool) -> None:
         click.echo(f"  {entry['description']}")
         _print({"measured": entry["accuracy"], "path": entry["path"]}, indent=2)
     if not entries:
-        click.echo("no models: set DEBLUR_MODELS to the folder that holds your bundles")
+        click.echo("no models: set DEBLUR_MODELS to the folder that contains your bundles")
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(as_json: bool) -> None:
-    """Say what works on this machine, and why the rest does not."""
+    """Report what works on this machine, and why the rest does not."""
     from runtime.inference.diagnosis import diagnose
 
     report = diagnose()
@@ -55,7 +55,7 @@ def _entry(bundle: Bundle) -> dict[str, Any]:
 
 
 def _print(report: dict[str, Any], indent: int = 0) -> None:
-    """Print a tree of names and values, one value a line."""
+    """Print a nested dictionary, one value per line."""
     for name, value in report.items():
         label = f"{' ' * indent}{name.replace('_', ' ')}:"
         if isinstance(value, dict) and value:

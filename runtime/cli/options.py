@@ -1,4 +1,4 @@
-"""Options that several commands share, and the line that shows how far the work is."""
+"""Options that several commands share, checks of their paths, and the progress line."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from runtime.api import Deblurrer
 
 STREAM = "-"
-"""Stands for stdin and stdout."""
+"""Path that means stdin or stdout."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_LOADING = ("model", "device", "precision", "batch")
+_LOAD_OPTIONS = ("model", "device", "precision", "batch")
+"""Names of the options that load a model; the others are those of one restoration."""
 
 _SHARED_OPTIONS = (
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
@@ -38,15 +39,17 @@ _MODEL_OPTIONS = (
     click.option(
         "--nonblind",
         metavar="METHOD",
-        help="hyper-laplacian, epll, wiener, or none to stop at the network's estimate; by default as --quality says.",
+        help="hyper-laplacian, epll, wiener, or none for the network's own estimate; by default that of --quality.",
     ),
-    click.option("--support", type=click.IntRange(min=3), metavar="PX", help="Side of the largest kernel sought."),
-    click.option("--noise", type=click.FloatRange(0, 1), metavar="SD", help="Noise; by default estimated."),
+    click.option("--support", type=click.IntRange(min=3), metavar="PX", help="Side of the largest kernel to estimate."),
+    click.option("--noise", type=click.FloatRange(0, 1), metavar="SD", help="Noise level; by default estimated."),
     click.option(
         "--refine/--no-refine", default=True, show_default=True, help="Refine the kernel, or estimate it once."
     ),
-    click.option("--neural/--no-neural", default=True, show_default=True, help="Let the network take part."),
-    click.option("--strength", type=click.FloatRange(0, 1), default=1.0, show_default=True, help="0 does nothing."),
+    click.option("--neural/--no-neural", default=True, show_default=True, help="Use networks."),
+    click.option(
+        "--strength", type=click.FloatRange(0, 1), default=1.0, show_default=True, help="0 to 1; 0: unchanged."
+    ),
 )
 
 _BURST_OPTIONS = (
@@ -56,18 +59,18 @@ _BURST_OPTIONS = (
     click.option(
         "--reference", type=click.IntRange(min=0), metavar="N", help="Frame to align with; by default the sharpest."
     ),
-    click.option("--patch", type=click.IntRange(min=1), metavar="PX", help="Fuse patches rather than whole frames."),
+    click.option("--patch", type=click.IntRange(min=1), metavar="PX", help="Fuse patches instead of whole frames."),
     click.option(
         "--p", type=click.FloatRange(min=0), default=11.0, show_default=True, help="0 is the mean; larger is sharper."
     ),
     click.option(
         "--smoothing",
         type=click.FloatRange(min=0),
-        metavar="SHARE",
-        help="How far weights are smoothed over the frequencies; by default 0.02 with fba, 0 with a network.",
+        metavar="FRACTION",
+        help="Smoothing of the weights over the frequencies; by default 0.02 with fba, 0 with a network.",
     ),
     click.option(
-        "--chroma", default="own", show_default=True, metavar="WHOSE", help="Colours of the network (own) or of fba."
+        "--chroma", default="own", show_default=True, metavar="SOURCE", help="Colours of the network (own) or of fba."
     ),
 )
 
@@ -82,57 +85,57 @@ def burst_options(command: Command) -> Command:
     return _with_options(command, _BURST_OPTIONS)
 
 
-def open_deblurrer(options: dict[str, Any]) -> tuple[Deblurrer, dict[str, Any]]:
-    """Load the model that the options name; return it with the options of one restoration."""
+def load_deblurrer(options: dict[str, Any]) -> tuple[Deblurrer, dict[str, Any]]:
+    """Load the model of the options; return it with the remaining options, those of one restoration."""
     from runtime import api
 
-    loading, restoring = _divided(options)
-    return api.Deblurrer(**loading), restoring
+    load_options, restore_options = _split_options(options)
+    return api.Deblurrer(**load_options), restore_options
 
 
-def list_photographs(given: str) -> list[str]:
-    """List the photographs of a folder by name, or the one file that is given.
+def list_photographs(path: str) -> list[str]:
+    """Return the paths of the photographs in a folder, sorted by name, or the path of a single file.
 
     Raises
     ------
     click.UsageError
-        If the folder holds none.
+        If the folder contains none.
     """
     from runtime.images import SUFFIXES
 
-    if given == STREAM or not os.path.isdir(given):
-        return [given]
-    names = (name for name in sorted(os.listdir(given)) if Path(name).suffix.lower() in SUFFIXES)
-    paths = [path for name in names if os.path.isfile(path := os.path.join(given, name))]
-    if not paths:
-        raise click.UsageError(f"{given} holds no photographs: files named {', '.join(SUFFIXES)}.")
-    return paths
+    if path == STREAM or not os.path.isdir(path):
+        return [path]
+    names = (name for name in sorted(os.listdir(path)) if Path(name).suffix.lower() in SUFFIXES)
+    files = [file for name in names if os.path.isfile(file := os.path.join(path, name))]
+    if not files:
+        raise click.UsageError(f"{path} holds no photographs: files named {', '.join(SUFFIXES)}.")
+    return files
 
 
 def check_target(path: str, overwrite: bool) -> None:
-    """Find out before the work, not after it, that a file cannot be written.
+    """Raise an error if a file cannot be written, before the computation starts.
 
     Raises
     ------
     ImageFileError
-        If it is there and may not be replaced, or its folder takes no files.
+        If the file exists and may not be replaced, or its folder is not writable.
     """
     folder = os.path.dirname(path) or os.curdir
     if not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
-        raise ImageFileError(f"{path}: {folder} is no folder that can be written to: create it, or give another")
+        raise ImageFileError(f"{path}: {folder} is not a writable folder: create it, or give another")
     if not overwrite and os.path.lexists(path):
         raise ImageFileError(f"{path} exists: give --overwrite to replace it, or another output")
 
 
-class StageLine:
-    """One line on stderr that says what is being done, rewritten as it goes on; nothing where there is no terminal.
+class ProgressLine:
+    """A line on stderr that shows the progress and is updated in place; nothing if stderr is not a terminal.
 
-    Called as a progress callback; as a context manager it takes the line away again.
+    It is called as a progress callback; as a context manager, it clears the line at the end.
 
     Parameters
     ----------
     title
-        What the work is on.
+        Start of the line, such as the name of the photograph.
     """
 
     def __init__(self, title: str) -> None:
@@ -141,10 +144,10 @@ class StageLine:
         self._shown = ""
 
     def __call__(self, stage: str, fraction: float) -> None:
-        """Show that `fraction` of `stage` is done."""
+        """Show that a fraction, in [0, 1], of `stage` is done."""
         self._show(f"{self._title}: {stage} {fraction:.0%}")
 
-    def __enter__(self) -> StageLine:
+    def __enter__(self) -> ProgressLine:
         self._show(self._title)
         return self
 
@@ -166,9 +169,9 @@ def _with_options(command: Command, options: Iterable[Callable[[Command], Comman
     return command
 
 
-def _divided(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the options that load a model, and those of one restoration."""
+def _split_options(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split options into those that load a model and those of one restoration."""
     return (
-        {name: options[name] for name in _LOADING},
-        {name: value for name, value in options.items() if name not in _LOADING},
+        {name: options[name] for name in _LOAD_OPTIONS},
+        {name: value for name, value in options.items() if name not in _LOAD_OPTIONS},
     )

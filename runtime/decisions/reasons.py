@@ -1,4 +1,4 @@
-"""Why a photograph comes back as it was: a code for programs, a sentence for people."""
+"""The reasons for returning a photograph unchanged, each with a code for programs and a sentence for users."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ class Reason(Enum):
     Attributes
     ----------
     code : str
-        Stable, for programs: ``result.code``.
+        Stable identifier, for programs: ``result.code``.
     sentence : str
-        For people: ``result.reason``.
+        Explanation, for users: ``result.reason``. "it" is the photograph.
     """
 
-    FLAT = "flat", "it shows nothing but one value"
+    FLAT = "flat", "all of its pixels have the same value"
     NOT_BLURRED = "not-blurred", "its edges are as narrow as those of a sharp photograph"
-    UNCLEAR = "unclear", "it does not show clearly enough what blurred it"
-    NOT_UNIFORM = "not-uniform", "no single blur kernel explains all of it"
-    NOT_SPARSER = "not-sparser", "no blur kernel that was found makes it clearer"
-    NO_GAIN = "no-gain", "no restoration of it is expected to come nearer to the truth"
-    NO_MOTION = "no-motion", "no motion is seen in it"
-    MOTION_UNCERTAIN = "motion-uncertain", "the motion in it is too uncertain to be undone, or not straight"
+    UNCLEAR = "unclear", "its blur kernel cannot be estimated with enough confidence"
+    NOT_UNIFORM = "not-uniform", "its blur varies, so no single blur kernel explains all of it"
+    NOT_SPARSER = "not-sparser", "no estimated blur kernel makes its edges clearer"
+    NO_GAIN = "no-gain", "no restoration is predicted to be closer to the sharp photograph"
+    NO_MOTION = "no-motion", "no motion was detected in it"
+    MOTION_UNCERTAIN = "motion-uncertain", "its motion is too uncertain to be removed, or not straight"
 
     def __init__(self, code: str, sentence: str) -> None:
         self.code = code

@@ -1,4 +1,11 @@
-"""Images at the door: what comes in as an array, a picture or a file goes out as the same kind of thing."""
+"""Images: arrays, PIL images and files are converted to float32 planes, and results back to the type of the input.
+
+* `arrays`: any image to planes and back: `open_image`, `Frame`.
+* `codecs`: encoded images (PNG, JPEG, TIFF, WebP) to pixels and back: `decode`, `encode`.
+* `files`: image files, written atomically: `read_file`, `write_file`, `write_bytes`, `format_of`.
+* `header`: the format and metadata of an image file: `Header`.
+* `pillow`, `png`, `tiff`: the codecs by library. `exif`: the EXIF orientation.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Image files: read whole, written beside their name and then renamed, so that none is ever half there."""
+"""Reading and writing of image files; writing is atomic: to a temporary file, which is then renamed."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from runtime.images.codecs import decode, encode
 from runtime.images.header import Header
 
 SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"}
-"""Formats by lower-case suffix."""
+"""Formats by suffix in lower case."""
 
 
 def format_of(path: str | os.PathLike[str]) -> str:
-    """Return the format that the suffix of `path` names, whatever its case.
+    """Return the format of the suffix of `path`, in upper or lower case.
 
     Raises
     ------
     InvalidArgument
-        If it names none.
+        If the suffix is not that of a supported format.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
@@ -35,7 +35,7 @@ def format_of(path: str | os.PathLike[str]) -> str:
 def read_file(path: str | os.PathLike[str]) -> tuple[npt.NDArray[Any], Header]:
     """Read an image file.
 
-    The content tells the format, not the name.
+    The format is determined from the content, not from the name.
 
     Parameters
     ----------
@@ -65,23 +65,23 @@ def read_file(path: str | os.PathLike[str]) -> tuple[npt.NDArray[Any], Header]:
 
 
 def write_file(path: str | os.PathLike[str], pixels: npt.NDArray[Any], header: Header | None = None) -> None:
-    """Write an image file, atomically, in the format that its suffix names.
+    """Write an image file atomically, in the format of its suffix.
 
     Parameters
     ----------
     path
-        Where to; a file that is there is replaced.
+        The file; an existing file is replaced.
     pixels
         See `encode`.
     header
-        Metadata to keep, from `read_file`; its format does not count.
+        Metadata to write, from `read_file`; its format is ignored.
 
     Raises
     ------
     InvalidArgument
-        If the suffix names no format.
+        If the suffix is not that of a supported format.
     InvalidImage
-        If the format cannot hold the image.
+        If the format cannot store the image.
     ImageFileError
         If the file cannot be written.
     """
@@ -94,7 +94,7 @@ def write_file(path: str | os.PathLike[str], pixels: npt.NDArray[Any], header: H
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file under a temporary name in the same folder, then rename it: it is there whole or not at all.
+    """Write a file atomically: under a temporary name in the same folder, then rename it.
 
     Raises
     ------
@@ -111,8 +111,8 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        mend = "check that its folder exists, may be written to and has room"
-        raise ImageFileError(f"{os.fspath(path)}: cannot be written ({_reason(error)}): {mend}") from error
+        remedy = "check that its folder exists, is writable and has free space"
+        raise ImageFileError(f"{os.fspath(path)}: cannot be written ({_reason(error)}): {remedy}") from error
 
 
 def _reason(error: OSError) -> str:

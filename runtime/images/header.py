@@ -1,4 +1,4 @@
-"""What an image file holds beside its pixels, and how large it may be."""
+"""The format and metadata of an image file, and the largest image that is decoded."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from runtime.errors import InvalidImage
 
 MAX_PIXELS = 500_000_000
-"""Largest image that is decoded: well above any camera's, well below what a forged header can claim."""
+"""Largest image that is decoded: more than any camera has, and a limit for forged headers."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What an image file holds beside its pixels.
+    """The format and metadata of an image file.
 
     Attributes
     ----------
@@ -21,9 +21,9 @@ class Header:
     icc_profile
         The colour profile, or ``None``.
     exif
-        The EXIF block (a TIFF structure, without the ``Exif`` mark that JPEG puts before it), or ``None``.
+        The EXIF block (a TIFF structure, without the marker ``Exif`` of JPEG), or ``None``.
     lossless
-        Whether a WebP file is coded without loss.
+        Whether a WebP file is lossless.
     """
 
     format: str = "PNG"
@@ -33,7 +33,7 @@ class Header:
 
 
 def check_size(width: int, height: int) -> None:
-    """Refuse an image that would fill the memory, before it is decoded."""
+    """Raise `InvalidImage` for an image of more than `MAX_PIXELS`, before it is decoded."""
     if width * height > MAX_PIXELS:
-        mend = "decode it yourself and give parts of it as arrays"
-        raise InvalidImage(f"{width} x {height} pixels is more than {MAX_PIXELS // 10**6} megapixels: {mend}")
+        remedy = "decode it yourself and give parts of it as arrays"
+        raise InvalidImage(f"{width} x {height} pixels is more than {MAX_PIXELS // 10**6} megapixels: {remedy}")

@@ -1,4 +1,4 @@
-"""PIL images and files of 8 bits, through Pillow."""
+"""PIL images, and 8-bit files decoded and encoded by Pillow."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from runtime.images.exif import EXIF_MARK
 from runtime.images.header import Header, check_size
 
 QUALITY = 95
-"""Of JPEG and of lossy WebP."""
+"""Quality of JPEG and of lossy WebP, from 0 to 100."""
 
 
 def pixels_of(image: Any) -> npt.NDArray[Any]:
-    """Return the pixels of a ``PIL.Image`` whose mode can hold a restored photograph.
+    """Return the pixels of a ``PIL.Image`` whose mode can store a restored photograph.
 
     Raises
     ------
     UnsupportedType
-        If its mode is another.
+        If its mode cannot.
     InvalidImage
-        If the file behind it is damaged.
+        If its file is damaged.
     """
     if image.mode not in ("L", "LA", "RGB", "RGBA", "F") and not image.mode.startswith("I;16"):
-        mend = "convert it first, for example image.convert('RGB')"
-        raise UnsupportedType(f"a PIL image of mode {image.mode} cannot hold a restored photograph: {mend}")
+        remedy = "convert it first, for example image.convert('RGB')"
+        raise UnsupportedType(f"a PIL image of mode {image.mode} cannot hold a restored photograph: {remedy}")
     try:
         return np.asarray(image)
     except (OSError, SyntaxError) as error:
@@ -36,7 +36,7 @@ def pixels_of(image: Any) -> npt.NDArray[Any]:
 
 
 def image_of(pixels: npt.NDArray[Any], info: dict[Any, Any]) -> Any:
-    """Return a ``PIL.Image`` of `pixels` that carries `info`."""
+    """Return a ``PIL.Image`` of `pixels` with the metadata `info`."""
     from PIL import Image
 
     image = Image.fromarray(pixels)
@@ -45,8 +45,8 @@ def image_of(pixels: npt.NDArray[Any], info: dict[Any, Any]) -> Any:
 
 
 def decode(data: bytes, format: str) -> tuple[npt.NDArray[Any], Header]:
-    """Decode an 8-bit file; see `runtime.images.codecs.decode`. Palettes are resolved, bilevel becomes grey."""
-    # The plugins are opened directly: Image.open would warn of any photograph above 89 megapixels.
+    """Decode an 8-bit file; see `runtime.images.codecs.decode`. Palettes become colours, bilevel grey."""
+    # The plugins are called directly, because Image.open warns about images above 89 megapixels.
     from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
     plugins: dict[str, Any] = {
@@ -95,7 +95,7 @@ def encode(pixels: npt.NDArray[Any], header: Header) -> bytes:
 
 
 def _resolve(image: Any) -> Any:
-    """Turn palettes, transparent colours and bilevel images into channels of 8 bits."""
+    """Convert palettes, transparent colours and bilevel images to 8-bit channels."""
     if image.mode in ("P", "PA") or "transparency" in image.info:
         return image.convert("RGBA" if image.has_transparency_data else "RGB")
     if image.mode == "1":

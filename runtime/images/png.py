@@ -1,4 +1,4 @@
-"""PNG of 16 bits: pixels through OpenCV, metadata chunk by chunk."""
+"""16-bit PNG: pixels by OpenCV, metadata by reading and writing chunks."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from runtime.errors import InvalidImage
 from runtime.images.header import Header, check_size
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
+"""First bytes of a PNG file."""
 
-_PICTURE = (b"IHDR", b"IDAT", b"IEND")
+_PIXEL_CHUNKS = (b"IHDR", b"IDAT", b"IEND")
+"""Kinds of chunks that are needed to decode the pixels."""
 
 _HEADER_END = 33
-"""Where the chunks after IHDR begin."""
+"""Offset in bytes of the chunk after IHDR."""
 
 _GREY_ALPHA = 4
-"""Colour type of grey with alpha in IHDR."""
+"""Colour type in IHDR of grey with alpha."""
 
 
 def is_16_bit(data: bytes) -> bool:
-    """Tell whether a PNG file has 16 bits per sample."""
+    """Return whether a PNG file has 16 bits per sample."""
     return data[24:25] == b"\x10"
 
 
@@ -35,9 +37,9 @@ def decode(data: bytes) -> tuple[npt.NDArray[Any], Header]:
 
     check_size(*struct.unpack_from(">LL", data, 16))
     chunks = list(_chunks(data))
-    # What OpenCV does not need it does not get: libpng prints a warning for every profile that it dislikes.
-    picture = MAGIC + b"".join(_chunk(kind, payload) for kind, payload in chunks if kind in _PICTURE)
-    pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_UNCHANGED)
+    # OpenCV gets the pixel chunks only, because libpng prints warnings about colour profiles.
+    reduced = MAGIC + b"".join(_chunk(kind, payload) for kind, payload in chunks if kind in _PIXEL_CHUNKS)
+    pixels = cv2.imdecode(np.frombuffer(reduced, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
         raise InvalidImage("the PNG image is damaged: get an intact copy")
     if pixels.ndim == 3:
@@ -55,7 +57,7 @@ def encode(pixels: npt.NDArray[np.uint16], header: Header) -> bytes:
     import cv2
 
     if pixels.ndim == 3:
-        if pixels.shape[2] == 2:  # OpenCV writes no grey with alpha
+        if pixels.shape[2] == 2:  # OpenCV cannot write grey with alpha
             pixels = pixels[..., [0, 0, 0, 1]]
         pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR if pixels.shape[2] == 3 else cv2.COLOR_RGBA2BGRA)
     data = cv2.imencode(".png", pixels)[1].tobytes()
@@ -68,7 +70,7 @@ def encode(pixels: npt.NDArray[np.uint16], header: Header) -> bytes:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield kind and payload of each chunk, checked: a file cut short fails here, not in OpenCV, which prints."""
+    """Yield kind and payload of each chunk; an incomplete file raises an error here, before OpenCV prints one."""
     position = len(MAGIC)
     while True:
         size, kind = struct.unpack_from(">L4s", data, position)

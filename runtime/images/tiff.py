@@ -1,4 +1,4 @@
-"""TIFF of any depth, through tifffile; what it cannot decompress by itself, Pillow (8 bits) and OpenCV (16) can."""
+"""TIFF of any bit depth by tifffile; other compressions are decoded by Pillow (8 bits) and OpenCV (16 bits)."""
 
 from __future__ import annotations
 
@@ -18,19 +18,28 @@ from runtime.images.header import Header, check_size
 log = logging.getLogger("runtime")
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""First bytes of TIFF and BigTIFF files, in both byte orders."""
 
-_EXIF_DAMAGED = "EXIF is damaged and left out (%s)"
+_EXIF_DAMAGED = "EXIF is damaged and omitted (%s)"
 _ASCII, _LONG, _UNDEFINED = 2, 4, 7
+"""Field types."""
 _EXIF_IFD, _GPS_IFD, _INTEROPERABILITY = 0x8769, 0x8825, 0xA005
+"""Tags of the directories of EXIF."""
 _ICC_PROFILE = 34675
+"""Tag of the colour profile."""
 _TEXTS = (270, 271, 272, 305, 306, 315, 33432)
-"""Description, make, model, software, date, artist and copyright: the EXIF tags that TIFF keeps with its own."""
+"""Description, make, model, software, date, artist and copyright: EXIF tags in the main directory of a TIFF file."""
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
+"""Photometric interpretations."""
 _ASSOCIATED_ALPHA = 1
+"""Kind of extra sample: premultiplied alpha."""
 _UNCOMPRESSED_OR_DEFLATE = (1, 8, 32946)
+"""Compressions that tifffile decodes without further packages."""
 _INTEGER_PREDICTORS = (1, 2)
+"""Predictors: none, and horizontal differences."""
 _DTYPES = ("uint8", "uint16", "float16", "float32", "float64")
+"""Supported dtypes of samples."""
 
 
 def decode(data: bytes) -> tuple[npt.NDArray[Any], Header]:
@@ -44,7 +53,7 @@ def decode(data: bytes) -> tuple[npt.NDArray[Any], Header]:
         _check_complete(page, len(data))
         header = Header("TIFF", page.tags.valueof(_ICC_PROFILE), _read_exif(tiff, page, stream))
         if page.tags.valueof(ORIENTATION, default=1) != 1:
-            # The header tells the orientation from here on: some decoders would apply it, some would not.
+            # The orientation is in the header now; it is reset here because only some decoders would apply it.
             page.tags[ORIENTATION].overwrite(1)
             data = stream.getvalue()
         return _pixels(data, page), header
@@ -75,7 +84,7 @@ def encode(pixels: npt.NDArray[Any], header: Header) -> bytes:
 
 
 def _only_page(tiff: Any) -> Any:
-    """Return the one full picture of a file; thumbnails beside it do not count."""
+    """Return the only full-resolution page of a file, which may also contain thumbnails."""
     pages = [page for page in tiff.pages if not page.is_reduced]
     if len(tiff.pages) == 0:
         raise InvalidImage("the TIFF image is incomplete: get an intact copy")
@@ -85,7 +94,7 @@ def _only_page(tiff: Any) -> Any:
 
 
 def _check_complete(page: Any, size: int) -> None:
-    """Refuse a file cut short here, for the decoders would print that to stderr."""
+    """Raise an error for a truncated file, before a decoder prints one to standard error."""
     if any(offset + count > size for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)):
         raise InvalidImage("the TIFF image is incomplete: get an intact copy")
 
@@ -115,10 +124,10 @@ def _pixels(data: bytes, page: Any) -> npt.NDArray[Any]:
 
 
 def _decompress(data: bytes, page: Any) -> npt.NDArray[Any]:
-    """Read pixels of 16 bits and more that are compressed with LZW and the like."""
+    """Decode pixels of 16 bits or more with LZW and similar compressions."""
     import cv2
 
-    # OpenCV drops the alpha of grey images and misreads planes that are stored one after the other.
+    # OpenCV drops the alpha channel of grey images and misreads planar storage.
     readable = page.samplesperpixel in (1, 3, 4) and (page.planarconfig == 1 or page.samplesperpixel == 1)
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if readable else None
     if pixels is None or pixels.dtype != page.dtype:
@@ -129,7 +138,7 @@ def _decompress(data: bytes, page: Any) -> npt.NDArray[Any]:
 
 
 def _read_exif(tiff: Any, page: Any, stream: io.BytesIO) -> bytes | None:
-    """Gather what EXIF knows of a TIFF file into a block of its own."""
+    """Return the EXIF metadata of a TIFF file as an EXIF block, or ``None``."""
     from PIL import Image
 
     source, kept = Image.Exif(), Image.Exif()
@@ -139,13 +148,13 @@ def _read_exif(tiff: Any, page: Any, stream: io.BytesIO) -> bytes | None:
         kept.update({tag: _raw(source[tag]) for tag in (*_TEXTS, ORIENTATION) if tag in source})
         kept.update(_directories(source))
         return kept.tobytes().removeprefix(EXIF_MARK) if kept else None
-    except Exception as error:  # whatever is wrong with its metadata, the picture can be read
+    except Exception as error:  # damaged metadata does not prevent the image from being read
         log.warning(_EXIF_DAMAGED, error)
         return None
 
 
 def _add_metadata(stream: io.BytesIO, header: Header) -> None:
-    """Append metadata to a TIFF file of one page, and the page's directory again with entries for them."""
+    """Append metadata to a TIFF file of one page, and a copy of its directory with entries for the metadata."""
     with stream.getbuffer() as data:
         (start,) = struct.unpack_from("<L", data, 4)
         (count,) = struct.unpack_from("<H", data, start)
@@ -164,7 +173,7 @@ def _add_metadata(stream: io.BytesIO, header: Header) -> None:
 
 
 def _exif_entries(stream: io.BytesIO, block: bytes) -> list[bytes]:
-    """Append what an EXIF block says to a TIFF file; return the directory's entries for it."""
+    """Append the content of an EXIF block to a TIFF file; return the directory entries for it."""
     from PIL import Image
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
@@ -182,20 +191,20 @@ def _exif_entries(stream: io.BytesIO, block: bytes) -> list[bytes]:
 
 
 def _entry(stream: io.BytesIO, tag: int, kind: int, value: bytes) -> bytes:
-    """Return the directory entry of a value of bytes; four fit into it, more are appended to the file."""
-    place = struct.pack("<L", _append(stream, value)) if len(value) > 4 else value
-    return struct.pack("<HHL4s", tag, kind, len(value), place)
+    """Return the directory entry of a value; more than four bytes do not fit into it and are appended to the file."""
+    inline = struct.pack("<L", _append(stream, value)) if len(value) > 4 else value
+    return struct.pack("<HHL4s", tag, kind, len(value), inline)
 
 
 def _append(stream: io.BytesIO, data: bytes) -> int:
-    """Write at the end of a file, on an even offset as TIFF asks; return the offset."""
+    """Append data to a file at an even offset, as TIFF requires; return the offset."""
     end = stream.seek(0, io.SEEK_END)
     stream.write(bytes(end % 2) + data)
     return end + end % 2
 
 
 def _directories(exif: Any) -> dict[int, dict[int, Any]]:
-    """Return the EXIF and the GPS directory of an EXIF block where it has them."""
+    """Return the EXIF and GPS directories of an EXIF block, if present, by tag."""
     return {
         tag: {key: _raw(value) for key, value in values.items() if key != _INTEROPERABILITY}
         for tag in (_EXIF_IFD, _GPS_IFD)
@@ -204,5 +213,5 @@ def _directories(exif: Any) -> dict[int, dict[int, Any]]:
 
 
 def _raw(value: Any) -> Any:
-    """Return the bytes of a text, which Pillow reads as Latin-1 and would write as ASCII, or any other value."""
+    """Return the bytes of a string, which Pillow decodes as Latin-1 but would encode as ASCII, or any other value."""
     return value.encode("latin-1") if isinstance(value, str) else value

@@ -1,7 +1,7 @@
-"""Model bundles: a folder whose ``bundle.json`` says all that the runtime must know.
+"""Model bundles: folders with the files of a model and ``bundle.json``, which describes them.
 
-`ARCHITECTURE.md` shows the format. A bundle is read here and written here, so that the two cannot drift
-apart: the exporter calls `write_bundle`, everybody else `load_model`.
+`ARCHITECTURE.md` documents the format. This module both reads and writes it, so that the two stay consistent: the
+exporter calls `write_bundle`, all other code `load_model`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """One input or output of a graph: a symbolic dimension is a string, an output's may be a fraction ("height/8")."""
+    """One input or output of a graph. Symbolic dimensions are strings; an output's may be a quotient: "height/8"."""
 
     name: str
     type: str
@@ -39,7 +39,7 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Part:
-    """One network of a bundle, as one graph per precision."""
+    """One network of a bundle, with one ONNX graph per precision."""
 
     name: str
     graphs: Mapping[str, Path]
@@ -51,7 +51,7 @@ class Part:
 
 @dataclass(frozen=True)
 class PatchGeometry:
-    """Sizes in pixels: a `core` x `core` square is restored from the `size` x `size` patch around it."""
+    """Patch geometry in pixels: the central `core` x `core` square of each `size` x `size` patch is restored."""
 
     size: int
     core: int
@@ -76,14 +76,14 @@ class ImageAssumptions:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A model on disk: what it is, its files, and how it was made.
+    """A model on disk: its description, its files, and how it was trained.
 
     Attributes
     ----------
     path
         The folder.
     name, version, method, description, licence
-        Who it is; `method` names the module of `runtime.methods.registry` that runs it.
+        Identification; `method` is the name of the deblurring method in `runtime.methods.registry`.
     files
         SHA-256 of every file, by file name.
     parts
@@ -95,7 +95,7 @@ class Bundle:
     assumes
         What the trained weights take for granted about their input; see `read_assumptions`.
     training, accuracy
-        What it was trained on, and what was measured, as the exporter wrote them.
+        The training data and the measured accuracy, as written by the exporter.
     """
 
     path: Path
@@ -186,16 +186,16 @@ def load_model(name_or_path: str | os.PathLike[str]) -> Bundle:
     Parameters
     ----------
     name_or_path
-        A folder that holds ``bundle.json``; or the name of a bundle; or the name of a method, for the first
-        bundle of that method. Names are looked for in the folder that the environment variable
-        ``DEBLUR_MODELS`` names, then among the models that ship with the package.
+        A folder that contains ``bundle.json``; or the name of a bundle; or the name of a method, for the first
+        bundle of that method. Names are searched in the folder given by the environment variable ``DEBLUR_MODELS``,
+        then among the models included in the package.
 
     Raises
     ------
     ModelNotFound
-        If there is none.
+        If there is no such bundle.
     InvalidModel
-        If ``bundle.json`` is damaged or of another format, or a file is missing or altered.
+        If ``bundle.json`` is damaged or of another format version, or a file is missing or altered.
     """
     bundle = _find(name_or_path)
     _check_files(bundle)
@@ -203,9 +203,9 @@ def load_model(name_or_path: str | os.PathLike[str]) -> Bundle:
 
 
 def list_models() -> list[Bundle]:
-    """Return the bundles that can be loaded by name, the user's own before the shipped ones.
+    """Return the bundles that can be loaded by name: those of ``DEBLUR_MODELS``, then those included in the package.
 
-    Only ``bundle.json`` is read here; the files are checked when a bundle is loaded.
+    Only ``bundle.json`` is read; the files are checked when a bundle is loaded.
     """
     found: dict[str, Bundle] = {}
     for folder in _search_path():
@@ -216,24 +216,24 @@ def list_models() -> list[Bundle]:
 
 
 def write_bundle(folder: str | os.PathLike[str], manifest: Mapping[str, Any]) -> Bundle:
-    """Write ``bundle.json`` into a folder that already holds the bundle's other files.
+    """Write ``bundle.json`` into a folder that already contains the other files of the bundle.
 
     Parameters
     ----------
     folder
-        Every file in it but ``bundle.json`` becomes part of the bundle.
+        All files in it, except ``bundle.json``, become part of the bundle.
     manifest
-        The content of ``bundle.json`` without ``format`` and ``files``, which are filled in here.
+        The content of ``bundle.json`` without ``format`` and ``files``, which are added.
 
     Returns
     -------
     Bundle
-        As `load_model` reads it back.
+        The bundle, as `load_model` returns it.
 
     Raises
     ------
     InvalidModel
-        If the manifest lacks something; nothing is written then.
+        If the manifest is incomplete; nothing is written in this case.
     """
     path = Path(folder)
     names = sorted(file.name for file in path.iterdir() if file.is_file() and file.name != MANIFEST)

@@ -1,8 +1,8 @@
-"""Which device runs the work, and, where CUDA cannot be had, exactly why.
+"""Device selection, with the reason if CUDA cannot be used, and transfers between the host and a GPU.
 
-What goes to a GPU goes there once, in the type it came in, and comes back once: of a photograph of 24 megapixels and 8
-bits 72 MB each way, some 5 ms at the 16 GB/s of a narrow bus, against seconds of work. Transfers in bands of rows, to
-hide these too, would not pay for a second stream and its events.
+An image is uploaded once, in its own dtype, and downloaded once. For 24 megapixels of 8-bit RGB, this is 72 MB in each
+direction, about 5 ms at the 16 GB/s of a slow bus, compared with seconds of computation. Overlapping the transfers with
+the computation would save too little to justify a second stream and its events.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from runtime.inference.cuda_libraries import FORKED, explain
 log = logging.getLogger("runtime")
 
 _cuda_process: int | None = None
-"""The process that has used CUDA: it alone can, not those forked from it."""
+"""Id of the process that initialised CUDA, which cannot be used in processes forked from it."""
 
 
 @dataclass(frozen=True)
 class Device:
-    """``cpu``, or ``cuda`` with the number of the GPU."""
+    """A device: `kind` is ``"cpu"`` or ``"cuda"``, `index` the number of the GPU."""
 
     kind: str
     index: int = 0
@@ -49,15 +49,15 @@ CPU = Device("cpu")
 def resolve_device(device: str) -> Device:
     """Turn ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"`` into a device that works.
 
-    ``"auto"`` takes the first GPU where all that CUDA needs is there and falls back to the CPU otherwise, with
-    the reason in the log, once. A GPU that was asked for by name is never replaced in silence.
+    ``"auto"`` selects the first GPU if CUDA is usable, and otherwise the CPU; the reason is then logged once. A GPU
+    that is requested explicitly is never replaced by the CPU.
 
     Raises
     ------
     InvalidArgument
-        If `device` is none of these.
+        If `device` has another value.
     DeviceUnavailable
-        If CUDA was asked for and cannot be had; the message says why.
+        If CUDA was requested and cannot be used; the message gives the reason.
     """
     match = re.fullmatch(r"auto|cpu|cuda(?::(\d+))?", device) if isinstance(device, str) else None
     if match is None:
@@ -78,31 +78,31 @@ def device_of(array: Array) -> Device:
 
 
 def holding(array: Array) -> AbstractContextManager[Any]:
-    """Make the GPU that holds `array` the current one; on the host, do nothing."""
+    """Return a context in which the GPU of `array` is the current device; for an array on the host, it does nothing."""
     return array.device if is_cuda(array) else nullcontext()
 
 
 def upload(array: Array, device: Device) -> Array:
-    """Bring an array to `device`: from the host, never from a GPU to anywhere else.
+    """Copy an array from the host to `device`; an array that lies there already is returned as it is.
 
     Raises
     ------
     InvalidArgument
-        If the array lies on another GPU, or on one while `device` is the CPU.
+        If the array lies on a GPU other than `device`.
     """
-    lies_on = device_of(array)
-    if lies_on == device:
+    source = device_of(array)
+    if source == device:
         return array
-    if lies_on.is_cuda:
-        raise InvalidArgument(f"the image lies on {lies_on} but the work is on {device}: give device='{lies_on}'")
+    if source.is_cuda:
+        raise InvalidArgument(f"the image lies on {source} but the work is on {device}: give device='{source}'")
     import cupy
 
-    # Only a host knows of bytes in another order.
+    # CuPy supports the native byte order only.
     return cupy.asarray(array.astype(array.dtype.newbyteorder("="), copy=False))
 
 
 def download(array: Array) -> Array:
-    """Bring an array to the host."""
+    """Copy an array to the host; an array that lies there already is returned as it is."""
     if not is_cuda(array):
         return array
     import cupy
@@ -123,13 +123,13 @@ def _automatic(process: int) -> Device:
 def on_device(device: Device) -> Iterator[None]:
     """Make `device` and its work stream current; on the CPU, do nothing.
 
-    Work that the caller's stream has queued happens before, and what the caller queues afterwards happens after:
-    arrays pass in and out without waiting for either.
+    Events order the work stream after the work that the caller's stream has queued, and later work of the caller after
+    the work stream. The host does not wait.
 
     Raises
     ------
     DeviceUnavailable
-        In a process that was forked from one that had used CUDA.
+        In a process that was forked after CUDA had been initialised.
     """
     if not device.is_cuda:
         yield
@@ -139,18 +139,18 @@ def on_device(device: Device) -> Iterator[None]:
     import cupy
 
     with cupy.cuda.Device(device.index):
-        callers = cupy.cuda.get_current_stream()
-        ours = work_stream(device)
-        ours.wait_event(callers.record())
-        with ours:
+        caller_stream = cupy.cuda.get_current_stream()
+        stream = work_stream(device)
+        stream.wait_event(caller_stream.record())
+        with stream:
             yield
-        callers.wait_event(ours.record())
+        caller_stream.wait_event(stream.record())
 
 
 def work_stream(device: Device) -> Any:
-    """Return the one stream of this process on which kernels and networks of a GPU queue their work.
+    """Return the stream on which all kernels and networks of this process run on a GPU.
 
-    It is not the null stream, which ONNX Runtime takes for "none given".
+    It is not the null stream, because ONNX Runtime would then create a stream of its own.
     """
     return _stream(device, os.getpid())
 
@@ -164,7 +164,7 @@ def _stream(device: Device, process: int) -> Any:
 
 
 def free_unused_memory(device: Device) -> None:
-    """Give a GPU back what CuPy keeps for later arrays, for ONNX Runtime and other processes to use; wait for it."""
+    """Free the unused memory of CuPy's pool on a GPU, so that ONNX Runtime and other processes can allocate it."""
     if device.is_cuda:
         import cupy
 
@@ -173,10 +173,10 @@ def free_unused_memory(device: Device) -> None:
 
 
 def cuda_problem(index: int = 0) -> str | None:
-    """Say what keeps CUDA device `index` from being used and how to mend it, or ``None`` if nothing does.
+    """Return why CUDA device `index` cannot be used and how to fix it, or ``None`` if it can.
 
-    Looks at installed packages first, then the driver, so that nothing touches a GPU before it must. Whether
-    ONNX Runtime really starts on the GPU is known only once a session exists; `Session` checks that.
+    The installed packages are checked before the driver, to initialise CUDA only if needed. Whether ONNX Runtime starts
+    on the GPU is known only when a session is created; `runtime.inference.session.Session` checks it.
     """
     return _package_problem() or _driver_problem(index)
 
@@ -212,9 +212,9 @@ def _driver_problem(index: int) -> str | None:
 
         count = int(cupy.cuda.runtime.getDeviceCount())
     except (ImportError, RuntimeError) as error:
-        # CUDA's own errors are RuntimeErrors; so is that of a driver which is not there.
+        # The errors of CUDA, also that of a missing driver, are RuntimeErrors.
         reason = str(error).splitlines()[0]
-        return explain(str(error)) or f"CUDA gives no device ({reason}): install an NVIDIA driver for CUDA 13 or newer"
+        return explain(str(error)) or f"CUDA finds no device ({reason}): install an NVIDIA driver for CUDA 13 or newer"
     _cuda_process = os.getpid()
     if index >= count:
         return f"there is no GPU number {index}; this machine has {count}"

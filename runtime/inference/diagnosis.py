@@ -1,4 +1,4 @@
-"""What is installed, what works on this machine, and why not the rest."""
+"""Diagnosis of the installation: what is installed, what works, and why the rest does not."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def diagnose() -> dict[str, Any]:
     dict
         ``package``, ``python`` and ``machine``; ``packages``: installed versions, ``None`` where absent;
         ``onnxruntime``: its version and the providers it was built with, or why it does not load; ``cuda``: whether
-        a GPU can be used, its name and memory, or what is in the way and how to mend it; ``models``: the bundles
-        that can be loaded by name.
+        a GPU can be used, its name and its memory in bytes, or why it cannot be used and how to fix it; ``models``:
+        the bundles that can be loaded by name.
     """
     return {
         "package": __version__,
@@ -78,7 +78,7 @@ def _cuda() -> dict[str, Any]:
 
 
 def _kernel_problem() -> str | None:
-    """Use what the kernels need of CUDA: its compiler, and its libraries of Fourier transforms and products."""
+    """Return why the CUDA kernels do not run, or ``None``: tries the compiler, the FFT and a matrix product."""
     import cupy
 
     from kernels.fft import fft_module
@@ -97,7 +97,7 @@ def _kernel_problem() -> str | None:
 
 
 def _session_problem() -> str | None:
-    """Start a network on the GPU: only that shows whether ONNX Runtime finds the CUDA libraries it needs."""
+    """Return why no network starts on the GPU, or ``None``: this shows whether ONNX Runtime finds its libraries."""
     for bundle in list_models():
         for part in bundle.parts:
             try:

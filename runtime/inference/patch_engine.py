@@ -1,12 +1,12 @@
-"""Run a patch network over a whole image: extract, predict, filter, overlap-add, batch by batch.
+"""Run a patch network over a whole image: extract patches, predict, filter and overlap-add, batch by batch.
 
-This is the "neural average" of Chakrabarti 2016, section 3: every overlapping patch is restored on its own and
-the restored cores are averaged under a Hann window. Memory is the image, the result and one batch.
+This is the "neural average" of Chakrabarti 2016, section 3: every overlapping patch is restored separately, and the
+restored cores are averaged with a Hann window. The memory needed is that of the image, the result and one batch.
 
-Patches are copied before the network sees them. Reading them straight from the image, as a convolution does, would save
-17 kB written per patch of 65 pixels, of the 1.1 MB that the layers of `chakrabarti-compact` read and write; and as a
-dense convolution its first layer would take 65 * 65 multiplications per value where two products of matrices take
-under 400.
+Patches are copied before they are input to the network. Reading them directly from the image, as a convolution does,
+would save writing 17 kB per patch of 65 pixels, out of the 1.1 MB that the layers of `chakrabarti-compact` read and
+write. Moreover, its first layer as a dense convolution would take 65 * 65 multiplications per value, where two matrix
+products take fewer than 400.
 """
 
 from __future__ import annotations
@@ -27,22 +27,25 @@ from runtime.inference.session import Session, open_session
 log = logging.getLogger("runtime")
 
 CPU_BATCH = 256
+"""Default number of patches per batch on the CPU."""
 CUDA_BATCH = 4096
+"""Default number of patches per batch on a GPU."""
 STAGE = "neural average"
+"""Name of the stage in progress reports."""
 
 
 class PatchModel(Protocol):
-    """What the engine needs of a network that works on square patches.
+    """The interface of a network for square patches.
 
     Attributes
     ----------
     size, core, stride
         Patch size, restored core, and default distance between patches, in pixels.
     predicts
-        ``"filters"``: one half spectrum per patch, `kernels.patch_filters.filter_patches` applies it;
+        ``"filters"``: one half spectrum per patch, to be applied by `kernels.patch_filters.filter_patches`;
         ``"cores"``: the restored pixels.
     device
-        Where `predict` runs.
+        The device on which `predict` runs.
     """
 
     size: int
@@ -91,21 +94,21 @@ class NetworkPatchModel:
         self._session: Session = open_session(bundle, "network", device=device, precision=precision)
 
     def predict(self, patches: Array) -> Array:
-        """Run the network on ``(N, size, size)`` float32 patches."""
+        """Run the network on float32 patches ``(N, size, size)``."""
         return self._session.run(**{self._input: patches})[self.predicts]
 
 
-class Batches:
-    """Goes over all patches of an image, batch by batch; what restores them, restores cores.
+class BatchRunner:
+    """Restores all patches of an image batch by batch, and overlap-adds the restored cores.
 
     Parameters
     ----------
     device
-        Where the patches lie.
+        The device of the patches.
     size
-        Patches per batch. Halved, with a line in the log, should the device run out of memory, unless `fixed`.
+        Patches per batch. If the device runs out of memory, it is halved and a warning is logged, unless `fixed`.
     fixed
-        Whether the size was chosen by the caller.
+        Whether the size was chosen by the caller, and must not change.
     """
 
     def __init__(self, device: Device, size: int, *, fixed: bool = False) -> None:
@@ -122,7 +125,26 @@ class Batches:
         progress: Progress | None,
         stage: str = STAGE,
     ) -> Array:
-        """Add to every plane of `out` ``(C, H, W)`` what ``restore(start, stop)`` makes of those patches of it.
+        """Restore all patches of an image and overlap-add them to `out`.
+
+        Parameters
+        ----------
+        restore
+            Called as ``restore(start, stop)``; returns, for each plane, the restored cores of patches `start` to
+            ``stop - 1``.
+        grid
+            Positions of the patches.
+        out
+            Float32 ``(C, H, W)``, to which the weighted cores are added.
+        stopwatch
+            Measures the stage ``overlap-add``.
+        progress
+            Called after every batch with `stage` and the fraction done.
+
+        Returns
+        -------
+        array
+            `out`.
 
         Raises
         ------
@@ -135,7 +157,7 @@ class Batches:
             stop = min(start + size, len(grid))
             cores = self._attempt(restore, start, stop, size)
             if cores is None:
-                # Only now, without the error and the arrays of its frames, is there something to give back.
+                # Outside of the except clause, the arrays that the traceback referred to are free.
                 free_unused_memory(self.device)
                 continue
             with stopwatch("overlap-add"):
@@ -147,9 +169,9 @@ class Batches:
         return out
 
     def padded(self, count: int) -> int:
-        """Return how many patches to give the network for `count` of them.
+        """Return the number of patches to input to the network for `count` patches, the rest being zeros.
 
-        On a GPU always a full batch, since each new shape costs the network a new plan.
+        On a GPU it is always a full batch, since ONNX Runtime selects algorithms anew for each new shape.
         """
         # Another thread may have halved the size since `count` was chosen.
         return max(self.size, count) if self.device.is_cuda else count
@@ -157,7 +179,7 @@ class Batches:
     def _attempt(
         self, restore: Callable[[int, int], list[Array]], start: int, stop: int, size: int
     ) -> list[Array] | None:
-        """Restore a batch, or halve the size and return ``None`` where there is no memory for it."""
+        """Restore a batch; if there is not enough memory, halve the batch size and return ``None``."""
         try:
             return restore(start, stop)
         except Exception as error:
@@ -185,14 +207,14 @@ class PatchEngine:
     model
         The network.
     batch
-        Patches per batch. By default one that suits the device, and halved, with a line in the log, should the
-        device run out of memory; a batch given here is kept.
+        Patches per batch. By default it is chosen for the device, and halved if the device runs out of memory, with a
+        warning in the log; a batch size given here is never changed.
     """
 
     def __init__(self, model: PatchModel, *, batch: int | None = None) -> None:
         self.model = model
-        usual = CUDA_BATCH if model.device.is_cuda else CPU_BATCH
-        self._batches = Batches(model.device, usual if batch is None else batch, fixed=batch is not None)
+        default = CUDA_BATCH if model.device.is_cuda else CPU_BATCH
+        self._batches = BatchRunner(model.device, default if batch is None else batch, fixed=batch is not None)
 
     def restore(
         self,
@@ -210,14 +232,14 @@ class PatchEngine:
         planes
             Float32 ``(C, H, W)``, any size from 1 px, values in [0, 1].
         guide
-            Float32 ``(H, W)`` from which filters are predicted; by default the only plane. A model that predicts
-            cores works plane by plane and takes none.
+            Float32 ``(H, W)`` from which filters are predicted; by default the plane, if there is only one. It is not
+            used by a model that predicts cores, which restores each plane separately.
         stride
-            Distance between patches in pixels, 1 to the model's core; by default the model's.
+            Distance between patches in pixels, from 1 to the core of the model; by default the model's.
         stopwatch
-            Charged for ``extract``, ``network``, ``filter`` and ``overlap-add``.
+            Measures the stages ``extract``, ``network``, ``filter`` and ``overlap-add``.
         progress
-            Called after every batch with the stage ``"neural average"``.
+            Called after every batch, with the stage ``"neural average"``.
 
         Returns
         -------
@@ -227,11 +249,11 @@ class PatchEngine:
         Raises
         ------
         InvalidArgument
-            If `stride` does not fit the model or a guide is needed and missing.
+            If `stride` is not valid for the model, or a guide is needed and missing.
         OutOfMemory
             If even the smallest batch allowed does not fit.
         """
-        grid = plan(planes, self.model, stride)
+        grid = plan_patches(planes, self.model, stride)
         if guide is None and self.model.predicts == "filters" and len(planes) != 1:
             raise InvalidArgument(f"filters for {len(planes)} planes are predicted from a guide: give guide=")
         stopwatch = stopwatch or Stopwatch(self.model.device)
@@ -243,7 +265,7 @@ class PatchEngine:
     def _restore_batch(
         self, planes: Array, guide: Array | None, grid: PatchGrid, start: int, stop: int, stopwatch: Stopwatch
     ) -> list[Array]:
-        """Return the restored cores of patches ``start .. stop`` of each plane."""
+        """Return the restored cores of patches ``start`` to ``stop - 1`` of each plane."""
         if self.model.predicts == "cores":
             return [self._predict(plane, grid, start, stop, stopwatch)[1] for plane in planes]
         patches, filters = self._predict(planes[0] if guide is None else guide, grid, start, stop, stopwatch)
@@ -259,7 +281,7 @@ class PatchEngine:
     def _predict(
         self, plane: Array, grid: PatchGrid, start: int, stop: int, stopwatch: Stopwatch
     ) -> tuple[Array, Array]:
-        """Extract patches ``start .. stop`` of a plane and run the network on them."""
+        """Extract patches ``start`` to ``stop - 1`` of a plane and run the network on them; return both."""
         with stopwatch("extract"):
             patches = self._extract(plane, grid, start, stop)
         with stopwatch("network"):
@@ -272,8 +294,8 @@ class PatchEngine:
         return padded
 
 
-def plan(planes: Array, geometry: PatchGeometry | PatchModel, stride: int | None) -> PatchGrid:
-    """Lay out the patches of ``(C, H, W)`` planes, at the distance `stride` or, by default, that of the geometry.
+def plan_patches(planes: Array, geometry: PatchGeometry | PatchModel, stride: int | None) -> PatchGrid:
+    """Return the patch positions for planes ``(C, H, W)``, at distance `stride` or by default that of the geometry.
 
     Raises
     ------
@@ -287,13 +309,13 @@ def plan(planes: Array, geometry: PatchGeometry | PatchModel, stride: int | None
     return PatchGrid(height, width, patch=geometry.size, core=geometry.core, stride=stride)
 
 
-_NO_MEMORY = ("Failed to allocate memory", "out of memory", "ALLOC_FAILED", "ALLOCATION_FAILED")
-"""How ONNX Runtime's arena, CUDA and its libraries say that an allocation failed."""
+_ALLOCATION_FAILURES = ("Failed to allocate memory", "out of memory", "ALLOC_FAILED", "ALLOCATION_FAILED")
+"""Messages of ONNX Runtime, CUDA and its libraries for a failed allocation."""
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Recognise running out of memory, and nothing else, in what NumPy, CuPy and ONNX Runtime raise."""
+    """Return whether an exception of NumPy, CuPy or ONNX Runtime means that memory ran out."""
     if isinstance(error, MemoryError):
         return True
     library = type(error).__module__.startswith(("cupy", "onnxruntime"))
-    return library and any(text in str(error) for text in _NO_MEMORY)
+    return library and any(text in str(error) for text in _ALLOCATION_FAILURES)

@@ -1,4 +1,4 @@
-"""How far the work is, and how long each stage took."""
+"""Progress callbacks, and the time spent in each stage."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ Progress: TypeAlias = Callable[[str, float], None]
 
 
 class Stopwatch:
-    """Adds up the time spent in each stage.
+    """Measures the total time of each stage.
 
-    On the CPU it reads the clock. On a GPU it records events on the current stream, which costs the queue
-    nothing, and reads them once, in `seconds`.
+    On the CPU it reads the clock. On a GPU it records events on the current stream, without waiting, and reads them
+    in `seconds`.
 
     Parameters
     ----------
     device
-        Where the stages run.
+        The device on which the stages run.
     """
 
     def __init__(self, device: Device = CPU) -> None:
@@ -32,7 +32,7 @@ class Stopwatch:
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
-        """Charge what happens inside to `stage`."""
+        """Add the time spent in the ``with`` block to `stage`."""
         if self._device.is_cuda:
             import cupy
 
@@ -45,9 +45,9 @@ class Stopwatch:
             self._add(stage, time.perf_counter() - began)
 
     def seconds(self) -> dict[str, float]:
-        """Return the seconds of each stage, in the order in which the stages first began.
+        """Return the seconds of each stage, in the order in which the stages were first measured.
 
-        Waits, on a GPU, for the last stage to end.
+        On a GPU, this waits for the end of the last stage.
         """
         if self._events:
             import cupy

@@ -1,15 +1,16 @@
-"""ONNX Runtime sessions: one network on one device, arrays in and arrays out where they lie.
+"""ONNX Runtime sessions: one network on one device, whose inputs and outputs stay on that device.
 
-On a GPU the kernels before and after a network are queued on one stream with it, and the host waits at the end of each
-run. ONNX Runtime can be told not to, but keeps page-locked buffers of such a run until one that is waited for; if the
-session ends before that, it leaves them to a callback in which CUDA lets nothing be freed, and the process is aborted.
+On a GPU, a network runs on the same stream as the kernels before and after it, and the host waits at the end of each
+run. ONNX Runtime can run without this wait, but then it keeps page-locked buffers until the next run that waits. If the
+session is destroyed before, they are freed in a CUDA callback, where freeing memory is not allowed, and the process
+aborts.
 
-Three things are left out on purpose. Outputs are not allocated beforehand: CuPy's pool gives the memory of the
-batch before, in the order of the stream, without asking the driver, and what a caller still holds is never written
-over. Bindings are not kept, since they name those addresses. CUDA graphs need fixed addresses, and a graph per shape,
-to save launches alone: by the shapes in the graph of the patch network, a batch of 4096 in half precision is about 120
-launches that read and write 1.1 MB per patch, 4.4 GB in all, which is more than the launches take even at 4 TB/s. Where
-a faster device turns that round, larger batches do the same more simply.
+Three optimisations are omitted on purpose. Outputs are not preallocated: CuPy's pool reuses the memory of the previous
+batch, in stream order, without a call of the driver, and it never reuses an array that a caller still holds. Bindings
+are not kept, since they contain the addresses of these arrays. CUDA graphs would need fixed addresses and one graph per
+shape, and would save only the time of the launches. By the shapes in the graph of the patch network, a batch of 4096 in
+half precision is about 120 launches that read and write 1.1 MB per patch, 4.4 GB in total; even at 4 TB/s this takes
+longer than the launches. On a device on which it does not, larger batches have the same effect and are simpler.
 """
 
 from __future__ import annotations
@@ -34,28 +35,28 @@ _alive: weakref.WeakSet[Session] = weakref.WeakSet()
 _lock = threading.Lock()
 
 
-def _leave_parent() -> None:
-    """Let a forked child load its networks anew: the parent's threads and CUDA context did not come along."""
+def _reset_after_fork() -> None:
+    """Make a forked process load its networks again, since threads and CUDA contexts do not survive a fork."""
     global _lock
     _lock = threading.Lock()
     for session in _alive:
-        session.leave_parent()
+        session.reset_after_fork()
 
 
-os.register_at_fork(after_in_child=_leave_parent)
+os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 def open_session(bundle: Bundle, part: str, *, device: Device, precision: str = "auto") -> Session:
-    """Return the session of one part of a bundle; made once per process, device and precision, then shared.
+    """Return the session of one network of a bundle; it is created once per process, device and precision, and shared.
 
     Parameters
     ----------
     bundle, part
-        Which network.
+        The bundle, and the name of the network in it.
     device
-        Where it runs.
+        The device on which it runs.
     precision
-        ``"fp32"``, ``"fp16"``, or ``"auto"``: half precision on a GPU where the bundle verified it, else single.
+        ``"fp32"``, ``"fp16"``, or ``"auto"``: half precision on a GPU if the bundle states its parity, else single.
 
     Raises
     ------
@@ -74,7 +75,7 @@ def open_session(bundle: Bundle, part: str, *, device: Device, precision: str = 
 
 
 def close_sessions() -> None:
-    """Drop every cached session, and with them their memory, and that which CuPy keeps for later arrays."""
+    """Remove all cached sessions, which frees their memory, and free the unused memory of CuPy's pools."""
     with _lock:
         devices = {session.device for session in _cache.values()}
         _cache.clear()
@@ -83,19 +84,19 @@ def close_sessions() -> None:
 
 
 class Session:
-    """One network of a bundle, loaded on one device; safe to call from many threads, and on the CPU after a fork.
+    """One network of a bundle on one device; thread-safe, and on the CPU usable after a fork.
 
-    On the CPU, NumPy arrays go in and come out. On a GPU, CuPy arrays are bound where they lie, outputs are
-    allocated by CuPy, and the work is queued on `runtime.inference.devices.work_stream`, where the kernels queue theirs.
+    On the CPU, inputs and outputs are NumPy arrays. On a GPU, inputs are CuPy arrays, which are not copied, outputs are
+    allocated by CuPy, and the network runs on `runtime.inference.devices.work_stream`, the stream of the kernels.
 
     Parameters
     ----------
     part
-        The network, as its bundle describes it.
+        The network, as described in its bundle.
     device
-        Where it runs.
+        The device on which it runs.
     precision
-        Which of its graphs.
+        The precision, which selects one of its graphs.
     """
 
     def __init__(self, part: Part, *, device: Device, precision: str) -> None:
@@ -112,7 +113,7 @@ class Session:
         Parameters
         ----------
         **inputs
-            One C-contiguous array per input of the part, of its type and shape, on the session's device.
+            One C-contiguous array per input of the network, of its dtype and shape, on the session's device.
 
         Returns
         -------
@@ -131,11 +132,11 @@ class Session:
             return dict(zip(names, session.run(names, inputs), strict=True))
         return self._run_bound(session, inputs, sizes)
 
-    def leave_parent(self) -> None:
-        """Load the network anew on its next use, as a forked process must.
+    def reset_after_fork(self) -> None:
+        """Make a forked process load the network again when it is next used.
 
-        The parent's session is not destroyed: that would wait for threads which do not exist here. It gets a reference
-        that nothing ever gives back.
+        The parent's session must not be destroyed, since its destructor would wait for threads that do not exist in
+        this process. An additional reference, which is never released, prevents it.
         """
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._session))
         self._session, self._queue = None, threading.Lock()
@@ -175,7 +176,7 @@ def _choose_precision(part: Part, precision: str, device: Device) -> str:
 
 
 def _check_inputs(part: Part, inputs: dict[str, Array]) -> dict[str, int]:
-    """Check inputs against their specification; return the size of each symbolic dimension."""
+    """Check inputs against their specification; return the size of each symbolic dimension by name."""
     if set(inputs) != {spec.name for spec in part.inputs}:
         wanted = ", ".join(spec.name for spec in part.inputs)
         raise InvalidArgument(f"part {part.name!r} takes the inputs {wanted}, not {', '.join(inputs) or 'none'}")
@@ -196,7 +197,7 @@ def _check_inputs(part: Part, inputs: dict[str, Array]) -> dict[str, int]:
 
 
 def _output_size(size: int | str, sizes: dict[str, int]) -> int:
-    """Return the size of an output's dimension: a number, a symbol of the inputs, or a fraction of one: "height/8"."""
+    """Return the size of an output dimension: a number, a symbol of the inputs, or its quotient, as "height/8"."""
     if isinstance(size, int):
         return size
     name, _, divisor = size.partition("/")
@@ -212,7 +213,7 @@ def _create(graph: Path, device: Device) -> Any:
         ) from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    # Between two batches the cores belong to the array kernels: idle workers must sleep, not spin.
+    # Idle threads of ONNX Runtime must not spin, because the array kernels use the cores between two batches.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     provider = "CUDAExecutionProvider" if device.is_cuda else "CPUExecutionProvider"
     version = f"ONNX Runtime {onnxruntime.__version__}"
@@ -227,7 +228,7 @@ def _create(graph: Path, device: Device) -> Any:
             raise DeviceUnavailable(f"{version} does not start on {device}: {problem}") from error
         raise InvalidModel(f"{graph}: {version} cannot load it: {str(error).splitlines()[0]}") from error
     if session.get_providers()[0] != provider:
-        problem = missing_library() or "all its libraries load; its own lines on standard error say more"
+        problem = missing_library() or "all its libraries load; see its messages on standard error"
         raise DeviceUnavailable(f"{version} does not start on {device}: {problem}")
     return session
 
@@ -240,6 +241,6 @@ def _provider_options(device: Device) -> dict[str, str]:
         "user_compute_stream": str(work_stream(device).ptr),
         "cudnn_conv_algo_search": "HEURISTIC",
         "arena_extend_strategy": "kSameAsRequested",
-        # Single precision means it; who wants tensor cores has the graph in half precision, whose parity is stated.
+        # No TF32 in single precision; tensor cores are used by the graph in half precision, whose parity is stated.
         "use_tf32": "0",
     }

@@ -1,8 +1,8 @@
-"""Chakrabarti 2016: a patch network gives a first estimate, which gives the blur kernel, which gives the result.
+"""Chakrabarti 2016: a patch network estimates the latent image, from which the blur kernel is estimated.
 
-The paper estimates the kernel once (Eq. 5 and 6). By default that estimate is one of several hypotheses, which are
-refined from coarse to fine (`runtime.estimation.kernel.search`), so that an error of the network does not spoil the
-result.
+The observed image is then deconvolved with this kernel. The paper estimates the kernel once (Eq. 5 and 6). By default,
+this estimate is one of several hypotheses, which are refined from coarse to fine (`runtime.estimation.kernel.search`),
+to be robust to errors of the network.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from runtime.restoration.repair import load_repairer
 from runtime.run import Run
 
 _SUPPORT = 85
-"""Side in pixels of the square in which a kernel is sought, where the photograph allows it."""
+"""Side in pixels of the largest kernel to estimate, if the photograph is large enough."""
 _PAPER_SUPPORT = 51
-"""The same for the paper's single estimate, "as is standard for the benchmark" (section 3)."""
+"""The same for the single estimate of the paper, "as is standard for the benchmark" (section 3)."""
 
 
 class Chakrabarti:
@@ -42,27 +42,27 @@ class Chakrabarti:
         Where and how the network runs; see `runtime.inference.session.open_session` and `PatchEngine`.
     """
 
-    honours: ClassVar[frozenset[str]] = frozenset(Options.__dataclass_fields__)
+    supported_options: ClassVar[frozenset[str]] = frozenset(Options.__dataclass_fields__)
 
     def __init__(self, bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> None:
         self._engine = PatchEngine(NetworkPatchModel(bundle, device=device, precision=precision), batch=batch)
         load_repairer(device)
 
     def restore(self, observed: Array, run: Run[Options]) -> Estimate:
-        """Restore ``(C, H, W)`` float32 planes.
+        """Restore a photograph, float32 ``(C, H, W)`` in [0, 1].
 
-        The network and the kernel estimate see the luminance; what they find is applied to every channel.
+        The kernel is estimated from the luminance; every plane is deconvolved with it.
 
         Raises
         ------
         InvalidImage
-            If the image is smaller than one patch, too little to tell a blur from.
+            If the image is smaller than one patch of the network.
         """
         height, width = observed.shape[-2:]
-        smallest, options = self._engine.model.size, run.options
-        if min(height, width) < smallest:
+        patch_size, options = self._engine.model.size, run.options
+        if min(height, width) < patch_size:
             raise InvalidImage(
-                f"the image is {width}x{height}: blind deblurring needs {smallest} pixels or more on each side; "
+                f"the image is {width}x{height}: blind deblurring needs {patch_size} pixels or more on each side; "
                 "give a larger crop, or the blur kernel, if you know it, to deconvolve()"
             )
         guide = luminance(observed)
@@ -78,8 +78,8 @@ class Chakrabarti:
         if not options.refine:
             with run.stopwatch("kernel estimate"):
                 kernel = estimate_kernel(guide, initial, support=support, progress=run.progress).kernel
-            once = Candidate(KernelBlur(kernel), float("nan"))
-            return Estimate(undo(observed, once, run), once.blur, initial)
+            candidate = Candidate(KernelBlur(kernel), float("nan"))
+            return Estimate(undo(observed, candidate, run), candidate.blur, initial)
         with run.stopwatch("kernel estimate"):
             found = estimate_blind(guide, run, initial=initial, support=support)
         blur = KernelBlur(found.kernel)
@@ -88,7 +88,7 @@ class Chakrabarti:
         return replace(finish(observed, Candidate(blur, found.log_error, found.confidence), run), initial=initial)
 
     def _first_estimate(self, guide: Array, run: Run[Options]) -> Array:
-        """Return the network's own estimate of the latent luminance (H, W)."""
+        """Return the network's estimate of the latent luminance (H, W), from the observed luminance `guide`."""
         stride, model = run.options.stride, self._engine.model
         if stride is None and run.options.level.stride_factor != 1:
             stride = min(run.options.level.stride_factor * model.stride, model.core)

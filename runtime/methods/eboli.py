@@ -1,9 +1,9 @@
-"""Eboli et al.: a network gives the motion at each pixel, and iterative residual compensation undoes it.
+"""Eboli et al.: a network estimates the motion at each pixel, and iterative residual compensation removes the blur.
 
-Where straight motions do not explain the photograph, as where a camera shook on a curved path, other explanations are
-tried: one kernel (`runtime.methods.chakrabarti`), and the poses of a camera that rolled, of which the one with the
-larger predicted gain counts. Of these and the motion, that is taken which, blurred again, comes nearer to what was
-observed.
+If straight motions do not explain the photograph, for example because the camera moved on a curved path, two other
+blurs are estimated: one kernel (`runtime.methods.chakrabarti`), and the poses of a camera that also rotates about its
+optical axis. The one with the larger predicted gain is compared with the motion field, and the restoration is returned
+that, blurred again, has the smaller misfit to the observed photograph.
 """
 
 from __future__ import annotations
@@ -42,22 +42,22 @@ from runtime.restoration.finish import finish, undo
 from runtime.restoration.misfit import find_misfit
 from runtime.run import Run
 
-_UNIFORM = "chakrabarti"
-"""Model that finds one kernel for the whole photograph."""
+_UNIFORM_MODEL = "chakrabarti"
+"""Name of the model that estimates one kernel for the whole photograph."""
 
 
 class Eboli:
-    """Blind deconvolution of motion that changes over the photograph.
+    """Blind deconvolution of motion blur that varies over the photograph.
 
     Parameters
     ----------
     bundle
-        A network from patches to motions, see `runtime.estimation.motion.network.MotionNetwork`.
+        A network that predicts motions of patches; see `runtime.estimation.motion.network.MotionNetwork`.
     device, precision, batch
-        Where and how it runs.
+        Where and how the network runs; see `runtime.inference.session.open_session`.
     """
 
-    honours: ClassVar[frozenset[str]] = frozenset(Options.__dataclass_fields__) - {"neural"}
+    supported_options: ClassVar[frozenset[str]] = frozenset(Options.__dataclass_fields__) - {"neural"}
 
     def __init__(self, bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> None:
         self._device, self._precision = device, precision
@@ -65,18 +65,18 @@ class Eboli:
 
     @cached_property
     def _uniform(self) -> Chakrabarti:
-        return Chakrabarti(load_model(_UNIFORM), device=self._device, precision=self._precision, batch=None)
+        return Chakrabarti(load_model(_UNIFORM_MODEL), device=self._device, precision=self._precision, batch=None)
 
     def restore(self, observed: Array, run: Run[Options]) -> Estimate:
-        """Restore ``(C, H, W)`` float32 planes of any size: motion from the luminance, restoration of each plane.
+        """Restore a photograph of any size, float32 ``(C, H, W)`` in [0, 1]; motion is estimated from the luminance.
 
         Raises
         ------
         InvalidArgument
-            If another method of deconvolution is asked for than ``"irc"``.
+            If another deconvolution method than ``"irc"`` is requested.
         """
         if run.options.nonblind not in (None, "irc"):
-            raise InvalidArgument(f"nonblind {run.options.nonblind!r}: this model restores by irc only")
+            raise InvalidArgument(f"nonblind {run.options.nonblind!r}: this model supports irc only")
         guide = luminance(observed)
         with run.stopwatch("motion"):
             grid = self._network.grid(guide.shape[0], guide.shape[1], run.options.stride)
@@ -85,7 +85,7 @@ class Eboli:
             motion = upload(field, self._device)
             doubt = find_doubt(field, motions)
         if doubt is not None:
-            other = self._explain_otherwise(observed, run)
+            other = self._restore_without_motion(observed, run)
             return replace(other or Estimate(observed, reason=doubt), motion=motion)
         candidate = Candidate(MotionBlur(motion), MOTION_LOG_ERROR, noise_factor=MOTION_NOISE_FACTOR)
         latent = undo(observed, candidate, run)
@@ -96,7 +96,7 @@ class Eboli:
         elif unexplained <= MOTION_EXPLAINS_PARTLY:
             found = finish(observed, replace(candidate, noise_factor=MOTION_NOISE_FACTOR_PARTLY), run)
         else:
-            other = self._explain_otherwise(observed, run)
+            other = self._restore_without_motion(observed, run)
             if other is None or other.reason is not None or other.blur is None:
                 found = finish(observed, replace(candidate, noise_factor=MOTION_NOISE_FACTOR_POORLY), run)
             elif misfit < find_misfit(other.blur.apply(luminance(other.latent)[None])[0], guide):
@@ -105,8 +105,8 @@ class Eboli:
                 found = other
         return replace(found, motion=motion)
 
-    def _explain_otherwise(self, observed: Array, run: Run[Options]) -> Estimate | None:
-        """Restore planes by one kernel, or by the poses of a camera; return nothing if they are too small."""
+    def _restore_without_motion(self, observed: Array, run: Run[Options]) -> Estimate | None:
+        """Restore a photograph with one kernel or the poses of a camera; ``None`` if it is too small for a kernel."""
         try:
             uniform = self._uniform.restore(observed, run.with_options(stride=None))
         except InvalidImage:
@@ -114,16 +114,16 @@ class Eboli:
         if uniform.reason in (Reason.FLAT, Reason.NOT_BLURRED):
             return uniform
         kernel = None
-        # A kernel that was refused before it was tried tells nothing of the blur's size.
+        # A kernel that was rejected without a predicted gain does not indicate the size of the blur.
         if isinstance(uniform.blur, KernelBlur) and (uniform.reason is None or uniform.gain is not None):
             kernel = download(uniform.blur.kernel).astype(np.float64)
         with run.stopwatch("poses"):
             found = estimate_poses(luminance(observed), kernel, load_prior(), run)
         if found is None:
             return uniform
-        turned = finish(observed, Candidate(PoseBlur(found.poses), found.log_error), run)
-        if turned.reason is None and (uniform.reason is not None or _gain(turned) > _gain(uniform)):
-            return replace(turned, initial=uniform.initial)
+        rotated = finish(observed, Candidate(PoseBlur(found.poses), found.log_error), run)
+        if rotated.reason is None and (uniform.reason is not None or _gain(rotated) > _gain(uniform)):
+            return replace(rotated, initial=uniform.initial)
         return uniform
 
 

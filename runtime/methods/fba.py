@@ -1,6 +1,7 @@
 """Fourier burst accumulation (Delbracio and Sapiro 2015; Wieschollek 2016, Eq. 4 and 5).
 
-Of whole frames where the blur of a frame is the same everywhere; of patches where it is not.
+The Fourier transform of the result is a weighted mean of those of the frames; the weight of a frame at each frequency
+is a power of its magnitude there. Whole frames are fused if the blur of each is uniform, and patches if it is not.
 """
 
 from __future__ import annotations
@@ -19,20 +20,20 @@ from runtime.inference.devices import Device
 from runtime.options import BurstOptions
 from runtime.run import Run
 
-BATCH_VALUES = 2**24
-"""Pixels of all frames' patches that are fused at a time, 64 MiB."""
+_BATCH_PIXELS = 2**24
+"""Number of pixels, over the patches of all frames, that are fused in one batch: 64 MiB."""
 
 
 class FourierBurstAccumulation:
-    """Restoration of bursts without a network: whole frames, or patch by patch where `BurstOptions.patch` says so.
+    """Restoration of bursts without a network: of whole frames, or with `BurstOptions.patch` patch by patch.
 
     Parameters
     ----------
     bundle, device, precision, batch
-        As all methods take them; there is no network to load.
+        As for all methods; not used, since there is no network.
     """
 
-    honours: ClassVar[frozenset[str]] = frozenset({"p", "patch", "stride", "smoothing"})
+    supported_options: ClassVar[frozenset[str]] = frozenset({"p", "patch", "stride", "smoothing"})
 
     def __init__(self, bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> None:
         pass
@@ -45,28 +46,28 @@ class FourierBurstAccumulation:
 
 
 def fuse(frames: Iterable[Array], run: Run[BurstOptions]) -> BurstEstimate:
-    """Fuse aligned frames, one after the other: memory does not grow with their number.
+    """Fuse aligned frames one after the other, so that the memory does not grow with their number.
 
-    The Fourier transform takes a frame for one period of many. Each is therefore continued below and on the right by
-    its mirror image, up to a size whose transform is quick; this moves the break between opposite borders out of
-    the picture, too.
+    The discrete Fourier transform extends a frame periodically. Each frame is therefore padded below and on the right
+    by its mirror image, to a size with a fast transform, which also moves the discontinuity between opposite borders
+    out of the image.
 
     Parameters
     ----------
     frames
         Float32 ``(C, H, W)``, at least one, all of one shape and on one device.
     run
-        Its options `BurstOptions.p` and `BurstOptions.smoothing` count; charged for ``fuse``.
+        Gives `BurstOptions.p` and `BurstOptions.smoothing`; its stopwatch measures ``fuse``.
     """
     options = run.options
     accumulator, shape = None, None
     for frame in frames:
         with run.stopwatch("fuse"):
-            shape, continued = frame.shape, _continued(frame)
+            shape, padded = frame.shape, _padded(frame)
             accumulator = accumulator or BurstAccumulator(
-                *continued.shape, p=options.p, sigma=_sigma(options, min(continued.shape[1:]))
+                *padded.shape, p=options.p, sigma=_sigma(options, min(padded.shape[1:]))
             )
-            accumulator.add(continued)
+            accumulator.add(padded)
     if accumulator is None or shape is None:
         raise ValueError("a burst of no frames: give at least one")
     with run.stopwatch("fuse"):
@@ -76,7 +77,7 @@ def fuse(frames: Iterable[Array], run: Run[BurstOptions]) -> BurstEstimate:
 
 
 def fuse_by_patches(frames: Sequence[Array], patch: int, run: Run[BurstOptions]) -> Array:
-    """Fuse the frames patch by patch, weighed by their luminance, and average the fused patches under a Hann window.
+    """Fuse the frames patch by patch, with weights from their luminance, and overlap-add with a Hann window.
 
     Parameters
     ----------
@@ -85,8 +86,8 @@ def fuse_by_patches(frames: Sequence[Array], patch: int, run: Run[BurstOptions])
     patch
         Side of a patch in pixels, much larger than the blur.
     run
-        Its options `BurstOptions.p`, `BurstOptions.stride` and `BurstOptions.smoothing` count; by default patches
-        overlap by a half. Charged for ``extract``, ``fuse`` and ``overlap-add``; told the progress of ``"patches"``.
+        Gives `BurstOptions.p`, `BurstOptions.stride` and `BurstOptions.smoothing`; the default stride is half a patch.
+        Its stopwatch measures ``extract``, ``fuse`` and ``overlap-add``; the progress of ``"patches"`` is reported.
 
     Returns
     -------
@@ -96,7 +97,7 @@ def fuse_by_patches(frames: Sequence[Array], patch: int, run: Run[BurstOptions])
     Raises
     ------
     InvalidArgument
-        If the stride exceeds the patch.
+        If the stride is larger than the patch.
     """
     options = run.options
     stride = options.stride or -(-patch // 2)
@@ -105,7 +106,7 @@ def fuse_by_patches(frames: Sequence[Array], patch: int, run: Run[BurstOptions])
     xp, (_, height, width) = array_module(frames[0]), frames[0].shape
     grid = PatchGrid(height, width, patch=patch, core=patch, stride=stride)
     guides = [luminance(frame) for frame in frames]
-    batch = max(1, BATCH_VALUES // (len(frames) * patch**2))
+    batch = max(1, _BATCH_PIXELS // (len(frames) * patch**2))
     out = xp.zeros_like(frames[0])
     for start in range(0, len(grid), batch):
         stop = min(start + batch, len(grid))
@@ -128,13 +129,13 @@ def _sigma(options: BurstOptions, side: int) -> float:
 
 
 def _bursts(planes: Sequence[Array], grid: PatchGrid, start: int, stop: int) -> Array:
-    """Return the patches of all frames, ``(stop - start, F, patch, patch)``."""
+    """Return patches ``start`` to ``stop - 1`` of all frames: ``(stop - start, frames, patch, patch)``."""
     return array_module(planes[0]).stack([extract_patches(plane, grid, start, stop) for plane in planes], axis=1)
 
 
-def _continued(frame: Array) -> Array:
+def _padded(frame: Array) -> Array:
+    """Pad a frame below and on the right by its mirror image, to a size with a fast Fourier transform."""
     from scipy.fft import next_fast_len
 
-    sizes = (next_fast_len(size, real=True) for size in frame.shape[1:])
-    more = [(0, size - had) for size, had in zip(sizes, frame.shape[1:], strict=True)]
-    return array_module(frame).pad(frame, [(0, 0), *more], mode="symmetric")
+    margins = [(0, next_fast_len(size, real=True) - size) for size in frame.shape[1:]]
+    return array_module(frame).pad(frame, [(0, 0), *margins], mode="symmetric")

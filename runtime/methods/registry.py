@@ -1,4 +1,4 @@
-"""The deblurring methods by name: to add one, write its module and add its row."""
+"""The registry of deblurring methods; to add one, write its module and add an entry to `METHODS`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from runtime.contract import BurstMethod, Method
 from runtime.errors import InvalidArgument, InvalidModel
 from runtime.inference.bundle import Bundle
 from runtime.inference.devices import Device
-from runtime.options import BurstOptions, Options, given
+from runtime.options import BurstOptions, Options, changed_options
 
 METHODS = {
     "chakrabarti": "runtime.methods.chakrabarti:Chakrabarti",
@@ -17,23 +17,23 @@ METHODS = {
     "fba": "runtime.methods.fba:FourierBurstAccumulation",
     "wieschollek": "runtime.methods.wieschollek:Wieschollek",
 }
-"""Module and class of each method, by the name that a bundle gives it; loaded on first use."""
+"""Module and class of each method, by the name of the method in a bundle; imported on first use."""
 
 
 def create_method(bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> Method | BurstMethod:
-    """Set up the method that a bundle names.
+    """Create the method that a bundle names.
 
     Parameters
     ----------
     bundle
         The model.
     device, precision, batch
-        Where and how its networks run.
+        Where and how its networks run; see `runtime.inference.session.open_session`.
 
     Raises
     ------
     InvalidModel
-        If there is no such method.
+        If there is no such method, or its class does not implement `runtime.contract`.
     """
     if bundle.method not in METHODS:
         raise InvalidModel(
@@ -43,29 +43,31 @@ def create_method(bundle: Bundle, *, device: Device, precision: str, batch: int 
     module, _, name = METHODS[bundle.method].partition(":")
     made: Any = getattr(import_module(module), name)(bundle, device=device, precision=precision, batch=batch)
     if not isinstance(made, (Method, BurstMethod)):
-        raise InvalidModel(f"{module}.{name} has neither restore nor restore_burst, and says not what it honours")
+        raise InvalidModel(f"{module}.{name} must have restore or restore_burst, and supported_options")
     return made
 
 
 def check_options(name: str, method: Method | BurstMethod, options: Options | BurstOptions) -> None:
-    """Refuse options that make no difference to a method, rather than ignore them.
+    """Raise an error for options that do not affect a method, rather than ignore them.
 
     Parameters
     ----------
     name
-        Of the model, for the message.
-    method, options
-        What is asked of what.
+        Name of the model, for the message.
+    method
+        The method that is to run.
+    options
+        The options of the call.
 
     Raises
     ------
     InvalidArgument
-        If an option that the method does not honour has another value than the default.
+        If an option that the method does not support differs from its default.
     """
-    for option, value in given(options).items():
-        if option not in method.honours:
-            honoured = ", ".join(sorted(method.honours)) or "none"
+    for option, value in changed_options(options).items():
+        if option not in method.supported_options:
+            supported = ", ".join(sorted(method.supported_options)) or "none"
             raise InvalidArgument(
                 f"{option}={value!r} is no option of {name}: leave it out, or choose another model "
-                f"(its options: {honoured})"
+                f"(its options: {supported})"
             )

@@ -1,4 +1,4 @@
-"""What every restoration ends with: deconvolve, repair, soften, and accept the result or return the photograph."""
+"""The last steps of every restoration: deconvolve, repair, soften, and accept the result or reject it."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from runtime.restoration.softness import soften
 from runtime.restoration.uniformity import load_uniformity_check
 from runtime.run import Run
 
-_DECIDED = 5
-"""Scales above a logistic threshold from which on its probability is 1 for all that matters."""
+_CERTAIN = 5
+"""Distance above a logistic threshold, in units of its scale, from which its probability is practically 1."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A restoration, before it is decided whether to keep it.
+    """A restoration, before the decision whether to accept it.
 
     Attributes
     ----------
@@ -39,9 +39,9 @@ class Attempt:
     gain
         Predicted gain in PSNR, in dB, over the observed photograph; ``None`` without networks.
     needed
-        How large a gain has to be predicted for the restoration to be kept.
+        Soft threshold on the predicted gain, in dB, for accepting the restoration.
     reason
-        Why it is not kept, if it is not.
+        The reason to report if it is rejected.
     """
 
     planes: Array
@@ -51,7 +51,7 @@ class Attempt:
 
 
 def finish(observed: Array, candidate: Candidate, run: Run[Options], *, latent: Array | None = None) -> Estimate:
-    """Restore a photograph with the blur that was found, and keep the result only if it is expected to be better.
+    """Restore a photograph with an estimated blur, and accept the result only if it is predicted to be better.
 
     Parameters
     ----------
@@ -61,34 +61,35 @@ def finish(observed: Array, candidate: Candidate, run: Run[Options], *, latent: 
     Returns
     -------
     Estimate
-        With the observed photograph and a reason where no sufficient gain is predicted.
+        The restoration, or the observed photograph with a reason if the predicted gain is too small.
     """
-    made = attempt(observed, candidate, run, latent=latent)
-    if made.gain is None:
-        return Estimate(made.planes, candidate.blur, confidence=candidate.confidence)
-    confidence = candidate.confidence * made.needed.above(made.gain)
+    result = attempt(observed, candidate, run, latent=latent)
+    if result.gain is None:
+        return Estimate(result.planes, candidate.blur, confidence=candidate.confidence)
+    confidence = candidate.confidence * result.needed.above(result.gain)
     if confidence < CONFIDENT:
-        return Estimate(observed, candidate.blur, confidence=confidence, reason=made.reason, gain=made.gain)
-    return Estimate(made.planes, candidate.blur, confidence=confidence, gain=made.gain)
+        return Estimate(observed, candidate.blur, confidence=confidence, reason=result.reason, gain=result.gain)
+    return Estimate(result.planes, candidate.blur, confidence=confidence, gain=result.gain)
 
 
 def attempt(observed: Array, candidate: Candidate, run: Run[Options], *, latent: Array | None = None) -> Attempt:
-    """Restore a photograph with the blur that was found, and predict the gain.
+    """Restore a photograph with an estimated blur, and predict the gain.
 
-    The blur is undone; a network repairs what the blur's error left and predicts the gain; what a single estimated
-    kernel has taken up of the photograph's own softness is given back. Without networks (`Options.neural`) there is no
+    The photograph is deconvolved. A network then repairs the artefacts that the error of the blur causes, and predicts
+    the gain. With a single estimated kernel, the result is softened a little, because the kernel also includes the
+    softness of the sharp photograph (`runtime.restoration.softness`). Without networks (`Options.neural`) there is no
     repair and no prediction.
 
     Parameters
     ----------
     observed : (C, H, W) array of float32
-        Values in [0, 1].
+        Observed photograph, values in [0, 1].
     candidate : Candidate
-        What blurred it.
+        The estimated blur.
     run : Run
-        Charged for ``"non-blind"`` and ``"repair"``.
+        Its stopwatch measures ``"non-blind"`` and ``"repair"``.
     latent : (C, H, W) array of float32, optional
-        What deconvolution made of it, where that is known already.
+        The deconvolved photograph, if it is known already.
     """
     if latent is None:
         latent = undo(observed, candidate, run)
@@ -104,7 +105,7 @@ def attempt(observed: Array, candidate: Candidate, run: Run[Options], *, latent:
 
 
 def undo(observed: Array, candidate: Candidate, run: Run[Options]) -> Array:
-    """Deconvolve planes (C, H, W) by a blur that was estimated: carefully, as far as it may be wrong."""
+    """Deconvolve float32 planes (C, H, W) with an estimated blur, allowing for its error."""
     factor = candidate.noise_factor
     noise = None if factor == 1 else factor * run.noise_of(luminance(observed))
     with run.stopwatch("non-blind"):
@@ -112,21 +113,21 @@ def undo(observed: Array, candidate: Candidate, run: Run[Options]) -> Array:
 
 
 def _needed_gain(guide: Array, candidate: Candidate, gain: float, run: Run[Options]) -> tuple[Logistic, Reason]:
-    """Return the least predicted gain to accept, and the reason to report below it.
+    """Return the threshold on the predicted gain, in dB, and the reason to report below it.
 
-    A single kernel that the motion network contradicts has to promise more. The network is asked only where that
-    decides: not below the usual threshold, nor far above the higher one.
+    The threshold is higher for a single kernel that the motion network contradicts. The network runs only if it
+    affects the decision: if the gain is above the normal threshold, and not far above the higher one.
     """
     if isinstance(candidate.blur, MotionBlur):
         return MOTION_GAIN, Reason.NO_GAIN
-    decides = PREDICTED_GAIN.threshold < gain < CONTRADICTED_GAIN.threshold + _DECIDED * CONTRADICTED_GAIN.scale
-    if isinstance(candidate.blur, KernelBlur) and decides:
-        seen = load_uniformity_check(run.device).measure(guide, candidate.blur.width)
-        if seen is not None and seen.contradicted:
+    undecided = PREDICTED_GAIN.threshold < gain < CONTRADICTED_GAIN.threshold + _CERTAIN * CONTRADICTED_GAIN.scale
+    if isinstance(candidate.blur, KernelBlur) and undecided:
+        uniformity = load_uniformity_check(run.device).measure(guide, candidate.blur.width)
+        if uniformity is not None and uniformity.contradicted:
             return CONTRADICTED_GAIN, Reason.NOT_UNIFORM
     return PREDICTED_GAIN, Reason.NO_GAIN
 
 
 def _softened(planes: Array, candidate: Candidate) -> Array:
-    # Measured for single kernels; those of poses and of straight motions were not found to be too soft.
+    # Only single kernels were found to be too soft, not the kernels of poses and of straight motions.
     return soften(planes) if isinstance(candidate.blur, KernelBlur) else planes

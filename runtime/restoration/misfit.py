@@ -1,4 +1,4 @@
-"""How well a restored photograph, blurred again, explains the observed one."""
+"""The misfit of a restoration: the difference between the observed image and the restored image, blurred again."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from runtime.decisions.thresholds import SATURATED
 
 
 def find_misfit(blurred: Array, observed: Array) -> float:
-    """Return how far a restored plane, blurred again, is from the observed one.
+    """Return the root mean square difference between a restored plane, blurred again, and the observed plane.
 
     Parameters
     ----------
     blurred, observed : (H, W) array of float32
-        Values in [0, 1]. Saturated pixels do not count, nor those near the border, as far as there are others.
+        Values in [0, 1]. Saturated pixels and those near the border are excluded, the latter up to a quarter of a side.
 
     Returns
     -------
     float
-        Root mean square of the difference, in units of the value range; 0 where no pixel counts.
+        In units of the value range; 0 if no pixel remains.
     """
     xp = array_module(observed)
     margins = (min(LONGEST, size // 4) for size in observed.shape)

@@ -1,9 +1,9 @@
-"""What a kernel's error leaves in a restored photograph, taken away by a network that knows what it looks like.
+"""Repair of a restoration by a network that removes the artefacts of an inexact blur kernel.
 
-A kernel that was estimated is never quite right, and the ringing and doubled edges that deconvolution makes of its
-error do not look like a photograph. A small network sees the observed and the restored photograph and where they
-disagree, says at each pixel how far to trust the restoration and what to add, and how large an error it expects of
-either.
+An estimated kernel always has errors, which deconvolution turns into ringing and doubled edges. The input of the
+network is the observed image, the restored image, and the difference between the restored image, blurred again, and the
+observed image. At each pixel the network predicts a weight of the restoration and a correction. It also predicts the
+squared errors of the observed and of the repaired image, whose ratio is the predicted gain.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ from runtime.inference.session import open_session
 from runtime.tiles import Span, tiles
 
 MODEL = "repair"
+"""Name of the bundle."""
 PART = "repair"
+"""Name of the network in the bundle."""
 REACH = 128
-"""Pixels around a tile that matter to it."""
+"""Margin in pixels of a tile, by which the receptive field of the network extends beyond it."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,9 @@ class Repaired:
     Attributes
     ----------
     planes : (C, H, W) array of float32
+        The repaired photograph.
     gain : float
-        How much nearer to the truth than the observed photograph the network expects it to be, in dB of PSNR.
+        Predicted gain in PSNR, in dB, over the observed photograph.
     """
 
     planes: Array
@@ -80,21 +83,21 @@ class Repaired:
 
 
 class Repairer:
-    """The network of a bundle on a device.
+    """The repair network on a device.
 
     Parameters
     ----------
     bundle
-        With a part ``repair`` that takes ``planes`` (batch, 3, height, width) and ``facts`` (batch, 3) and gives
-        ``repaired`` (batch, height, width) and ``log_errors`` (batch, 2, height / unit, width / unit), and with
-        `RepairAssumptions`; by default the one that ships with the runtime.
+        A bundle with a network ``repair`` of inputs ``planes`` (batch, 3, height, width) and ``facts`` (batch, 3), and
+        outputs ``repaired`` (batch, height, width) and ``log_errors`` (batch, 2, height / unit, width / unit), and with
+        `RepairAssumptions`; by default the one included in the package.
     device
-        Where it runs.
+        The device on which the network runs.
 
     Raises
     ------
     InvalidModel
-        If the bundle is no such network.
+        If the bundle has no such network.
     """
 
     def __init__(self, bundle: Bundle | None = None, *, device: Device) -> None:
@@ -109,63 +112,64 @@ class Repairer:
         self._session = open_session(bundle, PART, device=device, precision="fp32")
 
     def repair(self, observed: Array, restored: Array, blur: Blur, *, log_error: float, noise: float) -> Repaired:
-        """Repair a restored photograph, tile by tile: the less, the better it is expected to be already.
+        """Repair a restored photograph, tile by tile; the larger the predicted gain, the weaker the correction.
 
         Parameters
         ----------
         observed, restored : (C, H, W) array of float32
-            The photograph, values in [0, 1], and what deconvolution made of it. Their luminance is repaired, and every
-            plane changed alike.
+            The observed photograph, values in [0, 1], and its deconvolution. The luminance is repaired, and its
+            correction added to every plane.
         blur : Blur
-            What it was deconvolved by.
+            The blur of the deconvolution.
         log_error : float
-            Logarithm of the blur's predicted relative error.
+            Natural logarithm of the blur's predicted relative squared error.
         noise : float
-            Standard deviation of the photograph's noise.
+            Standard deviation of the noise of the photograph, in units of the value range.
         """
         xp = array_module(restored)
-        seen, latent = luminance(observed), luminance(restored)
-        told = xp.asarray(facts(noise, log_error, blur.width, self._assumes)[None])
+        guide, latent = luminance(observed), luminance(restored)
+        parameters = xp.asarray(facts(noise, log_error, blur.width, self._assumes)[None])
         blurred, unit = blur.apply(latent[None])[0], self._assumes.unit
         repaired, errors = xp.zeros_like(latent), np.zeros(2)
         reach = REACH + blur.support
         for spans in tiles(latent.shape, (reach, reach)):
             rows, cols = (replace(span, start=span.start // unit * unit) for span in spans)
             window = slice(rows.start, rows.stop), slice(cols.start, cols.stop)
-            tile, log_errors = self._run(evidence(seen[window], latent[window], blurred[window]), told)
+            inputs = evidence(guide[window], latent[window], blurred[window])
+            tile, log_errors = self._run(inputs, parameters)
             tile *= rows.weights(latent.shape[0], tile)[:, None] * cols.weights(latent.shape[1], tile)
             repaired[window] += tile
-            core = log_errors[:, _squares(rows, unit), _squares(cols, unit)]
-            errors += np.exp(download(core).astype(np.float64)).sum(axis=(1, 2))
+            inside = log_errors[:, _squares(rows, unit), _squares(cols, unit)]
+            errors += np.exp(download(inside).astype(np.float64)).sum(axis=(1, 2))
         gain = 10 * math.log10(errors[0] / errors[1])
-        share = FULL_REPAIR_GAIN.below(gain)
-        return Repaired(restored + share * (repaired - latent), gain)
+        weight = FULL_REPAIR_GAIN.below(gain)
+        return Repaired(restored + weight * (repaired - latent), gain)
 
-    def _run(self, planes: Array, told: Array) -> tuple[Array, Array]:
-        """Run the network on planes (3, h, w) of any size, extended to multiples of the assumed unit."""
+    def _run(self, planes: Array, parameters: Array) -> tuple[Array, Array]:
+        """Run the network on planes (3, h, w) of any size, which are padded to multiples of the assumed unit."""
         height, width = planes.shape[1:]
-        more = [(0, 0), (0, -height % self._assumes.unit), (0, -width % self._assumes.unit)]
-        padded = array_module(planes).pad(planes, more, mode="edge")
-        found = self._session.run(planes=padded[None], facts=told)
-        return found["repaired"][0, :height, :width], found["log_errors"][0]
+        margins = [(0, 0), (0, -height % self._assumes.unit), (0, -width % self._assumes.unit)]
+        padded = array_module(planes).pad(planes, margins, mode="edge")
+        outputs = self._session.run(planes=padded[None], facts=parameters)
+        return outputs["repaired"][0, :height, :width], outputs["log_errors"][0]
 
 
 def evidence(observed: Array, restored: Array, blurred: Array) -> Array:
-    """Return what the network sees, (3, H, W): observed, restored, and the latter, blurred again, less observed."""
+    """Return the input planes of the network, (3, H, W): observed, restored, and ``blurred - observed``."""
     return array_module(restored).stack([observed, restored, blurred - observed])
 
 
 def facts(noise: float, log_error: float, width: float, assumes: RepairAssumptions) -> NDArray[np.float32]:
-    """Return the network's second input, numbers (3,) of the order of 1.
+    """Return the scalar inputs of the network, float32 (3,), scaled to the order of 1.
 
     Parameters
     ----------
     noise : float
-        Standard deviation of the noise.
+        Standard deviation of the noise, in units of the value range.
     log_error : float
-        Logarithm of the kernel's expected relative error.
+        Natural logarithm of the kernel's predicted relative squared error.
     width : float
-        Of the kernel: its standard deviation in pixels.
+        Standard deviation of the kernel in pixels.
     assumes
         Of the network.
     """
@@ -179,11 +183,11 @@ def facts(noise: float, log_error: float, width: float, assumes: RepairAssumptio
 
 
 def _squares(span: Span, unit: int) -> slice:
-    """Return which squares of a tile lie in the core of the tile, along one axis."""
+    """Return the range of the squares of a tile that lie in its core, without the margins."""
     return slice((span.first - span.start) // unit, -(-(span.last - span.start) // unit))
 
 
 @lru_cache(maxsize=4)
 def load_repairer(device: Device) -> Repairer:
-    """Return the repair network that ships with the runtime, on a device, loaded once."""
+    """Return the repair network of the package on a device; it is cached."""
     return Repairer(device=device)

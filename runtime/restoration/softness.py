@@ -1,8 +1,8 @@
-"""The softness of a photograph's own edges, which blind estimation takes for blur, given back to what was restored.
+"""Softening of a restoration, to compensate for an estimated kernel that is slightly too soft.
 
-Nobody can tell the two apart: a soft photograph under a kernel, and a sharper one under a softer kernel, look the same.
-Edges are predicted sharper than most photographs have them, so that the kernel comes out a little too soft, and what
-is restored with it a little too sharp.
+The blur of an image and the softness of its sharp edges cannot be distinguished: a soft image under one kernel equals a
+sharper image under a softer kernel. Blind estimation predicts edges that are sharper than those of most photographs,
+so that the estimated kernel is slightly too soft, and the restoration slightly too sharp.
 """
 
 from __future__ import annotations
@@ -10,33 +10,30 @@ from __future__ import annotations
 from kernels.arrays import Array, array_module
 
 VARIANCE = 0.1
-"""Variance in square pixels, along each axis, by which an estimated kernel is too soft.
-
-Measured on 20 photographs that no network was trained on, under synthetic kernels of 11 to 35 px and noise of 0.4 and
-1 %: of 0, 0.05, 0.1, 0.15 and 0.2 it gives the lowest errors, by 0.09 dB on average over 0; the worst grows by 0.27 dB.
-"""
+"""Variance in square pixels, along each axis, by which an estimated kernel is too soft; see `docs/thresholds.md`."""
 
 
 def soften(planes: Array, variance: float = VARIANCE) -> Array:
-    """Blur planes a little, by three taps along each axis; their mean stays, and beyond the border they go on as there.
+    """Blur planes by a filter of three taps along each axis, with the border values repeated outside.
 
     Parameters
     ----------
     planes : (..., H, W) array of float32
         NumPy or CuPy.
     variance : float
-        Of the taps in square pixels, from 0 to 0.5.
+        Variance of the filter in square pixels, from 0 to 0.5.
 
     Returns
     -------
     (..., H, W) array of float32
+        The filtered planes.
     """
     xp = array_module(planes)
-    beside = xp.float32(variance / 2)
+    side = xp.float32(variance / 2)
     for axis in (-2, -1):
-        around = [(0, 0)] * planes.ndim
-        around[axis] = (1, 1)
-        padded = xp.moveaxis(xp.pad(planes, around, mode="edge"), axis, -1)
-        blurred = (1 - 2 * beside) * padded[..., 1:-1] + beside * (padded[..., :-2] + padded[..., 2:])
+        margins = [(0, 0)] * planes.ndim
+        margins[axis] = (1, 1)
+        padded = xp.moveaxis(xp.pad(planes, margins, mode="edge"), axis, -1)
+        blurred = (1 - 2 * side) * padded[..., 1:-1] + side * (padded[..., :-2] + padded[..., 2:])
         planes = xp.moveaxis(blurred, -1, axis)
     return xp.ascontiguousarray(planes)

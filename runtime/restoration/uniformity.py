@@ -1,4 +1,4 @@
-"""Whether one blur kernel can stand for all of a photograph, by what the motion network sees of the camera's motion."""
+"""A check of whether one blur kernel can explain a whole photograph, by the camera motion of the motion network."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ from runtime.inference.devices import Device
 
 _MODEL = "eboli"
 """Bundle of the motion network."""
-_SPACING, _MOST_PATCHES = 32, 400
-"""Pixels from patch to patch, and how many patches there are at most while they can lie further apart."""
-_LEAST_SIDE = 2
-"""Sides of a patch that a photograph must have each way; a smaller one shows too little of the motion."""
+_SPACING = 32
+"""Distance in pixels between patches, unless there would be more than `_MAX_PATCHES`."""
+_MAX_PATCHES = 400
+"""Approximate largest number of patches; the distance grows, up to the size of a patch, to keep to it."""
+_MIN_SIDE = 2
+"""Smallest side of a photograph, in patch sizes; a smaller one shows too little variation of the motion."""
 
 
 class Uniformity(NamedTuple):
-    """How uniform the motion of the camera is, fitted to the photograph as one that changes linearly.
+    """Uniformity of the camera motion, which is fitted as an affine function of the position.
 
     Attributes
     ----------
@@ -40,42 +42,42 @@ class Uniformity(NamedTuple):
 
     @property
     def contradicted(self) -> bool:
-        """Whether this speaks against one kernel for the whole photograph, or against this kernel."""
+        """Whether the motion varies too much for one kernel, or is too short for this kernel."""
         return self.variation > MOTION_VARIATION or self.width > KERNEL_TO_MOTION_WIDTH
 
 
 class UniformityCheck:
-    """Compares a photograph's motion, as a network sees it, with one kernel.
+    """Compares the camera motion that a network predicts with one kernel.
 
     Parameters
     ----------
     device
-        Where the network runs.
+        The device on which the network runs.
     """
 
     def __init__(self, device: Device) -> None:
         self._network = MotionNetwork(load_model(_MODEL), device=device)
 
     def measure(self, luminance: Array, width: float) -> Uniformity | None:
-        """Measure a photograph on the device.
+        """Measure the uniformity of a photograph that lies on the device of the network.
 
         Parameters
         ----------
         luminance : array (H, W) float32
             Values in [0, 1].
         width : float
-            Of the kernel: its standard deviation in pixels, see `runtime.blur.blurs.Blur.width`.
+            Standard deviation of the kernel in pixels; see `runtime.blur.blurs.Blur.width`.
 
         Returns
         -------
         Uniformity or None
-            Nothing for a photograph that is too small.
+            ``None`` for a photograph that is too small.
         """
         height, columns = luminance.shape
         size = self._network.geometry.size
-        if min(height, columns) < _LEAST_SIDE * size:
+        if min(height, columns) < _MIN_SIDE * size:
             return None
-        spacing = min(max(_SPACING, math.isqrt(height * columns // _MOST_PATCHES)), size)
+        spacing = min(max(_SPACING, math.isqrt(height * columns // _MAX_PATCHES)), size)
         grid = PatchGrid(height, columns, size, size, spacing)
         motions = self._network.predict(luminance, grid)
         camera = camera_motion(motions, grid)
@@ -86,5 +88,5 @@ class UniformityCheck:
 
 @lru_cache(maxsize=4)
 def load_uniformity_check(device: Device) -> UniformityCheck:
-    """Return the check on a device, loaded once."""
+    """Return the check on a device; it is cached."""
     return UniformityCheck(device)

@@ -234,7 +234,7 @@ def test_many_threads_share_one_deblurrer(deblurrer, frames):
 class Stub:
     """Stands for a burst network: the frame that was given last."""
 
-    honours = frozenset(BurstOptions.__dataclass_fields__)
+    supported_options = frozenset(BurstOptions.__dataclass_fields__)
 
     def __init__(self, bundle, *, device, precision, batch):
         self.seen = []
@@ -322,7 +322,7 @@ def test_one_frame_among_ten_that_cannot_be_used_is_named(deblurrer, odd, error,
         ([PIXELS], {"p": "11"}, InvalidArgument, "p '11'"),
         ([PIXELS], {"patch": 0}, InvalidArgument, "patch 0: give a whole number of pixels"),
         ([PIXELS], {"stride": 2.0}, InvalidArgument, "stride 2.0: give a whole number of pixels"),
-        ([PIXELS], {"smoothing": -0.1}, InvalidArgument, "smoothing -0.1: give a share"),
+        ([PIXELS], {"smoothing": -0.1}, InvalidArgument, "smoothing -0.1: give a fraction"),
         ([PIXELS], {"smoothing": float("inf")}, InvalidArgument, "smoothing inf"),
         ([PIXELS], {"smoothing": float("nan")}, InvalidArgument, "smoothing nan"),
         ([PIXELS], {"smoothing": "much"}, InvalidArgument, "smoothing 'much'"),

@@ -68,7 +68,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("call", "mend"), BAD)
-def test_what_cannot_be_scored_is_refused(call, mend):
-    with pytest.raises(InvalidArgument, match=mend):
+@pytest.mark.parametrize(("call", "remedy"), BAD)
+def test_what_cannot_be_scored_is_refused(call, remedy):
+    with pytest.raises(InvalidArgument, match=remedy):
         call()

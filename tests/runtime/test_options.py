@@ -1,7 +1,7 @@
 import pytest
 
 from runtime.errors import InvalidArgument
-from runtime.options import BurstOptions, Options, given
+from runtime.options import BurstOptions, Options, changed_options
 from runtime.quality import LEVELS
 
 
@@ -14,7 +14,7 @@ from runtime.quality import LEVELS
         ({"support": 2}, "support 2: give a whole number of pixels, 3 or more"),
         ({"noise": 1.5}, r"noise 1.5: give a standard deviation in \[0, 1\)"),
         ({"noise": float("nan")}, "noise nan"),
-        ({"neural": False, "nonblind": "none"}, "leaves nothing of nonblind='none'"),
+        ({"neural": False, "nonblind": "none"}, "nonblind='none'"),
         ({"neural": False, "refine": False}, "needs refine=True"),
     ],
 )
@@ -27,7 +27,7 @@ def test_the_level_is_that_of_the_name():
     assert Options(quality="fast").level is LEVELS["fast"]
 
 
-def test_what_was_given_is_what_differs_from_the_defaults():
-    assert given(Options()) == {}
-    assert given(Options(quality="fast", stride=4)) == {"quality": "fast", "stride": 4}
-    assert given(BurstOptions(p=30.0)) == {"p": 30.0}
+def test_changed_options_are_those_that_differ_from_the_defaults():
+    assert changed_options(Options()) == {}
+    assert changed_options(Options(quality="fast", stride=4)) == {"quality": "fast", "stride": 4}
+    assert changed_options(BurstOptions(p=30.0)) == {"p": 30.0}

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.burst.engine import STAGE, BurstEngine, NetworkBurstModel, divide
+from runtime.burst.engine import STAGE, BurstEngine, NetworkBurstModel, separate_weights
 from runtime.errors import InvalidArgument, InvalidModel, OutOfMemory
 from runtime.inference.devices import CPU
 from runtime.inference.progress import Stopwatch
@@ -73,7 +73,7 @@ def test_filters_are_divided_into_what_is_common_and_weights(rng):
     filters = rng.standard_normal((2, 3, 2, SIZE, SIZE // 2 + 1)).astype(np.float32)
     filters[0, 1] = 0
     filters[1, :, :, 2, 3] = 0
-    whole, weights = divide(filters)
+    whole, weights = separate_weights(filters)
     np.testing.assert_allclose(weights, np.hypot(filters[:, :, 0], filters[:, :, 1]), rtol=1e-6)
     total = weights.sum(1, keepdims=True)
     shares = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)

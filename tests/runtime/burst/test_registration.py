@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.data import astronaut, chelsea
 
-from runtime.burst.registration import ALIGNED, Registration, largest_shift, sharpness, warp
+from runtime.burst.registration import Registration, largest_shift, sharpness, warp
+from runtime.decisions.thresholds import FRAME_ALIGNED
 from runtime.errors import InvalidArgument
 from tests.runtime.bursts import psnr, scene, shaken
 
@@ -81,7 +82,7 @@ def test_an_aligned_frame_is_not_resampled():
     registration = Registration(reference)
     assert registration.align(reference) is reference
     assert registration.align(other) is other
-    assert ALIGNED < 1
+    assert FRAME_ALIGNED < 1
 
 
 def test_a_frame_of_another_scene_is_none():

@@ -16,10 +16,10 @@ MOTION = None
 
 
 class Negative:
-    """Stands for `runtime.Deblurrer`: gives the negative of a photograph, and refuses one of a single row."""
+    """Replaces `runtime.Deblurrer`: returns the negative of a photograph; one of a single row is an error."""
 
     def __init__(self, **options):
-        self.loading = options
+        self.load_options = options
         self.restored = []
         self.raises = None
         self.kernel = KERNEL
@@ -37,7 +37,7 @@ class Negative:
 
 @pytest.fixture
 def opened(monkeypatch):
-    """Stand-ins that were opened so far, in place of `runtime.Deblurrer`."""
+    """The replacements of `runtime.Deblurrer` that were created."""
     deblurrers = []
 
     def open_negative(**options):

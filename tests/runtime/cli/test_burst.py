@@ -14,7 +14,7 @@ from tests.runtime.images.samples import exif_block, icc_profile
 
 @pytest.fixture
 def folder(tmp_path):
-    """A burst of four frames of which the third has metadata, and a file that is no frame."""
+    """A burst of four frames, the third with metadata, and a file that is not an image."""
     path = tmp_path / "burst"
     path.mkdir()
     for number, frame in enumerate(shaken(scene(), 4)):
@@ -26,7 +26,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def seen(monkeypatch):
-    """Options that reached the runtime so far, which stays as it is."""
+    """The options that were passed to the runtime, which runs as usual."""
     reached = []
 
     class Recorder(api.Deblurrer):
@@ -122,7 +122,7 @@ def test_weights_picture():
     picture = weights_picture(leaders, shares, (0, 7))
     assert (picture.shape, picture.dtype) == ((4, 5, 3), np.uint8)
     coloured = np.argwhere((picture != 255).any(axis=2))
-    np.testing.assert_array_equal(coloured, [[1, 0], [3, 4]])  # as far from the middle, on opposite sides
+    np.testing.assert_array_equal(coloured, [[1, 0], [3, 4]])  # symmetric about the middle
     assert (weights_picture(leaders, shares * 0 + 1, (0, 7))[2, 2] != picture[1, 0]).any(), "each has its own colour"
     alone = weights_picture(np.zeros((4, 3), np.int32), np.ones((4, 3), np.float32), (0,))
     assert len(np.unique(alone.reshape(-1, 3), axis=0)) == 1
@@ -144,22 +144,22 @@ def test_nothing_is_replaced_unasked(deblur, folder, tmp_path, seen):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "mend"),
+    ("arguments", "remedy"),
     [
         (["-o", "out.png"], "Missing argument"),
         (["a.png"], "Missing option"),
-        (["-", "-o", "out.png"], "a burst is no stream"),
+        (["-", "-o", "out.png"], "a burst cannot be read from stdin"),
         (["a.png", "-o", "-", "--json"], "name an output file"),
-        (["a.png", "-o", "out.png", "--save-weights", "w.png", "--model", "mine"], "goes with --model fba"),
+        (["a.png", "-o", "out.png", "--save-weights", "w.png", "--model", "mine"], "needs --model fba"),
         (["a.png", "-o", "out.png", "--save-weights", "w.png", "--patch", "64"], "without --patch"),
-        (["a.png", "-o", "out.png", "--save-weights", "out.png"], "a file of its own"),
+        (["a.png", "-o", "out.png", "--save-weights", "out.png"], "another file than --output"),
         (["a.png", "-o", "out.png", "--p", "-1"], "not in the range"),
     ],
 )
-def test_wrong_usage_exits_2(deblur, arguments, mend):
+def test_wrong_usage_exits_2(deblur, arguments, remedy):
     result = deblur("burst", *arguments)
     assert (result.code, result.out) == (2, b"")
-    assert mend in result.err
+    assert remedy in result.err
 
 
 def test_an_empty_folder_is_wrong_usage(deblur, tmp_path):

@@ -17,7 +17,7 @@ from tests.runtime.models import write_patch_bundle
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three photographs, two of which cannot be restored, and a file that is none."""
+    """Three photographs, two of which cannot be restored, and a file that is not an image."""
     path = tmp_path / "in"
     path.mkdir()
     write_file(path / "a.png", np.full((5, 4), 100, np.uint8))
@@ -91,7 +91,7 @@ def test_options_reach_the_runtime(deblur, opened, photograph, tmp_path):
     restoring = {"quality": "best", "stride": 4, "nonblind": "epll", "support": 31, "noise": 0.02, "strength": 0.5}
     options = [part for name, value in (loading | restoring).items() for part in (f"--{name}", value)]
     assert deblur("image", photograph, "-o", tmp_path / "out.png", "--no-refine", "--no-neural", *options).code == 0
-    assert opened[0].loading == loading
+    assert opened[0].load_options == loading
     assert opened[0].restored == [restoring | {"refine": False, "neural": False}]
 
 
@@ -192,19 +192,19 @@ BAD_OUTPUTS = {
     "no such folder": ("absent/out.png", "create it"),
     "a file for a folder": ("file/out.png", "create it"),
     "no folder can be made": ("file/out/", "give another output folder"),
-    "no place for files": ("/proc/self/out.png", "be written"),
+    "no place for files": ("/proc/self/out.png", "not a writable folder"),
     "no suffix": ("out", "name an image file with one of .png"),
     "another suffix": ("out.gif", "name an image file with one of .png"),
 }
 
 
-@pytest.mark.parametrize(("output", "mend"), BAD_OUTPUTS.values(), ids=BAD_OUTPUTS)
-def test_where_nothing_can_be_written_nothing_is(deblur, opened, photograph, tmp_path, output, mend):
+@pytest.mark.parametrize(("output", "remedy"), BAD_OUTPUTS.values(), ids=BAD_OUTPUTS)
+def test_where_nothing_can_be_written_nothing_is(deblur, opened, photograph, tmp_path, output, remedy):
     (tmp_path / "file").write_text("in the way")
     before = sorted(tmp_path.rglob("*"))
     result = deblur("image", photograph, "-o", output if output.startswith("/") else f"{tmp_path}/{output}")
     assert result.code == 1
-    assert mend in result.err
+    assert remedy in result.err
     assert result.err.count("\n") == 1
     assert sorted(tmp_path.rglob("*")) == before
     if not output.startswith("/proc"):
@@ -239,9 +239,9 @@ BAD_PLANS = {
 }
 
 
-@pytest.mark.parametrize(("inputs", "output", "mend"), BAD_PLANS.values(), ids=BAD_PLANS)
-def test_what_does_not_go_together_is_wrong_usage(inputs, output, mend):
-    with pytest.raises(UsageError, match=mend):
+@pytest.mark.parametrize(("inputs", "output", "remedy"), BAD_PLANS.values(), ids=BAD_PLANS)
+def test_what_does_not_go_together_is_wrong_usage(inputs, output, remedy):
+    with pytest.raises(UsageError, match=remedy):
         plan_jobs(inputs, output)
 
 

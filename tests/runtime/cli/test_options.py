@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from runtime.cli.options import StageLine, check_target
+from runtime.cli.options import ProgressLine, check_target
 from runtime.errors import ImageFileError
 
 
@@ -14,7 +14,7 @@ class Terminal(io.StringIO):
 
 def test_a_terminal_shows_one_line_and_takes_it_away(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
-    with StageLine("photo.png") as progress:
+    with ProgressLine("photo.png") as progress:
         progress("network", 0.1234)
         progress("network", 0.1235)
         progress("network", 1.0)
@@ -24,13 +24,13 @@ def test_a_terminal_shows_one_line_and_takes_it_away(monkeypatch):
 
 def test_the_line_goes_when_the_work_fails(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
-    with pytest.raises(RuntimeError), StageLine("photo.png"):
+    with pytest.raises(RuntimeError), ProgressLine("photo.png"):
         raise RuntimeError
     assert sys.stderr.getvalue().endswith("\r\x1b[K")
 
 
 def test_elsewhere_it_is_quiet(capsys):
-    with StageLine("photo.png") as progress:
+    with ProgressLine("photo.png") as progress:
         progress("network", 0.5)
     assert capsys.readouterr() == ("", "")
 
@@ -54,7 +54,7 @@ def test_a_file_that_is_there_is_protected(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["absent", "file"])
-def test_what_is_no_folder_is_named(name, tmp_path):
+def test_a_path_that_is_no_folder_is_named(name, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(ImageFileError, match=f"{name} is no folder that can be written to: create it"):
+    with pytest.raises(ImageFileError, match=f"{name} is not a writable folder: create it"):
         check_target(f"{tmp_path}/{name}/out.png", overwrite=True)

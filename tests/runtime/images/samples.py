@@ -1,4 +1,4 @@
-"""Pixels and metadata to put into image files, and what comes out of them."""
+"""Pixels and metadata for tests of image files."""
 
 import io
 from functools import cache
@@ -10,7 +10,7 @@ ORIENTATION, EXIF, GPS = 0x0112, 0x8769, 0x8825
 
 
 def random_pixels(rng, dtype, channels, size=(13, 17)):
-    """Pixels over the whole range of a dtype."""
+    """Random pixels over the full range of a dtype."""
     shape = (*size, channels) if channels > 1 else size
     if np.dtype(dtype).kind == "f":
         return rng.random(shape).astype(dtype)
@@ -18,19 +18,19 @@ def random_pixels(rng, dtype, channels, size=(13, 17)):
 
 
 def smooth_pixels(size=(48, 64)):
-    """A colourful uint8 picture that JPEG codes almost without loss."""
+    """A uint8 colour gradient, which JPEG encodes almost without loss."""
     rows, cols = np.mgrid[: size[0], : size[1]]
     return np.stack([rows * 3, cols * 3, 255 - rows - cols], axis=-1).astype(np.uint8)
 
 
 @cache
 def icc_profile():
-    """A profile, one and the same: each new one holds the time."""
+    """An ICC profile, created once because each new one contains the time."""
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def exif_block(orientation=1):
-    """An EXIF block as a camera writes it, without the mark that JPEG puts before it."""
+    """An EXIF block like that of a camera, without the marker of JPEG."""
     exif = Image.Exif()
     exif[0x010F] = "Maker"
     exif[ORIENTATION] = orientation
@@ -43,7 +43,7 @@ def exif_block(orientation=1):
 
 
 def tags(block):
-    """What an EXIF block says, as plain values."""
+    """The tags of an EXIF block and their values."""
     exif = Image.Exif()
     exif.load(block)
     own = {tag: value for tag, value in exif.items() if tag not in (EXIF, GPS)}
@@ -51,7 +51,7 @@ def tags(block):
 
 
 def save(image, format, **options):
-    """The bytes of a PIL image, saved."""
+    """Encode a PIL image; return the bytes."""
     buffer = io.BytesIO()
     image.save(buffer, format, **options)
     return buffer.getvalue()

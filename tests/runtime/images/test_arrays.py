@@ -242,9 +242,9 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("image", "error", "mend"), REFUSED.values(), ids=REFUSED)
-def test_what_is_no_image_is_refused_in_one_line(image, error, mend):
-    with pytest.raises(error, match=mend) as caught:
+@pytest.mark.parametrize(("image", "error", "remedy"), REFUSED.values(), ids=REFUSED)
+def test_what_is_no_image_is_refused_in_one_line(image, error, remedy):
+    with pytest.raises(error, match=remedy) as caught:
         open_image(image)
     assert isinstance(caught.value, DeblurError)
     assert "\n" not in str(caught.value)
@@ -258,9 +258,9 @@ REFUSED_TENSORS = {
 }
 
 
-@pytest.mark.parametrize(("make", "mend"), REFUSED_TENSORS.values(), ids=REFUSED_TENSORS)
-def test_a_tensor_that_cannot_be_shared_is_refused(torch, make, mend):
-    with pytest.raises(UnsupportedType, match=mend):
+@pytest.mark.parametrize(("make", "remedy"), REFUSED_TENSORS.values(), ids=REFUSED_TENSORS)
+def test_a_tensor_that_cannot_be_shared_is_refused(torch, make, remedy):
+    with pytest.raises(UnsupportedType, match=remedy):
         open_image(make(torch))
 
 

@@ -41,7 +41,7 @@ def test_pixels_and_metadata_come_back(format, dtype, channels, size, rng):
     assert found_header.icc_profile == header.icc_profile
     assert (found_header.format, found_header.lossless) == (header.format, header.lossless)
     known = tags(header.exif)
-    if format == "TIFF":  # says nothing where a picture is upright
+    if format == "TIFF":  # has no orientation tag if the image is upright
         del known[ORIENTATION]
     assert tags(found_header.exif) == known
 

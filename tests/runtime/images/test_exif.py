@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from runtime.images.exif import make_upright, turn
+from runtime.images.exif import apply_orientation, reset_orientation
 
 
 def block(order, orientation, kind="H"):
-    """IFD0 with the orientation and a maker, linked to a thumbnail's directory that follows."""
+    """IFD0 with an orientation and a maker, and a link to the directory of a thumbnail."""
     mark, code = {"<": (b"II*\0", 3), ">": (b"MM\0*", 3)}[order][0], {"H": 3, "L": 4}[kind]
     value = struct.pack(order + kind, orientation).ljust(4, b"\0")
     entries = struct.pack(order + "HHL4s", 271, 2, 4, b"abc\0") + struct.pack(order + "HHL", 274, code, 1) + value
@@ -22,7 +22,7 @@ def block(order, orientation, kind="H"):
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation_is_read_and_reset(order, kind, orientation):
     exif = block(order, orientation, kind)
-    found, upright = make_upright(exif)
+    found, upright = reset_orientation(exif)
     assert found == orientation
     without_thumbnail = bytearray(block(order, 1, kind))
     struct.pack_into(order + "L", without_thumbnail, 34, 0)
@@ -31,24 +31,24 @@ def test_orientation_is_read_and_reset(order, kind, orientation):
 
 @pytest.mark.parametrize("orientation", [0, 9, 255])
 def test_an_orientation_that_is_none_turns_nothing(orientation):
-    assert make_upright(block("<", orientation))[0] == 1
+    assert reset_orientation(block("<", orientation))[0] == 1
 
 
 @pytest.mark.parametrize("exif", [b"", b"II*\0", b"garbage of some length", block("<", 6)[:20], b"II*\0\xff\xff\0\0"])
 def test_a_damaged_block_is_left_as_it_is(exif):
-    assert make_upright(exif) == (1, exif)
+    assert reset_orientation(exif) == (1, exif)
 
 
 def test_a_block_without_a_link_to_the_next_directory_is_read_all_the_same():
-    assert make_upright(block("<", 6)[:34])[0] == 6
+    assert reset_orientation(block("<", 6)[:34])[0] == 6
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("channels", [(), (3,)], ids=str)
-def test_turn_is_that_of_pillow(orientation, channels, rng):
+def test_apply_orientation_is_that_of_pillow(orientation, channels, rng):
     pixels = rng.integers(0, 256, (4, 6, *channels), np.uint8)
     image = Image.fromarray(pixels)
     image.getexif()[0x0112] = orientation
-    turned = turn(pixels, orientation)
+    turned = apply_orientation(pixels, orientation)
     assert turned.flags.c_contiguous
     assert np.array_equal(turned, np.asarray(ImageOps.exif_transpose(image)))

@@ -16,7 +16,7 @@ def chunk(kind, payload):
 
 
 def write_png(pixels, colour_type, before=b"", after=b""):
-    """A 16-bit PNG file, written after the specification alone."""
+    """A 16-bit PNG file, written according to the specification."""
     height, width = pixels.shape[:2]
     rows = [b"\0" + row.astype(">u2").tobytes() for row in pixels]
     header = struct.pack(">LLBBBBB", width, height, 16, colour_type, 0, 0, 0)

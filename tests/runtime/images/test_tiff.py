@@ -10,7 +10,7 @@ from PIL import Image
 
 from runtime.errors import InvalidImage
 from runtime.images import Header, decode, encode
-from runtime.images.exif import turn
+from runtime.images.exif import apply_orientation
 from tests.runtime.images.samples import EXIF, GPS, ORIENTATION, exif_block, random_pixels, save, smooth_pixels, tags
 
 
@@ -21,7 +21,7 @@ def write_tiff(pixels, **options):
 
 
 def lzw(pixels):
-    """A TIFF file as OpenCV writes it: compressed with LZW."""
+    """A TIFF file compressed with LZW by OpenCV."""
     options = [cv2.IMWRITE_TIFF_COMPRESSION, 5]
     return cv2.imencode(".tiff", pixels[..., ::-1] if pixels.ndim == 3 else pixels, options)[1].tobytes()
 
@@ -83,7 +83,7 @@ def test_orientation_is_applied_once_whoever_decodes(orientation, compression, d
     pixels = random_pixels(rng, dtype, 1)
     data = save(Image.fromarray(pixels), "TIFF", compression=compression, tiffinfo={ORIENTATION: orientation})
     found, header = decode(data)
-    assert np.array_equal(found, turn(pixels, orientation))
+    assert np.array_equal(found, apply_orientation(pixels, orientation))
     assert tags(header.exif)[ORIENTATION] == 1
     assert np.array_equal(decode(encode(found, header))[0], found)
 
@@ -119,9 +119,9 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("pixels", "options", "mend"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_restored_is_refused(pixels, options, mend):
-    with pytest.raises(InvalidImage, match=mend):
+@pytest.mark.parametrize(("pixels", "options", "remedy"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_restored_is_refused(pixels, options, remedy):
+    with pytest.raises(InvalidImage, match=remedy):
         decode(write_tiff(pixels, **options))
 
 
@@ -169,7 +169,7 @@ def test_damaged_metadata_does_not_cost_the_picture(rng, caplog):
     found, header = decode(bytes(data))
     assert np.array_equal(found, pixels)
     assert header.exif is None
-    assert "EXIF is damaged and left out" in caplog.text
+    assert "EXIF is damaged and omitted" in caplog.text
 
 
 def test_damaged_metadata_from_another_format_is_left_out(rng, caplog):
@@ -177,7 +177,7 @@ def test_damaged_metadata_from_another_format_is_left_out(rng, caplog):
     found, header = decode(encode(pixels, Header("TIFF", exif=b"no EXIF at all")))
     assert np.array_equal(found, pixels)
     assert header.exif is None
-    assert "EXIF is damaged and left out" in caplog.text
+    assert "EXIF is damaged and omitted" in caplog.text
 
 
 def test_integers_are_compressed_better_than_stored():

@@ -90,7 +90,7 @@ def test_writing_an_incomplete_manifest_leaves_the_old_one(bundle):
     assert (bundle.path / MANIFEST).read_text() == before
 
 
-def test_an_unknown_model_is_named_with_the_mend(tmp_path, bundle):
+def test_an_unknown_model_is_named_with_the_remedy(tmp_path, bundle):
     with pytest.raises(ModelNotFound, match="no model named 'nothing'") as caught:
         load_model("nothing")
     assert isinstance(caught.value, FileNotFoundError)

@@ -11,7 +11,7 @@ NO_FILE = "cannot open shared object file: No such file or directory"
 
 
 @pytest.mark.parametrize(
-    ("message", "library", "mend"),
+    ("message", "library", "remedy"),
     [
         (f"libcudnn.so.9: {NO_FILE}", "libcudnn.so.9 is missing", "nvidia-cudnn-cu13"),
         (f"libcudnn_graph.so.9: {NO_FILE}", "libcudnn_graph.so.9 is missing", "nvidia-cudnn-cu13"),
@@ -54,21 +54,21 @@ NO_FILE = "cannot open shared object file: No such file or directory"
         ("CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH", "do not fit each other", "nvidia-cudnn-cu13"),
     ],
 )
-def test_a_complaint_names_the_library_and_the_package(message, library, mend):
+def test_an_explanation_names_the_library_and_the_package(message, library, remedy):
     meaning = explain(message)
     assert library in meaning
-    assert mend in meaning
+    assert remedy in meaning
     assert "\n" not in meaning
 
 
 @pytest.mark.parametrize("message", ["", "Protobuf parsing failed.", "libjpeg.so.62: not found", "out of memory"])
-def test_any_other_complaint_is_left_alone(message):
+def test_any_other_message_has_no_explanation(message):
     assert explain(message) is None
 
 
 def test_an_onnx_runtime_without_cuda_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(onnxruntime, "__file__", str(tmp_path / "__init__.py"))
-    assert "knows no CUDA" in missing_library()
+    assert "built without CUDA" in missing_library()
 
 
 def test_the_first_library_that_does_not_load_is_named(monkeypatch, tmp_path):

@@ -88,7 +88,7 @@ def test_a_gpu_that_is_not_there_is_named(monkeypatch):
 
 
 class FakeCudaArray:
-    """What the devices look at in a CuPy array."""
+    """The attributes of a CuPy array that `runtime.inference.devices` reads."""
 
     device = SimpleNamespace(id=1)
 
@@ -117,11 +117,11 @@ def test_an_array_on_a_gpu_goes_nowhere_else(fake_cupy, device):
 
 
 class TooOld(RuntimeError):
-    """What CuPy raises with a driver of an earlier CUDA."""
+    """The exception of CuPy for a driver of an earlier CUDA version."""
 
 
 @pytest.mark.parametrize(
-    ("error", "mend"),
+    ("error", "remedy"),
     [
         (TooOld("cudaErrorInsufficientDriver: CUDA driver version is insufficient for CUDA runtime version"), "580"),
         (ImportError("libcudart.so.13: cannot open shared object file: No such file or directory"), "cuda-runtime"),
@@ -129,19 +129,19 @@ class TooOld(RuntimeError):
         (TooOld("cudaErrorNoDevice: no CUDA-capable device is detected"), "no CUDA-capable device"),
     ],
 )
-def test_what_the_driver_says_is_explained(monkeypatch, fake_cupy, error, mend):
+def test_what_the_driver_says_is_explained(monkeypatch, fake_cupy, error, remedy):
     def count():
         raise error
 
     sys.modules["cupy"].cuda = SimpleNamespace(runtime=SimpleNamespace(getDeviceCount=count))
     installed(monkeypatch, onnxruntime_gpu="1.31")
     monkeypatch.setattr(devices.util, "find_spec", lambda name: True)
-    assert mend in devices.cuda_problem()
+    assert remedy in devices.cuda_problem()
 
 
 @pytest.fixture
 def forked(monkeypatch, stand_in):
-    """A process whose parent has used CUDA."""
+    """A process that was forked after CUDA had been initialised."""
     monkeypatch.setattr(devices, "_cuda_process", os.getpid() + 1)
 
 

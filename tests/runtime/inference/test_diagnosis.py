@@ -33,7 +33,7 @@ def test_a_device_that_works_is_described(stand_in, monkeypatch):
 
 
 def test_libraries_of_the_kernels_and_of_the_network_are_named(stand_in, monkeypatch):
-    """With what CuPy and ONNX Runtime say where a package is not installed."""
+    """With the messages of CuPy and ONNX Runtime for a missing package."""
     import cupyx.scipy.fft
 
     def no_transforms(*arguments, **options):
@@ -52,7 +52,7 @@ def test_libraries_of_the_kernels_and_of_the_network_are_named(stand_in, monkeyp
     assert "libcudnn.so.9 is missing: pip install --upgrade nvidia-cudnn-cu13" in report.output
 
 
-def test_what_nobody_foresaw_is_passed_on(stand_in, monkeypatch):
+def test_an_unknown_error_is_passed_on(stand_in, monkeypatch):
     import cupy
 
     def broken(*arguments):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from runtime.errors import InvalidArgument, InvalidModel, OutOfMemory
 from runtime.inference.devices import CPU, Device
-from runtime.inference.patch_engine import Batches, NetworkPatchModel, PatchEngine
+from runtime.inference.patch_engine import BatchRunner, NetworkPatchModel, PatchEngine
 from runtime.inference.progress import Stopwatch
 from tests.runtime import cuda_stand_in
 from tests.runtime.models import write_patch_bundle
@@ -116,7 +116,7 @@ def test_any_other_error_is_not_taken_for_out_of_memory(rng):
 
 
 class Fault(RuntimeError):
-    """An error of ONNX Runtime, by the module it says it is from."""
+    """An exception whose module is that of ONNX Runtime."""
 
 
 Fault.__module__ = "onnxruntime.capi.onnxruntime_pybind11_state"
@@ -143,7 +143,7 @@ def test_what_onnx_runtime_says_of_memory_is_recognised(rng, message):
 
 
 def test_a_device_out_of_memory_is_given_its_own_back_and_goes_on(stand_in, models, bundles, monkeypatch, caplog):
-    """CuPy's error halves the batch once; the arrays of what failed are gone before memory is freed."""
+    """An error of CuPy halves the batch once; the arrays of the failed batch are deleted before memory is freed."""
     from runtime.inference import patch_engine
 
     planes = np.random.default_rng(3).random((1, 60, 60), dtype=np.float32)
@@ -173,7 +173,7 @@ def test_a_device_out_of_memory_is_given_its_own_back_and_goes_on(stand_in, mode
 
 
 def test_a_batch_that_another_thread_made_smaller_is_still_padded_enough():
-    batches = Batches(Device("cuda"), 64)
+    batches = BatchRunner(Device("cuda"), 64)
     batches.size = 16
     assert batches.padded(40) == 40
     assert batches.padded(3) == 16

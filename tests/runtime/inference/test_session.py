@@ -57,7 +57,7 @@ def test_many_threads_get_one_session_and_right_answers(bundle, rng):
 
 
 def in_fork(work):
-    """Start `work` in a forked process; return a function that gives what it returned, or raises if it hung."""
+    """Start `work` in a forked process; return a function that returns its result, or raises if it does not end."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
@@ -79,7 +79,7 @@ def in_fork(work):
 
 
 def test_a_forked_child_goes_on_with_the_parents_sessions(rng):
-    """Of a network large enough for ONNX Runtime to share it out among threads, which a fork does not copy."""
+    """With a network large enough for ONNX Runtime to run it in several threads, which a fork does not copy."""
     patches = rng.random((64, 65, 65), dtype=np.float32)
     parents = sessions.open_session(load_model("chakrabarti-compact"), "network", device=CPU)
     expected = parents.run(patches=patches)["filters"]
@@ -117,15 +117,15 @@ def no_gpu_needed(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("message", "mend"),
+    ("message", "remedy"),
     [
         ("cuDNN is unavailable for CUDA Execution Provider: cuDNN library was not found", "nvidia-cudnn-cu13"),
         ("CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version ; GPU=0", "NVIDIA driver"),
     ],
 )
-def test_a_library_that_keeps_cuda_from_starting_is_named(no_gpu_needed, monkeypatch, bundle, message, mend, capsys):
+def test_a_library_that_keeps_cuda_from_starting_is_named(no_gpu_needed, monkeypatch, bundle, message, remedy, capsys):
     monkeypatch.setattr(onnxruntime, "InferenceSession", failing(message))
-    with pytest.raises(DeviceUnavailable, match=f"does not start on cuda:0: .*{mend}"):
+    with pytest.raises(DeviceUnavailable, match=f"does not start on cuda:0: .*{remedy}"):
         sessions.Session(bundle.part("network"), device=CUDA, precision="fp32")
     assert capsys.readouterr().out == ""
 

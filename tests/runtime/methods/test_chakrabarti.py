@@ -44,7 +44,7 @@ def observed(scene, kernel):
 
 @pytest.fixture(scope="module")
 def method(kernel, tmp_path_factory):
-    """A method whose network has learned one kernel by heart: it predicts that kernel's Wiener filter (Eq. 4)."""
+    """A method whose network always predicts the Wiener filter of one kernel (Eq. 4)."""
     padded = np.zeros((PATCH, PATCH))
     padded[: kernel.shape[0], : kernel.shape[1]] = kernel
     response = np.fft.rfft2(np.roll(padded, (-5, -5), (0, 1)))
@@ -55,7 +55,7 @@ def method(kernel, tmp_path_factory):
 
 
 def error(image, latent):
-    """Mean square error, away from the border, at the best small shift: that much blind deconvolution leaves open."""
+    """Mean squared error without the border at the best small shift, which blind deconvolution does not determine."""
     shifts = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
     inner = (..., slice(25, -25), slice(25, -25))
     return min(float(np.mean((np.roll(image, shift, (-2, -1)) - latent)[inner] ** 2)) for shift in shifts)

@@ -64,7 +64,7 @@ def test_a_sharp_photograph_comes_back_as_it_was(deblurrer, scene):
 
 
 class Uniform:
-    """Finds what it is told."""
+    """Returns a given estimate."""
 
     def __init__(self, latent, kernel, reason=None, gain=None):
         self.estimate = Estimate(latent, KernelBlur(kernel), reason=reason, gain=gain)
@@ -75,8 +75,8 @@ class Uniform:
 
 
 @pytest.fixture(scope="module")
-def bent(scene):
-    """Latent and observed planes of a camera that went right, then down, and the kernel of that."""
+def curved(scene):
+    """Latent and observed planes of a camera that moved right, then down, and its blur kernel."""
     kernel = np.zeros((9, 9), np.float32)
     kernel[0, :] = kernel[:, -1] = 1
     kernel /= kernel.sum()
@@ -84,16 +84,16 @@ def bent(scene):
     return latent, np.stack([fftconvolve(plane, kernel, "same") for plane in latent]).astype(np.float32), kernel
 
 
-class Explaining(KernelBlur):
-    """Blurred again by this, anything is what was observed."""
+class ExactBlur(KernelBlur):
+    """A blur whose result is always the observed image."""
 
     def apply(self, planes):
         return luminance(self.kernel)[None]
 
 
 @pytest.fixture
-def restore_beside(tmp_path, monkeypatch):
-    """Restore planes by a network that is sure to see 9 px from left to right, beside one kernel and poses."""
+def restore_with_others(tmp_path, monkeypatch):
+    """Restore planes with a network that predicts a motion of 9 px to the right, and with given kernel and poses."""
 
     def restore(observed, uniform, poses=None):
         asked = []
@@ -116,9 +116,9 @@ def restore_beside(tmp_path, monkeypatch):
     return restore
 
 
-def test_one_kernel_is_taken_where_it_explains_more(restore_beside, bent):
-    latent, observed, kernel = bent
-    result, _ = restore_beside(observed, Uniform(latent, kernel))
+def test_one_kernel_is_taken_where_it_explains_more(restore_with_others, curved):
+    latent, observed, kernel = curved
+    result, _ = restore_with_others(observed, Uniform(latent, kernel))
     assert result.latent is latent
     assert result.blur.kernel is kernel
     assert result.motion.shape == (*observed.shape[1:], 2)
@@ -133,37 +133,37 @@ def test_one_kernel_is_taken_where_it_explains_more(restore_beside, bent):
         (None, None, Reason.UNCLEAR, False),
     ],
 )
-def test_poses_are_taken_where_they_promise_more(restore_beside, bent, uniform_gain, poses_gain, reason, taken):
-    latent, observed, kernel = bent
+def test_poses_are_taken_where_they_promise_more(restore_with_others, curved, uniform_gain, poses_gain, reason, taken):
+    latent, observed, kernel = curved
     other = latent + np.float32(0.01)
     refused = None if poses_gain else Reason.NO_GAIN
-    found = Estimate(other, Explaining(observed), gain=poses_gain, confidence=0.9, reason=refused)
+    found = Estimate(other, ExactBlur(observed), gain=poses_gain, confidence=0.9, reason=refused)
     uniform = Uniform(latent if reason is None else observed, kernel, reason, uniform_gain)
-    result, asked = restore_beside(observed, uniform, found)
+    result, asked = restore_with_others(observed, uniform, found)
     assert (result.latent is other) == taken
     assert result.motion is not None
     assert len(asked) == 1
     assert (asked[0] is None) == (reason is not None)
 
 
-def test_no_poses_are_looked_for_in_a_sharp_photograph(restore_beside, bent):
-    _, observed, kernel = bent
-    _, asked = restore_beside(observed, Uniform(observed, kernel, Reason.NOT_BLURRED))
+def test_no_poses_are_looked_for_in_a_sharp_photograph(restore_with_others, curved):
+    _, observed, kernel = curved
+    _, asked = restore_with_others(observed, Uniform(observed, kernel, Reason.NOT_BLURRED))
     assert asked == []
 
 
-def test_motion_is_kept_where_one_kernel_explains_less(restore_beside, bent):
-    latent, observed, kernel = bent
-    result, _ = restore_beside(observed, Uniform(latent[:, ::-1], kernel))
+def test_motion_is_kept_where_one_kernel_explains_less(restore_with_others, curved):
+    latent, observed, kernel = curved
+    result, _ = restore_with_others(observed, Uniform(latent[:, ::-1], kernel))
     assert isinstance(result.blur, MotionBlur)
     assert (result.reason is None) == (result.gain >= MOTION_GAIN.threshold)
 
 
-def test_what_nothing_explains_is_undone_most_carefully(restore_beside, bent, monkeypatch):
-    _, observed, kernel = bent
+def test_what_nothing_explains_is_undone_most_carefully(restore_with_others, curved, monkeypatch):
+    _, observed, kernel = curved
     monkeypatch.setattr(finishing, "MOTION_GAIN", Logistic(-99.0, 0.2))
-    kept, _ = restore_beside(observed, Uniform(observed[:, ::-1], kernel))
-    careful, _ = restore_beside(observed, Uniform(observed, kernel, Reason.UNCLEAR))
+    kept, _ = restore_with_others(observed, Uniform(observed[:, ::-1], kernel))
+    careful, _ = restore_with_others(observed, Uniform(observed, kernel, Reason.UNCLEAR))
     assert careful.reason is None
     assert 0 < np.square(careful.latent - observed).mean() < np.square(kept.latent - observed).mean()
 
@@ -181,7 +181,7 @@ def test_every_size_is_restored(tmp_path, shape):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"nonblind": "epll"}, "restores by irc only"),
+        ({"nonblind": "epll"}, "supports irc only"),
         ({"neural": False}, "choose another model"),
         ({"stride": 99}, "from 1 to 5"),
     ],

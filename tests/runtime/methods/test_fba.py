@@ -82,7 +82,7 @@ def test_the_batch_makes_no_difference(monkeypatch):
     frames, told = shaken(scene(60, 70), 3), []
     whole = fused_by_patches(frames, 32, lambda *stage: told.append(stage))
     assert told == [("patches", 1.0)]
-    monkeypatch.setattr("runtime.methods.fba.BATCH_VALUES", 1)
+    monkeypatch.setattr("runtime.methods.fba._BATCH_PIXELS", 1)
     np.testing.assert_allclose(fused_by_patches(frames, 32), whole, atol=1e-6)
 
 

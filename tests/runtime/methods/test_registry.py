@@ -20,12 +20,12 @@ SHIPPED = [bundle for bundle in list_models() if bundle.method in METHODS]
 
 
 @pytest.mark.parametrize("bundle", SHIPPED, ids=[bundle.name for bundle in SHIPPED])
-def test_every_shipped_model_has_a_method_that_honours_options_that_there_are(bundle):
+def test_every_shipped_model_has_a_method_that_supports_existing_options(bundle):
     method = created(bundle)
     options = Options if isinstance(method, Method) else BurstOptions
     assert isinstance(method, (Method, BurstMethod))
-    assert method.honours
-    assert method.honours <= set(options.__dataclass_fields__)
+    assert method.supported_options
+    assert method.supported_options <= set(options.__dataclass_fields__)
 
 
 def test_the_papers_methods_are_shipped():
@@ -47,7 +47,7 @@ def test_a_bundle_of_another_method_is_refused_and_the_methods_are_named(tmp_pat
         ("fba", BurstOptions(p=3.0, patch=64, stride=9, smoothing=0.1), None),
     ],
 )
-def test_options_that_a_method_does_not_honour_are_refused(name, options, refused):
+def test_options_that_a_method_does_not_support_are_refused(name, options, refused):
     method = created(load_model(name))
     if refused is None:
         check_options(name, method, options)
@@ -57,9 +57,9 @@ def test_options_that_a_method_does_not_honour_are_refused(name, options, refuse
 
 
 class Toy:
-    """Restores nothing."""
+    """A class without a method to restore images."""
 
-    honours: ClassVar[frozenset[str]] = frozenset()
+    supported_options: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, bundle, *, device, precision, batch):
         pass
@@ -68,5 +68,5 @@ class Toy:
 def test_a_class_that_restores_nothing_is_no_method(tmp_path, monkeypatch):
     monkeypatch.setitem(registry.METHODS, "toy", f"{__name__}:Toy")
     monkeypatch.setattr(registry, "import_module", lambda name: type("module", (), {"Toy": Toy}))
-    with pytest.raises(InvalidModel, match="neither restore nor restore_burst"):
+    with pytest.raises(InvalidModel, match="must have restore or restore_burst"):
         created(write_patch_bundle(tmp_path / "toy", "filters", method="toy"))

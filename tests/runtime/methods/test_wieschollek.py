@@ -11,7 +11,7 @@ from runtime.inference.bundle import load_model
 from runtime.inference.devices import CPU
 from runtime.methods.fba import fuse
 from runtime.methods.registry import create_method
-from runtime.methods.wieschollek import FRAMES, sharpest
+from runtime.methods.wieschollek import _MAX_FRAMES, sharpest
 from runtime.options import BurstOptions
 from runtime.run import Run
 from tests.runtime.bursts import psnr, scene, shaken
@@ -32,7 +32,7 @@ def latent():
 
 @pytest.fixture(scope="module")
 def burst(latent):
-    """No frame is sharp in any direction: all have another blur in common."""
+    """All frames share an additional blur, so that none is sharp in any direction."""
     return shaken(uniform_filter(latent, (0, 3, 3)), 8, noise=0.01)
 
 
@@ -82,7 +82,7 @@ def test_grey_frames_are_restored_like_the_luminance_of_colour(shipped, burst):
 
 def test_of_too_many_frames_the_sharpest_are_used(tmp_path, latent, rng):
     method = create_method(write_burst_bundle(tmp_path), device=CPU, precision="fp32", batch=None)
-    sharp = [latent + 0.01 * rng.standard_normal(latent.shape).astype(np.float32) for _ in range(FRAMES)]
+    sharp = [latent + 0.01 * rng.standard_normal(latent.shape).astype(np.float32) for _ in range(_MAX_FRAMES)]
     dull = [np.full_like(latent, 0.5)] * 3
     run = Run(BurstOptions())
     mixed = [*dull[:2], *sharp[:5], dull[2], *sharp[5:]]
@@ -116,7 +116,7 @@ def test_the_chroma_of_accumulation_under_the_lightness_of_the_network(shipped, 
     own = restore(shipped, frames).clip(0, 1)
     mixed = shipped.restore_burst(frames, run).latent
     assert "chroma" in run.stopwatch.seconds()
-    inner = (mixed > 0.02).all(0) & (mixed < 0.98).all(0)  # elsewhere sRGB may lack the colour
+    inner = (mixed > 0.02).all(0) & (mixed < 0.98).all(0)  # elsewhere the colour may be outside of sRGB
     assert inner.mean() > 0.5
     accumulated = to_lab(fuse(frames, Run(QUICK)).latent)
     np.testing.assert_allclose(to_lab(mixed)[0][inner], to_lab(own)[0][inner], atol=0.01)

@@ -1,4 +1,4 @@
-"""The end of every restoration: what is kept, and what comes back as it was."""
+"""The last steps of a restoration: which results are accepted, and which photographs are returned unchanged."""
 
 import math
 
@@ -35,7 +35,7 @@ def observed(sharp):
 
 
 def blurs(shape):
-    """The same blur in its three forms."""
+    """The same blur as a kernel, as poses and as a motion field."""
     kernel = motion_kernel(LENGTH, ANGLE)
     field = np.empty((*shape, 2), np.float32)
     field[:] = LENGTH, ANGLE
@@ -45,8 +45,8 @@ def blurs(shape):
 KINDS = ("kernel", "poses", "motion")
 
 
-def promise(monkeypatch, gain, seen=None):
-    """Let the repair network change nothing and promise a gain, and the motion network see what it is told."""
+def predict_gain(monkeypatch, gain, uniformity=None):
+    """Replace the repair network, which then predicts a given gain, and the uniformity check."""
 
     class Repairer:
         def repair(self, observed, restored, blur, *, log_error, noise):
@@ -54,7 +54,7 @@ def promise(monkeypatch, gain, seen=None):
 
     class Check:
         def measure(self, luminance, width):
-            return seen
+            return uniformity
 
     monkeypatch.setattr(module, "load_repairer", lambda device: Repairer())
     monkeypatch.setattr(module, "load_uniformity_check", lambda device: Check())
@@ -82,7 +82,7 @@ def test_a_right_blur_of_any_kind_is_undone_repaired_and_accepted(sharp, observe
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("gain", "accepted"), [(0.5, False), (9.0, True)])
 def test_no_harm_is_one_check_for_all(observed, monkeypatch, kind, gain, accepted):
-    promise(monkeypatch, gain)
+    predict_gain(monkeypatch, gain)
     found = finish(observed, Candidate(blurs(observed.shape[1:])[kind], -2.5), fast())
     assert found.gain == gain
     assert (found.latent is observed) != accepted
@@ -96,13 +96,13 @@ def test_no_harm_is_one_check_for_all(observed, monkeypatch, kind, gain, accepte
      ("motion", 0.9, False), ("motion", 1.1, True)],
 )  # fmt: skip
 def test_how_much_each_kind_has_to_promise(observed, monkeypatch, kind, gain, accepted):
-    promise(monkeypatch, gain)
+    predict_gain(monkeypatch, gain)
     found = finish(observed, Candidate(blurs(observed.shape[1:])[kind], -2.5), fast())
     assert (found.reason is None) == accepted
 
 
 @pytest.mark.parametrize(
-    ("gain", "seen", "reason"),
+    ("gain", "uniformity", "reason"),
     [
         (1.0, Uniformity(3.0, 0.5), Reason.NO_GAIN),
         (4.0, None, None),
@@ -112,19 +112,19 @@ def test_how_much_each_kind_has_to_promise(observed, monkeypatch, kind, gain, ac
         (20.0, Uniformity(3.0, 0.5), None),
     ],
 )
-def test_a_kernel_that_the_motion_contradicts_has_to_promise_more(observed, monkeypatch, gain, seen, reason):
-    promise(monkeypatch, gain, seen)
+def test_a_kernel_that_the_motion_contradicts_has_to_promise_more(observed, monkeypatch, gain, uniformity, reason):
+    predict_gain(monkeypatch, gain, uniformity)
     found = finish(observed, Candidate(blurs(observed.shape[1:])["kernel"], -2.5), fast())
     assert found.reason == reason
 
 
 def test_poses_are_not_contradicted_by_motion_that_varies(observed, monkeypatch):
-    promise(monkeypatch, 4.0, Uniformity(3.0, 0.5))
+    predict_gain(monkeypatch, 4.0, Uniformity(3.0, 0.5))
     assert finish(observed, Candidate(blurs(observed.shape[1:])["poses"], -2.5), fast()).reason is None
 
 
 def test_doubt_about_the_blur_and_about_the_gain_multiply(observed, monkeypatch):
-    promise(monkeypatch, 3.0)
+    predict_gain(monkeypatch, 3.0)
     found = finish(observed, Candidate(blurs(observed.shape[1:])["kernel"], -2.5, 0.8), fast())
     assert found.confidence == pytest.approx(0.4)
     assert found.latent is observed
@@ -140,14 +140,14 @@ def test_without_networks_nothing_is_predicted(observed, monkeypatch):
 
 
 def test_what_was_deconvolved_already_is_not_deconvolved_again(observed, monkeypatch):
-    promise(monkeypatch, 9.0)
+    predict_gain(monkeypatch, 9.0)
     monkeypatch.setattr(module, "deconvolve", None)
     blur = blurs(observed.shape[1:])["motion"]
     assert finish(observed, Candidate(blur, -2.5), fast(), latent=observed + 0.01).latent is not observed
 
 
 def test_only_single_kernels_are_softened(observed, monkeypatch):
-    promise(monkeypatch, 9.0)
+    predict_gain(monkeypatch, 9.0)
     latent = undo(observed, Candidate(blurs(observed.shape[1:])["kernel"], -2.5), fast())
     softened = {
         kind: not np.array_equal(finish(observed, Candidate(blur, -2.5), fast(), latent=latent).latent, latent)

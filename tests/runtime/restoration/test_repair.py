@@ -103,7 +103,7 @@ def test_tiles_leave_no_seam(repairer, observed, kernel, monkeypatch):
     monkeypatch.setattr(tiles, "CORE", 80)
     tiled = repairer.repair(observed, restored, KernelBlur(kernel), log_error=-2.0, noise=noise_of(observed))
     assert abs(tiled.gain - whole.gain) < 0.5
-    # How much is repaired follows the expected gain, for the whole picture alike: that makes no seam.
+    # The weight of the repair depends on the predicted gain of the whole image, so that tiles have no seams.
     changed, expected = tiled.planes - restored, whole.planes - restored
     expected *= np.vdot(changed, expected) / np.vdot(expected, expected)
     assert np.abs(changed - expected).mean() < 2e-4

@@ -1,4 +1,4 @@
-"""What a network sees of a camera that moved straight on, of one that swung, and of kernels that are too wide."""
+"""Uniformity under a straight camera motion and a rotation, and with kernels that are too wide."""
 
 import numpy as np
 import pytest
@@ -36,14 +36,14 @@ def noisy(plane):
 
 @pytest.fixture(scope="module")
 def straight(photograph):
-    """Blurred by one motion, and its kernel."""
+    """A photograph blurred by one motion, and its kernel."""
     kernel = motion_kernel(13.0, 30.0)
     return noisy(fftconvolve(photograph, kernel, "same")), kernel
 
 
 @pytest.fixture(scope="module")
 def swung(photograph):
-    """Turned about the middle: 17 px to the corners' motion."""
+    """A photograph of a camera that rotated about the centre: the corners move by 17 px."""
     down, right = (
         place - (size - 1) / 2 for place, size in zip(np.indices(photograph.shape), photograph.shape, strict=True)
     )
@@ -101,7 +101,7 @@ def test_patches_lie_further_apart_in_a_large_photograph(check, straight, monkey
 
     monkeypatch.setattr(type(check._network), "predict", count)
     close = measured(check, *straight)
-    monkeypatch.setattr(module, "_MOST_PATCHES", 40)
+    monkeypatch.setattr(module, "_MAX_PATCHES", 40)
     apart = measured(check, *straight)
     assert counts[1] < counts[0] / 2
     assert not close.contradicted

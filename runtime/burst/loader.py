@@ -1,4 +1,4 @@
-"""The intake of a burst: its frames brought to the device one after the other, aligned where asked."""
+"""Loading a burst: its frames are read, registered if requested, and uploaded to the device one after the other."""
 
 from __future__ import annotations
 
@@ -20,43 +20,44 @@ from runtime.errors import FrameLeftOut, InvalidArgument
 from runtime.inference.devices import Device, device_of, download, upload
 from runtime.inference.progress import Progress, Stopwatch
 
-LOOK_AHEAD = 4
-"""Frames that are aligned at the same time, and in memory."""
+_CONCURRENT_FRAMES = 4
+"""Number of frames that are registered at the same time, and held in memory."""
 
-WITNESSES = 3
-"""Sharp frames of which one must show the scene of the reference, for that not to be a stray."""
+_SHARPEST_FRAMES = 3
+"""Number of sharpest frames considered as the reference, and of other frames with which each is tried to register."""
 
 
-class Intake:
-    """Brings the frames of one burst to the device, aligned where asked, and remembers which took part.
+class BurstLoader:
+    """Loads the frames of one burst to the device, registers them if requested, and records which were used.
 
     Parameters
     ----------
     frames
         Images or paths; see `runtime.burst.frames.Burst`.
     device
-        Where the planes go.
+        Device of the planes.
     register
-        Whether the frames are aligned with the reference. Then a sequence is read twice, an iterator kept.
+        Whether to align the frames to the reference. A sequence is then read twice, and the frames of an iterator are
+        kept in memory.
     reference
-        Number of the frame with which the others are aligned, from 0; ``None`` for the sharpest that shows the scene
-        of others, or the first where nothing is aligned.
+        Index, from 0, of the frame to which the others are aligned; ``None`` for the sharpest frame that shows the
+        same scene as another frame, or the first frame without registration.
     stopwatch
-        Charged for ``read``, ``sharpest frame`` and ``register``.
+        Measures the stages ``read``, ``sharpest frame`` and ``register``.
     progress
-        Called after every frame with the stages ``"sharpest frame"`` and ``"frames"``.
+        Called after every frame, with the stages ``"sharpest frame"`` and ``"frames"``.
 
     Raises
     ------
     UnsupportedType, InvalidArgument
-        If this is no burst, there is no frame in it, or no frame `reference`.
+        If `frames` is not a burst, is empty, or has no frame `reference`.
 
     Attributes
     ----------
     reference
-        The frame that the result looks like; known once `planes` has passed it.
+        The reference frame; set once `planes` has reached it.
     used
-        Numbers of the frames that `planes` has given.
+        Indices of the frames that `planes` has yielded.
     """
 
     reference: OpenFrame
@@ -72,7 +73,7 @@ class Intake:
     ) -> None:
         burst = Burst(frames)
         self._burst = burst.repeatable() if register else burst
-        self._device, self._register, self._wanted = device, register, reference
+        self._device, self._register, self._requested = device, register, reference
         self._stopwatch, self._progress = stopwatch, progress
         self.used: list[int] = []
         count = self._burst.count
@@ -80,49 +81,49 @@ class Intake:
             raise InvalidArgument(f"reference {reference!r}: give the number of a frame, from 0, or None")
 
     def planes(self) -> Iterator[Array]:
-        """Give float32 ``(C, H, W)`` planes of each frame that takes part, on the device.
+        """Yield the planes of each frame that is used: float32 ``(C, H, W)`` in [0, 1], on the device.
 
         Raises
         ------
         ImageFileError, InvalidImage, UnsupportedType
             If a frame cannot be used, or differs from the first in size or dtype; the message names it.
         InvalidArgument
-            If an iterator ends before there is any frame, or the reference.
+            If an iterator is empty or ends before the reference.
 
         Warns
         -----
         FrameLeftOut
-            Of each frame that cannot be aligned with the reference.
+            For each frame that cannot be aligned to the reference.
         """
-        for planes in self._aligned() if self._register else self._as_they_are():
+        for planes in self._registered() if self._register else self._unregistered():
             yield upload(planes, self._device)
 
     def close(self, latent: Array) -> Any:
-        """Return restored planes as what the reference frame was."""
+        """Return restored planes as an image of the type, dtype and shape of the reference frame."""
         return self.reference.frame.close(latent if is_cuda(self.reference.planes) else download(latent))
 
-    def numbers(self, places: Array) -> npt.NDArray[np.int32]:
-        """Turn places among the frames that took part into their numbers in the burst."""
-        return np.array(self.used, np.int32)[download(places)]
+    def frame_numbers(self, positions: Array) -> npt.NDArray[np.int32]:
+        """Convert positions among the frames used, an array of integers, to indices in the burst."""
+        return np.array(self.used, np.int32)[download(positions)]
 
-    def _as_they_are(self) -> Iterator[Array]:
-        wanted = self._wanted or 0
+    def _unregistered(self) -> Iterator[Array]:
+        number = self._requested or 0
         for opened in self._opened("frames"):
-            if opened.number == wanted:
+            if opened.number == number:
                 self.reference = opened
             self.used.append(opened.number)
             yield opened.planes
-        if wanted not in self.used:
-            raise InvalidArgument(f"reference {wanted}: there are frames 0 to {len(self.used) - 1} only")
+        if number not in self.used:
+            raise InvalidArgument(f"reference {number}: there are frames 0 to {len(self.used) - 1} only")
 
-    def _aligned(self) -> Iterator[Array]:
-        number = self._sharpest() if self._wanted is None else self._wanted
+    def _registered(self) -> Iterator[Array]:
+        number = self._sharpest() if self._requested is None else self._requested
         self.reference = self._burst[number]
         with self._stopwatch("register"):
             registration = Registration(download(self.reference.planes))
-        for opened, aligning in self._ahead(registration.align):
+        for opened, alignment in self._in_parallel(registration.align):
             with self._stopwatch("register"):
-                planes = aligning.result()
+                planes = alignment.result()
             if planes is None:
                 warnings.warn(
                     f"{opened.name} is left out: it cannot be aligned with {self.reference.name}; it shows another "
@@ -134,25 +135,25 @@ class Intake:
             self.used.append(opened.number)
             yield planes
 
-    def _ahead(self, align: Callable[[Array], Array | None]) -> Iterator[tuple[OpenFrame, Future[Array | None]]]:
-        """Give each frame while some that follow are already being aligned."""
-        with ThreadPoolExecutor(min(core_count(), LOOK_AHEAD)) as pool:
-            waiting: deque[tuple[OpenFrame, Future[Array | None]]] = deque()
+    def _in_parallel(self, align: Callable[[Array], Array | None]) -> Iterator[tuple[OpenFrame, Future[Array | None]]]:
+        """Yield each frame in order with its alignment, while the next frames are being aligned in other threads."""
+        with ThreadPoolExecutor(min(core_count(), _CONCURRENT_FRAMES)) as pool:
+            pending: deque[tuple[OpenFrame, Future[Array | None]]] = deque()
             for opened in self._opened("frames"):
-                waiting.append((opened, pool.submit(align, download(opened.planes))))
-                if len(waiting) == LOOK_AHEAD:
-                    yield waiting.popleft()
-            yield from waiting
+                pending.append((opened, pool.submit(align, download(opened.planes))))
+                if len(pending) == _CONCURRENT_FRAMES:
+                    yield pending.popleft()
+            yield from pending
 
     def _sharpest(self) -> int:
-        """Return the number of the sharpest frame, unless it shows another scene than the next ones do."""
-        found = []
+        """Return the index of the sharpest frame that registers with another sharp frame, or else of the sharpest."""
+        measured = []
         for opened in self._opened("sharpest frame"):
             with self._stopwatch("sharpest frame"):
-                found.append(sharpness(download(opened.planes)))
-        ranked = [int(number) for number in np.argsort(found, kind="stable")[::-1]]
-        for candidate in ranked[:WITNESSES]:
-            others = [number for number in ranked if number != candidate][:WITNESSES]
+                measured.append(sharpness(download(opened.planes)))
+        ranked = [int(number) for number in np.argsort(measured, kind="stable")[::-1]]
+        for candidate in ranked[:_SHARPEST_FRAMES]:
+            others = [number for number in ranked if number != candidate][:_SHARPEST_FRAMES]
             with self._stopwatch("sharpest frame"):
                 registration = Registration(self._on_host(candidate))
                 if any(registration.homography(self._on_host(number)) is not None for number in others):
@@ -170,7 +171,7 @@ class Intake:
             if opened is None:
                 return
             if device_of(opened.planes).is_cuda:
-                upload(opened.planes, self._device)  # refuses what lies on another GPU
+                upload(opened.planes, self._device)  # raises an error for a frame on another GPU
             yield opened
             if self._progress is not None and count:
                 self._progress(stage, (opened.number + 1) / count)
