@@ -18,7 +18,7 @@ Classes:
 
 Packages and modules:
 
-* `api`: the functions and the class above. `cli`: the command ``deblur``.
+* `api`, `deblurrer`: the functions and the class above. `cli`: the command ``deblur``.
 * `methods`: one deblurring method per paper. `contract`: the interface between methods and the API.
 * `estimation`: blind estimation of the blur. `deconvolution`: the latent image, given the blur.
 * `restoration`: deconvolution followed by repair and the decision whether to keep the result.
@@ -42,7 +42,8 @@ from runtime._version import __version__
 
 if TYPE_CHECKING:
     from runtime import errors
-    from runtime.api import Deblurrer, deblur, deblur_burst, deconvolve
+    from runtime.api import deblur, deblur_burst, deconvolve
+    from runtime.deblurrer import Deblurrer
     from runtime.inference.bundle import Bundle, list_models, load_model
     from runtime.inference.diagnosis import diagnose
     from runtime.results import BurstRestoration, Restoration
@@ -65,7 +66,7 @@ __all__ = [
 _MODULE_OF = {
     "Bundle": "runtime.inference.bundle",
     "BurstRestoration": "runtime.results",
-    "Deblurrer": "runtime.api",
+    "Deblurrer": "runtime.deblurrer",
     "Restoration": "runtime.results",
     "deblur": "runtime.api",
     "deblur_burst": "runtime.api",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from runtime.api import Deblurrer
+    from runtime.deblurrer import Deblurrer
 
 _KERNEL_PICTURE_SIZE = 256
 """Side in pixels to which the picture of a kernel is enlarged, by an integer factor."""

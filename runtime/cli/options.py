@@ -15,7 +15,7 @@ from runtime.errors import ImageFileError
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from runtime.api import Deblurrer
+    from runtime.deblurrer import Deblurrer
 
 STREAM = "-"
 """Path that means stdin or stdout."""
@@ -87,10 +87,10 @@ def burst_options(command: Command) -> Command:
 
 def load_deblurrer(options: dict[str, Any]) -> tuple[Deblurrer, dict[str, Any]]:
     """Load the model of the options; return it with the remaining options, those of one restoration."""
-    from runtime import api
+    from runtime import deblurrer
 
     load_options, restore_options = _split_options(options)
-    return api.Deblurrer(**load_options), restore_options
+    return deblurrer.Deblurrer(**load_options), restore_options
 
 
 def list_photographs(path: str) -> list[str]:

@@ -12,7 +12,7 @@ from runtime.errors import InvalidImage, UnsupportedType
 from runtime.images.exif import EXIF_MARK
 from runtime.images.header import Header, check_size
 
-QUALITY = 95
+_QUALITY = 95
 """Quality of JPEG and of lossy WebP, from 0 to 100."""
 
 
@@ -83,9 +83,9 @@ def encode(pixels: npt.NDArray[Any], header: Header) -> bytes:
     if header.exif:
         options["exif"] = EXIF_MARK + header.exif
     if header.format == "JPEG":
-        options |= {"quality": QUALITY, "subsampling": "4:4:4"}
+        options |= {"quality": _QUALITY, "subsampling": "4:4:4"}
     elif header.format == "WEBP":
-        options |= {"lossless": True, "exact": True} if header.lossless else {"quality": QUALITY}
+        options |= {"lossless": True, "exact": True} if header.lossless else {"quality": _QUALITY}
     buffer = io.BytesIO()
     try:
         Image.fromarray(pixels).save(buffer, header.format, **options)

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from runtime import api
+from runtime import deblurrer as module
 from runtime.cli import main
 from runtime.errors import InvalidImage
 from runtime.images import write_file
@@ -44,7 +44,7 @@ def opened(monkeypatch):
         deblurrers.append(Negative(**options))
         return deblurrers[-1]
 
-    monkeypatch.setattr(api, "Deblurrer", open_negative)
+    monkeypatch.setattr(module, "Deblurrer", open_negative)
     return deblurrers
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from skimage.data import chelsea
 
-from runtime import api
+from runtime import deblurrer as module
 from runtime.cli.burst import weights_picture
 from runtime.images import Header, decode, read_file, write_file
 from tests.runtime.bursts import pixels_of, scene, shaken
@@ -29,7 +29,7 @@ def seen(monkeypatch):
     """The options that were passed to the runtime, which runs as usual."""
     reached = []
 
-    class Recorder(api.Deblurrer):
+    class Recorder(module.Deblurrer):
         def __init__(self, **options):
             reached.append(options)
             super().__init__(model="fba", device="cpu")
@@ -38,7 +38,7 @@ def seen(monkeypatch):
             reached.append(options)
             return super().restore_burst(frames, register=False, progress=progress)
 
-    monkeypatch.setattr(api, "Deblurrer", Recorder)
+    monkeypatch.setattr(module, "Deblurrer", Recorder)
     return reached
 
 
@@ -47,7 +47,7 @@ def test_a_folder_of_frames_becomes_one_photograph(deblur, folder, tmp_path):
     assert (result.code, result.out, result.err) == (0, b"", "")
     pixels, header = read_file(tmp_path / "sharp.png")
     paths = sorted(folder.glob("*.png"))
-    expected = api.Deblurrer(model="fba", device="cpu").restore_burst(paths, reference=2).image
+    expected = module.Deblurrer(model="fba", device="cpu").restore_burst(paths, reference=2).image
     np.testing.assert_array_equal(pixels, expected)
     assert header == Header("PNG", icc_profile(), exif_block()), "metadata are those of the reference"
 

@@ -74,5 +74,5 @@ def test_every_error_type_ends_the_same_way(deblur, monkeypatch):
     def fail(**_):
         raise ModelNotFound("no model: name another")
 
-    monkeypatch.setattr("runtime.api.Deblurrer", fail)
+    monkeypatch.setattr("runtime.deblurrer.Deblurrer", fail)
     assert deblur("image", "a.png", "-o", "b.png").err == "deblur: no model: name another\n"

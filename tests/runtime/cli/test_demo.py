@@ -33,7 +33,7 @@ def _photograph():
 
 @pytest.fixture
 def oracle(monkeypatch):
-    monkeypatch.setattr("runtime.api.Deblurrer", Oracle)
+    monkeypatch.setattr("runtime.deblurrer.Deblurrer", Oracle)
 
 
 def test_the_sample_is_shipped_with_its_licence():
@@ -145,7 +145,7 @@ def opened_bursts(monkeypatch):
             progress("looking", 1.0)
             return BurstRestoration(frames[1], 1, (0, 1), None, None, {}, f"{self.model}-1")
 
-    monkeypatch.setattr("runtime.api.Deblurrer", SecondFrame)
+    monkeypatch.setattr("runtime.deblurrer.Deblurrer", SecondFrame)
     return seen
 
 

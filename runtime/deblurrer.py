@@ -1,0 +1,260 @@
+"""`Deblurrer`: a model, loaded once, that restores many photographs or bursts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels.arrays import Array
+from runtime.blur.blurs import CENTRE, Blur, MotionBlur
+from runtime.burst.loader import BurstLoader
+from runtime.contract import BurstMethod, Method
+from runtime.errors import InvalidArgument, InvalidModel
+from runtime.images import open_image
+from runtime.inference.bundle import Bundle, load_model
+from runtime.inference.devices import download, on_device, resolve_device
+from runtime.inference.progress import Progress, Stopwatch
+from runtime.methods.registry import check_options, create_method
+from runtime.options import FBA, BurstOptions, Options
+from runtime.results import BurstRestoration, Restoration
+from runtime.run import Run
+
+DEFAULT_MODEL = "chakrabarti"
+"""The model that is loaded if none is named."""
+
+
+class Deblurrer:
+    """A model that is loaded once and restores any number of photographs, from any number of threads.
+
+    A model restores either single photographs, with `restore`, or bursts, with `restore_burst`.
+
+    Parameters
+    ----------
+    model
+        Name or path of a model bundle, or a `Bundle`; see `runtime.load_model` and `runtime.list_models`.
+    device
+        ``"cpu"``, ``"cuda"``, ``"cuda:N"``, or ``"auto"``: a GPU if one works, else the CPU.
+    precision
+        ``"fp32"``, ``"fp16"``, or ``"auto"``: half precision on a GPU if the bundle states its parity, else single.
+    batch
+        Patches per batch; by default chosen for the device.
+
+    Raises
+    ------
+    ModelNotFound, InvalidModel
+        If the model cannot be loaded.
+    DeviceUnavailable
+        If CUDA was requested and cannot be used.
+
+    Examples
+    --------
+    >>> deblurrer = Deblurrer(device="cpu")
+    >>> result = deblurrer.restore(photograph)                       # doctest: +SKIP
+    >>> result.image, result.kernel, result.timings                  # doctest: +SKIP
+    >>> deblurrer = Deblurrer(model="fba", device="cpu")
+    >>> deblurrer.restore_burst(sorted(folder.glob("*.jpg"))).image  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str | os.PathLike[str] | Bundle = DEFAULT_MODEL,
+        device: str = "auto",
+        precision: str = "auto",
+        batch: int | None = None,
+    ) -> None:
+        self.bundle = model if isinstance(model, Bundle) else load_model(model)
+        self.name = self.bundle.name
+        self.device = resolve_device(device)
+        with on_device(self.device):
+            self._method = create_method(self.bundle, device=self.device, precision=precision, batch=batch)
+
+    def restore(
+        self,
+        image: Any,
+        *,
+        quality: str = "balanced",
+        stride: int | None = None,
+        nonblind: str | None = None,
+        support: int | None = None,
+        noise: float | None = None,
+        refine: bool = True,
+        neural: bool = True,
+        strength: float = 1.0,
+        progress: Progress | None = None,
+    ) -> Restoration:
+        """Restore one blurred photograph.
+
+        Parameters
+        ----------
+        image
+            ``numpy.ndarray``, ``cupy.ndarray``, DLPack array (a torch tensor), ``PIL.Image`` or encoded ``bytes``;
+            arrays are ``(H, W)`` or ``(H, W, 1 | 2 | 3 | 4)``, uint8, uint16 or floating point in [0, 1].
+        quality
+            ``"fast"``, ``"balanced"`` or ``"best"``: the computational effort of every stage.
+        stride
+            Distance between patches in pixels: smaller is slower and slightly better. By default the model's.
+        nonblind
+            ``"hyper-laplacian"`` (fast), ``"epll"`` (slower, better), ``"wiener"``, or ``"none"`` to return the
+            network's own estimate; by default that of the quality level: hyper-Laplacian for ``"fast"``, else EPLL.
+        support
+            Side in pixels of the largest blur kernel to estimate; by default 85 (51 without `refine`), or less on a
+            small photograph. Increase it for longer blur.
+        noise
+            Standard deviation of the noise, in units of the value range, in [0, 1); by default estimated from the
+            photograph.
+        refine
+            Whether the blur kernel is refined from coarse to fine (better), or estimated once from the network's
+            own estimate as in the paper (faster).
+        neural
+            Whether networks are used; if not, the kernel is estimated by refinement alone.
+        strength
+            Weight of the restoration in [0, 1]: 0 returns the photograph, 1 the restoration, values between them a
+            linear blend.
+        progress
+            Called as ``progress(stage, fraction)``.
+
+        Returns
+        -------
+        Restoration
+
+        Raises
+        ------
+        InvalidImage, UnsupportedType
+            If the image cannot be used.
+        InvalidArgument
+            If an option has an invalid value.
+        InvalidModel
+            If the model restores bursts.
+        """
+        if not isinstance(self._method, Method):
+            raise InvalidModel(
+                f"{self.name} restores bursts, not one photograph: call restore_burst, or load another model, "
+                f"such as {DEFAULT_MODEL!r}"
+            )
+        options = Options(
+            quality=quality,
+            stride=stride,
+            nonblind=nonblind,
+            support=support,
+            noise=noise,
+            refine=refine,
+            neural=neural,
+        )
+        if not 0 <= strength <= 1:
+            raise InvalidArgument(f"strength {strength!r}: give a number from 0 (unchanged) to 1 (fully restored)")
+        check_options(self.name, self._method, options)
+        with on_device(self.device):
+            run = Run(options, self.device, Stopwatch(self.device), progress)
+            observed, frame = open_image(image, self.device)
+            estimate = self._method.restore(observed, run)
+            latent = observed + strength * (estimate.latent - observed) if strength < 1 else estimate.latent
+            return Restoration(
+                image=frame.close(latent),
+                kernel=_central_kernel(estimate.blur),
+                initial=None if estimate.initial is None else frame.fetch(estimate.initial),
+                motion=None if estimate.motion is None else frame.fetch(estimate.motion),
+                timings=run.stopwatch.seconds(),
+                model=self.name,
+                confidence=estimate.confidence,
+                code=None if estimate.reason is None else estimate.reason.code,
+                reason=None if estimate.reason is None else estimate.reason.sentence,
+            )
+
+    def restore_burst(
+        self,
+        frames: Iterable[Any],
+        *,
+        register: bool = True,
+        reference: int | None = None,
+        p: float = 11.0,
+        patch: int | None = None,
+        stride: int | None = None,
+        smoothing: float | None = None,
+        chroma: str = "own",
+        progress: Progress | None = None,
+    ) -> BurstRestoration:
+        """Restore one photograph from frames of one scene.
+
+        Parameters
+        ----------
+        frames
+            Images as in `restore`, or paths of image files; all of the same size and dtype. ``"fba"`` holds one frame
+            in memory at a time, or a few during registration; for registration, most files are read twice. The frames
+            of an iterator that must be read twice are all kept in memory.
+        register
+            Whether to align the frames first. Registration runs on the CPU, also for a GPU.
+        reference
+            Index, from 0, of the frame to which the others are aligned; by default the sharpest frame that shows the
+            same scene as others, or the first frame without registration.
+        p
+            Exponent of the Fourier magnitudes in the weights of Fourier burst accumulation. 0 is the mean of the
+            frames; a larger exponent gives a sharper result, to which fewer frames contribute, so that less noise is
+            averaged out.
+        patch
+            With ``"fba"``, side in pixels of patches that are fused separately, for blur that varies over the frame;
+            choose it much larger than the blur, such as 128. All frames are then held in memory. By default whole
+            frames are fused.
+        stride
+            Distance between patches in pixels; by default the model's, or with ``"fba"`` half the patch.
+        smoothing
+            Standard deviation of the Gaussian that smooths the frames' weights over the frequencies, as a fraction of
+            the shorter side of the frame or patch; 0 for no smoothing. By default 0.02 with ``"fba"`` and 0 with a
+            network.
+        chroma
+            ``"own"``, or ``"fba"`` to combine the a and b channels (CIE Lab) of Fourier burst accumulation with the
+            lightness of a network's result.
+        progress
+            Called as ``progress(stage, fraction)``.
+
+        Returns
+        -------
+        BurstRestoration
+
+        Raises
+        ------
+        InvalidImage, UnsupportedType, ImageFileError
+            If a frame cannot be used, or differs from the first in size or dtype; the message names it.
+        InvalidArgument
+            If there is no frame, or an option has an invalid value.
+        InvalidModel
+            If the model restores single photographs.
+
+        Warns
+        -----
+        FrameLeftOut
+            For each frame that cannot be aligned to the reference.
+        """
+        if not isinstance(self._method, BurstMethod):
+            raise InvalidModel(
+                f"{self.name} restores one photograph, not a burst: call restore, or load another model, "
+                f"such as {FBA!r} or 'wieschollek'"
+            )
+        options = BurstOptions(p=p, patch=patch, stride=stride, smoothing=smoothing, chroma=chroma)
+        check_options(self.name, self._method, options)
+        with on_device(self.device):
+            run = Run(options, self.device, Stopwatch(self.device), progress)
+            loader = BurstLoader(frames, self.device, register, reference, run.stopwatch, progress)
+            estimate = self._method.restore_burst(loader.planes(), run)
+            return BurstRestoration(
+                image=loader.close(estimate.latent),
+                reference=loader.reference.number,
+                frames=tuple(loader.used),
+                leaders=None if estimate.leaders is None else loader.frame_numbers(estimate.leaders),
+                shares=_on_host(estimate.shares),
+                timings=run.stopwatch.seconds(),
+                model=self.name,
+            )
+
+
+def _central_kernel(blur: Blur | None) -> npt.NDArray[np.float32] | None:
+    """Return the kernel at the centre of the photograph, or ``None`` if there is no blur or it is a motion field."""
+    return None if blur is None or isinstance(blur, MotionBlur) else _on_host(blur.kernel_at(CENTRE))
+
+
+def _on_host(array: Array | None) -> npt.NDArray[np.float32] | None:
+    return None if array is None else np.asarray(download(array), dtype=np.float32)
