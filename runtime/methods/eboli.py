@@ -1,9 +1,9 @@
 """Eboli et al.: a network gives the motion at each pixel, and iterative residual compensation undoes it.
 
-Where straight motions do not explain the photograph, as where a camera shook on a curved path, other explanations are
-tried: one kernel (`runtime.methods.chakrabarti`), and the poses of a camera that rolled, of which the one with the
-larger predicted gain counts. Of these and the motion, that is taken which, blurred again, comes nearer to what was
-observed.
+Where a field of straight motions does not explain the photograph, for example where a camera shook on a curved path,
+one kernel (`runtime.methods.chakrabarti`) and the poses of a camera that rolled are estimated as well. The one of these
+two with the larger predicted gain is compared with the motion field; the restoration that, blurred again, is nearer to
+the observed photograph is taken.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from runtime.decisions.thresholds import (
 from runtime.errors import InvalidArgument, InvalidImage
 from runtime.estimation.kernel.prior import load_prior
 from runtime.estimation.motion.field import find_doubt, join, relative_error
-from runtime.estimation.motion.network import MotionNetwork
+from runtime.estimation.motion.network import Floats, MotionNetwork, PatchMotions
 from runtime.estimation.poses.search import estimate_poses
 from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import Device, download, upload
@@ -78,32 +78,50 @@ class Eboli:
         if run.options.nonblind not in (None, "irc"):
             raise InvalidArgument(f"nonblind {run.options.nonblind!r}: this model restores by irc only")
         guide = luminance(observed)
-        with run.stopwatch("motion"):
-            grid = self._network.grid(guide.shape[0], guide.shape[1], run.options.stride)
-            motions = self._network.predict(guide, grid, run.progress)
-            field = join(motions, grid)
-            motion = upload(field, self._device)
-            doubt = find_doubt(field, motions)
+        field, motions = self.estimate_motion(guide, run)
+        motion = upload(field, self._device)
+        doubt = find_doubt(field, motions)
         if doubt is not None:
             other = self._explain_otherwise(observed, run)
             return replace(other or Estimate(observed, reason=doubt), motion=motion)
         candidate = Candidate(MotionBlur(motion), MOTION_LOG_ERROR, noise_factor=MOTION_NOISE_FACTOR)
         latent = undo(observed, candidate, run)
         misfit = find_misfit(candidate.blur.apply(luminance(latent)[None])[0], guide)
-        unexplained = misfit / hypot(run.noise_of(guide), MOTION_MISFIT_FLOOR) + relative_error(field, motions)
-        if unexplained <= MOTION_EXPLAINS:
-            found = finish(observed, candidate, run, latent=latent)
-        elif unexplained <= MOTION_EXPLAINS_PARTLY:
-            found = finish(observed, replace(candidate, noise_factor=MOTION_NOISE_FACTOR_PARTLY), run)
-        else:
+        ratio = misfit_ratio(misfit, run.noise_of(guide), relative_error(field, motions))
+        factor = choose_noise_factor(ratio)
+        if ratio > MOTION_EXPLAINS_PARTLY:
             other = self._explain_otherwise(observed, run)
-            if other is None or other.reason is not None or other.blur is None:
-                found = finish(observed, replace(candidate, noise_factor=MOTION_NOISE_FACTOR_POORLY), run)
-            elif misfit < find_misfit(other.blur.apply(luminance(other.latent)[None])[0], guide):
-                found = finish(observed, candidate, run, latent=latent)
-            else:
-                found = other
+            if other is not None and other.reason is None and other.blur is not None:
+                if misfit >= find_misfit(other.blur.apply(luminance(other.latent)[None])[0], guide):
+                    return replace(other, motion=motion)
+                factor = MOTION_NOISE_FACTOR
+        if factor != candidate.noise_factor:
+            found = finish(observed, replace(candidate, noise_factor=factor), run)
+        else:
+            found = finish(observed, candidate, run, latent=latent)
         return replace(found, motion=motion)
+
+    def estimate_motion(self, guide: Array, run: Run[Options]) -> tuple[Floats, PatchMotions]:
+        """Estimate the motion field of a photograph; whether to undo it is left open.
+
+        Parameters
+        ----------
+        guide : (H, W) array of float32
+            Observed luminance, values in [0, 1], on the method's device.
+        run : Run
+            Charged for ``"motion"``.
+
+        Returns
+        -------
+        field : array (H, W, 2) float32
+            In host memory; see `runtime.estimation.motion.field.join`.
+        motions : PatchMotions
+            What the network said of each patch.
+        """
+        with run.stopwatch("motion"):
+            grid = self._network.grid(guide.shape[0], guide.shape[1], run.options.stride)
+            motions = self._network.predict(guide, grid, run.progress)
+            return join(motions, grid), motions
 
     def _explain_otherwise(self, observed: Array, run: Run[Options]) -> Estimate | None:
         """Restore planes by one kernel, or by the poses of a camera; return nothing if they are too small."""
@@ -125,6 +143,28 @@ class Eboli:
         if turned.reason is None and (uniform.reason is not None or _gain(turned) > _gain(uniform)):
             return replace(turned, initial=uniform.initial)
         return uniform
+
+
+def misfit_ratio(misfit: float, noise: float, relative_error: float) -> float:
+    """Return how badly a motion field explains a photograph: about 1 for a right one, more for a wrong one.
+
+    Parameters
+    ----------
+    misfit : float
+        Of the photograph restored at `MOTION_NOISE_FACTOR` and blurred again; see `find_misfit`.
+    noise : float
+        Standard deviation of the photograph's noise, in units of the value range.
+    relative_error : float
+        Expected error of a patch's motion, relative to that motion.
+    """
+    return misfit / hypot(noise, MOTION_MISFIT_FLOOR) + relative_error
+
+
+def choose_noise_factor(ratio: float) -> float:
+    """Return the factor on the noise level with which to undo a motion field of that `misfit_ratio`."""
+    if ratio <= MOTION_EXPLAINS:
+        return MOTION_NOISE_FACTOR
+    return MOTION_NOISE_FACTOR_PARTLY if ratio <= MOTION_EXPLAINS_PARTLY else MOTION_NOISE_FACTOR_POORLY
 
 
 def _gain(estimate: Estimate) -> float:

@@ -42,12 +42,20 @@ class Attempt:
         How large a gain has to be predicted for the restoration to be kept.
     reason
         Why it is not kept, if it is not.
+    confidence
+        In [0, 1]: that of the candidate, times the probability that the predicted gain is large enough.
     """
 
     planes: Array
     gain: float | None
     needed: Logistic
     reason: Reason
+    confidence: float
+
+    @property
+    def kept(self) -> bool:
+        """Whether the restoration is kept; without a predicted gain it always is."""
+        return self.gain is None or self.confidence >= CONFIDENT
 
 
 def finish(observed: Array, candidate: Candidate, run: Run[Options], *, latent: Array | None = None) -> Estimate:
@@ -64,12 +72,9 @@ def finish(observed: Array, candidate: Candidate, run: Run[Options], *, latent: 
         With the observed photograph and a reason where no sufficient gain is predicted.
     """
     made = attempt(observed, candidate, run, latent=latent)
-    if made.gain is None:
-        return Estimate(made.planes, candidate.blur, confidence=candidate.confidence)
-    confidence = candidate.confidence * made.needed.above(made.gain)
-    if confidence < CONFIDENT:
-        return Estimate(observed, candidate.blur, confidence=confidence, reason=made.reason, gain=made.gain)
-    return Estimate(made.planes, candidate.blur, confidence=confidence, gain=made.gain)
+    if made.kept:
+        return Estimate(made.planes, candidate.blur, confidence=made.confidence, gain=made.gain)
+    return Estimate(observed, candidate.blur, confidence=made.confidence, reason=made.reason, gain=made.gain)
 
 
 def attempt(observed: Array, candidate: Candidate, run: Run[Options], *, latent: Array | None = None) -> Attempt:
@@ -93,14 +98,15 @@ def attempt(observed: Array, candidate: Candidate, run: Run[Options], *, latent:
     if latent is None:
         latent = undo(observed, candidate, run)
     if not run.options.neural:
-        return Attempt(_softened(latent, candidate), None, PREDICTED_GAIN, Reason.NO_GAIN)
+        return Attempt(_softened(latent, candidate), None, PREDICTED_GAIN, Reason.NO_GAIN, candidate.confidence)
     guide = luminance(observed)
     with run.stopwatch("repair"):
         repaired = load_repairer(run.device).repair(
             observed, latent, candidate.blur, log_error=candidate.log_error, noise=run.noise_of(guide)
         )
         needed, reason = _needed_gain(guide, candidate, repaired.gain, run)
-    return Attempt(_softened(repaired.planes, candidate), repaired.gain, needed, reason)
+    confidence = candidate.confidence * needed.above(repaired.gain)
+    return Attempt(_softened(repaired.planes, candidate), repaired.gain, needed, reason, confidence)
 
 
 def undo(observed: Array, candidate: Candidate, run: Run[Options]) -> Array:

@@ -1,9 +1,9 @@
-"""A blur kernel from a photograph: several hypotheses from coarse to fine, judged, and the best refined.
+"""Blind estimation of a blur kernel: several hypotheses, coarse to fine; the best is refined.
 
-Several hypotheses about the kernel's extent (and, where there is one, the estimate of a network) go from the
-coarsest scale to one of fewer pixels than the photograph has. Their mean, weighed by the error that the learned prior
-expects of each (`runtime.estimation.kernel.prior`), is one more, since the errors of single runs differ. There the photograph
-itself decides (`runtime.estimation.kernel.judge`), and the winner is refined at the remaining scales.
+Each hypothesis assumes another extent of the kernel, or starts from a network's estimate of the latent image. All are
+refined up to a small scale. Their mean, weighted by the errors that the learned prior predicts
+(`runtime.estimation.kernel.prior`), is one more hypothesis, because the errors of single runs differ. At that scale
+the hypotheses are compared (`runtime.estimation.kernel.judge`), and the best is refined at the finer scales.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kernels.arrays import Array, array_module
 from runtime.blur.kernel import Kernel, align, centre, delta, extent, fit, prune, resize, similarity, spread
@@ -29,7 +30,7 @@ from runtime.decisions.thresholds import (
 from runtime.deconvolution.saturation import unsaturated
 from runtime.errors import InvalidArgument
 from runtime.estimation.kernel.doubts import find_doubts
-from runtime.estimation.kernel.judge import judge
+from runtime.estimation.kernel.judge import Verdict, judge
 from runtime.estimation.kernel.prior import load_prior
 from runtime.estimation.kernel.pyramid import RATIO, informative_window
 from runtime.estimation.kernel.refine import TURNS, Candidate, KernelPrior, Views, coarse_to_fine, polish, refine
@@ -77,6 +78,41 @@ class BlindEstimate:
     log_error: float = math.nan
 
 
+@dataclass(frozen=True)
+class FoundKernel:
+    """The best blur kernel of a search, before it is decided whether to believe it.
+
+    Attributes
+    ----------
+    kernel : array (support, support), float32, non-negative, of sum 1
+        In host memory; centre of mass at the origin, to half a pixel.
+    width : float
+        Standard deviation of the kernel in pixels.
+    agreement : float
+        In [0, 1]: median similarity of the hypotheses to their mean.
+    log_error : float
+        Logarithm of the relative error that the learned prior predicts for the kernel; NaN where it took no part.
+    verdict : Verdict
+        How well the kernel explains the photograph, and how sparse it leaves it.
+    """
+
+    kernel: NDArray[np.float32]
+    width: float
+    agreement: float
+    log_error: float
+    verdict: Verdict
+
+    @cached_property
+    def doubts(self) -> dict[Reason, float]:
+        """For every reason not to believe the kernel, the probability in [0, 1] that it does not hold."""
+        return find_doubts(self.width, self.agreement, self.log_error, self.verdict)
+
+    @property
+    def confidence(self) -> float:
+        """In [0, 1]: the product of these probabilities."""
+        return math.prod(self.doubts.values())
+
+
 def estimate_blind(
     observed: Array, run: Run[Options], *, initial: Array | None = None, support: int = 51
 ) -> BlindEstimate:
@@ -104,27 +140,49 @@ def estimate_blind(
     UnsupportedType, InvalidImage, InvalidArgument
         As `runtime.estimation.kernel.single.estimate_kernel`.
     """
+    found = find_kernel(observed, run, initial=initial, support=support)
+    asarray = array_module(observed).asarray
+    no_blur = delta((support, support)).astype(np.float32)
+    if found is None:
+        return BlindEstimate(asarray(no_blur), confidence=0.0, agreement=0.0, reason=Reason.FLAT)
+    believed = found.confidence >= CONFIDENT
+    return BlindEstimate(
+        kernel=asarray(found.kernel if believed else no_blur),
+        confidence=found.confidence,
+        reason=None if believed else min(found.doubts, key=found.doubts.__getitem__),
+        agreement=found.agreement,
+        log_error=found.log_error,
+    )
+
+
+def find_kernel(
+    observed: Array, run: Run[Options], *, initial: Array | None = None, support: int = 51
+) -> FoundKernel | None:
+    """Search for the blur kernel of a photograph, and measure what speaks against it; the decision is left open.
+
+    Parameters, progress and errors are those of `estimate_blind`.
+
+    Returns
+    -------
+    FoundKernel or None
+        Nothing where the photograph shows a single value.
+    """
     check_planes(observed, observed if initial is None else initial, support)
     if support < 3:
         raise InvalidArgument(f"support is {support}: give 3 px or more, there is no blur in less")
-    effort = run.options.level.search
     if float(observed.max()) - float(observed.min()) <= FLAT * float(abs(observed).max()):
-        point = array_module(observed).asarray(delta((support, support)).astype(np.float32))
-        return BlindEstimate(point, confidence=0.0, agreement=0.0, reason=Reason.FLAT)
+        return None
+    effort = run.options.level.search
     window = informative_window(observed, max(effort.pixels, (4 * support) ** 2))
     seen, noise = observed[window], run.noise_of(observed)
     whole = Views(seen, unsaturated(seen), None if initial is None else initial[window], noise)
     best, agreement = search(whole, support, effort, load_prior() if run.options.neural else None, run.report)
-
-    doubts = find_doubts(spread(best.kernel), agreement, best.log_error, judge(whole, best.kernel))
-    confidence = math.prod(doubts.values())
-    kernel = best.kernel if confidence >= CONFIDENT else delta((support, support))
-    return BlindEstimate(
-        kernel=array_module(observed).asarray(kernel.astype(np.float32)),
-        confidence=confidence,
-        reason=None if confidence >= CONFIDENT else min(doubts, key=doubts.__getitem__),
+    return FoundKernel(
+        kernel=best.kernel.astype(np.float32),
+        width=spread(best.kernel),
         agreement=agreement,
         log_error=best.log_error,
+        verdict=judge(whole, best.kernel),
     )
 
 

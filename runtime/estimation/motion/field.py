@@ -1,4 +1,4 @@
-"""The motion field of a photograph: what a network says of patches, joined to a motion for each pixel."""
+"""The motion field of a photograph: the motions that a network predicts for patches, joined to one at each pixel."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ TINY = 1e-6
 def join(motions: PatchMotions, grid: PatchGrid) -> Floats:
     """Join the motions of patches to those of all pixels.
 
-    First comes the motion of the camera (`runtime.estimation.motion.affine`). What the patches around a pixel say beyond it is
-    averaged under a Gaussian of the distance, weighted by the inverse squares of their expected errors, and counts as
-    far as these weights exceed `CAMERA` times their mean: what is seen clearly may move by itself.
+    The motion of the camera is fitted first (`runtime.estimation.motion.affine`). To it is added, at each pixel, the
+    average of what the patches deviate from it, under a Gaussian of the distance and weighted by the inverse squares of
+    their expected errors. The camera's motion takes part in this average as a deviation of zero with `CAMERA` times the
+    mean weight, so that only objects that are seen clearly move by themselves.
 
     Returns
     -------
@@ -55,19 +56,19 @@ def camera_motion(motions: PatchMotions, grid: PatchGrid) -> npt.NDArray[np.floa
 
 
 def relative_error(field: Floats, motions: PatchMotions) -> float:
-    """Return the expected error of the motion of a patch, relative to how far most of the photograph moves at most."""
-    return float(np.median(motions.errors)) / max(_reach(field), TINY)
+    """Return the median expected error of a patch's motion, relative to the `reach` of the field."""
+    return float(np.median(motions.errors)) / max(reach(field), TINY)
 
 
 def find_doubt(field: Floats, motions: PatchMotions) -> Reason | None:
-    """Return what speaks against undoing a motion field, or ``None``."""
-    if _reach(field) < LEAST_MOTION:
+    """Return the reason not to undo a motion field, or ``None``."""
+    if reach(field) < LEAST_MOTION:
         return Reason.NO_MOTION
     return Reason.MOTION_UNCERTAIN if relative_error(field, motions) > MOTION_ERROR else None
 
 
-def _reach(field: Floats) -> float:
-    """Return what nine tenths of the photograph do not exceed, in pixels beyond the one that is no blur."""
+def reach(field: Floats) -> float:
+    """Return the 90th percentile of the motion's length, in pixels beyond the one that is no blur."""
     return float(np.percentile(field[..., 0], 90)) - 1
 
 

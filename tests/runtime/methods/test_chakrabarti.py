@@ -111,8 +111,8 @@ def test_at_fast_the_first_estimate_takes_patches_further_apart(method, observed
 
     monkeypatch.setattr(method._engine, "restore", restore)
     for quality in ("fast", "balanced"):
-        method._first_estimate(observed[0], Run(Options(quality=quality)))
-    method._first_estimate(observed[0], Run(Options(quality="fast", stride=3)))
+        method.first_estimate(observed[0], Run(Options(quality=quality)))
+    method.first_estimate(observed[0], Run(Options(quality="fast", stride=3)))
     assert strides == [22, None, 3]
 
 
