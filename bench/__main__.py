@@ -12,6 +12,7 @@ import click
 
 from bench.accuracy.bursts import bursts
 from bench.accuracy.command import accuracy
+from bench.accuracy.decisions import decisions
 from bench.accuracy.levels import quality
 from bench.accuracy.motion import motion
 from bench.gpu.command import gpu
@@ -35,7 +36,7 @@ class _Group(click.Group):
 
 
 COMMANDS = [
-    kernels, throughput, latency, burst_throughput, peers, gpu, accuracy, bursts, quality, nonblind, motion,
+    kernels, throughput, latency, burst_throughput, peers, gpu, accuracy, bursts, quality, nonblind, motion, decisions,
 ]  # fmt: skip
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from multiprocessing import get_context, parent_process
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.accuracy.evaluation import METHODS, restore_sample, score_results
 from bench.accuracy.sheet import draw_case
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from runtime import Deblurrer
+
+Item = TypeVar("Item")
+Measured = TypeVar("Measured")
 
 
 @dataclass(frozen=True)
@@ -79,13 +82,29 @@ def measure_cases(
     picture
         The case as drawn by `draw_case`, or ``None`` if the task is not to be drawn.
     """
-    measure = partial(measure_case, setup=setup)
+    yield from measure_in_order(partial(measure_case, setup=setup), tasks, processes)
+
+
+def measure_in_order(
+    measure: Callable[[Item], Measured], items: Iterable[Item], processes: int = 1
+) -> Iterator[Measured]:
+    """Measure items one after another, or several at a time; give each result, in order, as soon as it is there.
+
+    Parameters
+    ----------
+    measure
+        Can be pickled if there are several processes.
+    items
+        What to measure.
+    processes
+        How many items to measure at a time, each in a process of its own.
+    """
     if processes == 1:
-        yield from map(measure, tasks)
+        yield from map(measure, items)
         return
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
         try:
-            yield from pool.map(measure, tasks)
+            yield from pool.map(measure, items)
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -60,7 +60,7 @@ PREDICTED_GAIN = Logistic(3.0, 0.2)
 CONTRADICTED_GAIN = Logistic(6.0, 0.2)
 """For one kernel where the motion network contradicts it."""
 MOTION_GAIN = Logistic(1.0, 0.2)
-"""For a motion at each pixel, whose predicted gains are the most accurate."""
+"""For a motion at each pixel."""
 KERNEL_ERROR = 0.2
 """Euclidean norm of the error that deconvolution allows an estimated kernel, relative to the kernel's own."""
 FULL_REPAIR_GAIN = Logistic(6.0, 1.5)

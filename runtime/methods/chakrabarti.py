@@ -72,9 +72,8 @@ class Chakrabarti:
                     observed, guide=guide, stride=options.stride, stopwatch=run.stopwatch, progress=run.progress
                 )
             )
-        initial = self._first_estimate(guide, run) if options.neural else None
-        largest = _SUPPORT if options.refine else _PAPER_SUPPORT
-        support = options.support or min(largest, (min(height, width) // 2 - 1) | 1)
+        initial = self.first_estimate(guide, run) if options.neural else None
+        support = choose_support((height, width), options)
         if not options.refine:
             with run.stopwatch("kernel estimate"):
                 kernel = estimate_kernel(guide, initial, support=support, progress=run.progress).kernel
@@ -87,10 +86,24 @@ class Chakrabarti:
             return Estimate(observed, blur, initial, confidence=found.confidence, reason=found.reason)
         return replace(finish(observed, Candidate(blur, found.log_error, found.confidence), run), initial=initial)
 
-    def _first_estimate(self, guide: Array, run: Run[Options]) -> Array:
+    def first_estimate(self, guide: Array, run: Run[Options]) -> Array:
         """Return the network's estimate of the latent luminance (H, W), from the observed luminance `guide`."""
         stride, model = run.options.stride, self._engine.model
         if stride is None and run.options.level.stride_factor != 1:
             stride = min(run.options.level.stride_factor * model.stride, model.core)
         planes = self._engine.restore(guide[None], stride=stride, stopwatch=run.stopwatch, progress=run.progress)
         return planes[0]
+
+
+def choose_support(shape: tuple[int, int], options: Options) -> int:
+    """Return the largest side of the kernel in pixels, odd unless the caller set it.
+
+    Parameters
+    ----------
+    shape
+        Height and width of the photograph; the side is less than half of the smaller one.
+    options
+        Those of the call.
+    """
+    largest = _SUPPORT if options.refine else _PAPER_SUPPORT
+    return options.support or min(largest, (min(shape) // 2 - 1) | 1)

@@ -32,7 +32,7 @@ from runtime.decisions.thresholds import (
 from runtime.errors import InvalidArgument, InvalidImage
 from runtime.estimation.kernel.prior import load_prior
 from runtime.estimation.motion.field import find_doubt, join, relative_error
-from runtime.estimation.motion.network import MotionNetwork
+from runtime.estimation.motion.network import Floats, MotionNetwork, PatchMotions
 from runtime.estimation.poses.search import estimate_poses
 from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import Device, download, upload
@@ -78,32 +78,50 @@ class Eboli:
         if run.options.nonblind not in (None, "irc"):
             raise InvalidArgument(f"nonblind {run.options.nonblind!r}: this model supports irc only")
         guide = luminance(observed)
-        with run.stopwatch("motion"):
-            grid = self._network.grid(guide.shape[0], guide.shape[1], run.options.stride)
-            motions = self._network.predict(guide, grid, run.progress)
-            field = join(motions, grid)
-            motion = upload(field, self._device)
-            doubt = find_doubt(field, motions)
+        field, motions = self.estimate_motion(guide, run)
+        motion = upload(field, self._device)
+        doubt = find_doubt(field, motions)
         if doubt is not None:
             other = self._restore_without_motion(observed, run)
             return replace(other or Estimate(observed, reason=doubt), motion=motion)
         candidate = Candidate(MotionBlur(motion), MOTION_LOG_ERROR, noise_factor=MOTION_NOISE_FACTOR)
         latent = undo(observed, candidate, run)
         misfit = find_misfit(candidate.blur.apply(luminance(latent)[None])[0], guide)
-        unexplained = misfit / hypot(run.noise_of(guide), MOTION_MISFIT_FLOOR) + relative_error(field, motions)
-        if unexplained <= MOTION_EXPLAINS:
-            found = finish(observed, candidate, run, latent=latent)
-        elif unexplained <= MOTION_EXPLAINS_PARTLY:
-            found = finish(observed, replace(candidate, noise_factor=MOTION_NOISE_FACTOR_PARTLY), run)
-        else:
+        ratio = misfit_ratio(misfit, run.noise_of(guide), relative_error(field, motions))
+        factor = choose_noise_factor(ratio)
+        if ratio > MOTION_EXPLAINS_PARTLY:
             other = self._restore_without_motion(observed, run)
-            if other is None or other.reason is not None or other.blur is None:
-                found = finish(observed, replace(candidate, noise_factor=MOTION_NOISE_FACTOR_POORLY), run)
-            elif misfit < find_misfit(other.blur.apply(luminance(other.latent)[None])[0], guide):
-                found = finish(observed, candidate, run, latent=latent)
-            else:
-                found = other
+            if other is not None and other.reason is None and other.blur is not None:
+                if misfit >= find_misfit(other.blur.apply(luminance(other.latent)[None])[0], guide):
+                    return replace(other, motion=motion)
+                factor = MOTION_NOISE_FACTOR
+        if factor != candidate.noise_factor:
+            found = finish(observed, replace(candidate, noise_factor=factor), run)
+        else:
+            found = finish(observed, candidate, run, latent=latent)
         return replace(found, motion=motion)
+
+    def estimate_motion(self, guide: Array, run: Run[Options]) -> tuple[Floats, PatchMotions]:
+        """Estimate the motion field of a photograph, without deciding whether to undo it.
+
+        Parameters
+        ----------
+        guide : (H, W) array of float32
+            Observed luminance, values in [0, 1], on the method's device.
+        run : Run
+            Its stopwatch counts the time as ``"motion"``.
+
+        Returns
+        -------
+        field : array (H, W, 2) float32
+            In host memory; see `runtime.estimation.motion.field.join`.
+        motions : PatchMotions
+            What the network predicts for each patch.
+        """
+        with run.stopwatch("motion"):
+            grid = self._network.grid(guide.shape[0], guide.shape[1], run.options.stride)
+            motions = self._network.predict(guide, grid, run.progress)
+            return join(motions, grid), motions
 
     def _restore_without_motion(self, observed: Array, run: Run[Options]) -> Estimate | None:
         """Restore a photograph with one kernel or the poses of a camera; ``None`` if it is too small for a kernel."""
@@ -125,6 +143,28 @@ class Eboli:
         if rotated.reason is None and (uniform.reason is not None or _gain(rotated) > _gain(uniform)):
             return replace(rotated, initial=uniform.initial)
         return uniform
+
+
+def misfit_ratio(misfit: float, noise: float, relative_error: float) -> float:
+    """Return how poorly a motion field explains a photograph: about 1 for a correct field, more for a wrong one.
+
+    Parameters
+    ----------
+    misfit : float
+        Of the photograph restored at `MOTION_NOISE_FACTOR` and blurred again; see `find_misfit`.
+    noise : float
+        Standard deviation of the photograph's noise, in units of the value range.
+    relative_error : float
+        Predicted error of the motions; see `runtime.estimation.motion.field.relative_error`.
+    """
+    return misfit / hypot(noise, MOTION_MISFIT_FLOOR) + relative_error
+
+
+def choose_noise_factor(ratio: float) -> float:
+    """Return the factor on the noise level for deconvolution with a motion field of this `misfit_ratio`."""
+    if ratio <= MOTION_EXPLAINS:
+        return MOTION_NOISE_FACTOR
+    return MOTION_NOISE_FACTOR_PARTLY if ratio <= MOTION_EXPLAINS_PARTLY else MOTION_NOISE_FACTOR_POORLY
 
 
 def _gain(estimate: Estimate) -> float:

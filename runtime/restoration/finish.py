@@ -42,12 +42,20 @@ class Attempt:
         Soft threshold on the predicted gain, in dB, for accepting the restoration.
     reason
         The reason to report if it is rejected.
+    confidence
+        In [0, 1]: the candidate's, times the probability that the predicted gain is large enough.
     """
 
     planes: Array
     gain: float | None
     needed: Logistic
     reason: Reason
+    confidence: float
+
+    @property
+    def accepted(self) -> bool:
+        """Whether to return the restoration; without a predicted gain it always is returned."""
+        return self.gain is None or self.confidence >= CONFIDENT
 
 
 def finish(observed: Array, candidate: Candidate, run: Run[Options], *, latent: Array | None = None) -> Estimate:
@@ -64,12 +72,9 @@ def finish(observed: Array, candidate: Candidate, run: Run[Options], *, latent: 
         The restoration, or the observed photograph with a reason if the predicted gain is too small.
     """
     result = attempt(observed, candidate, run, latent=latent)
-    if result.gain is None:
-        return Estimate(result.planes, candidate.blur, confidence=candidate.confidence)
-    confidence = candidate.confidence * result.needed.above(result.gain)
-    if confidence < CONFIDENT:
-        return Estimate(observed, candidate.blur, confidence=confidence, reason=result.reason, gain=result.gain)
-    return Estimate(result.planes, candidate.blur, confidence=confidence, gain=result.gain)
+    if result.accepted:
+        return Estimate(result.planes, candidate.blur, confidence=result.confidence, gain=result.gain)
+    return Estimate(observed, candidate.blur, confidence=result.confidence, reason=result.reason, gain=result.gain)
 
 
 def attempt(observed: Array, candidate: Candidate, run: Run[Options], *, latent: Array | None = None) -> Attempt:
@@ -94,14 +99,15 @@ def attempt(observed: Array, candidate: Candidate, run: Run[Options], *, latent:
     if latent is None:
         latent = undo(observed, candidate, run)
     if not run.options.neural:
-        return Attempt(_softened(latent, candidate), None, PREDICTED_GAIN, Reason.NO_GAIN)
+        return Attempt(_softened(latent, candidate), None, PREDICTED_GAIN, Reason.NO_GAIN, candidate.confidence)
     guide = luminance(observed)
     with run.stopwatch("repair"):
         repaired = load_repairer(run.device).repair(
             observed, latent, candidate.blur, log_error=candidate.log_error, noise=run.noise_of(guide)
         )
         needed, reason = _needed_gain(guide, candidate, repaired.gain, run)
-    return Attempt(_softened(repaired.planes, candidate), repaired.gain, needed, reason)
+    confidence = candidate.confidence * needed.above(repaired.gain)
+    return Attempt(_softened(repaired.planes, candidate), repaired.gain, needed, reason, confidence)
 
 
 def undo(observed: Array, candidate: Candidate, run: Run[Options]) -> Array:

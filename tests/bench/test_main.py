@@ -8,7 +8,7 @@ from bench.__main__ import main
 from tests.bench.conftest import ROOT
 
 
-@pytest.mark.parametrize("command", ["kernels", "throughput", "latency", "peers", "accuracy", "quality"])
+@pytest.mark.parametrize("command", ["kernels", "throughput", "latency", "peers", "accuracy", "quality", "decisions"])
 def test_every_command_explains_itself(command):
     assert command in CliRunner().invoke(main, ["--help"]).output
     result = CliRunner().invoke(main, [command, "--help"])

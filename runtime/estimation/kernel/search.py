@@ -12,9 +12,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kernels.arrays import Array, array_module
 from runtime.blur.kernel import Kernel, align, centre, delta, extent, fit, prune, resize, similarity, spread
@@ -42,7 +43,7 @@ from runtime.estimation.kernel.refine import (
     polish,
     refine,
 )
-from runtime.estimation.kernel.score import score_kernel
+from runtime.estimation.kernel.score import KernelScore, score_kernel
 from runtime.estimation.kernel.single import check_planes, estimate_kernel
 from runtime.estimation.parallel import in_parallel
 from runtime.inference.progress import Progress
@@ -86,6 +87,41 @@ class BlindEstimate:
     log_error: float = math.nan
 
 
+@dataclass(frozen=True)
+class FoundKernel:
+    """The best blur kernel of a search, before the decision whether to accept it.
+
+    Attributes
+    ----------
+    kernel : array (support, support), float32, non-negative, of sum 1
+        In host memory; centre of mass at the origin, to half a pixel.
+    width : float
+        Standard deviation of the kernel in pixels.
+    agreement : float
+        In [0, 1]: median similarity of the hypotheses to their mean.
+    log_error : float
+        Logarithm of the relative error that the learned prior predicts for the kernel; NaN without a prior.
+    score : KernelScore
+        How well the kernel explains all parts of the photograph, and how much sparser it makes the gradients.
+    """
+
+    kernel: NDArray[np.float32]
+    width: float
+    agreement: float
+    log_error: float
+    score: KernelScore
+
+    @cached_property
+    def doubts(self) -> dict[Reason, float]:
+        """For every reason against the kernel, the probability in [0, 1] that it does not apply."""
+        return find_doubts(self.width, self.agreement, self.log_error, self.score)
+
+    @property
+    def confidence(self) -> float:
+        """In [0, 1]: the product of these probabilities."""
+        return math.prod(self.doubts.values())
+
+
 def estimate_blind(
     observed: Array, run: Run[Options], *, initial: Array | None = None, support: int = 51
 ) -> BlindEstimate:
@@ -113,28 +149,49 @@ def estimate_blind(
     UnsupportedType, InvalidImage, InvalidArgument
         As `runtime.estimation.kernel.single.estimate_kernel`.
     """
+    found = find_kernel(observed, run, initial=initial, support=support)
+    asarray = array_module(observed).asarray
+    no_blur = delta((support, support)).astype(np.float32)
+    if found is None:
+        return BlindEstimate(asarray(no_blur), confidence=0.0, agreement=0.0, reason=Reason.FLAT)
+    accepted = found.confidence >= CONFIDENT
+    return BlindEstimate(
+        kernel=asarray(found.kernel if accepted else no_blur),
+        confidence=found.confidence,
+        reason=None if accepted else min(found.doubts, key=found.doubts.__getitem__),
+        agreement=found.agreement,
+        log_error=found.log_error,
+    )
+
+
+def find_kernel(
+    observed: Array, run: Run[Options], *, initial: Array | None = None, support: int = 51
+) -> FoundKernel | None:
+    """Find the best blur kernel of a photograph and the reasons against it, without deciding whether to accept it.
+
+    Parameters, progress and errors are those of `estimate_blind`.
+
+    Returns
+    -------
+    FoundKernel or None
+        ``None`` if all pixels of the photograph are practically equal.
+    """
     check_planes(observed, observed if initial is None else initial, support)
     if support < 3:
         raise InvalidArgument(f"support is {support}: give 3 px or more, there is no blur in less")
-    effort = run.options.level.search
     if float(observed.max()) - float(observed.min()) <= FLAT_RANGE * float(abs(observed).max()):
-        point = array_module(observed).asarray(delta((support, support)).astype(np.float32))
-        return BlindEstimate(point, confidence=0.0, agreement=0.0, reason=Reason.FLAT)
+        return None
+    effort = run.options.level.search
     window = informative_window(observed, max(effort.pixels, (4 * support) ** 2))
     image, noise = observed[window], run.noise_of(observed)
     blurred = BlurredImage(image, unsaturated(image), None if initial is None else initial[window], noise)
     best, agreement = search(blurred, support, effort, load_prior() if run.options.neural else None, run.report)
-
-    score = score_kernel(blurred, best.kernel)
-    doubts = find_doubts(spread(best.kernel), agreement, best.log_error, score)
-    confidence = math.prod(doubts.values())
-    kernel = best.kernel if confidence >= CONFIDENT else delta((support, support))
-    return BlindEstimate(
-        kernel=array_module(observed).asarray(kernel.astype(np.float32)),
-        confidence=confidence,
-        reason=None if confidence >= CONFIDENT else min(doubts, key=doubts.__getitem__),
+    return FoundKernel(
+        kernel=best.kernel.astype(np.float32),
+        width=spread(best.kernel),
         agreement=agreement,
         log_error=best.log_error,
+        score=score_kernel(blurred, best.kernel),
     )
 
 

@@ -63,22 +63,19 @@ def camera_motion(motions: PatchMotions, grid: PatchGrid) -> npt.NDArray[np.floa
 
 
 def relative_error(field: Floats, motions: PatchMotions) -> float:
-    """Return the median predicted error of the motions of patches, over the 90th percentile of the field's lengths.
-
-    The lengths are in pixels, less 1 because a motion of one pixel is no blur.
-    """
-    return float(np.median(motions.errors)) / max(_typical_motion(field), TINY)
+    """Return the median predicted error of the motions of patches, over the `typical_motion` of the field."""
+    return float(np.median(motions.errors)) / max(typical_motion(field), TINY)
 
 
 def find_doubt(field: Floats, motions: PatchMotions) -> Reason | None:
     """Return the reason not to undo a motion field, or ``None``."""
-    if _typical_motion(field) < LEAST_MOTION:
+    if typical_motion(field) < LEAST_MOTION:
         return Reason.NO_MOTION
     return Reason.MOTION_UNCERTAIN if relative_error(field, motions) > MOTION_ERROR else None
 
 
-def _typical_motion(field: Floats) -> float:
-    """Return the 90th percentile of the lengths of a motion field, less 1, in pixels."""
+def typical_motion(field: Floats) -> float:
+    """Return the 90th percentile of the lengths of a motion field, less 1 (no blur), in pixels."""
     return float(np.percentile(field[..., 0], 90)) - 1
 
 

@@ -8,6 +8,7 @@ from runtime.errors import InvalidImage, InvalidModel
 from runtime.estimation.kernel.search import BlindEstimate
 from runtime.inference.devices import CPU
 from runtime.methods import chakrabarti as module
+from runtime.methods.chakrabarti import choose_support
 from runtime.methods.registry import create_method
 from runtime.options import Options
 from runtime.restoration import finish
@@ -102,6 +103,19 @@ def test_the_quality_level_reaches_every_part(method, observed, monkeypatch, qua
     assert told == [quality, (asked, quality)]
 
 
+@pytest.mark.parametrize(
+    ("shape", "options", "support"),
+    [
+        ((400, 300), {}, 85),
+        ((400, 120), {}, 59),
+        ((400, 300), {"refine": False}, 51),
+        ((400, 120), {"support": 40}, 40),
+    ],
+)
+def test_the_support_is_what_the_photograph_allows(shape, options, support):
+    assert choose_support(shape, Options(**options)) == support
+
+
 def test_at_fast_the_first_estimate_takes_patches_further_apart(method, observed, monkeypatch):
     strides = []
 
@@ -111,8 +125,8 @@ def test_at_fast_the_first_estimate_takes_patches_further_apart(method, observed
 
     monkeypatch.setattr(method._engine, "restore", restore)
     for quality in ("fast", "balanced"):
-        method._first_estimate(observed[0], Run(Options(quality=quality)))
-    method._first_estimate(observed[0], Run(Options(quality="fast", stride=3)))
+        method.first_estimate(observed[0], Run(Options(quality=quality)))
+    method.first_estimate(observed[0], Run(Options(quality="fast", stride=3)))
     assert strides == [22, None, 3]
 
 

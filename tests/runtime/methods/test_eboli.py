@@ -15,6 +15,7 @@ from runtime.errors import InvalidArgument
 from runtime.estimation.poses.search import PoseEstimate
 from runtime.inference.devices import CPU
 from runtime.methods import eboli as module
+from runtime.methods.eboli import choose_noise_factor, misfit_ratio
 from runtime.methods.registry import create_method
 from runtime.options import Options
 from runtime.restoration import finish as finishing
@@ -166,6 +167,17 @@ def test_what_nothing_explains_is_undone_most_carefully(restore_with_others, cur
     careful, _ = restore_with_others(observed, Uniform(observed, kernel, Reason.UNCLEAR))
     assert careful.reason is None
     assert 0 < np.square(careful.latent - observed).mean() < np.square(kept.latent - observed).mean()
+
+
+@pytest.mark.parametrize(("ratio", "factor"), [(1.0, 4), (1.2, 4), (1.3, 8), (1.44, 8), (1.5, 16)])
+def test_the_worse_the_field_explains_the_photograph_the_more_carefully_it_is_undone(ratio, factor):
+    assert choose_noise_factor(ratio) == factor
+
+
+def test_the_misfit_is_in_units_of_the_noise_and_rises_with_the_error_of_the_motion():
+    assert misfit_ratio(0.02, 0.02, 0.0) == pytest.approx(1, abs=0.02)
+    assert misfit_ratio(0.04, 0.02, 0.3) == pytest.approx(2 * misfit_ratio(0.02, 0.02, 0.0) + 0.3)
+    assert np.isfinite(misfit_ratio(0.01, 0.0, 0.0))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 200, 3), (40, 31, 4)])

@@ -14,7 +14,7 @@ from runtime.contract import Candidate
 from runtime.decisions.reasons import Reason
 from runtime.options import Options
 from runtime.restoration import finish as module
-from runtime.restoration.finish import finish, undo
+from runtime.restoration.finish import attempt, finish, undo
 from runtime.restoration.repair import Repaired
 from runtime.restoration.softness import soften
 from runtime.restoration.uniformity import Uniformity
@@ -128,6 +128,17 @@ def test_doubt_about_the_blur_and_about_the_gain_multiply(observed, monkeypatch)
     found = finish(observed, Candidate(blurs(observed.shape[1:])["kernel"], -2.5, 0.8), fast())
     assert found.confidence == pytest.approx(0.4)
     assert found.latent is observed
+
+
+@pytest.mark.parametrize(("gain", "accepted"), [(0.5, False), (9.0, True)])
+def test_an_attempt_is_made_whether_it_is_accepted_or_not(observed, monkeypatch, gain, accepted):
+    predict_gain(monkeypatch, gain)
+    candidate = Candidate(blurs(observed.shape[1:])["kernel"], -2.5, 0.9)
+    made, found = attempt(observed, candidate, fast()), finish(observed, candidate, fast())
+    assert made.accepted == accepted
+    assert not np.array_equal(made.planes, observed)
+    assert np.array_equal(made.planes, found.latent) == accepted
+    assert made.confidence == found.confidence == 0.9 * made.needed.above(gain)
 
 
 def test_without_networks_nothing_is_predicted(observed, monkeypatch):

@@ -9,14 +9,20 @@ import pytest
 from scipy.signal import fftconvolve
 from skimage import data as pictures
 
-from runtime.blur.kernel import align, centre, centre_offset, delta, fit, shift, similarity
+from runtime.blur.kernel import align, centre, centre_offset, delta, fit, shift, similarity, spread
 from runtime.decisions.reasons import Reason
 from runtime.deconvolution.saturation import unsaturated
 from runtime.errors import InvalidArgument, InvalidImage, UnsupportedType
 from runtime.estimation.kernel import search as module
 from runtime.estimation.kernel.refine import BlurredImage, KernelCandidate
-from runtime.estimation.kernel.score import score_kernel
-from runtime.estimation.kernel.search import estimate_blind, refine_repeatedly, weighted_mean
+from runtime.estimation.kernel.score import KernelScore, score_kernel
+from runtime.estimation.kernel.search import (
+    FoundKernel,
+    estimate_blind,
+    find_kernel,
+    refine_repeatedly,
+    weighted_mean,
+)
 from runtime.noise import estimate_noise
 from runtime.options import Options
 from runtime.quality import LEVELS
@@ -84,6 +90,27 @@ def test_is_a_kernel_in_place(plain):
     assert plain.kernel.min() >= 0
     assert plain.kernel.sum() == pytest.approx(1, abs=1e-5)
     assert centre_offset(plain.kernel) == (0, 0)
+
+
+def test_what_was_found_is_measured_before_it_is_believed(learned, observed):
+    found = find_kernel(observed, Run(Options(quality="fast")), support=SUPPORT)
+    np.testing.assert_array_equal(found.kernel, learned.kernel)
+    assert (found.confidence, found.agreement, found.log_error) == (
+        learned.confidence, learned.agreement, learned.log_error
+    )  # fmt: skip
+    assert found.width == pytest.approx(spread(learned.kernel), rel=1e-5)
+    assert math.prod(found.doubts.values()) == found.confidence
+
+
+@pytest.mark.parametrize(("width", "believed"), [(5.0, True), (0.5, False)])
+def test_a_kernel_that_is_not_believed_is_found_nevertheless(observed, monkeypatch, width, believed):
+    kernel = np.full((SUPPORT, SUPPORT), 1 / SUPPORT**2, np.float32)
+    found = FoundKernel(kernel, width, 0.9, -2.0, KernelScore(0.01, 0.01, 1.1, 1.0, 0.6))
+    monkeypatch.setattr(module, "find_kernel", lambda observed, run, **options: found)
+    estimate = estimated(observed)
+    assert np.array_equal(estimate.kernel, kernel) == believed
+    assert estimate.reason is (None if believed else Reason.NOT_BLURRED)
+    assert (found.confidence >= 0.5) == believed
 
 
 def test_only_the_prior_expects_an_error(learned, physical):

@@ -4,7 +4,7 @@ import pytest
 from kernels.patches import PatchGrid
 from runtime.decisions.reasons import Reason
 from runtime.errors import InvalidArgument, InvalidModel
-from runtime.estimation.motion.field import find_doubt, join, relative_error
+from runtime.estimation.motion.field import find_doubt, join, relative_error, typical_motion
 from runtime.estimation.motion.network import MotionNetwork, PatchMotions
 from runtime.inference.bundle import PatchGeometry
 from runtime.inference.devices import CPU
@@ -60,18 +60,19 @@ def test_what_is_seen_clearly_may_move_by_itself():
 
 
 @pytest.mark.parametrize(
-    ("reach", "error", "doubt"),
+    ("length", "error", "doubt"),
     [(0.8, 0.1, Reason.NO_MOTION), (9.0, 1.0, None), (9.0, 6.0, Reason.MOTION_UNCERTAIN)],
 )
-def test_doubts(reach, error, doubt):
+def test_doubts(length, error, doubt):
     grid = PatchGrid(30, 40, 17, 5, 4)
-    motions = same(grid, (reach, 0.0), error)
+    motions = same(grid, (length, 0.0), error)
     assert find_doubt(join(motions, grid), motions) is doubt
 
 
-def test_the_error_is_relative_to_the_reach():
+def test_the_error_is_relative_to_the_typical_motion():
     grid = PatchGrid(30, 40, 17, 5, 4)
     motions = same(grid, (10.0, 0.0), 2.0)
+    assert typical_motion(join(motions, grid)) == pytest.approx(10.0, rel=1e-3)
     assert relative_error(join(motions, grid), motions) == pytest.approx(0.2, rel=1e-3)
 
 
