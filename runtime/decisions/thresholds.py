@@ -26,7 +26,7 @@ def _sigmoid(value: float) -> float:
     return 0.5 + 0.5 * math.tanh(0.5 * value)
 
 
-# Whether an estimated kernel is believed: the product of these probabilities is the confidence.
+# Whether an estimated kernel is accepted: the product of these probabilities is the confidence.
 FLAT_RANGE = 1e-5
 """Range of the values, relative to the largest magnitude, up to which a photograph shows nothing but one value."""
 CONFIDENT = 0.5
@@ -54,7 +54,7 @@ CLOSE_COST = 0.1
 SAME_KERNEL = 0.85
 """... unless their similarity to the best is at least this: then they are the same kernel."""
 
-# Whether a restoration is worth having: predicted gain in PSNR (dB) over the blurred photograph.
+# Whether a restoration is accepted: predicted gain in PSNR (dB) over the blurred photograph.
 PREDICTED_GAIN = Logistic(3.0, 0.2)
 """For one kernel, or the poses of a camera."""
 CONTRADICTED_GAIN = Logistic(6.0, 0.2)
