@@ -10,8 +10,9 @@ from kernels.arrays import Array, array_module
 from runtime.blur.motion import LONGEST, load_bank
 from runtime.blur.operators import MotionOperator
 from runtime.decisions.thresholds import SATURATED
+from runtime.deconvolution.arguments import check_planes_and
 from runtime.deconvolution.irc import THRESHOLD, Problem, admm, residual_compensation, smooth_start
-from runtime.errors import InvalidArgument, InvalidImage, UnsupportedType
+from runtime.errors import InvalidArgument
 from runtime.inference.progress import Progress
 from runtime.noise import LEAST_NOISE, estimate_noise
 from runtime.tiles import tiles
@@ -106,19 +107,8 @@ def _restore(planes: Array, field: Array, noise: float, progress: Callable[[floa
 
 def _check(planes: Array, field: Array, noise: float | None) -> None:
     """Raise an error, which names the remedy, unless the arguments are valid."""
-    try:
-        xp = array_module(planes)
-        same_device = array_module(field) is xp
-    except TypeError as error:
-        raise UnsupportedType(f"planes and motion must be NumPy or CuPy arrays; {error}") from error
-    if not same_device:
-        raise UnsupportedType("planes and motion lie on different devices; move the motion to where the planes are")
-    if planes.dtype != np.float32 or field.dtype != np.float32:
-        raise UnsupportedType(f"planes are {planes.dtype} and the motion is {field.dtype}; convert both to float32")
-    if planes.ndim != 3 or planes.size == 0:
-        raise InvalidImage(f"planes have shape {planes.shape}; give a (C, H, W) array of at least one pixel")
-    if not bool(xp.isfinite(planes).all()):
-        raise InvalidImage("planes hold NaN or infinity; replace these pixels first")
+    check_planes_and("motion", planes, field)
+    xp = array_module(planes)
     wanted = (*planes.shape[1:], 2)
     if field.shape != wanted:
         raise InvalidArgument(f"motion has shape {field.shape}; give {wanted}: length and angle for every pixel")

@@ -9,12 +9,13 @@ import numpy as np
 from kernels.arrays import Array, array_module
 from runtime.colour import OPPONENT_NOISE, from_opponent, to_opponent
 from runtime.decisions.thresholds import PARTLY_SATURATED, SATURATED
+from runtime.deconvolution.arguments import check_planes_and
 from runtime.deconvolution.epll import epll
 from runtime.deconvolution.hyper_laplacian import hyper_laplacian
 from runtime.deconvolution.irc import irc
 from runtime.deconvolution.observation import Observation
 from runtime.deconvolution.wiener import wiener
-from runtime.errors import InvalidArgument, InvalidImage, UnsupportedType
+from runtime.errors import InvalidArgument
 from runtime.inference.progress import Progress
 from runtime.noise import LEAST_NOISE, estimate_noise
 from runtime.quality import DeconvolutionEffort
@@ -111,19 +112,8 @@ def _restore(observation: Observation, method: str, effort: DeconvolutionEffort)
 
 def _check(planes: Array, kernel: Array) -> None:
     """Raise an error, which names the remedy, unless the arguments are valid."""
-    try:
-        xp = array_module(planes)
-        same_device = array_module(kernel) is xp
-    except TypeError as error:
-        raise UnsupportedType(f"planes and kernel must be NumPy or CuPy arrays; {error}") from error
-    if not same_device:
-        raise UnsupportedType("planes and kernel lie on different devices; move the kernel to where the planes are")
-    if planes.dtype != np.float32 or kernel.dtype != np.float32:
-        raise UnsupportedType(f"planes are {planes.dtype} and the kernel is {kernel.dtype}; convert both to float32")
-    if planes.ndim != 3 or planes.size == 0:
-        raise InvalidImage(f"planes have shape {planes.shape}; give a (C, H, W) array of at least one pixel")
-    if not bool(xp.isfinite(planes).all()):
-        raise InvalidImage("planes hold NaN or infinity; replace these pixels first")
+    check_planes_and("kernel", planes, kernel)
+    xp = array_module(planes)
     if kernel.ndim != 2 or kernel.size == 0:
         raise InvalidArgument(f"kernel has shape {kernel.shape}; give one 2-D blur kernel")
     if not bool(xp.isfinite(kernel).all()) or float(kernel.min()) < 0:
