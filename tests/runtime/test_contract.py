@@ -8,21 +8,21 @@ from runtime.contract import BurstMethod, Candidate, Estimate, Method
 
 
 class Still:
-    honours: ClassVar[frozenset[str]] = frozenset()
+    supported_options: ClassVar[frozenset[str]] = frozenset()
 
     def restore(self, observed, run):
         return Estimate(observed)
 
 
 class Fused:
-    honours: ClassVar[frozenset[str]] = frozenset({"p"})
+    supported_options: ClassVar[frozenset[str]] = frozenset({"p"})
 
     def restore_burst(self, frames, run):
         return next(iter(frames))
 
 
 class Silent:
-    """Says not which options it honours."""
+    """Does not say which options it supports."""
 
     def restore(self, observed, run):
         return Estimate(observed)
@@ -31,7 +31,7 @@ class Silent:
 @pytest.mark.parametrize(
     ("kind", "single", "burst"), [(Still, True, False), (Fused, False, True), (Silent, False, False)]
 )
-def test_a_method_is_what_restores_and_says_which_options_it_honours(kind, single, burst):
+def test_a_method_is_what_restores_and_says_which_options_it_supports(kind, single, burst):
     assert isinstance(kind(), Method) == single
     assert isinstance(kind(), BurstMethod) == burst
 

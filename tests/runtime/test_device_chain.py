@@ -146,7 +146,7 @@ def test_a_rolling_camera_is_undone_on_the_device(stand_in, monkeypatch):
     monkeypatch.setattr(poses, "_PART_SIDE", 48)
     monkeypatch.setattr(poses, "_SHARP_ITERATIONS", 1)
     monkeypatch.setattr(poses, "_SPARSE_ITERATIONS", 1)
-    monkeypatch.setattr(poses, "_UNKNOWN_SIDE", 9)
+    monkeypatch.setattr(poses, "_DEFAULT_SIDE", 9)
     planes = np.ascontiguousarray(BLURRED.transpose(2, 0, 1), np.float32) / 255
 
     def restore(planes, device):

@@ -62,7 +62,7 @@ def test_finds_the_true_kernel_at_one_percent_noise(size, support):
 
 
 @settings(max_examples=6, deadline=None)
-@given(height=st.integers(70, 180), width=st.integers(70, 180), support=st.integers(9, 33), seed=st.integers(0, 99))
+@given(height=st.integers(80, 180), width=st.integers(80, 180), support=st.integers(9, 33), seed=st.integers(0, 99))
 def test_is_a_kernel_centred_at_its_origin(height, width, support, seed):
     observed, latent = blur(CAMERA[: height + 8, 100 : 108 + width], path_kernel(6, seed))
     estimate = estimate_kernel(observed, latent, support=support)
