@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("bench", "export", "kernels", "runtime")
 MOST_LINES = 400
 MOST_MODULES = 16
-WIDE_FOLDERS = {"kernels": 20}
+WIDE_FOLDERS = {"kernels": 20, "tests/kernels": 20}
 """The public modules of `kernels` are a flat list, one for each family of operations."""
 KERNEL_FACES = ("kernels/cpu", "kernels/cuda", "kernels/reference")
 """Implementations of a family, tested against each other by the one test module of the family."""
@@ -133,8 +133,8 @@ def test_circles_are_found(tmp_path, files, circles):
 
 def test_no_folder_holds_too_many_modules():
     counts = {}
-    for file in modules_of(ROOT).values():
-        if file.stem not in ("__init__", "__main__"):
+    for file in [*modules_of(ROOT).values(), *(ROOT / "tests").rglob("*.py")]:
+        if file.stem not in ("__init__", "__main__", "conftest"):
             folder = file.parent.relative_to(ROOT).as_posix()
             counts[folder] = counts.get(folder, 0) + 1
     crowded = {folder: count for folder, count in counts.items() if count > WIDE_FOLDERS.get(folder, MOST_MODULES)}
@@ -147,16 +147,16 @@ def test_no_module_is_too_long():
     assert {name: length for name, length in lengths.items() if length > MOST_LINES} == {}
 
 
-def mirror_of(module):
-    """Where the tests of a module are, relative to the root."""
-    folder = module.parent.as_posix()
-    return Path("tests", "kernels" if folder in KERNEL_FACES else folder, f"test_{module.stem}.py")
+def is_tested(module):
+    """Whether a module, relative to the root, has a test module at the same place below `tests/`, or its family has."""
+    folders = [module.parent, *([Path("kernels")] if module.parent.as_posix() in KERNEL_FACES else [])]
+    return any((ROOT / "tests" / folder / f"test_{module.stem}.py").is_file() for folder in folders)
 
 
 def test_every_module_has_a_test_module():
     modules = [file.relative_to(ROOT) for file in modules_of(ROOT).values()]
     tested = [module for module in modules if module.stem not in ("__init__", "__main__")]
-    missing = {module.as_posix() for module in tested if not (ROOT / mirror_of(module)).is_file()}
+    missing = {module.as_posix() for module in tested if not is_tested(module)}
     assert not missing - set(UNTESTED), "without a test module: " + ", ".join(sorted(missing - set(UNTESTED)))
     assert not set(UNTESTED) - missing, "tested or gone, take from UNTESTED: " + ", ".join(set(UNTESTED) - missing)
 

@@ -6,7 +6,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from scipy.signal import fftconvolve
 
-from tests.runtime.models import write_patch_bundle
+from tests.support.models import write_patch_bundle
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from kernels.cuda import _module
-from tests.kernels.cuda_emulator import MISSING_COMPILER, emulated_module
 from tests.kernels.test_faces import FAMILIES
+from tests.support.cuda_emulator import MISSING_COMPILER, emulated_module
 
 
 def _face(package, put, get):

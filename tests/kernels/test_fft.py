@@ -8,7 +8,7 @@ import scipy.fft
 
 from kernels.cuda import fft
 from kernels.fft import fft_module
-from tests.runtime import cuda_stand_in
+from tests.support import cuda_stand_in
 
 
 @pytest.fixture

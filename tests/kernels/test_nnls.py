@@ -12,7 +12,7 @@ from scipy import fft, optimize
 
 import kernels.reference.nnls as reference
 from kernels.nnls import convolution_nnls
-from tests.runtime import cuda_stand_in
+from tests.support import cuda_stand_in
 
 
 def problem(support, seed):

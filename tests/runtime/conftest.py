@@ -3,10 +3,10 @@ import pytest
 
 from runtime.burst import engine as burst_engine
 from runtime.inference import patch_engine
-from tests.kernels.cuda_emulator import MISSING_COMPILER
-from tests.runtime import cuda_stand_in
-from tests.runtime.photographs import blur, blurred, kernel, sharp  # noqa: F401
-from tests.runtime.scenes import make_scene, psnr, scene, shake  # noqa: F401
+from tests.support import cuda_stand_in
+from tests.support.cuda_emulator import MISSING_COMPILER
+from tests.support.photographs import blur, blurred, kernel, sharp  # noqa: F401
+from tests.support.scenes import make_scene, psnr, scene, shake  # noqa: F401
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def rng():
 
 @pytest.fixture
 def stand_in(monkeypatch):
-    """CuPy and CUDA sessions without a GPU, see `tests.runtime.cuda_stand_in`; gives what that counts."""
+    """CuPy and CUDA sessions without a GPU, see `tests.support.cuda_stand_in`; gives what that counts."""
     if MISSING_COMPILER is not None:
         pytest.skip(MISSING_COMPILER)
     for engine in (patch_engine, burst_engine):

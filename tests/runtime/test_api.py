@@ -10,7 +10,7 @@ import runtime
 from runtime.blur.blurs import MotionBlur
 from runtime.decisions.reasons import Reason
 from runtime.errors import InvalidArgument, InvalidImage, InvalidModel, ModelNotFound, UnsupportedType
-from tests.runtime.models import write_motion_bundle, write_patch_bundle
+from tests.support.models import write_motion_bundle, write_patch_bundle
 
 
 @pytest.fixture(scope="module")

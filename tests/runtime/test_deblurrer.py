@@ -23,8 +23,8 @@ from runtime.errors import (
 )
 from runtime.images import open_image, read_file, write_file
 from runtime.options import BurstOptions
-from tests.runtime.bursts import pixels_of, psnr, scene, shaken
-from tests.runtime.models import write_burst_bundle, write_patch_bundle
+from tests.support.bursts import pixels_of, psnr, scene, shaken
+from tests.support.models import write_burst_bundle, write_patch_bundle
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,8 @@ from runtime.inference.session import open_session
 from runtime.options import Options
 from runtime.restoration.finish import finish, undo
 from runtime.run import Run
-from tests.runtime import cuda_stand_in
-from tests.runtime.models import write_burst_bundle, write_motion_bundle, write_patch_bundle
+from tests.support import cuda_stand_in
+from tests.support.models import write_burst_bundle, write_motion_bundle, write_patch_bundle
 
 KERNEL = np.full((5, 1), 0.2, np.float32)
 PHOTOGRAPH = np.ascontiguousarray(astronaut()[60:131, 130:213])

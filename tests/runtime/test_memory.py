@@ -11,7 +11,7 @@ import runtime
 from runtime.inference.bundle import load_model
 from runtime.inference.devices import Device, free_unused_memory
 from runtime.inference.patch_engine import NetworkPatchModel, PatchEngine
-from tests.runtime.models import write_patch_bundle
+from tests.support.models import write_patch_bundle
 
 MIB = 1 << 20
 KERNEL = np.full((3, 3), 1 / 9, np.float32)

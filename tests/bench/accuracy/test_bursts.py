@@ -18,7 +18,7 @@ from bench.accuracy.bursts import (
 )
 from bench.data.bursts import BORDER, Burst, fba_psf_moved
 from tests.bench.conftest import write_picture
-from tests.runtime.models import write_burst_bundle
+from tests.support.models import write_burst_bundle
 
 
 @pytest.fixture(scope="module")

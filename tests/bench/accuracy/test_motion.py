@@ -10,7 +10,7 @@ from bench.accuracy import motion as module
 from bench.accuracy.motion import motion_error, turns
 from bench.data.motions import blur_along
 from tests.bench.conftest import write_picture
-from tests.runtime.models import write_motion_bundle
+from tests.support.models import write_motion_bundle
 
 LENGTH, ANGLE = 9.0, 30.0
 

@@ -9,7 +9,7 @@ from runtime.errors import InvalidModel, MissingDependency, ModelNotFound
 from runtime.inference.bundle import PatchGeometry
 from runtime.inference.devices import CPU
 from runtime.inference.session import Session
-from tests.runtime.models import write_patch_bundle
+from tests.support.models import write_patch_bundle
 
 
 def test_a_bundle_is_opened_by_its_path(bundle):

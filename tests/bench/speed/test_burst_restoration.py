@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench.speed.burst_restoration import SHIFTS, Frames, measure_burst_restoration
-from tests.runtime.models import write_burst_bundle
+from tests.support.models import write_burst_bundle
 
 
 @pytest.mark.parametrize("register", [True, False])

@@ -9,7 +9,7 @@ from runtime.burst.engine import STAGE, BurstEngine, NetworkBurstModel, separate
 from runtime.errors import InvalidArgument, InvalidModel, OutOfMemory
 from runtime.inference.devices import CPU
 from runtime.inference.progress import Stopwatch
-from tests.runtime.models import write_burst_bundle, write_patch_bundle
+from tests.support.models import write_burst_bundle, write_patch_bundle
 
 SIZE, CORE = 17, 9
 

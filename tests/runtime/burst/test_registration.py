@@ -8,7 +8,7 @@ from skimage.data import astronaut, chelsea
 from runtime.burst.registration import Registration, largest_shift, sharpness, warp
 from runtime.decisions.thresholds import FRAME_ALIGNED
 from runtime.errors import InvalidArgument
-from tests.runtime.bursts import psnr, scene, shaken
+from tests.support.bursts import psnr, scene, shaken
 
 MARGIN = 16
 HEIGHT, WIDTH = 200, 260

@@ -8,8 +8,8 @@ from skimage.data import chelsea
 from runtime import deblurrer as module
 from runtime.cli.burst import weights_picture
 from runtime.images import Header, decode, read_file, write_file
-from tests.runtime.bursts import pixels_of, scene, shaken
 from tests.runtime.images.samples import exif_block, icc_profile
+from tests.support.bursts import pixels_of, scene, shaken
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from runtime.cli.image import Job, kernel_picture, plan_jobs
 from runtime.images import Header, decode, encode, read_file, write_file
 from tests.runtime.cli.conftest import KERNEL
 from tests.runtime.images.samples import exif_block, icc_profile, random_pixels
-from tests.runtime.models import write_patch_bundle
+from tests.support.models import write_patch_bundle
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from runtime.cli.info import _plain
-from tests.runtime.models import write_patch_bundle
+from tests.support.models import write_patch_bundle
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from runtime.errors import DeblurError, InvalidModel, ModelNotFound
 from runtime.inference.bundle import MANIFEST, ImageAssumptions, list_models, load_model, write_bundle
 from runtime.inference.devices import CPU
 from runtime.inference.patch_engine import NetworkPatchModel
-from tests.runtime.models import write_patch_bundle
+from tests.support.models import write_patch_bundle
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from runtime.errors import InvalidArgument, InvalidModel, OutOfMemory
 from runtime.inference.devices import CPU, Device
 from runtime.inference.patch_engine import BatchRunner, NetworkPatchModel, PatchEngine
 from runtime.inference.progress import Stopwatch
-from tests.runtime import cuda_stand_in
-from tests.runtime.models import write_patch_bundle
+from tests.support import cuda_stand_in
+from tests.support.models import write_patch_bundle
 
 SIZE, CORE = 17, 9
 

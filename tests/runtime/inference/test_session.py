@@ -12,7 +12,7 @@ from runtime.errors import DeviceUnavailable, InvalidArgument, InvalidModel
 from runtime.inference import session as sessions
 from runtime.inference.bundle import load_model
 from runtime.inference.devices import CPU, Device
-from tests.runtime.models import write_patch_bundle
+from tests.support.models import write_patch_bundle
 
 
 @pytest.fixture

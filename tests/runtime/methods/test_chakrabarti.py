@@ -13,7 +13,7 @@ from runtime.methods.registry import create_method
 from runtime.options import Options
 from runtime.restoration import finish
 from runtime.run import Run
-from tests.runtime.models import write_patch_bundle
+from tests.support.models import write_patch_bundle
 
 PATCH, NOISE = 65, 0.005
 

@@ -20,7 +20,7 @@ from runtime.methods.registry import create_method
 from runtime.options import Options
 from runtime.restoration import finish as finishing
 from runtime.run import Run
-from tests.runtime.models import write_motion_bundle
+from tests.support.models import write_motion_bundle
 
 LENGTH, ANGLE = 13, 30
 

@@ -11,7 +11,7 @@ from runtime.methods.fba import fuse, fuse_by_patches
 from runtime.methods.registry import create_method
 from runtime.options import BurstOptions
 from runtime.run import Run
-from tests.runtime.bursts import psnr, scene, shaken
+from tests.support.bursts import psnr, scene, shaken
 
 
 def fused(frames, **options):

@@ -9,7 +9,7 @@ from runtime.inference.devices import CPU
 from runtime.methods import registry
 from runtime.methods.registry import METHODS, check_options, create_method
 from runtime.options import BurstOptions, Options
-from tests.runtime.models import write_patch_bundle
+from tests.support.models import write_patch_bundle
 
 
 def created(bundle):

@@ -14,8 +14,8 @@ from runtime.methods.registry import create_method
 from runtime.methods.wieschollek import _MAX_FRAMES, sharpest
 from runtime.options import BurstOptions
 from runtime.run import Run
-from tests.runtime.bursts import psnr, scene, shaken
-from tests.runtime.models import write_burst_bundle
+from tests.support.bursts import psnr, scene, shaken
+from tests.support.models import write_burst_bundle
 
 QUICK = BurstOptions(stride=16)
 

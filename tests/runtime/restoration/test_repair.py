@@ -169,7 +169,7 @@ def test_the_squares_of_a_tile_are_those_of_its_part():
 
 
 def test_a_bundle_without_the_part_is_refused(tmp_path):
-    from tests.runtime.models import write_patch_bundle
+    from tests.support.models import write_patch_bundle
 
     bundle = write_patch_bundle(tmp_path / "other", "filters")
     with pytest.raises(InvalidModel, match="repair"):

@@ -8,7 +8,7 @@ from runtime.estimation.motion.field import find_doubt, join, relative_error, ty
 from runtime.estimation.motion.network import MotionNetwork, PatchMotions
 from runtime.inference.bundle import PatchGeometry
 from runtime.inference.devices import CPU
-from tests.runtime.models import write_motion_bundle, write_patch_bundle
+from tests.support.models import write_motion_bundle, write_patch_bundle
 
 
 @pytest.fixture(scope="module")

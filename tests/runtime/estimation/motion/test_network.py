@@ -3,7 +3,7 @@ import pytest
 from runtime.errors import InvalidModel
 from runtime.estimation.motion.network import MotionNetwork
 from runtime.inference.devices import CPU
-from tests.runtime.models import write_motion_bundle
+from tests.support.models import write_motion_bundle
 
 
 @pytest.mark.parametrize("assumes", [{"longest": 50}, {"range": [0, 255]}, {"longest": "far"}])

@@ -16,7 +16,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import scipy.fft
 
-from tests.kernels.cuda_emulator import emulated_module
+from tests.support.cuda_emulator import emulated_module
 
 try:
     import cupy as _real
