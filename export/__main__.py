@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from export.data.photographs import Photographs
 
 CONFIGS = Path(__file__).parent / "configs"
-PARITY_PHOTOGRAPHS = 8
+_PARITY_PHOTOGRAPHS = 8
 """How many photographs parity is measured on."""
 
 
@@ -118,7 +118,7 @@ def _photographs(data: str | None) -> Photographs | None:
     if data is None:
         return None
     _, files = split(find_photographs(data))
-    return Photographs.read(files[:PARITY_PHOTOGRAPHS])
+    return Photographs.read(files[:_PARITY_PHOTOGRAPHS])
 
 
 def _describe(parity: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:

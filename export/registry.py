@@ -42,8 +42,8 @@ from runtime.errors import InvalidModel
 from runtime.inference.bundle import MANIFEST, Bundle, load_model
 
 CONFIGS = Path(__file__).parent / "configs"
-SYNTHETIC = frozenset({"data", "motion", "minutes", "batch", "resume", "start", "device"})
-RECORDED = frozenset({"data", "minutes", "batch", "resume", "start", "processes"})
+_SYNTHETIC = frozenset({"data", "motion", "minutes", "batch", "resume", "start", "device"})
+_RECORDED = frozenset({"data", "minutes", "batch", "resume", "start", "processes"})
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,16 @@ KINDS = {
         ChakrabartiRunConfig,
         "compact",
         partial(train_synthetic, ChakrabartiTrainer),
-        SYNTHETIC,
+        _SYNTHETIC,
         CHAKRABARTI,
         Chakrabarti,
     ),
-    "wieschollek": Kind(BurstRunConfig, "burst", partial(train_synthetic, BurstTrainer), SYNTHETIC, BURST, Wieschollek),
-    "eboli": Kind(MotionRunConfig, "motion", partial(train_synthetic, MotionTrainer), SYNTHETIC, MOTION, MotionNet),
-    "kernel-prior": Kind(PriorRunConfig, "kernel-prior", train_prior, RECORDED, PRIOR, KernelPrior),
-    "repair": Kind(RepairRunConfig, "repair", train_repair, RECORDED, REPAIR, Repair),
+    "wieschollek": Kind(
+        BurstRunConfig, "burst", partial(train_synthetic, BurstTrainer), _SYNTHETIC, BURST, Wieschollek
+    ),
+    "eboli": Kind(MotionRunConfig, "motion", partial(train_synthetic, MotionTrainer), _SYNTHETIC, MOTION, MotionNet),
+    "kernel-prior": Kind(PriorRunConfig, "kernel-prior", train_prior, _RECORDED, PRIOR, KernelPrior),
+    "repair": Kind(RepairRunConfig, "repair", train_repair, _RECORDED, REPAIR, Repair),
     "epll": Kind(
         MixtureRunConfig, "mixture", train_mixture, frozenset({"data", "minutes", "batch", "resume", "device"}), MIXTURE
     ),

@@ -42,7 +42,7 @@ KINDS = ("uniform", "turning", "moving", "depth", "faint")
 SEED = 2028
 BORDER = 24
 """Pixels at the border that do not count in the scores."""
-LARGEST_KERNEL = 61
+_LARGEST_KERNEL = 61
 """Largest span of a kernel in pixels, unless the scene is too small for it."""
 
 Row = dict[str, Any]
@@ -82,7 +82,7 @@ class SceneSetup:
         except ImportError as error:
             raise MissingDependency("scenes need PyTorch: pip install 'deblur-runtime[export]'") from error
         try:
-            return SceneConfig(side=self.size, sizes=(5, min(LARGEST_KERNEL, self.size // 4)))
+            return SceneConfig(side=self.size, sizes=(5, min(_LARGEST_KERNEL, self.size // 4)))
         except ValueError as error:
             raise InvalidArgument(f"size {self.size}: {error}") from error
 

@@ -21,7 +21,7 @@ from bench.report import Report
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-QUICK_CASES = 2
+_QUICK_CASES = 2
 ROWS = {"once": ONCE, "unaided": UNAIDED, "whole": WHOLE, "true": TRUE_KERNEL}
 """Methods that ``--only`` can choose; the blurred input and the neural average take no extra time."""
 
@@ -30,7 +30,7 @@ ROWS = {"once": ONCE, "unaided": UNAIDED, "whole": WHOLE, "true": TRUE_KERNEL}
 @model_options
 @case_options(sets=list(SETS), cases="all, but 24 of sun")
 @restoration_options
-@click.option("--quick", is_flag=True, help=f"The same as --cases {QUICK_CASES}.")
+@click.option("--quick", is_flag=True, help=f"The same as --cases {_QUICK_CASES}.")
 @click.option("--only", multiple=True, type=click.Choice(list(ROWS)), help="Only this method; repeatable.")
 @click.option("--stride", type=click.IntRange(min=1), help="Distance of patches in pixels.  [default: the model's]")
 @click.option(
@@ -64,7 +64,7 @@ def accuracy(
     those of luminance after the best translation. The JSON is rewritten after each case, so an interrupted run keeps
     what it has measured.
     """
-    chosen = choose_cases(data, sets, QUICK_CASES if quick else cases)
+    chosen = choose_cases(data, sets, _QUICK_CASES if quick else cases)
     before = read_cases(Path(old)) if old else None
     tasks = [
         Task(name, case, sheet is not None and number in shown_cases(len(some)))

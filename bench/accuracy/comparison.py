@@ -13,7 +13,7 @@ import numpy as np
 from bench.accuracy.evaluation import BLURRED
 from bench.report import Column, Table
 
-NOTICEABLE = 0.05
+_NOTICEABLE = 0.05
 """Change of PSNR in dB from which a case counts as better or worse."""
 
 
@@ -48,7 +48,7 @@ def compare(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> dict[s
     -------
     dict
         ``changes``: by set and method, the number of better and worse cases and the mean change; ``changed cases``:
-        cases that changed by `NOTICEABLE` or more, the largest loss first.
+        cases that changed by `_NOTICEABLE` or more, the largest loss first.
     """
     old, new = _psnr_by_case(before), _psnr_by_case(after)
     pairs = [
@@ -64,18 +64,18 @@ def compare(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> dict[s
             "set": name,
             "method": method,
             "cases": len(values),
-            "better": sum(value >= NOTICEABLE for value in values),
-            "worse": sum(value <= -NOTICEABLE for value in values),
+            "better": sum(value >= _NOTICEABLE for value in values),
+            "worse": sum(value <= -_NOTICEABLE for value in values),
             "mean_change": float(np.mean(values)),
         }
         for (name, method), values in groups.items()
     ]
-    changed = [pair for pair in pairs if abs(pair["change"]) >= NOTICEABLE]
+    changed = [pair for pair in pairs if abs(pair["change"]) >= _NOTICEABLE]
     changed.sort(key=itemgetter("change"))
     which = (Column("set", "set"), Column("method", "method"))
     return {
         "changes": Table(
-            f"Changes of PSNR since the earlier report, from {NOTICEABLE} dB",
+            f"Changes of PSNR since the earlier report, from {_NOTICEABLE} dB",
             (*which, Column("cases", "cases"), Column("better", "better"), Column("worse", "worse"),
              Column("mean dB", "mean_change", "+.3f")),
             changes,

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CASES = 6
-LEAST_SIZE = 128
+_LEAST_SIZE = 128
 """Smallest side of a scene in pixels: blind estimation needs 65, and the border does not count."""
-MISSED = 1.0
+_MISSED = 1.0
 """Gain in dB above which a refused restoration was missed."""
 BANDS = (-np.inf, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.5, 6.0, np.inf)
 """Bounds of the bands of predicted gain in dB."""
@@ -56,7 +56,7 @@ class Threshold(NamedTuple):
     gain
         Key of the true gain in a case.
     group
-        One of `GROUPS`: the cases in which the threshold decides.
+        One of `_GROUPS`: the cases in which the threshold decides.
     """
 
     name: str
@@ -89,7 +89,7 @@ def _certain(case: Row) -> bool:
     return case["motion"]["doubt"] is None
 
 
-GROUPS: dict[str, Callable[[Row], bool]] = {
+_GROUPS: dict[str, Callable[[Row], bool]] = {
     "all scenes": lambda case: True,
     "kernel believed": _believed,
     "believed, not contradicted": lambda case: _believed(case) and not _contradicted(case),
@@ -128,7 +128,7 @@ THRESHOLDS = (
     help="Folder of sharp photographs, which no network must have been trained on.",
 )  # fmt: skip
 @click.option("--cases", type=click.IntRange(min=1), default=CASES, show_default=True, help="Scenes of each kind.")
-@click.option("--size", type=click.IntRange(min=LEAST_SIZE), default=384, show_default=True,
+@click.option("--size", type=click.IntRange(min=_LEAST_SIZE), default=384, show_default=True,
               help="Side of a scene in pixels, a multiple of 8.")  # fmt: skip
 @click.option("--quality", type=click.Choice(QUALITIES), default="fast", show_default=True,
               help="How much work to put into every part.")  # fmt: skip
@@ -203,7 +203,7 @@ def make_tables(cases: list[Row]) -> dict[str, Table]:
              Column("worst kept dB", "worst", "+.2f"), Column("refused", "refused"), Column("missed", "missed"),
              Column("best refused dB", "best", "+.2f")),
             [harm_row(cases, "kernel"), harm_row(cases, "motion")],
-            (f"Harmed: kept, at a loss of over {-HARMFUL_GAIN} dB. Missed: refused, with a gain of over {MISSED} dB.",),
+            (f"Harmed: kept, with a loss over {-HARMFUL_GAIN} dB. Missed: refused, with a gain over {_MISSED} dB.",),
         ),
     }  # fmt: skip
 
@@ -212,7 +212,7 @@ def threshold_rows(cases: list[Row]) -> list[Row]:
     """Return for every threshold the true gains on the side that passes and on the side that is refused."""
     rows = []
     for threshold in THRESHOLDS:
-        mine = [case for case in cases if GROUPS[threshold.group](case) and pick(case, threshold.quantity) is not None]
+        mine = [case for case in cases if _GROUPS[threshold.group](case) and pick(case, threshold.quantity) is not None]
         for side, passing in (("passes", True), ("refused", False)):
             gains = [pick(case, threshold.gain) for case in mine if threshold.passes(case) == passing]
             rows.append({
@@ -272,7 +272,7 @@ def harm_row(cases: list[Row], way: str) -> Row:
     return {
         "restorations": way,
         "kept": len(kept), "harmed": sum(gain < HARMFUL_GAIN for gain in kept), "worst": min(kept, default=None),
-        "refused": len(refused), "missed": sum(gain > MISSED for gain in refused), "best": max(refused, default=None),
+        "refused": len(refused), "missed": sum(gain > _MISSED for gain in refused), "best": max(refused, default=None),
     }  # fmt: skip
 
 

@@ -19,14 +19,14 @@ from bench.speed.restoration import measure_restoration
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DEFAULT_SETS = ("levin", "sun", "lai")
+_DEFAULT_SETS = ("levin", "sun", "lai")
 DEFAULT_CASES = 8
 MEGAPIXELS = 0.6
 
 
 @click.command()
 @model_options
-@case_options(sets=DEFAULT_SETS, cases=str(DEFAULT_CASES))
+@case_options(sets=_DEFAULT_SETS, cases=str(DEFAULT_CASES))
 @click.option("--megapixels", type=click.FloatRange(min=0.01), default=MEGAPIXELS, show_default=True,
               help="Size of the timed photograph.")  # fmt: skip
 @report_options(repeats=3)

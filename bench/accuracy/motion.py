@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 MODELS = ("chakrabarti", "eboli")
 TURNS = 20
-TURN_LENGTHS = (8.0, 22.0)
+_TURN_LENGTHS = (8.0, 22.0)
 """Range of the longest motion of a case of a rotating camera, in pixels."""
 
 
@@ -144,7 +144,7 @@ def _load_turn(file: Path, seed: int) -> MotionSample:
     whole = read_photograph(file)
     top, left = (max(0, (size - wanted) // 2) for size, wanted in zip(whole.shape, (HEIGHT, WIDTH), strict=False))
     sharp = np.ascontiguousarray(whole[top : top + HEIGHT, left : left + WIDTH])
-    field = turning_field((sharp.shape[0], sharp.shape[1]), random.uniform(*TURN_LENGTHS), random)
+    field = turning_field((sharp.shape[0], sharp.shape[1]), random.uniform(*_TURN_LENGTHS), random)
     observed = blur_along(sharp, field) + NOISE * random.standard_normal(sharp.shape)
     return MotionSample(observed.clip(0, 1).astype(np.float32), sharp, border=BORDER, field=field)
 

@@ -17,13 +17,13 @@ from bench.data.datasets import Sample
 
 CASES = 8
 """Largest number of cases on one sheet."""
-BLOCKS = 2
-"""Number of columns of cases, used from `BLOCKS` squared cases on."""
+_BLOCKS = 2
+"""Number of columns of cases, used from `_BLOCKS` squared cases on."""
 WIDTH, HEIGHT = 320, 240
 """Size of one picture, the middle of the photograph."""
-LARGEST_CROP = 1.5
+_LARGEST_CROP = 1.5
 """Largest number of photograph pixels per picture pixel: the crop is not shrunk further, so that details show."""
-CAPTION, FONT = 20, 13
+CAPTION, _FONT = 20, 13
 INSET = 72
 GAP = 6
 MAX_BYTES = 600_000
@@ -70,7 +70,7 @@ def draw_case(
 
 
 def write_sheet(file: Path, cases: list[Image.Image]) -> None:
-    """Write drawn cases below each other, in `BLOCKS` columns if there are many, as a JPEG.
+    """Write drawn cases below each other, in `_BLOCKS` columns if there are many, as a JPEG.
 
     The JPEG quality is lowered in steps from 90 to 30 until the file has at most `MAX_BYTES`.
 
@@ -81,7 +81,7 @@ def write_sheet(file: Path, cases: list[Image.Image]) -> None:
     """
     if not cases:
         raise ValueError("a sheet of no cases: draw one or more")
-    blocks = BLOCKS if len(cases) >= BLOCKS**2 else 1
+    blocks = _BLOCKS if len(cases) >= _BLOCKS**2 else 1
     lines = [_beside(cases[start : start + blocks], 4 * GAP) for start in range(0, len(cases), blocks)]
     size = max(line.width for line in lines), sum(line.height + GAP for line in lines) - GAP
     sheet = Image.new("RGB", (size[0] + 2 * GAP, size[1] + 2 * GAP), "white")
@@ -113,14 +113,14 @@ def _beside(pictures: list[Image.Image], gap: int = GAP) -> Image.Image:
 def _picture(image: npt.NDArray[np.floating], kernel: Kernel | None, side: int, caption: str) -> Image.Image:
     """Crop the middle of an image to `WIDTH` and `HEIGHT`, with its kernel at the lower right and a caption above."""
     height, width = image.shape[:2]
-    scale = min(width / WIDTH, height / HEIGHT, LARGEST_CROP)
+    scale = min(width / WIDTH, height / HEIGHT, _LARGEST_CROP)
     left, top = (width - scale * WIDTH) / 2, (height - scale * HEIGHT) / 2
     middle = left, top, left + scale * WIDTH, top + scale * HEIGHT
     picture = Image.new("RGB", (WIDTH, HEIGHT + CAPTION), "white")
     resized = _bytes(image, 1.0).resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS, box=middle)
     picture.paste(resized, (0, CAPTION))
     pen = ImageDraw.Draw(picture)
-    pen.text((2, 2), caption, fill="black", font=ImageFont.load_default(FONT))
+    pen.text((2, 2), caption, fill="black", font=ImageFont.load_default(_FONT))
     if kernel is not None:
         inset = _bytes(_centred(kernel, side), float(kernel.max()))
         corner = WIDTH - INSET, CAPTION + HEIGHT - INSET

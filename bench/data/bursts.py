@@ -13,7 +13,7 @@ import numpy.typing as npt
 from bench.data.datasets import NOISE, Photograph, find_files, read_photograph
 
 FRAMES = 14
-EXTENTS = (7, 14, 17)
+_EXTENTS = (7, 14, 17)
 """Kernel sizes of the synthetic sets, in pixels (Wieschollek et al. 2016, sections 3.2 and 4.3)."""
 BORDER = 24
 """Pixels at each side that are left out of the scores."""
@@ -81,7 +81,7 @@ def synthetic(data: Path, extent: int) -> list[BurstCase]:
 BURST_SETS: dict[str, Callable[[Path], list[BurstCase]]] = {
     "fba_psf": fba_psf,
     "fba_psf_moved": fba_psf_moved,
-    **{f"synthetic_{extent}": partial(synthetic, extent=extent) for extent in EXTENTS},
+    **{f"synthetic_{extent}": partial(synthetic, extent=extent) for extent in _EXTENTS},
 }
 """All sets of bursts, by name."""
 

@@ -21,17 +21,17 @@ T = TypeVar("T")
 
 NOISE = 0.01
 MAX_SHIFT = 10
-LEVIN_KERNELS = 8
-LEVIN_BORDER, SUN_BORDER, KOHLER_BORDER, LAI_BORDER, PAIR_BORDER = 15, 50, 60, 20, 20
+_LEVIN_KERNELS = 8
+_LEVIN_BORDER, _SUN_BORDER, _KOHLER_BORDER, _LAI_BORDER, _PAIR_BORDER = 15, 50, 60, 20, 20
 """Pixels at each side left out of the scores; on Levin and Lai half the kernel size is added."""
-KOHLER_SHIFT = 40
-KOHLER_LARGE = (9, 10)
+_KOHLER_SHIFT = 40
+_KOHLER_LARGE = (9, 10)
 """Shots with very large blur, which tables list separately."""
-LAI_KINDS = {"natural": "natural, people", "people": "natural, people"}
+_LAI_KINDS = {"natural": "natural, people", "people": "natural, people"}
 """Kinds of scenes that are summarised together."""
 SAMPLES = {"astronaut": 13, "camera": 17, "chelsea": 21, "coffee": 25, "hubble_deep_field": 29, "rocket": 33}
 """Free photographs of scikit-image, and the sizes of their kernels in pixels."""
-SAMPLE_SIDE, SAMPLE_SEED = 512, 7
+_SAMPLE_SIDE, _SAMPLE_SEED = 512, 7
 """Largest side of the centre crop of a photograph, and the seed of the first kernel."""
 DEFAULT_CASES = {"sun": 24}
 """Default number of cases by set; all cases of sets not listed."""
@@ -88,7 +88,7 @@ def levin(data: Path) -> list[Case]:
 def sun_style(data: Path) -> list[Case]:
     """Return sharp photographs blurred by Levin's kernels, with 1 % Gaussian noise: the recipe of Sun et al. 2013."""
     photographs = find_files(data / "eval" / "sharp_cid22_val", "*.png")
-    measured = find_files(data / "eval" / "levin2009", "im*_ker*.npz")[:LEVIN_KERNELS]
+    measured = find_files(data / "eval" / "levin2009", "im*_ker*.npz")[:_LEVIN_KERNELS]
     return [
         Case(f"{photograph.stem}_{file.stem.split('_')[1]}", partial(_load_sun_style, photograph, file, (row, column)))
         for row, photograph in enumerate(photographs)
@@ -107,16 +107,16 @@ def kohler(data: Path, *, large: bool = False) -> list[Case]:
     data
         The data folder.
     large
-        Whether to return the shots `KOHLER_LARGE`, with large blur, instead of the others.
+        Whether to return the shots `_KOHLER_LARGE`, with large blur, instead of the others.
     """
     folder = data / "eval" / "kohler2012"
     cases = []
     for file in find_files(folder, "Blurry*_*.png"):
         scene, shot = file.stem.removeprefix("Blurry").split("_")
-        if (int(shot) in KOHLER_LARGE) == large:
+        if (int(shot) in _KOHLER_LARGE) == large:
             load = partial(
                 _load_photograph, file, folder / f"GroundTruth{scene}_jpegQ50.jpg",
-                border=KOHLER_BORDER, max_shift=KOHLER_SHIFT, fit_brightness=True,
+                border=_KOHLER_BORDER, max_shift=_KOHLER_SHIFT, fit_brightness=True,
             )  # fmt: skip
             cases.append(Case(f"{scene}_{shot}", load))
     return cases
@@ -129,9 +129,9 @@ def lai(data: Path) -> list[Case]:
     for file in find_files(folder / "uniform", "*_kernel_*.png"):
         scene, number = file.stem.split("_kernel_")
         kernel = folder / "kernels" / f"kernel_{number}.png"
-        load = partial(_load_photograph, file, folder / "sharp" / f"{scene}.png", kernel, border=LAI_BORDER)
+        load = partial(_load_photograph, file, folder / "sharp" / f"{scene}.png", kernel, border=_LAI_BORDER)
         kind = scene.split("_")[0]
-        cases.append(Case(file.stem, load, LAI_KINDS.get(kind, kind)))
+        cases.append(Case(file.stem, load, _LAI_KINDS.get(kind, kind)))
     return cases
 
 
@@ -146,7 +146,7 @@ def gopro(data: Path) -> list[Case]:
     cases = []
     for sharp in find_files(data / "eval" / "gopro", "*_gt.png"):
         blurred = sharp.with_name(sharp.name.replace("_gt.png", ".png"))
-        cases.append(Case(blurred.stem, partial(_load_photograph, blurred, sharp, border=PAIR_BORDER)))
+        cases.append(Case(blurred.stem, partial(_load_photograph, blurred, sharp, border=_PAIR_BORDER)))
     return cases
 
 
@@ -154,7 +154,7 @@ def shake(data: Path) -> list[Case]:
     """Return photographs blurred by recorded rotations of the camera, non-uniform blur."""
     folder = data / "eval" / "blur2seq_shake"
     return [
-        Case(file.stem, partial(_load_photograph, file, folder / "sharp" / file.name, border=PAIR_BORDER))
+        Case(file.stem, partial(_load_photograph, file, folder / "sharp" / file.name, border=_PAIR_BORDER))
         for file in find_files(folder / "blurry", "*.jpg")
     ]
 
@@ -256,7 +256,7 @@ def blur_valid(sharp: Plane, kernel: Plane, noise: float, seed: Sequence[int]) -
 
 def _load_levin(file: Path) -> Sample:
     observed, sharp, kernel = _read_levin(file)
-    return Sample(observed, sharp, kernel, LEVIN_BORDER + max(kernel.shape) // 2)
+    return Sample(observed, sharp, kernel, _LEVIN_BORDER + max(kernel.shape) // 2)
 
 
 def _read_levin(file: Path) -> tuple[Plane, Plane, Plane]:
@@ -269,7 +269,7 @@ def _read_levin(file: Path) -> tuple[Plane, Plane, Plane]:
 def _load_sun_style(photograph: Path, measured: Path, seed: tuple[int, int]) -> Sample:
     _, _, kernel = _read_levin(measured)
     observed, sharp = blur_valid(read_photograph(photograph, grey=True), kernel, NOISE, seed)
-    return Sample(observed, sharp, kernel, SUN_BORDER)
+    return Sample(observed, sharp, kernel, _SUN_BORDER)
 
 
 def _load_photograph(
@@ -294,13 +294,13 @@ def _load_sample(name: str, size: int, number: int) -> Sample:
     from runtime.cli.demo import motion_kernel
 
     sharp = getattr(data, name)().astype(np.float32) / 255
-    top, left = (max(side - SAMPLE_SIDE, 0) // 2 for side in sharp.shape[:2])
-    sharp = sharp[top : top + SAMPLE_SIDE, left : left + SAMPLE_SIDE]
-    kernel = motion_kernel(SAMPLE_SEED + number, size)
+    top, left = (max(side - _SAMPLE_SIDE, 0) // 2 for side in sharp.shape[:2])
+    sharp = sharp[top : top + _SAMPLE_SIDE, left : left + _SAMPLE_SIDE]
+    kernel = motion_kernel(_SAMPLE_SEED + number, size)
     planes = [sharp] if sharp.ndim == 2 else list(np.moveaxis(sharp, -1, 0))
     pairs = [blur_valid(plane, kernel, NOISE, (number, index)) for index, plane in enumerate(planes)]
     observed, truth = (each[0] if len(each) == 1 else np.stack(each, axis=-1) for each in zip(*pairs, strict=True))
-    return Sample(observed, truth, kernel, SUN_BORDER)
+    return Sample(observed, truth, kernel, _SUN_BORDER)
 
 
 def _load_harmless(make: Callable[[], Photograph]) -> Sample:

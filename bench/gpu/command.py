@@ -23,7 +23,7 @@ from bench.speed.isolated import run_isolated
 from runtime.inference.devices import resolve_device
 
 ROOT = Path(__file__).parents[2]
-BUDGET = 480.0
+_BUDGET = 480.0
 """Default time for all sections, in seconds."""
 MIN_SECONDS = 5.0
 """Remaining time in seconds below which no section is started."""
@@ -37,7 +37,7 @@ MIN_SECONDS = 5.0
     help="small: sizes that only show that everything runs, with the compact network instead of the paper's.",
 )  # fmt: skip
 @click.option(
-    "--budget", type=click.FloatRange(min=MIN_SECONDS), default=BUDGET, show_default=True,
+    "--budget", type=click.FloatRange(min=MIN_SECONDS), default=_BUDGET, show_default=True,
     help="Seconds for all sections; those beyond it are stopped or skipped. A larger budget raises the time limit of "
     "each section in proportion.",
 )  # fmt: skip
@@ -60,7 +60,7 @@ def gpu(out: Path, device: str, sizes: str, budget: float, only: tuple[str, ...]
         for section in sections(sizes, str(place), out, Path(models)):
             if only and not section.name.startswith(only):
                 continue
-            row = run_section(section, out, budget - (time.monotonic() - began), max(1.0, budget / BUDGET))
+            row = run_section(section, out, budget - (time.monotonic() - began), max(1.0, budget / _BUDGET))
             rows.append(row)
             click.echo(f"{row['section']}: {row['seconds']:.0f} s, {row.get('problem', row['result'])}", err=True)
             _write(report, rows, out)

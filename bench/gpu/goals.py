@@ -13,16 +13,16 @@ EFFICIENT = (
     "extract_patches", "overlap_add", "accumulate", "fuse_patches", "nonuniform_convolve, motions",
     "nonuniform_adjoint, motions", "nonuniform_convolve, inverses",
 )  # fmt: skip
-"""Kernels that should reach the share `OF_BOUND` of their roofline; see `bench.speed.operations`."""
-OF_BOUND, OF_MATRIX_RATE = 0.8, 0.6
+"""Kernels that should reach the share `_OF_BOUND` of their roofline; see `bench.speed.operations`."""
+_OF_BOUND, _OF_MATRIX_RATE = 0.8, 0.6
 """Least shares of the roofline, and of the rate of large matrix products (of the network)."""
-AROUND = 0.25
+_AROUND = 0.25
 """Largest time of the steps around the network over that of the network."""
-OVER_COMPILED, OVER_MONAI = 2.0, 5.0
+_OVER_COMPILED, _OVER_MONAI = 2.0, 5.0
 """Least time of compiled PyTorch, and of MONAI, over that of the runtime."""
 ROUNDING = 1e-4
 """Largest difference of results in float32 from those of other libraries."""
-BURST_SECONDS = 1.0
+_BURST_SECONDS = 1.0
 """Longest time for a burst with the network."""
 
 
@@ -63,7 +63,7 @@ def _kernels(folder: Path, face: str) -> Iterator[Goal]:
     largest = {row["kernel"]: row for row in sorted(rows, key=lambda row: row["size"])}
     for name in EFFICIENT:
         if name in largest:
-            yield Goal(f"{name}, of its bound", largest[name]["of_roofline"], OF_BOUND, least=True)
+            yield Goal(f"{name}, of its bound", largest[name]["of_roofline"], _OF_BOUND, least=True)
     if {"filter_patches", "rfft2 and irfft2 alone"} <= set(largest):
         ours, alone = (largest[name]["seconds"]["median"] for name in ("filter_patches", "rfft2 and irfft2 alone"))
         yield Goal("filter_patches, time over the library's transforms", ours / alone, 1.0, least=False)
@@ -73,16 +73,16 @@ def _network(folder: Path) -> Iterator[Goal]:
     for row in _rows(folder, "throughput-paper-strides", "restoration"):
         if row["stride"] == 4:
             share = row["not_network"]["median"]
-            yield Goal("paper size, stride 4: around the network", share / (1 - share), AROUND, least=False)
+            yield Goal("paper size, stride 4: around the network", share / (1 - share), _AROUND, least=False)
             if "of_matrix_rate" in row:
                 rate = row["of_matrix_rate"]
-                yield Goal("paper size, stride 4: network, of the matrix rate", rate, OF_MATRIX_RATE, least=True)
+                yield Goal("paper size, stride 4: network, of the matrix rate", rate, _OF_MATRIX_RATE, least=True)
 
 
 def _peers(folder: Path) -> Iterator[Goal]:
     tables = ("patches", "compiled")
     rows = [row for table in tables for row in _rows(folder, "peers-paper", table) if "seconds" in row]
-    for by, limit in (("PyTorch compiled", OVER_COMPILED), ("MONAI", OVER_MONAI)):
+    for by, limit in (("PyTorch compiled", _OVER_COMPILED), ("MONAI", _OVER_MONAI)):
         ratios = [row["time_over_runtime"] for row in rows if row["by"] == by and row["precision"] != "fp32"]
         if ratios:
             yield Goal(f"{by} in half precision, time over the runtime's", min(ratios), limit, least=True)
@@ -95,7 +95,7 @@ def _bursts(folder: Path) -> Iterator[Goal]:
     for row in _rows(folder, "bursts", "bursts"):
         if row["model"] != "fba":
             name = f"{row['frames']} frames of {row['megapixels']:.2g} Mpx by {row['model']}, seconds"
-            yield Goal(name, row["seconds"]["whole"]["median"], BURST_SECONDS, least=False)
+            yield Goal(name, row["seconds"]["whole"]["median"], _BURST_SECONDS, least=False)
 
 
 def _rows(folder: Path, section: str, table: str) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from runtime.inference.devices import resolve_device
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CONTESTS = {
+_CONTESTS = {
     "patches": "Extract, network, filter, overlap-add",
     "steps": "Extract, filter, overlap-add, filters given",
     "compiled": "As the first, compiled",
@@ -60,7 +60,7 @@ def peers(
             "batch": batch, "repeats": repeats,
         }  # fmt: skip
         report = Report("peers", {**same, "model": describe_model(bundle)})
-        for key, title in CONTESTS.items():
+        for key, title in _CONTESTS.items():
             rows, _ = run_isolated(f"bench.peers.contest:measure_{key}", same)
             report.tables[key] = _table(title, rows)
             if json:
@@ -98,4 +98,4 @@ def _draw(report: Report, figure: Figure) -> None:
         axes.barh(range(len(rows)), [1e6 * row["seconds_per_patch"] for row in rows])
         axes.set_yticks(range(len(rows)), labels, fontsize=7)
         axes.invert_yaxis()
-        axes.set(xlabel="microseconds per patch", title=CONTESTS[key])
+        axes.set(xlabel="microseconds per patch", title=_CONTESTS[key])

@@ -25,7 +25,7 @@ from runtime.inference.patch_engine import CPU_BATCH, CUDA_BATCH
 
 MIN_SECONDS = 0.2
 """Shortest duration of one measurement, in seconds."""
-MONAI_BATCHES = (1, 4)
+_MONAI_BATCHES = (1, 4)
 """MONAI's ``sw_batch_size``, in multiples of the batch of the others."""
 
 
@@ -136,7 +136,7 @@ def _measure(
 
 def _eager_makers(task: _Task, precision: str) -> Iterator[tuple[Contender, MakeWork]]:
     yield Contender("PyTorch eager", precision, task.batch), partial(_torch, task, precision, False)
-    for batch in (factor * task.batch for factor in MONAI_BATCHES):
+    for batch in (factor * task.batch for factor in _MONAI_BATCHES):
         yield Contender("MONAI", precision, batch), partial(_monai, task, precision, batch)
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CASES = 6
-FEW_STEPS = 10
+_FEW_STEPS = 10
 """Steps of the conjugate gradients that stop early."""
 
 Restore = Callable[[Any], Array]
@@ -53,7 +53,7 @@ def nonblind(data: str | None, cases: int, repeats: int, json: Path | None, plot
     tasks: list[tuple[str, Case, Mapping[str, Restore]]] = [
         *(("published", case, NONUNIFORM) for case in published(folder)),
         *(("synthetic", case, NONUNIFORM) for case in choose(synthetic(folder), cases)),
-        *(("uniform", _whole(case), UNIFORM) for case in choose(sun_style(folder), cases)),
+        *(("uniform", _whole(case), _UNIFORM) for case in choose(sun_style(folder), cases)),
     ]
     report = Report("nonblind", {"cases": cases, "penalty and threshold": "as in the runtime"})
     rows: list[dict[str, Any]] = []
@@ -172,11 +172,11 @@ def _image(planes: Array) -> Array:
 
 
 NONUNIFORM: dict[str, Restore] = {
-    f"CG, {FEW_STEPS} steps": _moving(partial(_by_conjugate_gradients, max_steps=FEW_STEPS)),
+    f"CG, {_FEW_STEPS} steps": _moving(partial(_by_conjugate_gradients, max_steps=_FEW_STEPS)),
     "CG": _moving(_by_conjugate_gradients),
     "IRC": _moving(_by_residual_compensation),
 }
-UNIFORM: dict[str, Restore] = {
+_UNIFORM: dict[str, Restore] = {
     "FFT": lambda sample: _by_plane(sample, _padded_fourier),
     "FFT, no padding": _bare_fourier,
     "CG": lambda sample: _by_plane(sample, _uniform_gradients),

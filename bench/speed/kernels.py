@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BATCHES = (16, 64, 256, 1024)
-CUDA_BATCHES = (4096, 16384)
+_CUDA_BATCHES = (4096, 16384)
 """Additional batches on a GPU, which small ones do not fill."""
 MEGAPIXELS = (0.25, 1.0)
-CUDA_MEGAPIXELS = (4.0,)
-REFERENCE_SIZES = {"patch": 16, "frequency": 256, "pixel": 48}
+_CUDA_MEGAPIXELS = (4.0,)
+_REFERENCE_SIZES = {"patch": 16, "frequency": 256, "pixel": 48}
 """Largest calls of the slow reference: number of patches, or side of the image in pixels."""
 MIN_SECONDS = 0.02
 """Shortest duration of one measurement in seconds; faster calls are repeated within it."""
@@ -64,8 +64,8 @@ def kernels(
         raise click.UsageError("sizes must fit: stride <= core <= patch, and the patch odd")
     geometry = Geometry(patch, core, stride)
     place = resolve_device(device)
-    batch = batch or [*BATCHES, *(CUDA_BATCHES if place.is_cuda else [])]
-    megapixels = megapixels or [*MEGAPIXELS, *(CUDA_MEGAPIXELS if place.is_cuda else [])]
+    batch = batch or [*BATCHES, *(_CUDA_BATCHES if place.is_cuda else [])]
+    megapixels = megapixels or [*MEGAPIXELS, *(_CUDA_MEGAPIXELS if place.is_cuda else [])]
     sides = [round(math.sqrt(1e6 * size)) for size in megapixels]
     report = Report(
         "kernels",
@@ -90,9 +90,9 @@ def kernels(
 
 
 def _sizes(operation: Operation, face: str, batches: list[int], sides: list[int]) -> list[int]:
-    """Return the sizes of the calls to time, limited by `REFERENCE_SIZES` for the reference."""
+    """Return the sizes of the calls to time, limited by `_REFERENCE_SIZES` for the reference."""
     sizes = batches if operation.unit == "patch" else sides
-    return sorted({min(size, REFERENCE_SIZES[operation.unit]) for size in sizes} if face == "reference" else sizes)
+    return sorted({min(size, _REFERENCE_SIZES[operation.unit]) for size in sizes} if face == "reference" else sizes)
 
 
 def _attainable_table(limits: dict[str, dict[str, float]]) -> Table:

@@ -24,8 +24,8 @@ from runtime.inference.devices import resolve_device
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PERCENTILES = (50, 90, 95, 99)
-LEAST_CALLS = 3
+_PERCENTILES = (50, 90, 95, 99)
+_LEAST_CALLS = 3
 LONGEST = 21.0
 """Longest motion of the motion field, in pixels."""
 
@@ -37,7 +37,7 @@ LONGEST = 21.0
 @click.option("--motion", is_flag=True, help="Use a photograph blurred by a motion field instead of one kernel.")
 @click.option("--given", is_flag=True, help="Deconvolve with a given motion field instead of restoring blindly.")
 @click.option(
-    "--calls", type=click.IntRange(min=LEAST_CALLS), default=100, show_default=True, help="Calls for each size."
+    "--calls", type=click.IntRange(min=_LEAST_CALLS), default=100, show_default=True, help="Calls for each size."
 )
 @click.option(
     "--seconds", type=click.FloatRange(min=0, min_open=True), default=30, show_default=True,
@@ -128,7 +128,7 @@ def measure_latency(
     wholes: list[float] = []
     runs: list[dict[str, float]] = []
     print(f"{megapixels:g} megapixels", file=sys.stderr)
-    while len(wholes) < LEAST_CALLS or (len(wholes) < calls and sum(wholes) < seconds):
+    while len(wholes) < _LEAST_CALLS or (len(wholes) < calls and sum(wholes) < seconds):
         began = time.perf_counter()
         timings = restore()
         wholes.append(time.perf_counter() - began)
@@ -141,7 +141,7 @@ def measure_latency(
         "calls": len(wholes),
         "seconds": {
             "min": min(wholes),
-            **{f"p{rank}": float(np.percentile(wholes, rank)) for rank in PERCENTILES},
+            **{f"p{rank}": float(np.percentile(wholes, rank)) for rank in _PERCENTILES},
             "max": max(wholes),
         },
         "stages": stages,

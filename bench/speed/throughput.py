@@ -19,7 +19,7 @@ from runtime.inference.bundle import Bundle
 from runtime.inference.devices import resolve_device
 from runtime.inference.patch_engine import CPU_BATCH
 
-WAIT_POLICIES = ("active", "passive")
+_WAIT_POLICIES = ("active", "passive")
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -82,7 +82,7 @@ def throughput(
                 report.write_json(json)
         if compare:
             report.tables["network"] = _network_table(
-                [row for wait in WAIT_POLICIES for row in _contest(bundle, batch or [CPU_BATCH], repeats, wait)]
+                [row for wait in _WAIT_POLICIES for row in _contest(bundle, batch or [CPU_BATCH], repeats, wait)]
             )
     publish(report, json, plot, _draw, (12, 4.5))
 

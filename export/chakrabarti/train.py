@@ -15,7 +15,7 @@ from export.data.trajectories import BlurConfig
 from export.loop.config import SyntheticRunConfig
 from export.loop.synthetic import SyntheticTrainer
 
-VALIDATION_GRIDS = (8, 16, 24)
+_VALIDATION_GRIDS = (8, 16, 24)
 """Sides in pixels of the squares that the validation kernels are drawn in, as in the paper."""
 VALIDATION_NOISE = 0.01
 """Standard deviation of the noise in validation."""
@@ -85,7 +85,7 @@ def gain(network: Chakrabarti, batch: Batch) -> float:
 def validation_sets(photographs: Photographs, config: ChakrabartiRunConfig, device: torch.device) -> dict[str, Batch]:
     """Make the fixed validation patches: one set for each of the paper's three grids, with noise of 1 %."""
     sets = {}
-    for grid in VALIDATION_GRIDS:
+    for grid in _VALIDATION_GRIDS:
         blur = BlurConfig(config.data.blur.size, (grid,), config.data.blur.gaussian_process, small=0)
         data = SynthesisConfig(share=config.data.share, blur=blur)
         generator = torch.Generator(device).manual_seed(1000 + grid)

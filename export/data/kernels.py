@@ -16,7 +16,7 @@ KINDS = {"shake": 0.56, "process": 0.19, "arc": 0.1, "disc": 0.045, "gaussian": 
 """Share of each kind of kernel."""
 FAINTEST = 0.25
 """Standard deviation in pixels below which a faint Gaussian is replaced by a single pixel."""
-NEGLIGIBLE = 0.02
+_NEGLIGIBLE = 0.02
 """Values below this fraction of the largest are set to zero."""
 _STEPS = 600
 _KNOTS = 12
@@ -133,7 +133,7 @@ _PATHS: dict[str, Callable[[np.random.Generator], NDArray[np.float64]]] = {
 
 def _tight(kernel: Kernel) -> Kernel:
     """Centre a kernel and cut it to its extent."""
-    kernel[kernel < NEGLIGIBLE * kernel.max()] = 0
+    kernel[kernel < _NEGLIGIBLE * kernel.max()] = 0
     # Padded first, so that centring moves nothing out of the frame.
     centred = centre(fit(kernel, 2 * kernel.shape[0] + 1))
     return fit(centred, extent(centred))

@@ -19,8 +19,8 @@ from export.onnx.parity import Inputs, in_batches, probe_patches
 from runtime.estimation.motion.network import PART, MotionAssumptions
 from runtime.inference.bundle import PatchGeometry
 
-INPUT = {"patches": ("batch", PATCH, PATCH)}
-OUTPUT = {"motion": ("batch", OUTPUTS)}
+_INPUT = {"patches": ("batch", PATCH, PATCH)}
+_OUTPUT = {"motion": ("batch", OUTPUTS)}
 CORE, STRIDE = 17, 16
 """Pixels in the middle of a patch that its motion stands for, and default distance between patches."""
 BATCHES = (1, 7, 64)
@@ -43,7 +43,7 @@ def build_graph(network: MotionNet, weights: Weights, half: bool) -> onnx.ModelP
     spread = graph.node("Add", graph.node("Clip", spread, low, high), graph.constant(np.log(UNIT)))
     vector = graph.node("Mul", vector, graph.constant(UNIT))
     graph.name_output(graph.node("Concat", vector, spread, axis=1), "motion")
-    return graph.model("eboli", INPUT, OUTPUT)
+    return graph.model("eboli", _INPUT, _OUTPUT)
 
 
 def _correlations(graph: Graph, correlations: Correlations) -> str:
@@ -125,7 +125,7 @@ def _accuracy(errors: Any) -> dict[str, Any]:
 
 
 SPEC = BundleSpec(
-    {PART: PartSpec(build_graph, INPUT, OUTPUT, probes, {"batches": BATCHES}, TOLERANCE)},
+    {PART: PartSpec(build_graph, _INPUT, _OUTPUT, probes, {"batches": BATCHES}, TOLERANCE)},
     assumes=lambda config: MotionAssumptions(longest=config.data.longest),
     patch=PatchGeometry(PATCH, CORE, STRIDE),
     accuracy=_accuracy,

@@ -15,7 +15,7 @@ from export.eboli.network import UNIT, MotionNet, MotionNetConfig
 from export.loop.config import SyntheticRunConfig
 from export.loop.synthetic import SyntheticTrainer
 
-VALIDATION_KINDS = ("line", "turning")
+_VALIDATION_KINDS = ("line", "turning")
 """Kinds of motion with a validation set each; recorded shake has none, since all of it is trained on."""
 
 _TOGETHER = 64
@@ -52,7 +52,7 @@ class MotionTrainer(SyntheticTrainer):
 
     def _make_validation(self, photographs: Photographs) -> dict[str, Motions]:
         made = {}
-        for number, kind in enumerate(VALIDATION_KINDS):
+        for number, kind in enumerate(_VALIDATION_KINDS):
             shares: dict[str, Any] = {other: float(other == kind) for other in KINDS}
             data = dataclasses.replace(self.config.data, **shares)
             generator = torch.Generator(self.device).manual_seed(1000 + number)

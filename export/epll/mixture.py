@@ -14,7 +14,7 @@ from torch import Tensor
 from export.data.photographs import read_luminance
 from runtime.deconvolution.mixture import SIDE
 
-VARIANCE_FLOOR = 1e-6
+_VARIANCE_FLOOR = 1e-6
 """Added to every variance, about that of rounding to 8 bits; patches without mean have a singular covariance."""
 _ROWS = 4096
 _NEGLIGIBLE = 1e-3
@@ -173,7 +173,7 @@ def sample_patches(files: Sequence[Path], count: int, seed: int = 0) -> Tensor:
 def _regular(scatter: Tensor) -> Tensor:
     """Make scatter matrices exactly symmetric and positive definite."""
     symmetric = (scatter + scatter.transpose(-1, -2)) / 2
-    return symmetric + VARIANCE_FLOOR * torch.eye(scatter.shape[-1], device=scatter.device)
+    return symmetric + _VARIANCE_FLOOR * torch.eye(scatter.shape[-1], device=scatter.device)
 
 
 def _cut(plane: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:

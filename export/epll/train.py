@@ -19,11 +19,11 @@ from export.loop.job import Job
 from export.onnx.bundles import Arrays, BundleSpec
 from runtime.inference.bundle import ImageAssumptions
 
-SAVE_EVERY = 100
+_SAVE_EVERY = 100
 """Steps between two checkpoints."""
-GROWING_STEPS = 60
+_GROWING_STEPS = 60
 """Most steps at each number of components below the final one."""
-HELD_OUT = 20
+_HELD_OUT = 20
 """There is one patch for validation to this many for training."""
 
 
@@ -76,7 +76,7 @@ def train_mixture(config: MixtureRunConfig, job: Job) -> Path:
     train, file = config.train, job.folder / CHECKPOINT
     training, validation = split(find_photographs(job.data))
     samples = sample_patches(training, train.patches, train.seed).to(job.device)
-    held_out = sample_patches(validation, max(1, train.patches // HELD_OUT), train.seed + 1).to(job.device)
+    held_out = sample_patches(validation, max(1, train.patches // _HELD_OUT), train.seed + 1).to(job.device)
     fit = StepwiseEM(samples, seed=train.seed, batch=train.batch)
     begun, done = time.monotonic(), 0
     if job.resume:
@@ -86,7 +86,7 @@ def train_mixture(config: MixtureRunConfig, job: Job) -> Path:
         fit.state, done = checkpoint.resume["fit"], checkpoint.resume["done"]
         begun -= checkpoint.resume["seconds"]
     else:
-        fit.grow(train.components, min(GROWING_STEPS, train.steps), job.report)
+        fit.grow(train.components, min(_GROWING_STEPS, train.steps), job.report)
 
     def unfinished() -> bool:
         if job.minutes is None or not done:
@@ -94,7 +94,7 @@ def train_mixture(config: MixtureRunConfig, job: Job) -> Path:
         return time.monotonic() - begun < 60 * job.minutes
 
     while unfinished():
-        steps = SAVE_EVERY if job.minutes is not None else min(SAVE_EVERY, train.steps - done)
+        steps = _SAVE_EVERY if job.minutes is not None else min(_SAVE_EVERY, train.steps - done)
         density = fit.fit(steps)
         done, seconds, mixture = done + steps, time.monotonic() - begun, fit.mixture
         unseen = float(mixture.log_densities(held_out).logsumexp(1).mean())

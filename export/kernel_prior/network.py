@@ -34,7 +34,7 @@ ASSUMES = PriorAssumptions(
 """How the evidence is made for networks that are trained now; each bundle states what its own network assumes."""
 LEAST_TOTAL = 0.3
 """Least sum that a kernel is divided by, so that one of almost nothing stays so; an estimate's is 3 or more."""
-LEAK = 0.02
+_LEAK = 0.02
 """Slope below zero in training, so that pixels set to zero have gradients."""
 
 
@@ -127,7 +127,7 @@ class KernelPrior(nn.Module):
         kernels = F.relu(raw)
         total = kernels.sum((1, 2), keepdim=True).clamp_min(LEAST_TOTAL)
         if self.training:
-            kernels = kernels + LEAK * (raw - kernels).clamp_min(-1)
+            kernels = kernels + _LEAK * (raw - kernels).clamp_min(-1)
         return kernels / total, log_errors
 
 

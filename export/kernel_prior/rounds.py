@@ -21,7 +21,7 @@ from export.loop.trainer import require_same_network
 
 START = "start.pt"
 """Weights that round 0 starts from, if any were given."""
-COLLECTING = 0.6
+_COLLECTING = 0.6
 """Share of the time that is spent on recording."""
 VALIDATING = 0.1
 """Share of the states that are for validation, from photographs of their own."""
@@ -71,7 +71,7 @@ def train_prior(config: PriorRunConfig, job: Job) -> Path:
         for index, (name, files, part) in enumerate(sets):
             if not (now / f"{name}.npz").exists():
                 seed = (config.train.seed, number, index)
-                found = collect(files, config, seed, 60 * share * COLLECTING * part, last, job.processes)
+                found = collect(files, config, seed, 60 * share * _COLLECTING * part, last, job.processes)
                 found.write(now / f"{name}.npz")
                 job.report(f"round {number}: {len(found)} states for {name}")
         states = {name: States.read(sorted(folder.glob(f"round-*/{name}.npz"))) for name, _, _ in sets}
@@ -80,7 +80,7 @@ def train_prior(config: PriorRunConfig, job: Job) -> Path:
             config,
             now,
             **states,
-            minutes=share * (1 - COLLECTING),
+            minutes=share * (1 - _COLLECTING),
             resume=resume,
             start=read_checkpoint(last) if last and not resume else None,
         )

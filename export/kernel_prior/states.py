@@ -30,9 +30,9 @@ from runtime.quality import LEVELS
 
 LEAST_INSIDE = 0.6
 """States whose frame contains less than this share of the true kernel are left out."""
-SMALL_SCALES = (80_000, 170_000)
+_SMALL_SCALES = (80_000, 170_000)
 """Pixels of the scale at which hypotheses are judged, each equally likely."""
-HYPOTHESES = 2
+_HYPOTHESES = 2
 _QUARTERS = (-0.5, -0.25, 0.0, 0.25, 0.5)
 
 
@@ -104,16 +104,16 @@ def record(
     support: int,
     assumes: PriorAssumptions,
     prior: Prior | None = None,
-    small: int = SMALL_SCALES[-1],
+    small: int = _SMALL_SCALES[-1],
 ) -> list[State]:
     """Estimate a kernel of up to `support` pixels as the runtime does, and return the states at all scales.
 
-    With fewer hypotheses than the runtime has, `HYPOTHESES`, judged at a scale of at most `small` pixels.
+    With fewer hypotheses than the runtime has, `_HYPOTHESES`, judged at a scale of at most `small` pixels.
     """
     image = observation.image
     recorder = Recorder(observation, assumes, prior)
     blurred = BlurredImage(image, unsaturated(image), None, estimate_noise(image))
-    effort = LEVELS["balanced"].search._replace(small=small, hypotheses=HYPOTHESES)
+    effort = LEVELS["balanced"].search._replace(small=small, hypotheses=_HYPOTHESES)
     # Hypotheses one after the other: the states come in the same order every time.
     on_one_core(partial(search, blurred, support, effort, recorder, lambda stage, fraction: None))
     return recorder.states
@@ -130,7 +130,7 @@ def record_random(
     observation = observe(planes, config, rng)
     side = max(observation.kernel.shape[0], 5) * log_uniform(rng, config.room)
     support = int(np.clip(side, assumes.smallest, config.longest)) | 1
-    return record(observation, support, assumes, prior, int(rng.choice(SMALL_SCALES)))
+    return record(observation, support, assumes, prior, int(rng.choice(_SMALL_SCALES)))
 
 
 def shrink_kernel(kernel: Kernel, factor: float) -> Kernel:

@@ -24,7 +24,7 @@ from export.onnx.parity import Inputs, largest_difference, measure, round_weight
 from runtime.errors import InvalidModel
 from runtime.inference.bundle import Bundle, PatchGeometry, load_model, write_bundle
 
-LICENCE = "Apache-2.0"
+_LICENCE = "Apache-2.0"
 Shapes = Mapping[str, Sequence[str | int]]
 Arrays = Mapping[str, np.ndarray]
 Parity = dict[str, dict[str, Any]]
@@ -163,7 +163,7 @@ def export_bundle(
             "version": "1",
             "method": checkpoint.method,
             "description": trained.config.description,
-            "licence": LICENCE,
+            "licence": _LICENCE,
             "parts": parts,
             "constants": {name: f"{name}.npz" for name in constants},
             "assumes": _assumes(trained),

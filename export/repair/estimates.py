@@ -23,11 +23,11 @@ TURNS = 4
 """Largest number of polishing turns."""
 POLISHED = 0.5
 """Share of the random kernels that are polished; all kernels of other starts are."""
-ROOM = (0.7, 2.2)
+_ROOM = (0.7, 2.2)
 """Smallest and largest ratio of the searched support to the side of the true kernel."""
 SIZES = (5, 30)
 """Smallest and largest side in pixels of random kernels, and of searches where there is no true kernel."""
-SMALLEST, LARGEST = 5, 85
+_SMALLEST, _LARGEST = 5, 85
 """Smallest and largest searched support in pixels."""
 LOG_ERRORS = (-1.5, 0.3)
 """Range of the logarithm of the error that is stated for a random kernel without polishing."""
@@ -107,9 +107,9 @@ def _begin(
     if origin == "wrong" and truth is not None:
         return spoil(truth, rng)
     if origin == "searched":
-        side = (log_uniform(rng, SIZES) if truth is None else truth.shape[0]) * log_uniform(rng, ROOM)
-        most = min(LARGEST, blurred.image.shape[0] // 3)
-        return coarse_to_fine(blurred, int(np.clip(side, SMALLEST, most)) | 1, prior).kernel
+        side = (log_uniform(rng, SIZES) if truth is None else truth.shape[0]) * log_uniform(rng, _ROOM)
+        most = min(_LARGEST, blurred.image.shape[0] // 3)
+        return coarse_to_fine(blurred, int(np.clip(side, _SMALLEST, most)) | 1, prior).kernel
     other = random_kernel(round(log_uniform(rng, SIZES)), rng)
     return fit(other, other.shape[0] + 2)
 

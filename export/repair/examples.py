@@ -24,7 +24,7 @@ from runtime.options import Options
 from runtime.restoration.repair import RepairAssumptions, evidence, facts
 from runtime.run import Run
 
-BALANCED = 0.8
+_BALANCED = 0.8
 """Share of the scenes restored at quality ``"balanced"``; the others are restored at ``"fast"``."""
 BORDER, MAX_SHIFT = 24, 6
 """Pixels at the border that are ignored in aligning the truth, and its largest shift in pixels."""
@@ -57,7 +57,7 @@ def make_example(
     scene = make_scene(planes, config, rng)
     noise = estimate_noise(scene.observed)
     estimate = estimate_kernel(scene, noise, prior, rng)
-    return restore(scene, estimate, noise, "balanced" if rng.random() < BALANCED else "fast")
+    return restore(scene, estimate, noise, "balanced" if rng.random() < _BALANCED else "fast")
 
 
 def restore(scene: Scene, estimate: Estimate, noise: float, quality: str) -> Example:

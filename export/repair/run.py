@@ -20,7 +20,7 @@ from export.repair.examples import Example, Examples, make_example, read_seconds
 from export.repair.train import RepairRunConfig, RepairTrainer
 from runtime.estimation.kernel.prior import load_prior
 
-RECORDING = 0.5
+_RECORDING = 0.5
 """Share of the time that is spent on recording."""
 VALIDATING = 0.1
 """Share of the examples that are for validation, from photographs of their own."""
@@ -57,14 +57,14 @@ def train_repair(config: RepairRunConfig, job: Job) -> Path:
     examples: dict[str, Examples] = {}
     sets = zip(("training", "validation"), split(photographs), (1 - VALIDATING, VALIDATING), strict=True)
     for name, files, part in sets:
-        shards = record(files, folder, name, config, 60 * minutes * RECORDING * part, job.processes)
+        shards = record(files, folder, name, config, 60 * minutes * _RECORDING * part, job.processes)
         examples[name] = Examples.read(shards, config.assumes)
         job.report(f"{len(examples[name])} examples for {name}")
     trainer = RepairTrainer(
         config,
         folder,
         **examples,
-        minutes=minutes * (1 - RECORDING),
+        minutes=minutes * (1 - _RECORDING),
         resume=job.resume and (folder / CHECKPOINT).exists(),
         start=job.start,
     )

@@ -19,23 +19,23 @@ KINDS = {"uniform": 0.6, "turning": 0.2, "moving": 0.1, "depth": 0.05, "faint": 
 """Shares of the scenes: one kernel; a camera that rotates as it shakes; an object that moves differently from the
 background; blur that fades across the image, as with depth; and a faint Gaussian blur, or none."""
 LEAST_SIDE = 64
-BACKGROUND, OBJECT = (2.0, 14.0), (5.0, 35.0)
+_BACKGROUND, _OBJECT = (2.0, 14.0), (5.0, 35.0)
 """Range of the motion's length in pixels, of the background and of the object; the logarithms are uniform."""
-RADII = 0.1, 0.5
+_RADII = 0.1, 0.5
 """Range of an object's radii, relative to the side of the image."""
-DEEPEST = 30
+_DEEPEST = 30
 """Largest span in pixels of a blur that fades."""
-FADING = 60
+_FADING = 60
 """Pixels over which the blur fades."""
-FAINT = 1.5
+_FAINT = 1.5
 """Largest standard deviation in pixels of a faint blur."""
-LIGHTS = 0.0005, 0.08
+_LIGHTS = 0.0005, 0.08
 """Range of the share of pixels that are light sources; the logarithm is uniform."""
 BRIGHTNESS = 1.5, 8.0
 """Range of the brightest light source, where 1 is white; the logarithm is uniform."""
 GRAIN = 0.002, 0.015
 """Range of the standard deviation of film grain; the logarithm is uniform."""
-COARSEST_GRAIN = 0.8
+_COARSEST_GRAIN = 0.8
 """Largest standard deviation in pixels of the Gaussian that smooths film grain."""
 _MOMENTS = 13
 
@@ -160,8 +160,8 @@ def make_scene(
 
 
 def light(sharp: Plane, rng: np.random.Generator) -> Plane:
-    """Turn the brightest pixels of an image into light sources, see `LIGHTS` and `BRIGHTNESS`."""
-    share, brightest = (log_uniform(rng, bounds) for bounds in (LIGHTS, BRIGHTNESS))
+    """Turn the brightest pixels of an image into light sources, see `_LIGHTS` and `BRIGHTNESS`."""
+    share, brightest = (log_uniform(rng, bounds) for bounds in (_LIGHTS, BRIGHTNESS))
     threshold, most = float(np.quantile(sharp, 1 - share)), float(sharp.max())
     excess = np.maximum(sharp - threshold, 0) / max(most - threshold, 1e-6)
     return (sharp + (brightest - most) * excess).astype(np.float32)
@@ -171,7 +171,7 @@ def add_grain(sharp: Plane, rng: np.random.Generator) -> Plane:
     """Add film grain of random coarseness to an image; values stay at or above 0."""
     from scipy import ndimage
 
-    grain = ndimage.gaussian_filter(rng.standard_normal(sharp.shape), rng.uniform(0, COARSEST_GRAIN))
+    grain = ndimage.gaussian_filter(rng.standard_normal(sharp.shape), rng.uniform(0, _COARSEST_GRAIN))
     return np.maximum(sharp + log_uniform(rng, GRAIN) / grain.std() * grain, 0).astype(np.float32)
 
 
@@ -222,7 +222,7 @@ def _moving(cut: Cut, config: SceneConfig, rng: np.random.Generator) -> Made:
     margin = config.sizes[1]
     behind, before = cut(margin), cut(margin)
     mask = _ellipse(config, rng)
-    paths = [log_uniform(rng, lengths) * _line(rng) for lengths in (BACKGROUND, OBJECT)]
+    paths = [log_uniform(rng, lengths) * _line(rng) for lengths in (_BACKGROUND, _OBJECT)]
     seen = []
     for there, here in zip(*paths, strict=True):
         share = _moved(mask, here)
@@ -234,19 +234,19 @@ def _moving(cut: Cut, config: SceneConfig, rng: np.random.Generator) -> Made:
 def _depth(cut: Cut, config: SceneConfig, rng: np.random.Generator) -> Made:
     from scipy.signal import fftconvolve
 
-    kernel = random_kernel(round(min(log_uniform(rng, config.sizes), DEEPEST)), rng)
+    kernel = random_kernel(round(min(log_uniform(rng, config.sizes), _DEEPEST)), rng)
     margin = kernel.shape[0] // 2
     sharp = cut(margin)
     inside = _inside(sharp, margin)
     middle = config.side * rng.uniform(0.3, 0.7)
-    share = np.clip((np.arange(config.side) - middle) / FADING + 0.5, 0, 1)
+    share = np.clip((np.arange(config.side) - middle) / _FADING + 0.5, 0, 1)
     return fftconvolve(sharp, kernel, "valid") * share + inside * (1 - share), inside, None
 
 
 def _faint(cut: Cut, config: SceneConfig, rng: np.random.Generator) -> Made:
     import cv2
 
-    sharp, width = cut(0), rng.uniform(0, FAINT)
+    sharp, width = cut(0), rng.uniform(0, _FAINT)
     return (sharp if width < FAINTEST else cv2.GaussianBlur(sharp, (0, 0), width)), sharp, None
 
 
@@ -272,7 +272,7 @@ def _ellipse(config: SceneConfig, rng: np.random.Generator) -> Plane:
     side, margin = config.side, config.sizes[1]
     mask = np.zeros((side + 2 * margin,) * 2, np.float32)
     centre = [margin + int(place) for place in rng.integers(side, size=2)]
-    radii = [round(side * radius) for radius in rng.uniform(*RADII, 2)]
+    radii = [round(side * radius) for radius in rng.uniform(*_RADII, 2)]
     cv2.ellipse(mask, centre, radii, rng.uniform(0, 180), 0, 360, 1.0, -1)
     return cv2.GaussianBlur(mask, (0, 0), 1)
 

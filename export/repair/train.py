@@ -21,7 +21,7 @@ from runtime.restoration.repair import RepairAssumptions
 
 MARGIN = 8
 """Pixels at the border of a crop that do not count."""
-HARM = 0.2
+_HARM = 0.2
 """Loss of PSNR in dB from which a photograph counts as harmed."""
 _LEAST_ERROR, _LEAST_SQUARE = 3e-6, 1e-6
 """Added to the mean squared errors of a photograph and of a square of it: smaller errors are no better."""
@@ -217,7 +217,7 @@ def validate(network: Repair, examples: Examples) -> dict[str, float]:
     -------
     dict
         Mean gains in PSNR over the observed photograph, in dB, of the restored and of the repaired one; the least gain
-        of the repaired one; the share of photographs that lose more than `HARM` dB; and the correlation of the gain
+        of the repaired one; the share of photographs that lose more than `_HARM` dB; and the correlation of the gain
         with the predicted one, 0 if there is a single example.
     """
     before, after, expected = [], [], []
@@ -237,7 +237,7 @@ def validate(network: Repair, examples: Examples) -> dict[str, float]:
         "restored_gain_db": restored.mean(),
         "repaired_gain_db": repaired.mean(),
         "worst_gain_db": repaired.min(),
-        "harmed": (repaired < -HARM).float().mean(),
+        "harmed": (repaired < -_HARM).float().mean(),
         "gain_correlation": _correlation(told, repaired),
     }
     return {name: round(float(value), 4) for name, value in figures.items()}

@@ -18,11 +18,11 @@ from export.wieschollek.analysis import BurstAnalysis
 from export.wieschollek.data import BurstConfig, Bursts, synthesise_bursts
 from export.wieschollek.network import Wieschollek, WieschollekConfig, accumulate
 
-VALIDATION_EXTENTS = (7, 14, 17)
+_VALIDATION_EXTENTS = (7, 14, 17)
 VALIDATION_FRAMES = 14
 VALIDATION_NOISE = 0.01
 
-KERNEL_SHARE = 0.2
+_KERNEL_SHARE = 0.2
 """Weight of the kernels' cross-entropy in the loss, for each pass."""
 
 _FLOOR = 1e-6
@@ -62,7 +62,7 @@ class BurstTrainer(SyntheticTrainer):
     def _make_validation(self, photographs: Photographs) -> dict[str, tuple[Bursts, Tensor]]:
         analysis = BurstAnalysis(self.config.network.fusion.support).to(self.device)
         sets = {}
-        for extent in VALIDATION_EXTENTS:
+        for extent in _VALIDATION_EXTENTS:
             data = BurstConfig(
                 frames=(VALIDATION_FRAMES,), share=1, size=self.config.data.size, extent=(extent, extent),
                 uneven=0, shift=0, noise=(VALIDATION_NOISE, VALIDATION_NOISE), flicker=0,
@@ -92,7 +92,7 @@ class BurstTrainer(SyntheticTrainer):
         with self._autocast():
             restored, passes = self.network.restore_and_explain(batch.observed)
         error = torch.log((restored - batch.latent).square().mean((1, 2)) + _FLOOR).mean()
-        return error + KERNEL_SHARE * torch.stack([cross_entropy(kernels, batch.kernels) for kernels in passes]).sum()
+        return error + _KERNEL_SHARE * torch.stack([cross_entropy(kernels, batch.kernels) for kernels in passes]).sum()
 
     def _initialise(self) -> None:
         data = dataclasses.replace(self.config.data, frames=(VALIDATION_FRAMES,))
