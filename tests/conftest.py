@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# Some tests import ONNX Runtime by themselves; see `runtime.inference.onnx_runtime`.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 # Compiling takes the first example of a kernel past any deadline.
 settings.register_profile("deblur", deadline=None, max_examples=50)
 settings.load_profile("deblur")

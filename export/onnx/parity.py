@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from runtime.inference.onnx_runtime import load_onnxruntime
+
 Inputs = tuple[np.ndarray, ...]
 """Float32 arrays, one for each input of a graph."""
 
@@ -24,8 +26,7 @@ def round_weights(network: nn.Module) -> None:
 
 def open_graph(graph: str | Path) -> Any:
     """Load an ONNX graph for inference on the CPU, without warnings."""
-    import onnxruntime
-
+    onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])

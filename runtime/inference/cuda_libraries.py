@@ -8,6 +8,8 @@ import io
 import re
 from pathlib import Path
 
+from runtime.inference.onnx_runtime import load_onnxruntime
+
 _PACKAGES = {
     "cublas": "nvidia-cublas",
     "cublasLt": "nvidia-cublas",
@@ -78,8 +80,7 @@ def preload() -> None:
     ONNX Runtime prints the names of libraries that it does not find. This output is discarded, because an image may be
     written to standard output.
     """
-    import onnxruntime
-
+    onnxruntime = load_onnxruntime()
     with contextlib.redirect_stdout(io.StringIO()):
         onnxruntime.preload_dlls()
 
@@ -89,9 +90,7 @@ def missing_library() -> str | None:
 
     ONNX Runtime itself writes the reason to standard error only, and falls back to the CPU.
     """
-    import onnxruntime
-
-    folder = Path(onnxruntime.__file__).parent / "capi"
+    folder = Path(str(load_onnxruntime().__file__)).parent / "capi"
     provider = folder / "libonnxruntime_providers_cuda.so"
     if not provider.exists():
         return "this ONNX Runtime is built without CUDA: pip uninstall onnxruntime, pip install 'deblur-runtime[gpu]'"

@@ -7,10 +7,11 @@ import platform
 from typing import Any
 
 from runtime._version import __version__
-from runtime.errors import DeblurError
+from runtime.errors import DeblurError, MissingDependency
 from runtime.inference.bundle import list_models
 from runtime.inference.cuda_libraries import explain
 from runtime.inference.devices import Device, cuda_problem, installed_version, on_device
+from runtime.inference.onnx_runtime import load_onnxruntime
 from runtime.inference.session import open_session
 
 _PACKAGES = (
@@ -52,9 +53,9 @@ def _processor() -> str:
 
 def _onnxruntime() -> dict[str, Any]:
     try:
-        import onnxruntime
-    except ImportError as error:
-        return {"works": False, "problem": f"{error}: pip install 'deblur-runtime[cpu]' or 'deblur-runtime[gpu]'"}
+        onnxruntime = load_onnxruntime()
+    except MissingDependency as error:
+        return {"works": False, "problem": str(error)}
     return {"works": True, "version": onnxruntime.__version__, "built_with": onnxruntime.get_available_providers()}
 
 

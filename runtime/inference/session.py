@@ -22,10 +22,11 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from kernels.arrays import Array
-from runtime.errors import DeviceUnavailable, InvalidArgument, InvalidModel, MissingDependency
+from runtime.errors import DeviceUnavailable, InvalidArgument, InvalidModel
 from runtime.inference.bundle import Bundle, Part, TensorSpec
 from runtime.inference.cuda_libraries import explain, missing_library, preload
 from runtime.inference.devices import Device, free_unused_memory, on_device, work_stream
+from runtime.inference.onnx_runtime import load_onnxruntime
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -205,12 +206,7 @@ def _output_size(size: int | str, sizes: dict[str, int]) -> int:
 
 
 def _create(graph: Path, device: Device) -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingDependency(
-            "ONNX Runtime is not installed: pip install 'deblur-runtime[cpu]' or 'deblur-runtime[gpu]'"
-        ) from error
+    onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     # Idle threads of ONNX Runtime must not spin, because the array kernels use the cores between two batches.
