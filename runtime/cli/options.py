@@ -96,6 +96,9 @@ def load_deblurrer(options: dict[str, Any]) -> tuple[Deblurrer, dict[str, Any]]:
 def list_photographs(path: str) -> list[str]:
     """Return the paths of the photographs in a folder, sorted by name, or the path of a single file.
 
+    Hidden files are left out: some systems put a companion such as ``._photo.jpg``, which is no picture, beside a
+    photograph.
+
     Raises
     ------
     click.UsageError
@@ -105,8 +108,9 @@ def list_photographs(path: str) -> list[str]:
 
     if path == STREAM or not os.path.isdir(path):
         return [path]
-    names = (name for name in sorted(os.listdir(path)) if Path(name).suffix.lower() in SUFFIXES)
-    files = [file for name in names if os.path.isfile(file := os.path.join(path, name))]
+    names = (name for name in sorted(os.listdir(path)) if not name.startswith("."))
+    pictures = (os.path.join(path, name) for name in names if Path(name).suffix.lower() in SUFFIXES)
+    files = [file for file in pictures if os.path.isfile(file)]
     if not files:
         raise click.UsageError(f"{path} holds no photographs: files named {', '.join(SUFFIXES)}.")
     return files

@@ -1,9 +1,10 @@
 import io
 import sys
 
+import click
 import pytest
 
-from runtime.cli.options import ProgressLine, check_target
+from runtime.cli.options import ProgressLine, check_target, list_photographs
 from runtime.errors import ImageFileError
 
 
@@ -58,3 +59,17 @@ def test_a_path_that_is_no_folder_is_named(name, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ImageFileError, match=f"{name} is not a writable folder: create it"):
         check_target(f"{tmp_path}/{name}/out.png", overwrite=True)
+
+
+def test_a_folder_gives_its_photographs_by_name_but_no_hidden_files(tmp_path):
+    for name in ("b.PNG", "a.jpg", "._a.jpg", ".b.png", "notes.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder.png").mkdir()
+    assert list_photographs(str(tmp_path)) == [str(tmp_path / name) for name in ("a.jpg", "b.PNG")]
+    assert list_photographs(str(tmp_path / "._a.jpg")) == [str(tmp_path / "._a.jpg")]
+
+
+def test_a_folder_without_photographs_says_what_it_looked_for(tmp_path):
+    (tmp_path / "._a.jpg").touch()
+    with pytest.raises(click.UsageError, match="holds no photographs: files named .*png"):
+        list_photographs(str(tmp_path))
