@@ -71,5 +71,5 @@ def test_a_folder_gives_its_photographs_by_name_but_no_hidden_files(tmp_path):
 
 def test_a_folder_without_photographs_says_what_it_looked_for(tmp_path):
     (tmp_path / "._a.jpg").touch()
-    with pytest.raises(click.UsageError, match="holds no photographs: files named .*png"):
+    with pytest.raises(click.UsageError, match=r"holds no photographs: files named .*png"):
         list_photographs(str(tmp_path))
