@@ -165,7 +165,8 @@ def rasterise(paths: Tensor, weights: Tensor, size: int, shift: Tensor | None = 
     if shift is not None:
         offset = offset + shift[:, None]
     reach = offset.abs().amax((1, 2), keepdim=True)
-    place = offset * (half / reach.clamp(min=half)) + half
+    # Clamped because rounding may place the outermost point just outside the window, with a negative weight.
+    place = (offset * (half / reach.clamp(min=half)) + half).clamp_(0, size - 1)
     low = place.floor().clamp_(0, size - 2)
     fraction = place - low
     corner = (low[..., 0] * size + low[..., 1]).long()

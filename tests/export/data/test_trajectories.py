@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from export.data.recorded_shake import Shake
@@ -27,6 +27,7 @@ def _centre_of_mass(kernels: torch.Tensor) -> torch.Tensor:
     small=st.sampled_from([0.0, 0.5, 1.0]),
     seed=st.integers(0, 2**31),
 )
+@example(half=6, grid=26, process=0.0, small=0.0, seed=9380)  # Rounding put a point outside the window.
 def test_kernels_are_non_negative_of_sum_one_and_centred(half, grid, process, small, seed):
     config = BlurConfig(2 * half + 1, (grid,), process, small)
     kernels = sample_kernels(6, config, _generator(seed))
