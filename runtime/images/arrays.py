@@ -42,31 +42,41 @@ class Frame:
     bounds
         Smallest and largest value of the result, in units of the planes. For integers [0, 1]; for floats [0, 1]
         extended to the range of the input, so that an image in [0, 1] stays in it and an HDR image keeps its range.
-    alpha
-        The alpha channel ``(H, W)`` in the dtype of the image, or ``None``.
+    pixels
+        The pixels of the image, on the device of the planes.
+    known
+        Bool ``(H, W)`` on the device of the planes: False where the value of a pixel says nothing, because it is masked
+        (``numpy.ma``) or because its alpha is 0; ``None`` if every pixel is known.
     rewrap
         Converts the resulting array to the type of the input.
     fetch
         Copies an array from the device of the planes to the device of the image.
+    copy
+        Returns the image itself once more: a copy of an array, or the same bytes.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     bounds: tuple[float, float]
-    alpha: Array | None
+    pixels: Array
+    known: Array | None
     rewrap: Callable[[Array], Any]
     fetch: Callable[[Array], Array]
+    copy: Callable[[], Any]
 
-    def close(self, planes: Array) -> Any:
+    def close(self, planes: Array, kept: Array | None = None) -> Any:
         """Return restored planes as an image of the type, dtype and shape of the input.
 
-        Values are clipped to `bounds` and, for integers, rounded; alpha and metadata are those of the input. Unchanged
-        planes reproduce the values of the input exactly (float64 to the nearest float32).
+        Values are clipped to `bounds` and, for integers, rounded; alpha, mask and metadata are those of the input.
+        Unchanged planes reproduce the values of the input exactly (float64 to the nearest float32).
 
         Parameters
         ----------
         planes
             Float32 ``(C, H, W)``, on the device on which `open_image` put the planes.
+        kept
+            Bool ``(H, W)``, on the same device: pixels that get the values of the input, whatever the planes hold.
+            Pixels whose alpha is 0 always do.
 
         Raises
         ------
@@ -80,15 +90,19 @@ class Frame:
         scale = _FULL_SCALE[self.dtype.name]
         with holding(planes):
             pixels = xp.empty(self.shape, self.dtype)
-            channels = _with_channels(pixels)
+            channels, source = _with_channels(pixels), _with_channels(self.pixels)
             for index, plane in enumerate(planes):
                 values = xp.clip(plane, *self.bounds)
                 if scale != 1:
                     values *= scale
                     xp.rint(values, out=values)
                 channels[..., index] = values
-            if self.alpha is not None:
-                channels[..., -1] = self.alpha
+            if channels.shape[2] > len(planes):
+                alpha = channels[..., -1] = source[..., -1]
+                invisible = alpha <= 0
+                kept = invisible if kept is None else kept | invisible
+            if kept is not None:
+                channels[kept] = source[kept]
             return self.rewrap(self.fetch(pixels))
 
 
@@ -98,11 +112,11 @@ def open_image(image: Any, device: Device | None = None) -> tuple[Array, Frame]:
     Parameters
     ----------
     image
-        ``numpy.ndarray``, ``cupy.ndarray``, any other array that supports DLPack on the CPU or on CUDA (a torch
+        ``numpy.ndarray``, ``numpy.ma.MaskedArray``, ``cupy.ndarray``, any other array that supports DLPack on the CPU or on CUDA (a torch
         tensor), ``PIL.Image``, or the ``bytes`` of a PNG, JPEG, TIFF or WebP file. Arrays are ``(H, W)`` or
         ``(H, W, C)`` with 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha) channels. The dtype determines the
         value range: uint8 is [0, 255], uint16 [0, 65535], float16, float32 and float64 [0, 1]. Floats may lie outside
-        [0, 1] (HDR); they are neither scaled nor clipped.
+        [0, 1] (HDR); they are neither scaled nor clipped. What masked pixels hold, NaN included, makes no difference.
     device
         Device of the planes; by default that of the image. Pixels are uploaded, and downloaded by `Frame.close`, in
         the dtype of the image: 8-bit pixels have a quarter of the bytes of the planes.
@@ -110,7 +124,7 @@ def open_image(image: Any, device: Device | None = None) -> tuple[Array, Frame]:
     Returns
     -------
     planes
-        Float32 ``(1, H, W)`` or ``(3, H, W)``, C-contiguous, newly allocated.
+        Float32 ``(1, H, W)`` or ``(3, H, W)``, C-contiguous, newly allocated; 0 at masked pixels.
     frame
         `Frame.close` converts planes to an image like the input. Encoded bytes are returned upright and in the same
         format; a ``PIL.Image`` keeps its ``info``, including the EXIF orientation, since its pixels are not rotated.
@@ -124,13 +138,14 @@ def open_image(image: Any, device: Device | None = None) -> tuple[Array, Frame]:
     InvalidArgument
         If it lies on a GPU other than `device`.
     """
-    pixels, rewrap = _unwrap(image)
+    pixels, rewrap, copy = _unwrap(image)
     if pixels.dtype.name not in _FULL_SCALE:
         raise UnsupportedType(f"images of dtype {pixels.dtype} are not supported: convert to {_names(_FULL_SCALE)}")
     _check_shape(pixels.shape)
-    source = pixels
+    source, masked = pixels, _masked_pixels(image)
     if device is not None:
         pixels = upload(pixels, device)
+        masked = None if masked is None else upload(masked, device)
     fetch = _unchanged if is_cuda(source) else download
     xp = array_module(pixels)
     channels = _with_channels(pixels)
@@ -139,31 +154,52 @@ def open_image(image: Any, device: Device | None = None) -> tuple[Array, Frame]:
         planes = xp.empty((colours, *channels.shape[:2]), np.float32)
         with np.errstate(over="ignore"):  # float64 values beyond float32 become infinite, which is an error below
             planes[...] = xp.moveaxis(channels[..., :colours], -1, 0)
+        if masked is not None:
+            planes[:, masked] = 0
         bounds = (0.0, 1.0)
         if (scale := _FULL_SCALE[pixels.dtype.name]) != 1:
             planes /= scale
         else:
             bounds = _float_bounds(planes)
-        alpha = channels[..., -1].copy() if channels.shape[2] > colours else None
-    return planes, Frame(pixels.shape, pixels.dtype, bounds, alpha, rewrap, fetch)
+        known = None if masked is None else ~masked
+        if channels.shape[2] > colours and not (visible := channels[..., -1] > 0).all():
+            known = visible if known is None else known & visible
+    return planes, Frame(pixels.shape, pixels.dtype, bounds, pixels, known, rewrap, fetch, copy)
 
 
-def _unwrap(image: Any) -> tuple[Array, Callable[[Array], Any]]:
-    """Return the pixels of an image, on its device, and the function that converts an array to its type."""
+def _unwrap(image: Any) -> tuple[Array, Callable[[Array], Any], Callable[[], Any]]:
+    """Return the pixels of an image on its device, and what converts an array to its type and what copies it."""
+    if isinstance(image, np.ma.MaskedArray):
+        return image.data, partial(_masked_like, image), image.copy
     if isinstance(image, np.ndarray):
-        return np.asarray(image), _unchanged
+        pixels = np.asarray(image)
+        return pixels, _unchanged, pixels.copy
     if is_cuda(image):
-        return image, _unchanged
+        return image, _unchanged, image.copy
     if isinstance(image, bytes):
         pixels, header = decode(image)
-        return pixels, partial(encode, header=header)
+        return pixels, partial(encode, header=header), partial(_unchanged, image)
     pil = sys.modules.get("PIL.Image")
     if pil is not None and isinstance(image, pil.Image):
-        return pillow.pixels_of(image), partial(pillow.image_of, info=image.info)
+        return pillow.pixels_of(image), partial(pillow.image_of, info=image.info), image.copy
     if hasattr(image, "__dlpack__") and hasattr(image, "__dlpack_device__"):
-        return _from_dlpack(image), _producer(image)
+        pixels, produce = _from_dlpack(image), _producer(image)
+        return pixels, produce, lambda: produce(pixels.copy())
     remedy = "give a numpy, cupy or DLPack array, a PIL image, or the bytes of an image file"
     raise UnsupportedType(f"an image cannot be of type {type(image).__name__}: {remedy}")
+
+
+def _masked_pixels(image: Any) -> Array | None:
+    """Return the mask (H, W) of the pixels of which any channel is masked, or ``None``."""
+    if not isinstance(image, np.ma.MaskedArray) or image.mask is np.ma.nomask:
+        return None
+    mask = np.ma.getmaskarray(image)
+    return mask.any(axis=2) if mask.ndim == 3 else mask
+
+
+def _masked_like(image: np.ma.MaskedArray[Any, Any], pixels: Array) -> np.ma.MaskedArray[Any, Any]:
+    """Return pixels with the mask of a masked image."""
+    return np.ma.MaskedArray(pixels, image.mask.copy(), fill_value=image.fill_value)
 
 
 def _unchanged(pixels: Array) -> Array:

@@ -81,14 +81,59 @@ def test_floats_keep_the_range_that_came_in():
 
 
 @given(arrays())
-def test_alpha_passes_through_whatever_happens_to_the_colours(image):
+def test_alpha_and_invisible_pixels_pass_through_whatever_happens_to_the_colours(image):
     planes, frame = open_image(image)
     closed = frame.close(np.full_like(planes, 0.5))
     channels = image.shape[2] if image.ndim == 3 else 1
     if channels in (2, 4):
+        visible = image[..., -1] > 0
         assert np.array_equal(closed[..., -1], image[..., -1])
-        closed = closed[..., :-1]
-    assert len(np.unique(closed)) == 1
+        assert np.array_equal(closed[~visible], image[~visible])
+        assert (frame.known is None) == visible.all()
+        assert frame.known is None or np.array_equal(frame.known, visible)
+        closed = closed[visible][..., :-1]
+    assert len(np.unique(closed)) <= 1
+
+
+@given(arrays(), st.integers(0, 99))
+def test_masked_pixels_are_unknown_and_the_mask_comes_back(image, seed):
+    mask = np.random.default_rng(seed).uniform(size=image.shape) < 0.3
+    hidden = np.nan if image.dtype.kind == "f" else 7
+    masked = np.ma.MaskedArray(np.where(mask, hidden, image).astype(image.dtype), mask, fill_value=5)
+    planes, frame = open_image(masked)
+    unknown = mask.any(axis=2) if mask.ndim == 3 else mask
+    assert not planes[:, unknown].any()
+    assert not (frame.known & unknown).any()
+    closed = frame.close(planes)
+    assert isinstance(closed, np.ma.MaskedArray)
+    assert np.array_equal(closed.mask, mask)
+    assert closed.fill_value == masked.fill_value
+    assert closed.dtype == image.dtype
+
+
+def test_a_masked_array_without_a_mask_is_wholly_known():
+    assert open_image(np.ma.MaskedArray(np.zeros((3, 4), np.uint8)))[1].known is None
+
+
+@given(arrays(), st.integers(0, 99))
+def test_kept_pixels_get_the_values_of_the_input(image, seed):
+    kept = np.random.default_rng(seed).uniform(size=image.shape[:2]) < 0.5
+    planes, frame = open_image(image)
+    closed = frame.close(1 - planes, kept)
+    assert np.array_equal(closed[kept], image[kept])
+
+
+@given(arrays())
+def test_a_copy_is_the_image_itself_once_more(image):
+    again = open_image(image)[1].copy()
+    assert again is not image
+    assert np.array_equal(again, image, equal_nan=image.dtype.kind == "f")
+
+
+def test_the_copy_of_a_file_has_the_same_bytes():
+    stream = io.BytesIO()
+    Image.fromarray(np.full((9, 8), 90, np.uint8)).save(stream, "JPEG", quality=40)
+    assert open_image(stream.getvalue())[1].copy() == stream.getvalue()
 
 
 @pytest.mark.parametrize(

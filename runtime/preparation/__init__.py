@@ -1,0 +1,8 @@
+"""What a photograph needs before its blur is estimated: a common range of values, and no foreign pixels.
+
+* `white`: the value that counts as white, so that no decision depends on the scale of the values.
+* `borders`: bars and frames of one colour around the photograph.
+* `overlays`: sharp things on top of a blurred photograph: date stamps, logos, dead pixels.
+* `fill`: smooth values for unknown pixels.
+* `photograph`: all of this for one image: `prepare`.
+"""
