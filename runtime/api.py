@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.arrays import Array, is_cuda
-from runtime.blur.blurs import KernelBlur, MotionBlur
+from runtime.blur.blurs import Blur, KernelBlur, MotionBlur
 from runtime.deblurrer import DEFAULT_MODEL, Deblurrer
 from runtime.deconvolution import deconvolve as _deconvolve
 from runtime.errors import InvalidArgument
@@ -19,7 +19,13 @@ from runtime.images import open_image
 from runtime.inference.devices import Device, on_device, resolve_device, upload
 from runtime.inference.progress import Progress, Stopwatch
 from runtime.options import DECONVOLUTIONS, FBA, Options
-from runtime.run import Run
+from runtime.preparation.photograph import prepare
+from runtime.run import run_on
+
+_LARGEST_STEP = 0.45
+"""Share of a kernel in two neighbouring rows or columns, at most, if no edge that it blurs is sharp."""
+_SHORT_MOTION, _STILL = 4.0, 0.02
+"""Motion in pixels that leaves edges rather sharp, and the share of the pixels that may move less."""
 
 
 def deblur(
@@ -146,16 +152,37 @@ def deconvolve(
         raise InvalidArgument(f"noise is {noise}; give a number of 0 or more")
     target = resolve_device(device)
     with on_device(target):
-        run = Run(Options(quality=quality, nonblind=method), target, Stopwatch(target), progress)
         observed, frame = open_image(image, target)
-        blur = KernelBlur(_floats(kernel, target)) if motion is None else MotionBlur(_floats(motion, target))
-        return frame.close(_deconvolve(observed, blur, run, noise=noise))
+        given = _floats(kernel if motion is None else motion, target)
+        photograph = prepare(observed, frame.known, blurred=_blunts_edges(given))
+        if photograph.empty:
+            return frame.copy()
+        blur: Blur
+        if motion is None:
+            blur = KernelBlur(given)
+        else:
+            blur = MotionBlur(given[photograph.box] if given.shape[:2] == photograph.shape else given)
+        options = Options(quality=quality, nonblind=method)
+        run = run_on(photograph, frame.quantum, options, target, Stopwatch(target), progress)
+        latent = _deconvolve(photograph.planes, blur, run, noise=photograph.noise(noise))
+        return frame.close(photograph.in_image(latent), photograph.kept)
 
 
 @lru_cache(maxsize=8)
 def _deblurrer(model: str, device: str, precision: str, batch: int | None, process: int) -> Deblurrer:
     """Cache the models of `deblur` and `deblur_burst`, per process, so that a forked process loads its own."""
     return Deblurrer(model=model, device=device, precision=precision, batch=batch)
+
+
+def _blunts_edges(blur: Array) -> bool:
+    """Tell whether a kernel (h, w) or a motion (H, W, 2) leaves no edge sharp."""
+    if blur.ndim == 3:
+        lengths = blur[..., 0]
+        return bool((lengths < _SHORT_MOTION).mean() <= _STILL)
+    if blur.ndim != 2 or min(blur.shape) < 1:
+        return False
+    profiles = [blur.sum(axis=axis) for axis in (0, 1)]
+    return all(float((each[1:] + each[:-1]).max() if each.size > 1 else 1) <= _LARGEST_STEP for each in profiles)
 
 
 def _floats(array: Any, device: Device) -> Array:

@@ -9,19 +9,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kernels.arrays import Array
+from kernels.arrays import Array, array_module
 from runtime.blur.blurs import CENTRE, Blur, MotionBlur
 from runtime.burst.loader import BurstLoader
-from runtime.contract import BurstMethod, Method
+from runtime.contract import BurstMethod, Estimate, Method
+from runtime.decisions.reasons import Reason
 from runtime.errors import InvalidArgument, InvalidModel
-from runtime.images import open_image
+from runtime.images import Frame, open_image
 from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import download, on_device, resolve_device
 from runtime.inference.progress import Progress, Stopwatch
 from runtime.methods.registry import check_options, create_method
 from runtime.options import FBA, BurstOptions, Options
+from runtime.preparation.photograph import Photograph, prepare
 from runtime.results import BurstRestoration, Restoration
-from runtime.run import Run
+from runtime.run import Run, run_on
 
 DEFAULT_MODEL = "chakrabarti"
 """The model that is loaded if none is named."""
@@ -149,15 +151,21 @@ class Deblurrer:
             raise InvalidArgument(f"strength {strength!r}: give a number from 0 (unchanged) to 1 (fully restored)")
         check_options(self.name, self._method, options)
         with on_device(self.device):
-            run = Run(options, self.device, Stopwatch(self.device), progress)
+            stopwatch = Stopwatch(self.device)
             observed, frame = open_image(image, self.device)
-            estimate = self._method.restore(observed, run)
-            latent = observed + strength * (estimate.latent - observed) if strength < 1 else estimate.latent
+            with stopwatch("prepare"):
+                photograph = prepare(observed, frame.known)
+            del observed
+            run = run_on(photograph, frame.quantum, options, self.device, stopwatch, progress)
+            if photograph.empty:
+                estimate = Estimate(photograph.planes, confidence=0.0, reason=Reason.EMPTY)
+            else:
+                estimate = self._method.restore(photograph.planes, run)
             return Restoration(
-                image=frame.close(latent),
+                image=_finished(photograph, frame, estimate, strength),
                 kernel=_central_kernel(estimate.blur),
-                initial=None if estimate.initial is None else frame.fetch(estimate.initial),
-                motion=None if estimate.motion is None else frame.fetch(estimate.motion),
+                initial=None if estimate.initial is None else frame.fetch(photograph.in_image(estimate.initial)),
+                motion=None if estimate.motion is None else frame.fetch(_framed_field(photograph, estimate.motion)),
                 timings=run.stopwatch.seconds(),
                 model=self.name,
                 confidence=estimate.confidence,
@@ -249,6 +257,22 @@ class Deblurrer:
                 timings=run.stopwatch.seconds(),
                 model=self.name,
             )
+
+
+def _finished(photograph: Photograph, frame: Frame, estimate: Estimate, strength: float) -> Any:
+    """Return the restored image, or the image as it came if nothing was changed."""
+    if estimate.reason is not None or strength == 0:
+        return frame.copy()
+    latent, observed = estimate.latent, photograph.planes
+    if strength < 1:
+        latent = observed + strength * (latent - observed)
+    return frame.close(photograph.in_image(latent), photograph.kept)
+
+
+def _framed_field(photograph: Photograph, motion: Array) -> Array:
+    """Return a motion field (h, w, 2) of the photograph as one of the image, (H, W, 2); nothing moves around it."""
+    xp = array_module(motion)
+    return xp.ascontiguousarray(xp.moveaxis(photograph.framed(xp.moveaxis(motion, -1, 0)), 0, -1))
 
 
 def _central_kernel(blur: Blur | None) -> npt.NDArray[np.float32] | None:

@@ -27,7 +27,7 @@ _NORMAL_MEDIAN = 0.6745
 """Median absolute value of a standard normal variable."""
 
 
-def estimate_noise(plane: Array, kernel: Array | None = None) -> float:
+def estimate_noise(plane: Array, kernel: Array | None = None, *, known: Array | None = None) -> float:
     """Estimate the standard deviation of the noise.
 
     At the frequencies that the kernel blocks there is no signal, only noise and the effect of an error of the kernel.
@@ -43,6 +43,8 @@ def estimate_noise(plane: Array, kernel: Array | None = None) -> float:
         Observed plane, values in [0, 1].
     kernel : (h, w) array of float32, optional
         Blur kernel, sum 1.
+    known : (H, W) array of bool, optional
+        Pixels that the estimate without a kernel is made from; all of them by default.
 
     Returns
     -------
@@ -51,7 +53,7 @@ def estimate_noise(plane: Array, kernel: Array | None = None) -> float:
         frequencies, such as a delta.
     """
     if kernel is None:
-        return max(LEAST_NOISE, _white_noise(plane))
+        return max(LEAST_NOISE, _white_noise(plane, known))
     side = max(_WINDOW_SIDE, 4 * max(kernel.shape))
     height, width = (min(side, size) for size in plane.shape)
     blocked = _blocked_frequencies(kernel, height, width)
@@ -65,7 +67,7 @@ def estimate_noise(plane: Array, kernel: Array | None = None) -> float:
     return max(LEAST_NOISE, float(np.median(levels)))
 
 
-def _white_noise(plane: Array) -> float:
+def _white_noise(plane: Array, known: Array | None) -> float:
     """Return the noise level from the second differences at the pixels that are not clipped; 0 if there are none."""
     xp = array_module(plane)
     if min(plane.shape) < 3:
@@ -73,7 +75,8 @@ def _white_noise(plane: Array) -> float:
     rows = plane[:-2] - 2 * plane[1:-1] + plane[2:]
     response = xp.abs(rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]) / 6
     centre = plane[1:-1, 1:-1]
-    response = response[(centre > 0) & (centre < 1)]
+    used = (centre > 0) & (centre < 1)
+    response = response[used if known is None else used & known[1:-1, 1:-1]]
     return float(xp.median(response)) / _NORMAL_MEDIAN if response.size else 0.0
 
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from kernels.arrays import Array
+from runtime.decisions.thresholds import SATURATED
 from runtime.inference.devices import CPU, Device
 from runtime.inference.progress import Progress, Stopwatch
 from runtime.noise import LEAST_NOISE, estimate_noise
 from runtime.options import BurstOptions, Options
+from runtime.preparation.photograph import Photograph
 
 RunOptions = TypeVar("RunOptions", Options, BurstOptions)
 
@@ -28,12 +30,21 @@ class Run(Generic[RunOptions]):
         Measures the time of each stage.
     progress : callable ``(stage, fraction)``, optional
         Called with the name of a stage and the fraction of it that is done.
+    known : (H, W) array of bool, optional
+        Pixels of the photograph whose values are known; all of them by default.
+    saturated : float
+        Values from here on are taken for clipped by the camera.
+    least_noise : float
+        Lower bound of the standard deviation of the noise, by rounding; in units of the value range, as all here.
     """
 
     options: RunOptions
     device: Device = CPU
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     progress: Progress | None = None
+    known: Array | None = None
+    saturated: float = SATURATED
+    least_noise: float = LEAST_NOISE
     _noise: float | None = None
 
     def report(self, stage: str, fraction: float) -> None:
@@ -52,13 +63,40 @@ class Run(Generic[RunOptions]):
         Returns
         -------
         float
-            In units of the value range, at least that of rounding to 8 bits.
+            In units of the value range, at least `least_noise`.
         """
         if self._noise is None:
             given = getattr(self.options, "noise", None)
-            self._noise = estimate_noise(luminance) if given is None else max(given, LEAST_NOISE)
+            noise = estimate_noise(luminance, known=self.known) if given is None else given
+            self._noise = max(noise, self.least_noise)
         return self._noise
 
     def with_options(self, **changes: Any) -> Run[RunOptions]:
         """Return a run with some options changed, and the same stopwatch, progress and estimated noise."""
         return replace(self, options=replace(self.options, **changes))
+
+
+def run_on(
+    photograph: Photograph,
+    quantum: float,
+    options: Options,
+    device: Device,
+    stopwatch: Stopwatch,
+    progress: Progress | None,
+) -> Run[Options]:
+    """Return a run on a photograph; its noise, if given, is converted to units of white.
+
+    Parameters
+    ----------
+    quantum : float
+        Distance of neighbouring values of the image; see `runtime.images.Frame.quantum`.
+    """
+    return Run(
+        replace(options, noise=photograph.noise(options.noise)),
+        device,
+        stopwatch,
+        progress,
+        known=photograph.known,
+        saturated=photograph.white.saturated,
+        least_noise=photograph.least_noise(quantum),
+    )

@@ -16,6 +16,7 @@ class Reason(Enum):
         Explanation, for users: ``result.reason``. "it" is the photograph.
     """
 
+    EMPTY = "empty", "none of its pixels is visible and known"
     FLAT = "flat", "all of its pixels have the same value"
     NOT_BLURRED = "not-blurred", "its edges are as narrow as those of a sharp photograph"
     UNCLEAR = "unclear", "its blur kernel cannot be estimated with enough confidence"

@@ -92,6 +92,12 @@ MOTION_NOISE_FACTOR_POORLY = 16.0
 MOTION_LOG_ERROR = -2.5
 """Logarithm of the relative error that the repair network is told a motion field has."""
 
+# What the values of a photograph mean.
+DIM = 0.5
+"""A photograph whose brightest values stay below this share of the full scale is scaled up to it ..."""
+BRIGHT = 1.05
+"""... and one whose brightest values lie above this multiple of it, which floats can, is scaled down."""
+
 # Which pixels count.
 SATURATED = 0.98
 """Observed values from here on are taken for clipped, and take no part in the data term."""

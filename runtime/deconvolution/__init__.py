@@ -25,7 +25,7 @@ def deconvolve(
 ) -> Array:
     """Restore a photograph whose blur is known or estimated.
 
-    Pixels beyond the boundary and saturated ones (0.98 and more) are left out of the data term. Large photographs are
+    Pixels beyond the boundary, unknown and saturated ones are left out of the data term. Large photographs are
     restored in tiles, which are blended where they overlap.
 
     Parameters
@@ -36,8 +36,9 @@ def deconvolve(
         One kernel, the poses of a camera, or a motion at each pixel.
     run : Run
         Its options set the method (`Options.nonblind`), the amount of work (`Options.quality`) and the noise
-        (`Options.noise`). By default the noise is estimated for each plane; with one kernel, from the frequencies that
-        the kernel blocks. Progress is reported for the stage ``"deconvolve"``.
+        (`Options.noise`); it knows which pixels are known and not saturated. By default the noise is estimated for each
+        plane; with one kernel, from the frequencies that the kernel blocks. Progress is reported for the stage
+        ``"deconvolve"``.
     kernel_error : float
         Euclidean norm of the error of the kernel, relative to the kernel's own norm; 0 for a known kernel. It is not
         used for a motion field.
@@ -66,13 +67,31 @@ def deconvolve(
     if isinstance(blur, MotionBlur):
         if method not in (None, "irc"):
             raise InvalidArgument(f"method {method!r} is unknown for a motion field; choose irc")
-        return deconvolve_along_motion(planes, blur.field, noise=noise, progress=run.progress)
+        return deconvolve_along_motion(
+            planes, blur.field, noise=noise, known=run.known, saturated=run.saturated, progress=run.progress
+        )
     if isinstance(blur, PoseBlur):
         return deconvolve_along_poses(
-            planes, blur, effort, method=method, noise=noise, kernel_error=kernel_error, progress=run.progress
+            planes,
+            blur,
+            effort,
+            method=method,
+            noise=noise,
+            kernel_error=kernel_error,
+            known=run.known,
+            saturated=run.saturated,
+            progress=run.progress,
         )
     if isinstance(blur, KernelBlur):
         return deconvolve_uniform(
-            planes, blur.kernel, effort, method=method, noise=noise, kernel_error=kernel_error, progress=run.progress
+            planes,
+            blur.kernel,
+            effort,
+            method=method,
+            noise=noise,
+            kernel_error=kernel_error,
+            known=run.known,
+            saturated=run.saturated,
+            progress=run.progress,
         )
     raise InvalidArgument(f"a blur of type {type(blur).__name__} is unknown: give one kernel, poses or a motion field")

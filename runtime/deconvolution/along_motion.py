@@ -22,7 +22,13 @@ _REACH = 2 * LONGEST
 
 
 def deconvolve_along_motion(
-    planes: Array, field: Array, *, noise: float | None = None, progress: Progress | None = None
+    planes: Array,
+    field: Array,
+    *,
+    noise: float | None = None,
+    known: Array | None = None,
+    saturated: float = SATURATED,
+    progress: Progress | None = None,
 ) -> Array:
     """Restore a photograph whose motion is known at every pixel (Eboli et al., section 2.2).
 
@@ -39,6 +45,8 @@ def deconvolve_along_motion(
     noise : float, optional
         Standard deviation of the noise in units of the value range; at least that of rounding to 8 bits is assumed. By
         default the median of the estimates for the planes.
+    known, saturated
+        As in `runtime.run.Run`.
     progress : callable, optional
         Called with ``("deconvolve", fraction)``.
 
@@ -69,12 +77,17 @@ def deconvolve_along_motion(
             if progress is not None:
                 progress("deconvolve", (done + fraction) / len(spans))
 
-        tile = _restore(planes[:, *window], field[window], level, report)
+        usable = (xp.abs(planes[:, *window]) < saturated).all(axis=0)
+        if known is not None:
+            usable &= known[window]
+        tile = _restore(planes[:, *window], field[window], level, usable, report)
         restored[:, *window] += rows.weights(height, tile)[:, None] * cols.weights(width, tile) * tile
     return restored
 
 
-def motion_problem(planes: Array, field: Array, noise: float) -> tuple[Problem, tuple[slice, slice]]:
+def motion_problem(
+    planes: Array, field: Array, noise: float, usable: Array | None = None
+) -> tuple[Problem, tuple[slice, slice]]:
     """Return the problem whose solution is the latent image, extended to all latent pixels that `planes` depend on.
 
     Parameters
@@ -83,6 +96,8 @@ def motion_problem(planes: Array, field: Array, noise: float) -> tuple[Problem, 
         As in `deconvolve_along_motion`.
     noise : float
         Standard deviation of the noise, in units of the value range.
+    usable : (H, W) array of bool, optional
+        Pixels that take part in the data term; by default those that are not saturated.
 
     Returns
     -------
@@ -95,13 +110,14 @@ def motion_problem(planes: Array, field: Array, noise: float) -> tuple[Problem, 
     inside = tuple(slice(margin, margin + size) for size in planes.shape[1:])
     around = ((margin, margin), (margin, margin))
     observed = xp.pad(planes, ((0, 0), *around), mode="symmetric")
-    known = xp.pad((xp.abs(planes) < SATURATED).all(axis=0).astype(np.float32), around)
+    usable = (xp.abs(planes) < SATURATED).all(axis=0) if usable is None else usable
+    known = xp.pad(usable.astype(np.float32), around)
     blur = MotionOperator.of_field(xp.pad(field, (*around, (0, 0)), mode="edge"), load_bank())
     return Problem(observed, known, blur, THRESHOLD * noise), (inside[0], inside[1])
 
 
-def _restore(planes: Array, field: Array, noise: float, progress: Callable[[float], None]) -> Array:
-    problem, inside = motion_problem(planes, field, noise)
+def _restore(planes: Array, field: Array, noise: float, usable: Array, progress: Callable[[float], None]) -> Array:
+    problem, inside = motion_problem(planes, field, noise, usable)
     return admm(problem, residual_compensation(), smooth_start(problem), progress=progress)[:, *inside]
 
 

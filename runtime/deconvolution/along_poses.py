@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kernels.arrays import Array, array_module
 from runtime.blur.blurs import PoseBlur
+from runtime.decisions.thresholds import SATURATED
 from runtime.deconvolution.uniform import deconvolve_uniform
 from runtime.inference.progress import Progress
 from runtime.quality import DeconvolutionEffort
@@ -17,6 +18,8 @@ def deconvolve_along_poses(
     method: str | None = None,
     noise: float | None = None,
     kernel_error: float = 0.0,
+    known: Array | None = None,
+    saturated: float = SATURATED,
     progress: Progress | None = None,
 ) -> Array:
     """Restore a photograph, given the poses of its camera.
@@ -26,7 +29,7 @@ def deconvolve_along_poses(
     planes : (C, H, W) array of float32
         Observed photograph, values in [0, 1]; NumPy or CuPy.
     blur : PoseBlur
-    effort, method, noise, kernel_error, progress
+    effort, method, noise, kernel_error, known, saturated, progress
         As in `runtime.deconvolution.uniform.deconvolve_uniform`.
 
     Returns
@@ -38,7 +41,14 @@ def deconvolve_along_poses(
     parts = list(blur.parts(planes))
     for done, part in enumerate(parts):
         latent = deconvolve_uniform(
-            planes[:, *part.window], part.kernel, effort, method=method, noise=noise, kernel_error=kernel_error
+            planes[:, *part.window],
+            part.kernel,
+            effort,
+            method=method,
+            noise=noise,
+            kernel_error=kernel_error,
+            known=None if known is None else known[part.window],
+            saturated=saturated,
         )
         restored[:, *part.window] += part.weights(planes) * latent
         if progress is not None:

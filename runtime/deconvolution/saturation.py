@@ -1,9 +1,12 @@
-"""The mask of pixels that are not saturated."""
+"""Pixels that are saturated, and values far beyond white."""
 
 from __future__ import annotations
 
 from kernels.arrays import Array, array_module
 from runtime.decisions.thresholds import SATURATED
+
+_LARGEST_VALUE = 2.0
+"""Magnitude to which values are bounded where a kernel is estimated or a network looks at them, in units of white."""
 
 
 def unsaturated(image: Array) -> Array:
@@ -18,3 +21,14 @@ def unsaturated(image: Array) -> Array:
         dilated[tuple(behind)] |= clipped[tuple(ahead)]
         clipped = dilated
     return xp.logical_not(clipped)
+
+
+def bounded(plane: Array) -> Array:
+    """Return a plane whose values have a magnitude of at most 2: the plane itself, unless it has a larger one.
+
+    Lights of a high dynamic range would outweigh everything else.
+    """
+    xp = array_module(plane)
+    if float(plane.max()) <= _LARGEST_VALUE and float(plane.min()) >= -_LARGEST_VALUE:
+        return plane
+    return xp.clip(plane, -_LARGEST_VALUE, _LARGEST_VALUE)

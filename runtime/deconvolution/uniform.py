@@ -23,8 +23,6 @@ from runtime.tiles import tiles
 
 _CHROMA_NOISE = 2.0
 """Factor on the noise level of the colour differences: their detail is so much weaker than that of the mean."""
-_LARGEST_VALUE = 2.0
-"""Observed values are clipped to this magnitude."""
 
 
 def deconvolve_uniform(
@@ -35,19 +33,23 @@ def deconvolve_uniform(
     method: str | None = None,
     noise: float | None = None,
     kernel_error: float = 0.0,
+    known: Array | None = None,
+    saturated: float = SATURATED,
     progress: Progress | None = None,
 ) -> Array:
     """Restore a photograph that is blurred by one kernel.
 
     Solves ``planes = kernel * x + noise`` for `x`. Three planes are converted to their mean and two colour differences;
     the mean is restored by `method`, the differences by a cheaper one. Other numbers of planes are restored one by one.
-    Saturated pixels are left out of the data term. Large photographs are restored in tiles, which are blended where
-    they overlap.
+    Saturated and unknown pixels are left out of the data term. Large photographs are restored in tiles, which are
+    blended where they overlap.
 
     Parameters
     ----------
     planes, noise, kernel_error
         As in `runtime.deconvolution.deconvolve`.
+    known, saturated
+        As in `runtime.run.Run`.
     kernel : (h, w) array of float32
         Non-negative, of sum 1, at most as large as the image, origin at ``((h - 1) // 2, (w - 1) // 2)``.
     effort
@@ -74,8 +76,9 @@ def deconvolve_uniform(
     xp = array_module(planes)
     method = method or effort.method
     methods, scales, factors = [method] * len(planes), [1.0] * len(planes), [1.0] * len(planes)
-    valid = xp.abs(planes) < SATURATED
-    planes = xp.clip(planes, -_LARGEST_VALUE, _LARGEST_VALUE)
+    valid = xp.abs(planes) < saturated
+    if known is not None:
+        valid &= known
     opponent = len(planes) == 3 and float((valid.any(axis=0) & ~valid.all(axis=0)).mean()) < PARTLY_SATURATED
     if opponent:
         planes, valid = to_opponent(planes), xp.broadcast_to(valid.all(axis=0), valid.shape)

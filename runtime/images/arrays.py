@@ -64,6 +64,11 @@ class Frame:
     fetch: Callable[[Array], Array]
     copy: Callable[[], Any]
 
+    @property
+    def quantum(self) -> float:
+        """Distance of neighbouring values, in units of the planes: of integers; 0 for floats."""
+        return 1 / _FULL_SCALE[self.dtype.name] if self.dtype.kind == "u" else 0.0
+
     def close(self, planes: Array, kept: Array | None = None) -> Any:
         """Return restored planes as an image of the type, dtype and shape of the input.
 
@@ -112,11 +117,12 @@ def open_image(image: Any, device: Device | None = None) -> tuple[Array, Frame]:
     Parameters
     ----------
     image
-        ``numpy.ndarray``, ``numpy.ma.MaskedArray``, ``cupy.ndarray``, any other array that supports DLPack on the CPU or on CUDA (a torch
-        tensor), ``PIL.Image``, or the ``bytes`` of a PNG, JPEG, TIFF or WebP file. Arrays are ``(H, W)`` or
-        ``(H, W, C)`` with 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha) channels. The dtype determines the
-        value range: uint8 is [0, 255], uint16 [0, 65535], float16, float32 and float64 [0, 1]. Floats may lie outside
-        [0, 1] (HDR); they are neither scaled nor clipped. What masked pixels hold, NaN included, makes no difference.
+        ``numpy.ndarray``, ``numpy.ma.MaskedArray``, ``cupy.ndarray``, any other array that supports DLPack on the CPU
+        or on CUDA (a torch tensor), ``PIL.Image``, or the ``bytes`` of a PNG, JPEG, TIFF or WebP file. Arrays are
+        ``(H, W)`` or ``(H, W, C)`` with 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha) channels. The dtype
+        determines the value range: uint8 is [0, 255], uint16 [0, 65535], float16, float32 and float64 [0, 1]. Floats
+        may lie outside [0, 1] (HDR); they are neither scaled nor clipped. What masked pixels hold, NaN included, makes
+        no difference.
     device
         Device of the planes; by default that of the image. Pixels are uploaded, and downloaded by `Frame.close`, in
         the dtype of the image: 8-bit pixels have a quarter of the bytes of the planes.

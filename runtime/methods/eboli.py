@@ -86,13 +86,14 @@ class Eboli:
             return replace(other or Estimate(observed, reason=doubt), motion=motion)
         candidate = Candidate(MotionBlur(motion), MOTION_LOG_ERROR, noise_factor=MOTION_NOISE_FACTOR)
         latent = undo(observed, candidate, run)
-        misfit = find_misfit(candidate.blur.apply(luminance(latent)[None])[0], guide)
+        misfit = find_misfit(candidate.blur.apply(luminance(latent)[None])[0], guide, run.known)
         ratio = misfit_ratio(misfit, run.noise_of(guide), relative_error(field, motions))
         factor = choose_noise_factor(ratio)
         if ratio > MOTION_EXPLAINS_PARTLY:
             other = self._restore_without_motion(observed, run)
             if other is not None and other.reason is None and other.blur is not None:
-                if misfit >= find_misfit(other.blur.apply(luminance(other.latent)[None])[0], guide):
+                blurred = other.blur.apply(luminance(other.latent)[None])[0]
+                if misfit >= find_misfit(blurred, guide, run.known):
                     return replace(other, motion=motion)
                 factor = MOTION_NOISE_FACTOR
         if factor != candidate.noise_factor:

@@ -103,7 +103,12 @@ def attempt(observed: Array, candidate: Candidate, run: Run[Options], *, latent:
     guide = luminance(observed)
     with run.stopwatch("repair"):
         repaired = load_repairer(run.device).repair(
-            observed, latent, candidate.blur, log_error=candidate.log_error, noise=run.noise_of(guide)
+            observed,
+            latent,
+            candidate.blur,
+            log_error=candidate.log_error,
+            noise=run.noise_of(guide),
+            known=run.known,
         )
         needed, reason = _needed_gain(guide, candidate, repaired.gain, run)
     confidence = candidate.confidence * needed.above(repaired.gain)

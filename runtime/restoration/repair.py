@@ -19,6 +19,7 @@ from kernels.arrays import Array, array_module
 from runtime.blur.blurs import Blur
 from runtime.colour import luminance
 from runtime.decisions.thresholds import FULL_REPAIR_GAIN
+from runtime.deconvolution.saturation import bounded
 from runtime.errors import InvalidModel
 from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import Device, download
@@ -111,7 +112,16 @@ class Repairer:
             )
         self._session = open_session(bundle, PART, device=device, precision="fp32")
 
-    def repair(self, observed: Array, restored: Array, blur: Blur, *, log_error: float, noise: float) -> Repaired:
+    def repair(
+        self,
+        observed: Array,
+        restored: Array,
+        blur: Blur,
+        *,
+        log_error: float,
+        noise: float,
+        known: Array | None = None,
+    ) -> Repaired:
         """Repair a restored photograph, tile by tile; the larger the predicted gain, the weaker the correction.
 
         Parameters
@@ -125,11 +135,15 @@ class Repairer:
             Natural logarithm of the blur's predicted relative squared error.
         noise : float
             Standard deviation of the noise of the photograph, in units of the value range.
+        known : (H, W) array of bool, optional
+            Pixels whose observed values are known; at the others the restoration, blurred again, takes their place.
         """
         xp = array_module(restored)
-        guide, latent = luminance(observed), luminance(restored)
+        guide, latent = bounded(luminance(observed)), bounded(luminance(restored))
         parameters = xp.asarray(facts(noise, log_error, blur.width, self._assumes)[None])
         blurred, unit = blur.apply(latent[None])[0], self._assumes.unit
+        if known is not None:
+            guide = xp.where(known, guide, blurred)
         repaired, errors = xp.zeros_like(latent), np.zeros(2)
         reach = REACH + blur.support
         for spans in tiles(latent.shape, (reach, reach)):

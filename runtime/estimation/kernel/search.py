@@ -29,7 +29,7 @@ from runtime.decisions.thresholds import (
     SAME_KERNEL,
     TIE_BREAK,
 )
-from runtime.deconvolution.saturation import unsaturated
+from runtime.deconvolution.saturation import bounded, unsaturated
 from runtime.errors import InvalidArgument
 from runtime.estimation.kernel.doubts import find_doubts
 from runtime.estimation.kernel.prior import load_prior
@@ -183,8 +183,9 @@ def find_kernel(
         return None
     effort = run.options.level.search
     window = informative_window(observed, max(effort.pixels, (4 * support) ** 2))
-    image, noise = observed[window], run.noise_of(observed)
-    blurred = BlurredImage(image, unsaturated(image), None if initial is None else initial[window], noise)
+    image, noise = bounded(observed[window]), run.noise_of(observed)
+    known = unsaturated(image) if run.known is None else unsaturated(image) & run.known[window]
+    blurred = BlurredImage(image, known, None if initial is None else initial[window], noise)
     best, agreement = search(blurred, support, effort, load_prior() if run.options.neural else None, run.report)
     return FoundKernel(
         kernel=best.kernel.astype(np.float32),

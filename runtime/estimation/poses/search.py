@@ -18,7 +18,7 @@ import numpy as np
 from kernels.arrays import Array
 from runtime.blur.kernel import Kernel, extent, fit
 from runtime.blur.poses import Poses, roll_levels
-from runtime.deconvolution.saturation import unsaturated
+from runtime.deconvolution.saturation import bounded, unsaturated
 from runtime.estimation.kernel.edges import ExtendedImage
 from runtime.estimation.kernel.pyramid import Scale, scales
 from runtime.estimation.kernel.refine import (
@@ -94,7 +94,9 @@ def estimate_poses(
     side = _DEFAULT_SIDE if kernel is None else max(extent(kernel) + _MARGIN, _SMALLEST_SIDE)
     if side > _LARGEST_SIDE or len(split(observed.shape, _PART_SIDE, _OVERLAP)) == 1:
         return None
-    blurred = BlurredImage(observed, unsaturated(observed), None, run.noise_of(observed))
+    noise, observed = run.noise_of(observed), bounded(observed)
+    known = unsaturated(observed) if run.known is None else unsaturated(observed) & run.known
+    blurred = BlurredImage(observed, known, None, noise)
     half_diagonal = math.hypot(*observed.shape) / 2
     levels = _levels(side, observed.size)
     start = np.zeros((levels[0].support,) * 2)

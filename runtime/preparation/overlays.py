@@ -1,0 +1,145 @@
+"""Sharp things on top of a blurred photograph: date stamps, logos, watermarks, dead pixels, rounded corners.
+
+Blur spreads every edge over its width. Where two neighbouring pixels make up most of the contrast around them, the edge
+cannot have been blurred, so what it belongs to has been added afterwards, if the rest of the photograph is blurred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels.arrays import Array, array_module
+from runtime.inference.devices import download
+
+_SHARP = 0.55
+"""Share of the contrast around a pixel that the step between its neighbours makes up at a sharp edge."""
+_EDGE = 0.25
+"""The same at any edge."""
+_REACH = 7
+"""Distance in pixels over which the contrast around a pixel is measured."""
+_LEAST_CONTRAST = 0.1
+"""Contrast from which an edge counts, in units of white ..."""
+_NOISE_CONTRAST = 12.0
+"""... and of the standard deviation of the noise, of which it has to be both."""
+_PURITY, _PURITY_OF_FEW, _PURITY_OF_SPIKES = 0.4, 30.0, 0.9
+"""Least share of sharp pixels among those at edges, of a thing that is no part of the photograph: the first, and the
+second over their number, but no more than the third. Few pixels can be sharp by chance."""
+_LARGEST_SHARE = 0.12
+"""Share of the pixels that such things take at most: beyond, the photograph itself is sharp."""
+_MARGIN = 3
+"""Pixels around a sharp edge that belong to it: compression and resampling spread it."""
+_ENCLOSED = 0.25
+"""Share of the pixels up to which a part that sharp edges separate from the rest belongs to them."""
+_TILE = 1024
+"""Side in pixels of the parts that are examined at once."""
+
+Mask = NDArray[np.bool_]
+
+
+def find_overlays(plane: Array, noise: float) -> Mask | None:
+    """Find the pixels of a blurred photograph that are no part of it.
+
+    Parameters
+    ----------
+    plane : (H, W) array of float32
+        Luminance in units of white; finite.
+    noise : float
+        Standard deviation of the noise in the same units.
+
+    Returns
+    -------
+    (H, W) array of bool, in host memory, or None
+        True at sharp edges, close to them, and within them; ``None`` if there are none, or so many that the
+        photograph itself is sharp.
+    """
+    from scipy import ndimage
+
+    sharp, edges = find_edges(plane, max(_LEAST_CONTRAST, _NOISE_CONTRAST * noise))
+    if not sharp.any() or sharp.mean() > _LARGEST_SHARE:
+        return None
+    things, count = ndimage.label(ndimage.maximum_filter(sharp.view(np.uint8), size=2 * _MARGIN + 1))
+    sizes = np.bincount(things[sharp], minlength=count + 1)
+    purity = sizes / np.maximum(np.bincount(things[edges], minlength=count + 1), 1)
+    foreign = purity >= np.minimum(_PURITY + _PURITY_OF_FEW / np.maximum(sizes, 1), _PURITY_OF_SPIKES)
+    foreign[0] = False
+    found = foreign[things]
+    if not found.any() or found.mean() > _LARGEST_SHARE:
+        return None
+    return _with_enclosed_parts(found)
+
+
+def _with_enclosed_parts(found: Mask) -> Mask:
+    """Add the parts that `found` separates from the rest, which is the largest part."""
+    from scipy import ndimage
+
+    parts, count = ndimage.label(~found)
+    sizes = np.bincount(parts.reshape(-1), minlength=count + 1)
+    enclosed = sizes <= _ENCLOSED * found.size
+    enclosed[0] = True
+    if count:
+        enclosed[1 + int(np.argmax(sizes[1:]))] = False
+    overlays: Mask = enclosed[parts]
+    return overlays
+
+
+def find_edges(plane: Array, contrast: float) -> tuple[Mask, Mask]:
+    """Find the edges of an image.
+
+    Parameters
+    ----------
+    plane : (H, W) array of float32
+    contrast : float
+        Least contrast of an edge.
+
+    Returns
+    -------
+    sharp : (H, W) array of bool, in host memory
+        Pixels at an edge that no blur has reached.
+    edges : (H, W) array of bool, in host memory
+        Pixels at any edge.
+    """
+    height, width = plane.shape
+    sharp, edges = np.zeros((2, height, width), bool)
+    for top, left in product(range(0, height, _TILE), range(0, width, _TILE)):
+        rows, cols = (slice(max(start - _REACH, 0), start + _TILE + _REACH) for start in (top, left))
+        window = slice(top, top + _TILE), slice(left, left + _TILE)
+        inside = slice(top - rows.start, None), slice(left - cols.start, None)
+        part = plane[rows, cols]
+        spread = _extreme(part, array_module(part).maximum) - _extreme(part, array_module(part).minimum)
+        steps = _steps(part)
+        for mask, share in ((sharp, _SHARP), (edges, _EDGE)):
+            found = download((spread >= contrast) & (steps >= np.float32(share) * spread))[inside]
+            mask[window] = found[: mask[window].shape[0], : mask[window].shape[1]]
+    return sharp, edges
+
+
+def _steps(plane: Array) -> Array:
+    """Return the larger difference, along rows or columns, of the two neighbours of each pixel; 0 at the border."""
+    xp = array_module(plane)
+    steps = xp.zeros_like(plane)
+    steps[1:-1] = xp.abs(plane[2:] - plane[:-2])
+    steps[:, 1:-1] = xp.maximum(steps[:, 1:-1], xp.abs(plane[:, 2:] - plane[:, :-2]))
+    return steps
+
+
+def _extreme(plane: Array, choose: Callable[[Array, Array], Array]) -> Array:
+    """Return the largest or smallest value of the square of `_REACH` pixels around each pixel, as `choose` says."""
+    plane = array_module(plane).pad(plane, _REACH, mode="edge")
+    for shift in _shifts(2 * _REACH + 1):
+        plane = choose(plane[shift:], plane[:-shift])
+    for shift in _shifts(2 * _REACH + 1):
+        plane = choose(plane[:, shift:], plane[:, :-shift])
+    return plane
+
+
+def _shifts(length: int) -> list[int]:
+    """Return shifts that extend a window of one line to `length`, doubling it while that is possible."""
+    shifts, covered = [], 1
+    while covered < length:
+        shifts.append(min(covered, length - covered))
+        covered += shifts[-1]
+    return shifts
