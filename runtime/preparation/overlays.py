@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.arrays import Array, array_module
+from runtime.colour import luminance
 from runtime.inference.devices import download
 
 _SHARP = 0.55
@@ -40,13 +41,13 @@ _TILE = 1024
 Mask = NDArray[np.bool_]
 
 
-def find_overlays(plane: Array, noise: float) -> Mask | None:
+def find_overlays(planes: Array, noise: float) -> Mask | None:
     """Find the pixels of a blurred photograph that are no part of it.
 
     Parameters
     ----------
-    plane : (H, W) array of float32
-        Luminance in units of white; finite.
+    planes : (C, H, W) array of float32
+        In units of white; finite. A thing may show in the luminance or in one colour.
     noise : float
         Standard deviation of the noise in the same units.
 
@@ -56,20 +57,31 @@ def find_overlays(plane: Array, noise: float) -> Mask | None:
         True at sharp edges, close to them, and within them; ``None`` if there are none, or so many that the
         photograph itself is sharp.
     """
+    contrast = max(_LEAST_CONTRAST, _NOISE_CONTRAST * noise)
+    found = _sharp_things(luminance(planes), contrast)
+    for plane in planes if len(planes) > 1 else ():
+        if found.mean() > _LARGEST_SHARE:
+            break
+        found |= _sharp_things(plane, contrast)
+    if not found.any() or found.mean() > _LARGEST_SHARE:
+        return None
+    return _with_enclosed_parts(found)
+
+
+def _sharp_things(plane: Array, contrast: float) -> Mask:
+    """Return the mask (H, W) of the surroundings of sharp edges, where nearly all edges are sharp."""
     from scipy import ndimage
 
-    sharp, edges = find_edges(plane, max(_LEAST_CONTRAST, _NOISE_CONTRAST * noise))
-    if not sharp.any() or sharp.mean() > _LARGEST_SHARE:
-        return None
+    sharp, edges = find_edges(plane, contrast)
+    if not sharp.any():
+        return sharp
     things, count = ndimage.label(ndimage.maximum_filter(sharp.view(np.uint8), size=2 * _MARGIN + 1))
     sizes = np.bincount(things[sharp], minlength=count + 1)
     purity = sizes / np.maximum(np.bincount(things[edges], minlength=count + 1), 1)
     foreign = purity >= np.minimum(_PURITY + _PURITY_OF_FEW / np.maximum(sizes, 1), _PURITY_OF_SPIKES)
     foreign[0] = False
-    found = foreign[things]
-    if not found.any() or found.mean() > _LARGEST_SHARE:
-        return None
-    return _with_enclosed_parts(found)
+    found: Mask = foreign[things]
+    return found
 
 
 def _with_enclosed_parts(found: Mask) -> Mask:

@@ -127,6 +127,5 @@ def prepare(planes: Array, known: Array | None = None, *, blurred: bool = True) 
 
 
 def _overlays(planes: Array, known: Array | None) -> Array | None:
-    guide = luminance(planes)
-    overlays = find_overlays(guide, estimate_noise(guide, known=known))
+    overlays = find_overlays(planes, estimate_noise(luminance(planes), known=known))
     return None if overlays is None else array_module(planes).asarray(overlays)

@@ -20,6 +20,8 @@ _FEW = 8, 1e-3
 """Number of values that always may, and the largest share that this number may be."""
 _PLATEAU = 0.999
 """Values from this fraction of the largest on lie at the limit of a camera, if there are more than outliers."""
+_FULL_SCALES = tuple(2.0**bits - 1 for bits in (8, 10, 12, 14, 16))
+"""Largest values of cameras, at which floats that were converted from integers are clipped."""
 _SAMPLES = 2**22
 """Values, at most, that are sorted."""
 
@@ -62,7 +64,8 @@ def find_white(planes: Array) -> White:
     level = _brightest(planes, allowed) or largest
     if DIM <= level <= BRIGHT:
         level = 1.0
-    clipped = _count(planes, _PLATEAU * largest) > allowed
+    # Beyond 1, floats are clipped only if they are a camera's integers.
+    clipped = (largest <= BRIGHT or largest in _FULL_SCALES) and _count(planes, _PLATEAU * largest) > allowed
     return White(level, SATURATED * largest / level if clipped else math.inf)
 
 
