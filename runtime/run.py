@@ -11,6 +11,7 @@ from runtime.inference.devices import CPU, Device
 from runtime.inference.progress import Progress, Stopwatch
 from runtime.noise import LEAST_NOISE, estimate_noise
 from runtime.options import BurstOptions, Options
+from runtime.preparation.fill import fill_unknown
 from runtime.preparation.photograph import Photograph
 
 RunOptions = TypeVar("RunOptions", Options, BurstOptions)
@@ -70,6 +71,13 @@ class Run(Generic[RunOptions]):
             noise = estimate_noise(luminance, known=self.known) if given is None else given
             self._noise = max(noise, self.least_noise)
         return self._noise
+
+    def leaving_out(self, foreign: Array, planes: Array) -> tuple[Array, Run[RunOptions]]:
+        """Return planes (C, H, W) without the pixels of a mask (H, W), smoothly filled, and a run that knows of it."""
+        known = ~foreign if self.known is None else self.known & ~foreign
+        filled = planes.copy()
+        fill_unknown(filled, known)
+        return filled, replace(self, known=known)
 
     def with_options(self, **changes: Any) -> Run[RunOptions]:
         """Return a run with some options changed, and the same stopwatch, progress and estimated noise."""

@@ -84,7 +84,13 @@ class Chakrabarti:
         blur = KernelBlur(found.kernel)
         if found.reason is not None:
             return Estimate(observed, blur, initial, confidence=found.confidence, reason=found.reason)
-        return replace(finish(observed, Candidate(blur, found.log_error, found.confidence), run), initial=initial)
+        candidate = Candidate(blur, found.log_error, found.confidence)
+        if found.outliers is None:
+            return replace(finish(observed, candidate, run), initial=initial)
+        filled, others = run.leaving_out(found.outliers, observed)
+        estimate = finish(filled, candidate, others)
+        estimate.latent[:, found.outliers] = observed[:, found.outliers]
+        return replace(estimate, initial=initial)
 
     def first_estimate(self, guide: Array, run: Run[Options]) -> Array:
         """Return the network's estimate of the latent luminance (H, W), from the observed luminance `guide`."""

@@ -32,6 +32,7 @@ from runtime.decisions.thresholds import (
 from runtime.deconvolution.saturation import bounded, unsaturated
 from runtime.errors import InvalidArgument
 from runtime.estimation.kernel.doubts import find_doubts
+from runtime.estimation.kernel.outliers import find_outliers
 from runtime.estimation.kernel.prior import load_prior
 from runtime.estimation.kernel.pyramid import RATIO, informative_window
 from runtime.estimation.kernel.refine import (
@@ -78,6 +79,8 @@ class BlindEstimate:
         Where `confidence` is below one half: the main reason against the kernel.
     log_error : float
         Logarithm of the relative error that the learned prior predicts for the kernel; NaN without a prior.
+    outliers : array (H, W) of bool, optional
+        Parts of the photograph that the kernel does not explain, and that were left out for this reason.
     """
 
     kernel: Array
@@ -85,6 +88,7 @@ class BlindEstimate:
     agreement: float
     reason: Reason | None = None
     log_error: float = math.nan
+    outliers: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -121,11 +125,18 @@ class FoundKernel:
         """In [0, 1]: the product of these probabilities."""
         return math.prod(self.doubts.values())
 
+    @property
+    def reason(self) -> Reason | None:
+        """The main reason against the kernel; ``None`` if it is accepted."""
+        return None if self.confidence >= CONFIDENT else min(self.doubts, key=self.doubts.__getitem__)
+
 
 def estimate_blind(
     observed: Array, run: Run[Options], *, initial: Array | None = None, support: int = 51
 ) -> BlindEstimate:
     """Estimate the blur kernel of a photograph from the photograph alone.
+
+    If a single kernel explains the photograph but for a few small parts, the kernel is estimated without these.
 
     Parameters
     ----------
@@ -154,13 +165,23 @@ def estimate_blind(
     no_blur = delta((support, support)).astype(np.float32)
     if found is None:
         return BlindEstimate(asarray(no_blur), confidence=0.0, agreement=0.0, reason=Reason.FLAT)
-    accepted = found.confidence >= CONFIDENT
+    outliers = None
+    if found.reason is Reason.NOT_UNIFORM:
+        outliers = find_outliers(observed, found.kernel, run)
+    if outliers is not None:
+        filled, others = run.leaving_out(outliers, observed[None])
+        without = find_kernel(filled[0], others, initial=initial, support=support)
+        if without is not None and without.reason is None:
+            found = without
+        else:
+            outliers = None
     return BlindEstimate(
-        kernel=asarray(found.kernel if accepted else no_blur),
+        kernel=asarray(found.kernel if found.reason is None else no_blur),
         confidence=found.confidence,
-        reason=None if accepted else min(found.doubts, key=found.doubts.__getitem__),
+        reason=found.reason,
         agreement=found.agreement,
         log_error=found.log_error,
+        outliers=outliers,
     )
 
 
