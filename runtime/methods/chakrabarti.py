@@ -10,11 +10,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kernels.arrays import Array
 from runtime.blur.blurs import KernelBlur
 from runtime.colour import luminance
 from runtime.contract import Candidate, Estimate
+from runtime.decisions.reasons import Reason
 from runtime.errors import InvalidImage
+from runtime.estimation.kernel.outliers import find_outliers
 from runtime.estimation.kernel.search import estimate_blind
 from runtime.estimation.kernel.single import estimate_kernel
 from runtime.inference.bundle import Bundle
@@ -51,7 +56,8 @@ class Chakrabarti:
     def restore(self, observed: Array, run: Run[Options]) -> Estimate:
         """Restore a photograph, float32 ``(C, H, W)`` in [0, 1].
 
-        The kernel is estimated from the luminance; every plane is deconvolved with it.
+        The kernel is estimated from the luminance; every plane is deconvolved with it. If a single kernel explains the
+        photograph but for a few small parts, both is done without these, and they stay as they are.
 
         Raises
         ------
@@ -79,18 +85,29 @@ class Chakrabarti:
                 kernel = estimate_kernel(guide, initial, support=support, progress=run.progress).kernel
             candidate = Candidate(KernelBlur(kernel), float("nan"))
             return Estimate(undo(observed, candidate, run), candidate.blur, initial)
+        estimate, best = self._restore_blind(observed, initial, support, run)
+        if estimate.reason is Reason.NOT_UNIFORM and best is not None:
+            with run.stopwatch("outliers"):
+                outliers = find_outliers(guide, best, run)
+            if outliers is not None:
+                filled, others = run.leaving_out(outliers, observed)
+                again, _ = self._restore_blind(filled, initial, support, others)
+                if again.reason is None:
+                    again.latent[:, outliers] = observed[:, outliers]
+                    return again
+        return estimate
+
+    def _restore_blind(
+        self, observed: Array, initial: Array | None, support: int, run: Run[Options]
+    ) -> tuple[Estimate, NDArray[np.float32] | None]:
+        """Estimate the kernel and restore the photograph; return the best kernel found too, accepted or not."""
         with run.stopwatch("kernel estimate"):
-            found = estimate_blind(guide, run, initial=initial, support=support)
+            found = estimate_blind(luminance(observed), run, initial=initial, support=support)
         blur = KernelBlur(found.kernel)
         if found.reason is not None:
-            return Estimate(observed, blur, initial, confidence=found.confidence, reason=found.reason)
+            return Estimate(observed, blur, initial, confidence=found.confidence, reason=found.reason), found.best
         candidate = Candidate(blur, found.log_error, found.confidence)
-        if found.outliers is None:
-            return replace(finish(observed, candidate, run), initial=initial)
-        filled, others = run.leaving_out(found.outliers, observed)
-        estimate = finish(filled, candidate, others)
-        estimate.latent[:, found.outliers] = observed[:, found.outliers]
-        return replace(estimate, initial=initial)
+        return replace(finish(observed, candidate, run), initial=initial), found.best
 
     def first_estimate(self, guide: Array, run: Run[Options]) -> Array:
         """Return the network's estimate of the latent luminance (H, W), from the observed luminance `guide`."""

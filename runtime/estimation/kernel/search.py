@@ -32,7 +32,6 @@ from runtime.decisions.thresholds import (
 from runtime.deconvolution.saturation import bounded, unsaturated
 from runtime.errors import InvalidArgument
 from runtime.estimation.kernel.doubts import find_doubts
-from runtime.estimation.kernel.outliers import find_outliers
 from runtime.estimation.kernel.prior import load_prior
 from runtime.estimation.kernel.pyramid import RATIO, informative_window
 from runtime.estimation.kernel.refine import (
@@ -79,8 +78,8 @@ class BlindEstimate:
         Where `confidence` is below one half: the main reason against the kernel.
     log_error : float
         Logarithm of the relative error that the learned prior predicts for the kernel; NaN without a prior.
-    outliers : array (H, W) of bool, optional
-        Parts of the photograph that the kernel does not explain, and that were left out for this reason.
+    best : array (support, support), float32
+        The best kernel found, in host memory, even if it was not accepted.
     """
 
     kernel: Array
@@ -88,7 +87,7 @@ class BlindEstimate:
     agreement: float
     reason: Reason | None = None
     log_error: float = math.nan
-    outliers: Array | None = None
+    best: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -136,8 +135,6 @@ def estimate_blind(
 ) -> BlindEstimate:
     """Estimate the blur kernel of a photograph from the photograph alone.
 
-    If a single kernel explains the photograph but for a few small parts, the kernel is estimated without these.
-
     Parameters
     ----------
     observed : array (H, W) float32
@@ -165,23 +162,13 @@ def estimate_blind(
     no_blur = delta((support, support)).astype(np.float32)
     if found is None:
         return BlindEstimate(asarray(no_blur), confidence=0.0, agreement=0.0, reason=Reason.FLAT)
-    outliers = None
-    if found.reason is Reason.NOT_UNIFORM:
-        outliers = find_outliers(observed, found.kernel, run)
-    if outliers is not None:
-        filled, others = run.leaving_out(outliers, observed[None])
-        without = find_kernel(filled[0], others, initial=initial, support=support)
-        if without is not None and without.reason is None:
-            found = without
-        else:
-            outliers = None
     return BlindEstimate(
         kernel=asarray(found.kernel if found.reason is None else no_blur),
         confidence=found.confidence,
         reason=found.reason,
         agreement=found.agreement,
         log_error=found.log_error,
-        outliers=outliers,
+        best=found.kernel,
     )
 
 
