@@ -81,14 +81,14 @@ def restore_sample(
     """
     from runtime import deconvolve
 
-    results = {BLURRED: Result(sample.observed, None, 0.0)}
+    results = {BLURRED: Result(sample.view(sample.observed), None, 0.0)}
     for method, how in _RESTORE.items():
         if method in methods:
             restored = deblurrer.restore(sample.observed, **how, **options)
-            if restored.initial is not None and NEURAL in methods and NEURAL not in results:
+            if restored.initial is not None and NEURAL in methods and NEURAL not in results and sample.plain:
                 results[NEURAL] = Result(restored.initial, None, sum(restored.timings[s] for s in NEURAL_AVERAGE))
             results[method] = Result(
-                restored.image,
+                sample.view(restored.image),
                 restored.kernel,
                 sum(restored.timings.values()),
                 restored.timings,
@@ -104,7 +104,7 @@ def restore_sample(
             quality=options.get("quality", "balanced"),
             device=str(deblurrer.device),
         )
-        results[TRUE_KERNEL] = Result(ideal, sample.kernel, time.perf_counter() - began)
+        results[TRUE_KERNEL] = Result(sample.view(ideal), sample.kernel, time.perf_counter() - began)
     return {method: results[method] for method in METHODS if method in results}
 
 

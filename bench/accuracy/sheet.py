@@ -59,7 +59,7 @@ def draw_case(
     kernels = [kernel for kernel in (results[method].kernel, sample.kernel) if kernel is not None]
     side = max((_extent(kernel) for kernel in kernels), default=0)
     pictures = [
-        _picture(sample.observed, None, side, f"{name}{_decibels(scores[BLURRED])}"),
+        _picture(sample.view(sample.observed), None, side, f"{name}{_decibels(scores[BLURRED])}"),
         _picture(results[method].image, results[method].kernel, side, _result_caption(method, scores[method])),
     ]
     # Samples of the set `harmless` are their own sharp image, which need not be shown twice.

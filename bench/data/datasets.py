@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.data.drawings import DRAWINGS
+from bench.data.spoiled import SPOILED, View
 
 Plane = npt.NDArray[np.float32]
 Photograph = npt.NDArray[np.float32]
@@ -33,6 +34,8 @@ SAMPLES = {"astronaut": 13, "camera": 17, "chelsea": 21, "coffee": 25, "hubble_d
 """Free photographs of scikit-image, and the sizes of their kernels in pixels."""
 _SAMPLE_SIDE, _SAMPLE_SEED = 512, 7
 """Largest side of the centre crop of a photograph, and the seed of the first kernel."""
+BUNDLED = frozenset({"samples", *SPOILED})
+"""Sets that need no data folder."""
 DEFAULT_CASES = {"sun": 24}
 """Default number of cases by set; all cases of sets not listed."""
 
@@ -44,10 +47,10 @@ class Sample:
     Attributes
     ----------
     observed
-        float32, luminance ``(H, W)`` or RGB ``(H, W, 3)``, values in about [0, 1].
+        float32, luminance ``(H, W)`` or RGB ``(H, W, 3)``, values in about [0, 1]; any image if there is a `view`.
     sharp
-        The sharp image, of the same shape; ``None`` if unknown. For a photograph that is not blurred, `observed`
-        itself.
+        The sharp image, of the same shape as the `view` of `observed`; ``None`` if unknown. For a photograph that is
+        not blurred, `observed` itself.
     kernel
         Blur kernel of a true convolution, float32 ``(h, w)``, sum 1; ``None`` if unknown or not uniform.
     border
@@ -56,6 +59,8 @@ class Sample:
         Largest translation between restored and sharp image that the score corrects, in pixels.
     fit_brightness
         Whether the score corrects a common factor of all values.
+    view
+        Takes the observed or a restored image, and returns what is comparable with the sharp image, float32.
     """
 
     observed: Photograph
@@ -64,6 +69,12 @@ class Sample:
     border: int = 0
     max_shift: int = MAX_SHIFT
     fit_brightness: bool = False
+    view: View = np.asarray
+
+    @property
+    def plain(self) -> bool:
+        """Whether `observed` is the photograph itself."""
+        return self.view is np.asarray
 
 
 @dataclass(frozen=True)
@@ -176,9 +187,19 @@ def samples(data: Path) -> list[Case]:
     ]
 
 
+def spoiled(data: Path, *, how: str) -> list[Case]:
+    """Return the photographs of `samples`, each in every way in which set `how` of `SPOILED` spoils it."""
+    return [
+        Case(f"{name}_{size}_{way}", partial(_load_spoiled, name, size, number, how, way), way)
+        for way in SPOILED[how]
+        for number, (name, size) in enumerate(SAMPLES.items())
+    ]
+
+
 SETS: dict[str, Callable[[Path], list[Case]]] = {
     "levin": levin, "sun": sun_style, "kohler": kohler, "kohler_large": partial(kohler, large=True), "lai": lai,
     "lai_real": lai_real, "gopro": gopro, "shake": shake, "harmless": harmless, "samples": samples,
+    **{how: partial(spoiled, how=how) for how in SPOILED},
 }  # fmt: skip
 """All sets, by name."""
 
@@ -207,7 +228,7 @@ def choose_cases(data: str | None, sets: Sequence[str], count: int | None) -> di
     click.UsageError
         If there is no such set, or its data are missing.
     """
-    folder = data_folder(data) if set(sets) != {"samples"} else Path()
+    folder = data_folder(data) if not set(sets) <= BUNDLED else Path()
     if unknown := set(sets) - set(SETS):
         raise click.UsageError(f"no set {', '.join(sorted(unknown))}; give some of {', '.join(SETS)}")
     return {name: choose(SETS[name](folder), count or DEFAULT_CASES.get(name)) for name in sets}
@@ -301,6 +322,14 @@ def _load_sample(name: str, size: int, number: int) -> Sample:
     pairs = [blur_valid(plane, kernel, NOISE, (number, index)) for index, plane in enumerate(planes)]
     observed, truth = (each[0] if len(each) == 1 else np.stack(each, axis=-1) for each in zip(*pairs, strict=True))
     return Sample(observed, truth, kernel, _SUN_BORDER)
+
+
+def _load_spoiled(name: str, size: int, number: int, how: str, way: str) -> Sample:
+    sample = _load_sample(name, size, number)
+    if sample.sharp is None:
+        raise ValueError(f"{name} has no sharp image")
+    image, view = SPOILED[how][way](sample.observed, sample.sharp)
+    return replace(sample, observed=image, view=view)
 
 
 def _load_harmless(make: Callable[[], Photograph]) -> Sample:

@@ -29,6 +29,8 @@ _NOISE_CONTRAST = 12.0
 _PURITY, _PURITY_OF_FEW, _PURITY_OF_SPIKES = 0.4, 30.0, 0.9
 """Least share of sharp pixels among those at edges, of a thing that is no part of the photograph: the first, and the
 second over their number, but no more than the third. Few pixels can be sharp by chance."""
+_PURITY_NEARBY, _NEARBY = 0.3, 16
+"""The same within so many pixels of a thing that is none, as the letters of a word are."""
 _LARGEST_SHARE = 0.12
 """Share of the pixels that such things take at most: beyond, the photograph itself is sharp."""
 _MARGIN = 3
@@ -81,6 +83,11 @@ def _sharp_things(plane: Array, contrast: float) -> Mask:
     foreign = purity >= np.minimum(_PURITY + _PURITY_OF_FEW / np.maximum(sizes, 1), _PURITY_OF_SPIKES)
     foreign[0] = False
     found: Mask = foreign[things]
+    if found.any():
+        near = np.unique(things[ndimage.maximum_filter(found.view(np.uint8), size=2 * _NEARBY + 1).view(bool)])
+        foreign[near[purity[near] >= _PURITY_NEARBY]] = True
+        foreign[0] = False
+        found = foreign[things]
     return found
 
 

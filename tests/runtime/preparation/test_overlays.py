@@ -1,0 +1,105 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import gaussian_filter
+from skimage import data
+
+from runtime.preparation.overlays import find_edges, find_overlays
+
+NOISE = 0.004
+
+
+@pytest.fixture(scope="module")
+def sharp():
+    return data.astronaut()[40:340, 60:440].astype(np.float32) / 255
+
+
+@pytest.fixture(scope="module")
+def blurred(sharp):
+    planes = np.stack([gaussian_filter(sharp[..., channel], 2) for channel in range(3)], axis=-1)
+    planes += np.random.default_rng(0).normal(0, NOISE, planes.shape)
+    return np.rint(planes.clip(0, 1) * 255).astype(np.uint8)
+
+
+def date(draw, width, height):
+    draw.text((width - 180, height - 36), "28.11.2026 07:47", (255, 140, 0, 255), ImageFont.load_default(18))
+
+
+def white_text(draw, width, height):
+    draw.text((20, 20), "12:30", (255, 255, 255, 255), ImageFont.load_default(40))
+
+
+def logo(draw, width, height):
+    draw.rectangle((20, 20, 100, 80), (20, 60, 200, 255))
+
+
+def watermark(draw, width, height):
+    draw.text((40, height // 2), "Sample text", (255, 255, 255, 90), ImageFont.load_default(48))
+
+
+def dead_pixels(draw, width, height):
+    for number in range(30):
+        draw.point((12 * number + 5, 9 * number + 7), (0, 255, 0, 255))
+
+
+def stamp(photograph, draw_on):
+    picture = Image.fromarray(photograph)
+    draw_on(ImageDraw.Draw(picture, "RGBA"), *picture.size)
+    return picture
+
+
+def as_planes(picture):
+    return np.ascontiguousarray(np.asarray(picture, np.float32).transpose(2, 0, 1) / 255)
+
+
+@pytest.mark.parametrize("draw_on", [date, white_text, logo, watermark, dead_pixels])
+def test_a_stamp_is_found_and_hardly_anything_else(blurred, draw_on):
+    picture = stamp(blurred, draw_on)
+    changed = (np.abs(np.asarray(picture).astype(int) - blurred) > 25).any(axis=2)
+    found = find_overlays(as_planes(picture), NOISE)
+    assert found[changed].mean() > 0.97
+    assert found.mean() < 0.1
+
+
+def test_a_stamp_is_found_in_a_compressed_photograph(blurred):
+    stream = io.BytesIO()
+    stamp(blurred, white_text).save(stream, "JPEG", quality=85)
+    picture = Image.open(stream)
+    changed = (np.asarray(stamp(blurred, white_text)) != blurred).any(axis=2)
+    assert find_overlays(as_planes(picture), NOISE)[changed].mean() > 0.9
+
+
+def test_rounded_corners_are_found(blurred):
+    picture = Image.fromarray(blurred)
+    mask = Image.new("L", picture.size, 255)
+    ImageDraw.Draw(mask).rounded_rectangle((0, 0, picture.width - 1, picture.height - 1), 50, 0)
+    picture.paste((255, 0, 0), mask=mask)
+    corners = np.asarray(mask) == 255
+    assert find_overlays(as_planes(picture), NOISE)[corners].mean() > 0.97
+
+
+def test_a_blurred_photograph_has_none(blurred):
+    assert find_overlays(as_planes(blurred), NOISE) is None
+
+
+def test_a_sharp_photograph_has_no_overlays_but_edges(sharp):
+    random = np.random.default_rng(0)
+    busy = np.kron(random.uniform(size=(60, 80)), np.ones((4, 4))).astype(np.float32)[None]
+    assert find_overlays(busy, NOISE) is None
+    assert find_edges(busy[0], 0.1)[0].mean() > 0.12
+
+
+def test_noise_is_no_edge():
+    noise = np.random.default_rng(0).normal(0.5, 0.05, (1, 200, 300)).astype(np.float32)
+    assert find_overlays(noise, 0.05) is None
+
+
+def test_edges_do_not_depend_on_the_tiles(monkeypatch, blurred):
+    plane = as_planes(stamp(blurred, date))[0]
+    whole = find_edges(plane, 0.1)
+    monkeypatch.setattr("runtime.preparation.overlays._TILE", 64)
+    for one, other in zip(whole, find_edges(plane, 0.1), strict=True):
+        # Steps are not measured at the border of a tile with its surroundings, which lies outside the tile.
+        np.testing.assert_array_equal(one, other)

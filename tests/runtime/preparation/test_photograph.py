@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+from skimage import data
+
+from runtime.noise import LEAST_NOISE
+from runtime.preparation.photograph import prepare
+
+
+@pytest.fixture
+def planes():
+    blurred = gaussian_filter(data.camera()[100:300, 100:340].astype(np.float32) / 255, 2)
+    noisy = blurred[None] + np.random.default_rng(0).normal(0, 0.002, (1, *blurred.shape))
+    return np.clip(noisy, 0, 0.8).astype(np.float32)
+
+
+def test_a_plain_photograph_stays_as_it_is(planes):
+    photograph = prepare(planes.copy())
+    assert np.array_equal(photograph.planes, planes)
+    assert photograph.known is None
+    assert photograph.kept is None
+    assert not photograph.empty
+    assert photograph.noise(0.01) == 0.01
+    assert photograph.noise(None) is None
+    assert photograph.least_noise(1 / 255) == pytest.approx(LEAST_NOISE)
+    assert photograph.in_image(photograph.planes) is photograph.planes
+
+
+@pytest.mark.parametrize("factor", [0.01, 3e-4, 40.0, 1e20])
+def test_a_photograph_in_another_range_is_the_same_photograph(planes, factor):
+    bright = planes / planes.max()
+    photograph = prepare((bright * np.float32(factor)).copy())
+    assert photograph.planes == pytest.approx(bright, abs=2e-3)
+    assert photograph.in_image(photograph.planes.copy()) == pytest.approx(bright * np.float32(factor), rel=1e-5)
+
+
+def test_given_noise_and_rounding_are_in_units_of_white(planes):
+    dim = prepare(planes / planes.max() * np.float32(0.1))
+    assert dim.noise(0.01) == pytest.approx(0.1, rel=0.01)
+    assert dim.least_noise(1 / 255) == pytest.approx(10 * LEAST_NOISE, rel=0.01)
+    assert prepare(planes * 500).noise(0.01) == 0.01
+
+
+def test_borders_and_overlays_are_kept_and_everything_fits_into_the_image(planes):
+    image = np.zeros((1, 260, 280), np.float32)
+    image[:, 40:240, 20:260] = planes
+    image[:, 200:210, 200:204] = 1
+    image[:, 200:204, 200:220] = 1
+    photograph = prepare(image.copy())
+    assert photograph.box == (slice(40, 240), slice(20, 260))
+    assert photograph.kept[:40].all()
+    assert photograph.kept[200:203, 200:219].all()
+    inside = photograph.kept[40:240, 20:260]
+    assert inside.mean() < 0.02
+    assert np.array_equal(inside, ~photograph.known)
+    whole = photograph.in_image(photograph.planes.copy())
+    assert np.array_equal(whole[:, ~photograph.kept], image[:, ~photograph.kept])
+    assert not whole[:, :40].any()
+
+
+def test_a_photograph_that_may_be_sharp_keeps_its_edges(planes):
+    planes[:, 50:80, 60:100] = 1
+    photograph = prepare(planes.copy(), blurred=False)
+    assert photograph.kept is None
+    assert np.array_equal(photograph.planes, planes)
+
+
+def test_what_unknown_pixels_hold_makes_no_difference(planes):
+    known = np.ones(planes.shape[1:], bool)
+    known[60:100, 50:120] = False
+    results = []
+    for hidden in (0, 1, 1e30):
+        spoiled = planes.copy()
+        spoiled[:, ~known] = hidden
+        results.append(prepare(spoiled, known))
+    for other in results[1:]:
+        assert np.array_equal(other.planes, results[0].planes)
+        assert other.white == results[0].white
+    assert np.array_equal(results[0].known, known)
+    assert results[0].kept is None
+
+
+def test_nothing_known_is_empty(planes):
+    assert prepare(planes, np.zeros(planes.shape[1:], bool)).empty

@@ -1,0 +1,66 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.decisions.thresholds import BRIGHT, DIM, SATURATED
+from runtime.preparation.white import White, find_white
+
+
+@pytest.fixture
+def planes():
+    """Values that use the range from 0 to 1, of which some are clipped."""
+    return np.clip(np.random.default_rng(0).normal(0.5, 0.25, (3, 60, 80)), 0, 1).astype(np.float32)
+
+
+def test_a_photograph_that_uses_its_range_is_its_own_white(planes):
+    assert find_white(planes) == White(1.0, SATURATED)
+    assert find_white(planes * np.float32(DIM + 0.05)).level == 1
+    assert find_white(planes * np.float32(BRIGHT - 0.01)).level == 1
+
+
+@given(st.floats(-37, 36))
+def test_the_white_scales_with_the_values(exponent):
+    planes = np.clip(np.random.default_rng(0).normal(0.5, 0.25, (1, 40, 50)), 0, 1)
+    factor = 10.0**exponent
+    white = find_white((planes * factor).astype(np.float32))
+    if DIM <= factor <= BRIGHT:
+        assert white.level == 1
+    else:
+        assert white.level == pytest.approx(factor, rel=1e-5)
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14])
+def test_the_highest_value_of_a_camera_is_clipped(planes, bits):
+    largest = 2**bits - 1
+    integers = np.rint(planes * largest).astype(np.float32)
+    assert find_white(integers) == White(largest, SATURATED)
+    assert find_white(integers / 65535).saturated == pytest.approx(SATURATED)
+
+
+def test_nothing_is_clipped_in_a_high_dynamic_range(planes):
+    planes[:, :5, :5] = 5.3
+    assert find_white(planes) == White(5.3, math.inf) or find_white(planes).level == pytest.approx(5.3)
+    assert find_white(planes).saturated == math.inf
+
+
+def test_a_few_hot_pixels_do_not_set_the_white(planes):
+    dim = planes * np.float32(0.05)
+    dim[0, 3, 4] = 1
+    assert find_white(dim).level == pytest.approx(0.05, rel=1e-3)
+
+
+def test_one_light_does_not_make_a_photograph_brighter(planes):
+    planes[0, 3, 4] = 40
+    white = find_white(planes)
+    assert white.level == 1
+    assert white.saturated == math.inf
+
+
+@pytest.mark.parametrize("value", [0.0, -3.0, 1e-30, 1e30])
+def test_one_value_everywhere(value):
+    white = find_white(np.full((1, 5, 6), value, np.float32))
+    assert white.level > 0
+    assert math.isfinite(white.level)
