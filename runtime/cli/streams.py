@@ -150,7 +150,7 @@ def check_photograph_goes_to_stdout() -> None:
         If it is closed.
     """
     if sys.stdout.isatty():
-        raise click.UsageError("stdout is for the photograph only, and must not be a terminal: name an output file.")
+        raise click.UsageError("stdout is a terminal: redirect it, or name an output file.")
     check_stdout()
 
 

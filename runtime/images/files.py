@@ -49,7 +49,7 @@ def read_bytes(path: str | os.PathLike[str]) -> tuple[bytes, os.stat_result]:
         with open(path, "rb", opener=_open_without_waiting) as stream:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):
-                remedy = "write its content to a file, or give that to the command line with - as its input"
+                remedy = "write its content to a file, or redirect it to stdin: deblur image -"
                 raise ImageFileError(f"{name} is a pipe or a device, not a file: {remedy}")
             return stream.read(), status
     except ImageFileError:
