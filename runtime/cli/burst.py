@@ -17,6 +17,7 @@ from runtime.cli.paths import STREAM, check_target, key, leave_out_results, list
 from runtime.cli.streams import (
     check_photograph_goes_to_stdout,
     check_stdout,
+    printable,
     said_warnings,
     say,
     tell,
@@ -66,7 +67,7 @@ def burst_command(
     how = {"overwrite": overwrite, "sources": _status(frames[number] for number in result.frames)}
     _write(output, result, frames, how)
     if save_weights is not None and result.leaders is not None and result.shares is not None:
-        names = {number: os.path.basename(frames[number]) for number in result.frames}
+        names = {number: printable(os.path.basename(frames[number])) for number in result.frames}
         _save_weights(save_weights, result.leaders, result.shares, names, how)
     for target in targets:
         if _is_in_folder_of(inputs, target):

@@ -64,7 +64,7 @@ def plan_jobs(inputs: tuple[str, ...], output: str, saved: tuple[str, ...] = ())
         raise click.UsageError("a photograph from stdin has no name: name an output file, or - for stdout.")
     if _is_picture_name(output):
         raise click.UsageError(
-            f"{output} names one picture, but photographs of a folder, or several, go into a folder: name one."
+            f"{output} names one picture, but photographs of a folder, or several, go into a folder: name a folder."
         )
     jobs: dict[str, Job] = {}
     for source in list_inputs(inputs):

@@ -1,4 +1,5 @@
 import json
+import os
 import sys
 
 import numpy as np
@@ -186,6 +187,17 @@ def test_weights_are_saved_to_look_at(deblur, folder, tmp_path):
     assert (result.code, result.err.count("\n")) == (1, 1)
     assert f"{weights} exists: give --overwrite" in result.err
     assert not (tmp_path / "out.png").exists(), "found out before the work"
+
+
+def test_frames_with_names_of_all_kinds(deblur, folder, tmp_path):
+    names = ["one\ntwo.png", "\u5199" * 80 + ".png", os.fsdecode(b"caf\xe9.png"), "\x1b[2J.png"]
+    for old, new in zip(sorted(folder.glob("*.png")), names, strict=True):
+        old.rename(folder / new)
+    options = ["--device", "cpu", "--no-register", "--json", "--save-weights", tmp_path / "weights.png"]
+    result = deblur("burst", folder, "-o", tmp_path / "out.png", *options)
+    assert (result.code, result.err) == (0, "")
+    assert json.loads(result.out)["frames"] == sorted(f"{folder}/{name}" for name in names)
+    assert (tmp_path / "weights.png").exists()
 
 
 def test_weights_picture():

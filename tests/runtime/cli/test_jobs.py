@@ -24,7 +24,7 @@ BAD_PLANS = {
     "several to stdout": (("a.png", "b.png"), "-", "one photograph"),
     "one name twice": (("x/a.png", "y/a.png"), "out", "would both become out/a.png"),
     "several into a picture": (("a.png", "b.png"), "out.png", "out.png names one picture"),
-    "a folder into a picture": ((".",), "x/out.HEIC", "go into a folder: name one"),
+    "a folder into a picture": ((".",), "x/out.HEIC", "go into a folder: name a folder"),
 }
 
 
