@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kernels.arrays import Array
-from runtime.errors import DeblurError, InvalidArgument, InvalidImage, UnsupportedType
+from runtime.errors import DeblurError, InvalidArgument, InvalidImage, OutOfMemory, UnsupportedType
 from runtime.images import Frame, open_image, read_file
 
 
@@ -102,7 +102,12 @@ class Burst:
         try:
             planes, frame = open_image(read_file(image)[0] if is_path else image)
         except DeblurError as error:
-            raise type(error)(f"frame {number}: {error}") from error
+            path, message = os.fspath(image) if is_path else "", str(error)
+            message = message if message.startswith(path) else f"{path}: {message}"
+            raise type(error)(f"frame {number}: {message}") from error
+        except MemoryError as error:
+            path = f"{os.fspath(image)}: " if is_path else ""
+            raise OutOfMemory(f"frame {number}: {path}it does not fit into memory: give smaller frames") from error
         name = f"frame {number} ({os.fspath(image)})" if is_path else f"frame {number}"
         self._first = self._first or (name, frame)
         first_name, first = self._first

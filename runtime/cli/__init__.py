@@ -6,50 +6,64 @@
 * ``deblur models`` (`info`): list the installed models.
 * ``deblur doctor`` (`info`): report what works, and why the rest does not.
 
-`options` holds the options and the progress line that these commands share.
+`options` holds the options and the progress line that these commands share, `paths` the rules for their inputs and
+outputs, `jobs` what becomes of which photograph, `streams` stdin, stdout and stderr, `entry` what becomes of errors.
+
+This module imports little and the rest when `main` is called, after which an interruption leaves no traceback.
 """
 
 from __future__ import annotations
 
-import logging
+import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
 
-import click
-
-from runtime._version import __version__
-from runtime.cli.burst import burst_command
-from runtime.cli.demo import demo_command
-from runtime.cli.image import image_command
-from runtime.cli.info import doctor, models
-from runtime.errors import DeblurError
-
-_INTERRUPTED = 130
-"""Exit status after Ctrl-C, by convention of shells."""
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="deblur")
-def cli() -> None:
-    """Make blurred photographs sharp."""
-
-
-for _command in (image_command, burst_command, demo_command, models, doctor):
-    cli.add_command(_command)
+_SIGNALS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "terminated"}
+"""The signals that end the command, as far as the system has them, and what is said."""
 
 
 def main() -> None:
-    """Run ``deblur``; exit with 0 on success, 1 after a failure, 2 after incorrect usage, 130 after Ctrl-C."""
-    logging.basicConfig(format="deblur: %(message)s", level=logging.WARNING)
-    # The error for a damaged file already contains what tifffile would log.
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    """Run ``deblur``.
+
+    It exits with 0 on success, 1 after a failure, 2 after incorrect usage, and 128 more than its number after a signal:
+    130 after Ctrl-C.
+    """
+    with _ended_by_signals():
+        from runtime.cli.entry import run
+
+        status = run()
+    if status:
+        sys.exit(status)
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """End at once after a signal of `_SIGNALS`, unless the caller ignores it, as ``nohup`` does.
+
+    An exception raised in a handler could be lost: some modules, while they are imported, and all callbacks swallow it.
+    """
+    replaced = {}
+    for name in _SIGNALS:
+        number = getattr(signal, name, None)
+        with suppress(ValueError):  # this is not the main thread, which alone gets signals
+            if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+                replaced[number] = signal.signal(number, _end)
     try:
-        cli.main(prog_name="deblur", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except click.Abort:
-        click.echo("deblur: interrupted", err=True)
-        sys.exit(_INTERRUPTED)
-    except DeblurError as error:
-        click.echo(f"deblur: {error}", err=True)
-        sys.exit(1)
+        yield
+    finally:
+        for number, handler in replaced.items():
+            signal.signal(number, handler)
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    """Remove what is being written, say one line, and end."""
+    atomic = sys.modules.get("runtime.images.atomic")
+    with suppress(AttributeError):  # it is not imported, or not yet whole
+        atomic.discard_unfinished()  # type: ignore[union-attr]
+    with suppress(OSError):
+        clear = "\r\x1b[K" if os.isatty(2) else ""
+        os.write(2, f"{clear}deblur: {_SIGNALS[signal.Signals(number).name]}\n".encode())
+    os._exit(128 + number)

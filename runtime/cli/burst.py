@@ -5,22 +5,25 @@ from __future__ import annotations
 import colorsys
 import json
 import os
-import sys
 import time
-import warnings
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtime.cli.options import (
-    STREAM,
-    ProgressLine,
-    burst_options,
-    check_target,
-    list_photographs,
-    load_deblurrer,
+from runtime.cli.options import ProgressLine, burst_options, load_deblurrer
+from runtime.cli.paths import STREAM, check_target, key, leave_out_results, list_inputs, remove_leftovers_of
+from runtime.cli.streams import (
+    check_photograph_goes_to_stdout,
+    check_stdout,
+    printable,
+    said_warnings,
+    say,
+    tell,
+    write_photograph,
 )
-from runtime.errors import FrameLeftOut
+from runtime.errors import DeblurError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,20 +56,22 @@ def burst_command(
     read is an error. Colour profile and EXIF are those of the reference frame.
     """
     frames = _list_frames(inputs, output, save_weights, options["model"] == _FBA and options["patch"] is None, as_json)
-    for target in (output, save_weights):
-        if target is not None and target != STREAM:
-            _check_picture(target, overwrite)
+    targets = [target for target in (output, save_weights) if target not in (None, STREAM)]
+    for target in targets:
+        _check_picture(target, overwrite)
+    remove_leftovers_of(targets)
     deblurrer, restore_options = load_deblurrer(options)
     start = time.perf_counter()
-    with warnings.catch_warnings(record=True) as caught, ProgressLine(output) as progress:
-        warnings.simplefilter("always", FrameLeftOut)
+    with said_warnings(), ProgressLine(output) as progress:
         result = deblurrer.restore_burst(frames, progress=progress, **restore_options)
-    for warning in caught:
-        click.echo(f"deblur: {warning.message}", err=True)
-    _write(output, result, frames)
+    how = {"overwrite": overwrite, "sources": _status(frames[number] for number in result.frames)}
+    _write(output, result, frames, how)
     if save_weights is not None and result.leaders is not None and result.shares is not None:
-        names = {number: os.path.basename(frames[number]) for number in result.frames}
-        _save_weights(save_weights, result.leaders, result.shares, names)
+        names = {number: printable(os.path.basename(frames[number])) for number in result.frames}
+        _save_weights(save_weights, result.leaders, result.shares, names, how)
+    for target in targets:
+        if _is_in_folder_of(inputs, target):
+            say(f"deblur: {target} lies among the frames: if it stays there, give the same output next time")
     if as_json:
         height, width = result.image.shape[:2]
         report = {
@@ -81,7 +86,7 @@ def burst_command(
             "seconds": time.perf_counter() - start,
             "timings": result.timings,
         }
-        click.echo(json.dumps(report))
+        tell(json.dumps(report))
 
 
 def _list_frames(
@@ -90,15 +95,19 @@ def _list_frames(
     """Check that the arguments are compatible, and return the paths of the frames."""
     if STREAM in inputs:
         raise click.UsageError("a burst cannot be read from stdin: name its frames, or their folder.")
-    if output == STREAM and (as_json or sys.stdout.isatty()):
-        raise click.UsageError("stdout is for the photograph only, and must not be a terminal: name an output file.")
+    if output == STREAM and as_json:
+        raise click.UsageError("stdout is for the photograph only: name an output file for --json.")
+    if output == STREAM:
+        check_photograph_goes_to_stdout()
+    if as_json:
+        check_stdout()
     if save_weights is not None and not has_weights:
         raise click.UsageError(
             f"--save-weights needs --model {_FBA} without --patch: only then do whole frames have weights."
         )
-    if save_weights in (output, STREAM):
+    if save_weights == STREAM or (save_weights is not None and output != STREAM and key(save_weights) == key(output)):
         raise click.UsageError("--save-weights must name another file than --output.")
-    return [frame for given in inputs for frame in list_photographs(given)]
+    return leave_out_results(list_inputs(inputs), (output, save_weights))
 
 
 def _check_picture(path: str, overwrite: bool) -> None:
@@ -108,20 +117,42 @@ def _check_picture(path: str, overwrite: bool) -> None:
     check_target(path, overwrite)
 
 
-def _write(output: str, result: BurstRestoration, frames: list[str]) -> None:
-    """Write the restored photograph with the metadata of the reference frame."""
-    from runtime.images import encode, read_file, write_file
+def _status(paths: Iterable[str]) -> list[os.stat_result]:
+    """Return the status of files, as far as they are still there."""
+    found = []
+    for path in paths:
+        with suppress(OSError):
+            found.append(os.stat(path))
+    return found
 
-    header = read_file(frames[result.reference])[1]
+
+def _is_in_folder_of(inputs: tuple[str, ...], target: str) -> bool:
+    """Return whether a file lies in a folder of frames that was given as such."""
+    folder = key(os.path.dirname(target) or os.curdir)
+    return any(os.path.isdir(path) and key(path) == folder for path in inputs)
+
+
+def _write(output: str, result: BurstRestoration, frames: list[str], how: dict[str, Any]) -> None:
+    """Write the restored photograph with the metadata of the reference frame."""
+    from runtime.images import Header, encode, read_file, write_file
+
+    try:
+        header = read_file(frames[result.reference])[1]
+    except DeblurError as error:  # the file has changed meanwhile, which must not cost the result
+        header = Header()
+        say(f"deblur: the result has no metadata: {error}")
     if output == STREAM:
-        sys.stdout.buffer.write(encode(result.image, header))
-        sys.stdout.buffer.flush()
+        write_photograph(encode(result.image, header))
     else:
-        write_file(output, result.image, header)
+        write_file(output, result.image, header, **how)
 
 
 def _save_weights(
-    path: str, leaders: npt.NDArray[np.int32], shares: npt.NDArray[np.float32], names: dict[int, str]
+    path: str,
+    leaders: npt.NDArray[np.int32],
+    shares: npt.NDArray[np.float32],
+    names: dict[int, str],
+    how: dict[str, Any],
 ) -> None:
     """Save `weights_picture` with a legend: frames, their colours, and the fraction of frequencies that each leads."""
     import numpy as np
@@ -139,7 +170,7 @@ def _save_weights(
         draw.rectangle((4, top + 4, _CAPTION_HEIGHT, top + _CAPTION_HEIGHT - 4), fill=colour)
         caption = f"{number}  {name}  {np.mean(leaders == number):.0%}"
         draw.text((_CAPTION_HEIGHT + 8, top + _CAPTION_HEIGHT // 2), caption, fill="black", font=font, anchor="lm")
-    write_file(path, np.asarray(canvas))
+    write_file(path, np.asarray(canvas), **how)
 
 
 def weights_picture(

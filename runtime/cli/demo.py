@@ -12,7 +12,9 @@ import click
 from click.core import ParameterSource
 
 from runtime.cli.image import kernel_picture
-from runtime.cli.options import ProgressLine, check_target, load_deblurrer, model_options
+from runtime.cli.options import ProgressLine, load_deblurrer, model_options
+from runtime.cli.paths import check_target, remove_leftovers_of
+from runtime.cli.streams import check_stdout, tell
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,15 +102,18 @@ def demo_command(output: str, burst: bool, overwrite: bool, as_json: bool, **opt
     if burst:
         _check_burst_options(options)
     format_of(output)
-    check_target(output, overwrite or output == _PICTURE)
+    overwrite = overwrite or output == _PICTURE
+    check_target(output, overwrite)
+    check_stdout()
+    remove_leftovers_of([output])
     with resources.as_file(resources.files("runtime") / "samples" / "astronaut.jpg") as path:
         photograph, _ = read_file(path)
     shown = demonstrate_burst(photograph, options) if burst else demonstrate(photograph, options)
-    write_file(output, compose(shown.panels, shown.columns))
+    write_file(output, compose(shown.panels, shown.columns), overwrite=overwrite)
     if as_json:
-        click.echo(json.dumps({**shown.report, "picture": output}))
+        tell(json.dumps({**shown.report, "picture": output}))
     else:
-        click.echo("\n".join([*shown.lines, f"picture: {output}"]))
+        tell("\n".join([*shown.lines, f"picture: {output}"]))
 
 
 def demonstrate(photograph: Pixels, options: dict[str, Any]) -> Demonstration:

@@ -13,8 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtime.cli.options import STREAM, ProgressLine, check_target, list_photographs, load_deblurrer, model_options
-from runtime.errors import DeblurError, ImageFileError, InvalidArgument, InvalidModel
+from runtime.cli.jobs import Job, check_resumable, goes_into_folder, plan_jobs
+from runtime.cli.options import ProgressLine, load_deblurrer, model_options
+from runtime.cli.paths import KINDS, STREAM, check_target, remove_leftovers_of
+from runtime.cli.streams import (
+    check_stdout,
+    describe,
+    printable,
+    read_photograph,
+    said_warnings,
+    say,
+    tell,
+    write_photograph,
+)
+from runtime.errors import ImageFileError, InvalidArgument, InvalidModel
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,16 +39,22 @@ _KERNEL_PICTURE_SIZE = 256
 
 
 @dataclass(frozen=True)
-class Job:
-    """One photograph to restore; `STREAM` as source means stdin, as target stdout."""
+class Writing:
+    """What is written for each photograph, and what may be replaced.
 
-    source: str
-    target: str
+    Attributes
+    ----------
+    saved
+        The `KINDS` that are saved beside the result.
+    overwrite
+        Whether existing files are replaced.
+    skip_existing
+        Whether a photograph is left out whose files are there and whole.
+    """
 
-    def stem(self, kind: str) -> Path:
-        """Return the path, without suffix, of the file of the ``"kernel"`` or the ``"motion"``."""
-        target = Path(self.target)
-        return target.with_name(f"{target.stem}.{kind}")
+    saved: tuple[str, ...]
+    overwrite: bool
+    skip_existing: bool
 
 
 @click.command("image")
@@ -46,6 +64,7 @@ class Job:
 @click.option("--save-kernel", is_flag=True, help="Save the blur kernel beside the output: .kernel.png and .npy.")
 @click.option("--save-motion", is_flag=True, help="Save the motion field beside the output: .motion.png and .npy.")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
+@click.option("--skip-existing", is_flag=True, help="Take a job up again: leave out what is there and whole.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per photograph.")
 def image_command(
     inputs: tuple[str, ...],
@@ -53,72 +72,63 @@ def image_command(
     save_kernel: bool,
     save_motion: bool,
     overwrite: bool,
+    skip_existing: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
     """Restore photographs: IN is a file, a folder, or - for stdin.
 
     PNG, JPEG, TIFF and WebP; bit depth, colour profile and EXIF are kept. OUT is a folder for several photographs, else
-    a file, whose suffix determines the format. After a failure, the other photographs are still restored.
+    a file, whose suffix determines the format. A photograph that is left unchanged is copied. After a failure, the
+    other photographs are still restored.
     """
-    jobs = plan_jobs(inputs, output)
-    saved = tuple(kind for kind, wanted in (("kernel", save_kernel), ("motion", save_motion)) if wanted)
-    if output == STREAM and (saved or as_json):
-        raise click.UsageError("stdout is for the photograph only: name an output file for --save-... or --json.")
-    if _goes_into_folder(inputs, output):
-        _make_folder(output)
+    saved = tuple(kind for kind, wanted in zip(KINDS, (save_kernel, save_motion), strict=True) if wanted)
+    writing = Writing(saved, overwrite, skip_existing)
+    jobs = _plan(inputs, output, writing, as_json)
     deblurrer, restore_options = load_deblurrer(options)
-    failures = []
+    failures, skipped = [], 0
     for number, job in enumerate(jobs, 1):
         title = job.source if len(jobs) == 1 else f"[{number}/{len(jobs)}] {job.source}"
         try:
-            with ProgressLine(title) as progress:
-                report = _restore(job, deblurrer, restore_options | {"progress": progress}, saved, overwrite)
+            with said_warnings(job.source), ProgressLine(title) as progress:
+                report = _restore(job, deblurrer, restore_options | {"progress": progress}, writing)
         except (BrokenPipeError, InvalidModel):  # these would fail for every photograph
             raise
         except Exception as error:  # the other photographs are restored all the same
             failures.append(_failure(job, error))
             report = {"input": job.source, "error": failures[-1]}
+        skipped += report.get("skipped", False)
         if as_json:
-            click.echo(json.dumps(report))
+            tell(json.dumps(report))
         elif report.get("reason"):
-            click.echo(f"{job.source} is unchanged: {report['reason']}", err=True)
+            say(f"{job.source} is unchanged: {report['reason']}")
     for failure in failures:
-        click.echo(f"deblur: {failure}", err=True)
+        say(f"deblur: {failure}")
+    if skipped:
+        say(f"deblur: {skipped} of {len(jobs)} photographs were finished before and are skipped")
     if failures and len(jobs) > 1:
-        click.echo(f"deblur: {len(failures)} of {len(jobs)} photographs failed", err=True)
+        say(f"deblur: {len(failures)} of {len(jobs)} photographs failed")
     if failures:
         sys.exit(1)
 
 
-def plan_jobs(inputs: tuple[str, ...], output: str) -> list[Job]:
-    """Return source and target of each photograph, before any is read.
-
-    Raises
-    ------
-    click.UsageError
-        If the inputs and the output are incompatible.
-    """
-    sources = [source for path in inputs for source in list_photographs(path)]
-    if not _goes_into_folder(inputs, output):
-        if output == STREAM and sys.stdout.isatty():
-            raise click.UsageError("stdout is a terminal: redirect it, or name an output file.")
-        return [Job(sources[0], output)]
-    if output == STREAM:
-        raise click.UsageError("stdout is for one photograph: name an output folder.")
-    if STREAM in inputs:
-        raise click.UsageError("a photograph from stdin has no name: name an output file, or - for stdout.")
-    jobs = [Job(source, os.path.join(output, os.path.basename(source))) for source in sources]
-    origins: dict[str, str] = {}
-    for job in jobs:
-        if (other := origins.setdefault(job.target, job.source)) != job.source:
-            raise click.UsageError(f"{other} and {job.source} would both become {job.target}: rename one.")
-    return list(dict.fromkeys(jobs))  # one photograph given twice is one job
-
-
-def _goes_into_folder(inputs: tuple[str, ...], output: str) -> bool:
-    several = len(inputs) > 1 or os.path.isdir(inputs[0])
-    return several or os.path.isdir(output) or output.endswith(os.sep)
+def _plan(inputs: tuple[str, ...], output: str, writing: Writing, as_json: bool) -> list[Job]:
+    """Check that the arguments are compatible, prepare the folder of the output, and return the jobs."""
+    if writing.overwrite and writing.skip_existing:
+        raise click.UsageError("--overwrite and --skip-existing exclude each other: leave one out.")
+    jobs = plan_jobs(inputs, output, writing.saved)
+    if output == STREAM and (writing.saved or writing.skip_existing or as_json):
+        raise click.UsageError(
+            "stdout is for the photograph only: name an output file for --save-..., --skip-existing or --json."
+        )
+    if writing.skip_existing:
+        check_resumable(jobs)
+    if as_json:
+        check_stdout()
+    if goes_into_folder(inputs, output):
+        _make_folder(output)
+    remove_leftovers_of(job.target for job in jobs)
+    return jobs
 
 
 def _make_folder(path: str) -> None:
@@ -128,37 +138,56 @@ def _make_folder(path: str) -> None:
         raise ImageFileError(f"{path}: cannot be created ({error.strerror}): give another output folder") from error
 
 
-def _restore(
-    job: Job, deblurrer: Deblurrer, restore_options: dict[str, Any], saved: tuple[str, ...], overwrite: bool
-) -> dict[str, Any]:
-    """Restore one photograph; return the report for ``--json``."""
-    from runtime.images import decode, encode, format_of, read_file, write_file
-
-    start = time.perf_counter()
-    if job.target != STREAM:
-        format_of(job.target)
-        check_target(job.target, overwrite)
-    for kind in saved:
-        check_target(f"{job.stem(kind)}.png", overwrite)
-        check_target(f"{job.stem(kind)}.npy", overwrite)
-    if job.source == STREAM:
-        pixels, header = decode(sys.stdin.buffer.read())
-    else:
-        pixels, header = read_file(job.source)
-    result = deblurrer.restore(pixels, **restore_options)
-    if job.target == STREAM:
-        sys.stdout.buffer.write(encode(result.image, header))
-        sys.stdout.buffer.flush()
-    else:
-        write_file(job.target, result.image, header)
-    if "kernel" in saved:
-        _save_kernel(job, result.kernel)
-    if "motion" in saved:
-        _save_motion(job, result.motion, pixels)
-    return {
+def _restore(job: Job, deblurrer: Deblurrer, restore_options: dict[str, Any], writing: Writing) -> dict[str, Any]:
+    """Restore one photograph, unless it is finished; return the report for ``--json``."""
+    report: dict[str, Any] = {
         "input": job.source,
         "output": job.target,
-        **{kind: f"{job.stem(kind)}.npy" if kind in saved else None for kind in ("kernel", "motion")},
+        **{kind: f"{job.stem(kind)}.npy" if kind in writing.saved else None for kind in KINDS},
+    }
+    if not writing.skip_existing:
+        return report | _write_restored(job, deblurrer, restore_options, writing.saved, writing.overwrite)
+    if job.is_finished(writing.saved):
+        return report | {"skipped": True}
+    begun = any(map(os.path.lexists, (job.target, *job.beside(writing.saved))))  # not whole, or not everything
+    try:
+        return report | _write_restored(job, deblurrer, restore_options, writing.saved, overwrite=begun)
+    except ImageFileError as error:
+        if isinstance(error.__cause__, FileExistsError):  # another process has finished it in the meantime
+            return report | {"skipped": True}
+        raise
+
+
+def _write_restored(
+    job: Job, deblurrer: Deblurrer, restore_options: dict[str, Any], saved: tuple[str, ...], overwrite: bool
+) -> dict[str, Any]:
+    """Restore one photograph and write what is wanted; return what was found."""
+    from runtime.images import decode, encode, format_of, read_bytes, write_bytes, write_file
+
+    start = time.perf_counter()
+    target_format = None if job.target == STREAM else format_of(job.target)
+    for path in (*([] if job.target == STREAM else [job.target]), *job.beside(saved)):
+        check_target(path, overwrite)
+    if job.source == STREAM:
+        data, sources = read_photograph()
+    else:
+        data, status = read_bytes(job.source)
+        sources = [status]
+    pixels, header = decode(data)
+    result = deblurrer.restore(pixels, **restore_options)
+    unchanged = result.code is not None or result.reason is not None or restore_options["strength"] == 0
+    how: dict[str, Any] = {"overwrite": overwrite, "sources": sources}
+    if target_format is None:
+        write_photograph(data if unchanged else encode(result.image, header))
+    elif unchanged and target_format == header.format:
+        write_bytes(job.target, data, **how)
+    else:
+        write_file(job.target, result.image, header, **how)
+    if "kernel" in saved:
+        _save_kernel(job, result.kernel, how)
+    if "motion" in saved:
+        _save_motion(job, result.motion, pixels, how)
+    return {
         "model": result.model,
         "width": pixels.shape[1],
         "height": pixels.shape[0],
@@ -170,35 +199,37 @@ def _restore(
     }
 
 
-def _save_kernel(job: Job, kernel: npt.NDArray[np.float32] | None) -> None:
+def _save_kernel(job: Job, kernel: npt.NDArray[np.float32] | None, how: dict[str, Any]) -> None:
     """Save a kernel as a picture, enlarged and scaled to its maximum, and as an array."""
     from runtime.images import write_file
 
     if kernel is None:
         raise InvalidArgument("no blur kernel was estimated: leave out --save-kernel or choose another --nonblind")
-    _save_values(job.stem("kernel"), kernel)
-    write_file(f"{job.stem('kernel')}.png", kernel_picture(kernel, _KERNEL_PICTURE_SIZE))
+    _save_values(job.stem("kernel"), kernel, how)
+    write_file(f"{job.stem('kernel')}.png", kernel_picture(kernel, _KERNEL_PICTURE_SIZE), **how)
 
 
-def _save_motion(job: Job, motion: npt.NDArray[np.float32] | None, pixels: npt.NDArray[Any]) -> None:
+def _save_motion(
+    job: Job, motion: npt.NDArray[np.float32] | None, pixels: npt.NDArray[Any], how: dict[str, Any]
+) -> None:
     """Save a motion field as a picture, drawn over the photograph, and as an array."""
     from runtime.cli.motion import motion_picture
     from runtime.images import write_file
 
     if motion is None:
         raise InvalidArgument("this model estimates no motion field: leave out --save-motion or give --model eboli")
-    _save_values(job.stem("motion"), motion)
-    write_file(f"{job.stem('motion')}.png", motion_picture(motion, pixels))
+    _save_values(job.stem("motion"), motion, how)
+    write_file(f"{job.stem('motion')}.png", motion_picture(motion, pixels), **how)
 
 
-def _save_values(stem: Path, array: npt.NDArray[np.float32]) -> None:
+def _save_values(stem: Path, array: npt.NDArray[np.float32], how: dict[str, Any]) -> None:
     import numpy as np
 
     from runtime.images import write_bytes
 
     values = io.BytesIO()
     np.save(values, array)
-    write_bytes(f"{stem}.npy", values.getvalue())
+    write_bytes(f"{stem}.npy", values.getvalue(), **how)
 
 
 def kernel_picture(kernel: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.uint8]:
@@ -213,6 +244,5 @@ def kernel_picture(kernel: npt.NDArray[np.float32], size: int) -> npt.NDArray[np
 
 def _failure(job: Job, error: Exception) -> str:
     """Return a message of one line that names the photograph and the error."""
-    message = str(error) if isinstance(error, DeblurError) else f"{type(error).__name__}: {error}"
-    message = " ".join(message.split())
-    return message if message.startswith(job.source) else f"{job.source}: {message}"
+    message, source = describe(error), printable(job.source)
+    return message if message.startswith(source) else f"{source}: {message}"

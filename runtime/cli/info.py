@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runtime.cli.streams import tell
+
 if TYPE_CHECKING:
     from runtime.inference.bundle import Bundle
 
@@ -19,14 +21,14 @@ def models(as_json: bool) -> None:
 
     entries = [_entry(bundle) for bundle in list_models()]
     if as_json:
-        click.echo(json.dumps(entries, indent=2))
+        tell(json.dumps(entries, indent=2))
         return
     for entry in entries:
-        click.echo(f"{entry['name']} {entry['version']} ({entry['method']}, {entry['megabytes']} MB)")
-        click.echo(f"  {entry['description']}")
+        tell(f"{entry['name']} {entry['version']} ({entry['method']}, {entry['megabytes']} MB)")
+        tell(f"  {entry['description']}")
         _print({"measured": entry["accuracy"], "path": entry["path"]}, indent=2)
     if not entries:
-        click.echo("no models: set DEBLUR_MODELS to the folder that contains your bundles")
+        tell("no models: set DEBLUR_MODELS to the folder that contains your bundles")
 
 
 @click.command()
@@ -37,7 +39,7 @@ def doctor(as_json: bool) -> None:
 
     report = diagnose()
     if as_json:
-        click.echo(json.dumps(report, indent=2))
+        tell(json.dumps(report, indent=2))
     else:
         _print(report)
 
@@ -59,10 +61,10 @@ def _print(report: dict[str, Any], indent: int = 0) -> None:
     for name, value in report.items():
         label = f"{' ' * indent}{name.replace('_', ' ')}:"
         if isinstance(value, dict) and value:
-            click.echo(label)
+            tell(label)
             _print(value, indent + 2)
         else:
-            click.echo(f"{label} {_plain(value)}")
+            tell(f"{label} {_plain(value)}")
 
 
 def _plain(value: Any) -> str:

@@ -1,24 +1,20 @@
-"""Options that several commands share, checks of their paths, and the progress line."""
+"""Options that several commands share, and the progress line."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from runtime.errors import ImageFileError
+from runtime.cli.streams import printable
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from runtime.deblurrer import Deblurrer
-
-STREAM = "-"
-"""Path that means stdin or stdout."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -93,44 +89,6 @@ def load_deblurrer(options: dict[str, Any]) -> tuple[Deblurrer, dict[str, Any]]:
     return deblurrer.Deblurrer(**load_options), restore_options
 
 
-def list_photographs(path: str) -> list[str]:
-    """Return the paths of the photographs in a folder, sorted by name, or the path of a single file.
-
-    Hidden files are left out: some systems put a companion such as ``._photo.jpg``, which is no picture, beside a
-    photograph.
-
-    Raises
-    ------
-    click.UsageError
-        If the folder contains none.
-    """
-    from runtime.images import SUFFIXES
-
-    if path == STREAM or not os.path.isdir(path):
-        return [path]
-    names = (name for name in sorted(os.listdir(path)) if not name.startswith("."))
-    pictures = (os.path.join(path, name) for name in names if Path(name).suffix.lower() in SUFFIXES)
-    files = [file for file in pictures if os.path.isfile(file)]
-    if not files:
-        raise click.UsageError(f"{path} holds no photographs: files named {', '.join(SUFFIXES)}.")
-    return files
-
-
-def check_target(path: str, overwrite: bool) -> None:
-    """Raise an error if a file cannot be written, before the computation starts.
-
-    Raises
-    ------
-    ImageFileError
-        If the file exists and may not be replaced, or its folder is not writable.
-    """
-    folder = os.path.dirname(path) or os.curdir
-    if not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
-        raise ImageFileError(f"{path}: {folder} is not a writable folder: create it, or give another")
-    if not overwrite and os.path.lexists(path):
-        raise ImageFileError(f"{path} exists: give --overwrite to replace it, or another output")
-
-
 class ProgressLine:
     """A line on stderr that shows the progress and is updated in place; nothing if stderr is not a terminal.
 
@@ -143,7 +101,7 @@ class ProgressLine:
     """
 
     def __init__(self, title: str) -> None:
-        self._title = title
+        self._title = printable(title)
         self._stream = sys.stderr
         self._shown = ""
 
@@ -162,8 +120,9 @@ class ProgressLine:
 
     def _show(self, line: str) -> None:
         if line != self._shown and self._stream.isatty():
-            self._stream.write(f"\r\x1b[K{line}")
-            self._stream.flush()
+            with suppress(OSError):  # the terminal may have gone
+                self._stream.write(f"\r\x1b[K{line}")
+                self._stream.flush()
             self._shown = line
 
 

@@ -2,7 +2,7 @@
 
 * `arrays`: any image to planes and back: `open_image`, `Frame`.
 * `codecs`: encoded images (PNG, JPEG, TIFF, WebP) to pixels and back: `decode`, `encode`.
-* `files`: image files, written atomically: `read_file`, `write_file`, `write_bytes`, `format_of`.
+* `files`: image files: `read_file`, `write_file`, `read_bytes`, `write_bytes`, `format_of`. `atomic`: atomic writing.
 * `header`: the format and metadata of an image file: `Header`.
 * `pillow`, `png`, `tiff`: the codecs by library. `exif`: the EXIF orientation.
 """
@@ -10,8 +10,9 @@
 from __future__ import annotations
 
 from runtime.images.arrays import Frame, open_image
+from runtime.images.atomic import remove_leftovers
 from runtime.images.codecs import decode, encode
-from runtime.images.files import SUFFIXES, format_of, read_file, write_bytes, write_file
+from runtime.images.files import SUFFIXES, format_of, read_bytes, read_file, write_bytes, write_file
 from runtime.images.header import MAX_PIXELS, Header
 
 __all__ = [
@@ -23,7 +24,9 @@ __all__ = [
     "encode",
     "format_of",
     "open_image",
+    "read_bytes",
     "read_file",
+    "remove_leftovers",
     "write_bytes",
     "write_file",
 ]

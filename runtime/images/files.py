@@ -1,16 +1,18 @@
-"""Reading and writing of image files; writing is atomic: to a temporary file, which is then renamed."""
+"""Reading and writing of image files. Each is read once, and written atomically (`runtime.images.atomic`)."""
 
 from __future__ import annotations
 
 import os
-import secrets
+import stat
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 
-from runtime.errors import ImageFileError, InvalidArgument, InvalidImage
+from runtime.errors import ImageFileError, InvalidArgument, InvalidImage, OutOfMemory
+from runtime.images.atomic import write_atomically
 from runtime.images.codecs import decode, encode
 from runtime.images.header import Header
 
@@ -30,6 +32,32 @@ def format_of(path: str | os.PathLike[str]) -> str:
     if suffix not in SUFFIXES:
         raise InvalidArgument(f"{os.fspath(path)}: name an image file with one of {', '.join(SUFFIXES)}")
     return SUFFIXES[suffix]
+
+
+def read_bytes(path: str | os.PathLike[str]) -> tuple[bytes, os.stat_result]:
+    """Read a file; return its content and its status when it was read.
+
+    Raises
+    ------
+    ImageFileError
+        If the file cannot be read, or is a pipe or a device, which may never end.
+    OutOfMemory
+        If it is larger than the memory.
+    """
+    name = os.fspath(path)
+    try:
+        with open(path, "rb", opener=_open_without_waiting) as stream:
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                remedy = "write its content to a file, or redirect it to stdin: deblur image -"
+                raise ImageFileError(f"{name} is a pipe or a device, not a file: {remedy}")
+            return stream.read(), status
+    except ImageFileError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a path that no file can have
+        raise ImageFileError(f"{name}: cannot be read ({_reason(error)}): check the path") from error
+    except MemoryError as error:
+        raise OutOfMemory(f"{name}: the file does not fit into memory: give a smaller one") from error
 
 
 def read_file(path: str | os.PathLike[str]) -> tuple[npt.NDArray[Any], Header]:
@@ -54,27 +82,33 @@ def read_file(path: str | os.PathLike[str]) -> tuple[npt.NDArray[Any], Header]:
     InvalidImage
         If it cannot be decoded.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise ImageFileError(f"{os.fspath(path)}: cannot be read ({_reason(error)}): check the path") from error
+    data, _ = read_bytes(path)
     try:
         return decode(data)
     except InvalidImage as error:
         raise InvalidImage(f"{os.fspath(path)}: {error}") from error
 
 
-def write_file(path: str | os.PathLike[str], pixels: npt.NDArray[Any], header: Header | None = None) -> None:
+def write_file(
+    path: str | os.PathLike[str],
+    pixels: npt.NDArray[Any],
+    header: Header | None = None,
+    *,
+    overwrite: bool = True,
+    sources: Sequence[os.stat_result] = (),
+) -> None:
     """Write an image file atomically, in the format of its suffix.
 
     Parameters
     ----------
     path
-        The file; an existing file is replaced.
+        The file.
     pixels
         See `encode`.
     header
         Metadata to write, from `read_file`; its format is ignored.
+    overwrite, sources
+        See `write_bytes`.
 
     Raises
     ------
@@ -90,30 +124,44 @@ def write_file(path: str | os.PathLike[str], pixels: npt.NDArray[Any], header: H
         data = encode(pixels, header)
     except InvalidImage as error:
         raise InvalidImage(f"{os.fspath(path)}: {error}") from error
-    write_bytes(path, data)
+    write_bytes(path, data, overwrite=overwrite, sources=sources)
 
 
-def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+def write_bytes(
+    path: str | os.PathLike[str], data: bytes, *, overwrite: bool = True, sources: Sequence[os.stat_result] = ()
+) -> None:
     """Write a file atomically: under a temporary name in the same folder, then rename it.
+
+    Parameters
+    ----------
+    path
+        The file.
+    data
+        Its content.
+    overwrite
+        Whether an existing file is replaced. It leaves its permissions to the new one.
+    sources
+        Status of the files from which it was made: who may not read these may not read it.
 
     Raises
     ------
     ImageFileError
-        If the file cannot be written.
+        If the file cannot be written, or exists and may not be replaced; then its cause is a `FileExistsError`.
     """
-    target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.part")
+    name = os.fspath(path)
     try:
-        try:
-            with open(temporary, "xb") as stream:
-                stream.write(data)
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
+        write_atomically(path, data, overwrite=overwrite, sources=sources)
+    except FileExistsError as error:
+        raise ImageFileError(f"{name} exists: give --overwrite to replace it, or another output") from error
+    except (OSError, ValueError) as error:
         remedy = "check that its folder exists, is writable and has free space"
-        raise ImageFileError(f"{os.fspath(path)}: cannot be written ({_reason(error)}): {remedy}") from error
+        raise ImageFileError(f"{name}: cannot be written ({_reason(error)}): {remedy}") from error
 
 
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error)
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Open a file; a pipe without a writer is not waited for."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)

@@ -72,3 +72,16 @@ def photograph(tmp_path):
     path = tmp_path / "photograph.png"
     write_file(path, np.arange(12 * 8 * 3, dtype=np.uint8).reshape(12, 8, 3))
     return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three photographs, two of which cannot be restored, and a file that is not an image."""
+    path = tmp_path / "in"
+    path.mkdir()
+    write_file(path / "a.png", np.full((5, 4), 100, np.uint8))
+    write_file(path / "b.JPG", np.full((1, 4), 100, np.uint8))
+    (path / "c.tif").write_text("no picture")
+    (path / "notes.txt").write_text("nor this")
+    write_file(path / "z.webp", np.full((5, 4, 3), 100, np.uint8))
+    return path

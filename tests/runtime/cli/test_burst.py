@@ -1,4 +1,5 @@
 import json
+import os
 import sys
 
 import numpy as np
@@ -102,6 +103,78 @@ def test_a_frame_that_cannot_be_read_ends_the_job(deblur, folder, tmp_path):
     assert (tmp_path / "sharp.png").stat().st_size == before
 
 
+def test_a_result_among_the_frames_is_never_a_frame(deblur, folder):
+    out, weights = folder / "a sharp.png", folder / "weights.png"
+    arguments = ["burst", folder, "-o", out, "--save-weights", weights, "--device", "cpu", "--no-register", "--json"]
+    first = deblur(*arguments)
+    assert f"deblur: {out} lies among the frames: if it stays there, give the same output" in first.err
+    content = out.read_bytes(), weights.read_bytes()
+    second = deblur(*arguments, "--overwrite")
+    assert (first.code, second.code) == (0, 0)
+    assert f"deblur: {out} is left out of the frames: it is the output" in second.err
+    reports = [json.loads(result.out) for result in (first, second)]
+    for name in ("frames", "reference", "left_out"):
+        assert reports[0][name] == reports[1][name]
+    assert (out.read_bytes(), weights.read_bytes()) == content
+    again = deblur("burst", *sorted(folder.glob("*.png")), *arguments[2:], "--overwrite")
+    assert json.loads(again.out)["frames"] == reports[0]["frames"]
+
+
+@pytest.mark.parametrize("pixel", [np.nan, np.inf])
+def test_a_frame_of_no_numbers_is_named(deblur, tmp_path, pixel):
+    frames = [tmp_path / "a.tif", tmp_path / "b.tif"]
+    for path, value in zip(frames, (0.5, pixel), strict=True):
+        write_file(path, np.full((80, 90), value, np.float32))
+    result = deblur("burst", *frames, "-o", tmp_path / "out.tif", "--device", "cpu")
+    assert (result.code, result.err.count("\n")) == (1, 1)
+    assert result.err.startswith(f"deblur: frame 1: {frames[1]}: the image holds NaN")
+
+
+def test_a_frame_that_does_not_fit_into_memory_is_named(deblur, folder, tmp_path, monkeypatch):
+    def too_large(path):
+        raise MemoryError
+
+    monkeypatch.setattr("runtime.burst.frames.read_file", too_large)
+    result = deblur("burst", folder, "-o", tmp_path / "out.png", "--device", "cpu")
+    assert result.code == 1
+    assert result.err == f"deblur: frame 0: {folder}/frame0.png: it does not fit into memory: give smaller frames\n"
+
+
+def test_companion_files_are_no_frames(deblur, folder, tmp_path):
+    (folder / "._frame0.png").write_bytes(b"\x00\x05\x16\x07")
+    (folder / "empty.png").touch()
+    paths = sorted(folder.glob("*.png"))
+    assert len(paths) == 6
+    options = ["-o", tmp_path / "out.png", "--overwrite", "--device", "cpu", "--no-register", "--json"]
+    for inputs in ([folder], [path for path in paths if path.name != "empty.png"]):
+        result = deblur("burst", *inputs, *options)
+        assert result.code == 0
+        assert len(json.loads(result.out)["frames"]) == 4
+
+
+def test_a_reference_that_vanishes_costs_its_metadata_alone(deblur, folder, tmp_path, monkeypatch):
+    restore = module.Deblurrer.restore_burst
+
+    def vanishing(self, frames, **options):
+        result = restore(self, frames, **options)
+        (folder / "frame2.png").unlink()
+        return result
+
+    monkeypatch.setattr(module.Deblurrer, "restore_burst", vanishing)
+    options = ["--device", "cpu", "--no-register", "--reference", 2]
+    result = deblur("burst", folder, "-o", tmp_path / "out.png", *options)
+    assert (result.code, result.err.count("\n")) == (0, 1)
+    assert "the result has no metadata" in result.err
+    assert read_file(tmp_path / "out.png")[0].shape == (180, 240, 3)
+
+
+def test_private_frames_give_a_private_photograph(deblur, folder, tmp_path):
+    (folder / "frame1.png").chmod(0o600)
+    out = tmp_path / "out.png"
+    assert deblur("burst", folder, "-o", out, "--device", "cpu", "--no-register").code == 0
+    assert out.stat().st_mode & 0o777 == 0o600
+
+
 def test_weights_are_saved_to_look_at(deblur, folder, tmp_path):
     weights = tmp_path / "weights.png"
     arguments = ["burst", folder, "-o", tmp_path / "out.png", "--device", "cpu", "--save-weights", weights]
@@ -114,6 +187,17 @@ def test_weights_are_saved_to_look_at(deblur, folder, tmp_path):
     assert (result.code, result.err.count("\n")) == (1, 1)
     assert f"{weights} exists: give --overwrite" in result.err
     assert not (tmp_path / "out.png").exists(), "found out before the work"
+
+
+def test_frames_with_names_of_all_kinds(deblur, folder, tmp_path):
+    names = ["one\ntwo.png", "\u5199" * 80 + ".png", os.fsdecode(b"caf\xe9.png"), "\x1b[2J.png"]
+    for old, new in zip(sorted(folder.glob("*.png")), names, strict=True):
+        old.rename(folder / new)
+    options = ["--device", "cpu", "--no-register", "--json", "--save-weights", tmp_path / "weights.png"]
+    result = deblur("burst", folder, "-o", tmp_path / "out.png", *options)
+    assert (result.code, result.err) == (0, "")
+    assert json.loads(result.out)["frames"] == sorted(f"{folder}/{name}" for name in names)
+    assert (tmp_path / "weights.png").exists()
 
 
 def test_weights_picture():

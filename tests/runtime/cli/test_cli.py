@@ -51,7 +51,7 @@ def test_an_interruption_exits_130_and_leaves_nothing(deblur, opened, photograph
         assert os.path.exists(source)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(os, "replace", interrupt)
+    monkeypatch.setattr(os, "link", interrupt)
     out = tmp_path / "out"
     result = deblur("image", photograph, "-o", f"{out}/")
     assert result.code == 130

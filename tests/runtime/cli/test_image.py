@@ -5,27 +5,13 @@ import sys
 
 import numpy as np
 import pytest
-from click import UsageError
 from PIL import Image
 
-from runtime.cli.image import Job, kernel_picture, plan_jobs
+from runtime.cli.image import kernel_picture
 from runtime.images import Header, decode, encode, read_file, write_file
 from tests.runtime.cli.conftest import KERNEL
 from tests.runtime.images.samples import exif_block, icc_profile, random_pixels
 from tests.support.models import write_patch_bundle
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Three photographs, two of which cannot be restored, and a file that is not an image."""
-    path = tmp_path / "in"
-    path.mkdir()
-    write_file(path / "a.png", np.full((5, 4), 100, np.uint8))
-    write_file(path / "b.JPG", np.full((1, 4), 100, np.uint8))
-    (path / "c.tif").write_text("no picture")
-    (path / "notes.txt").write_text("nor this")
-    write_file(path / "z.webp", np.full((5, 4, 3), 100, np.uint8))
-    return path
 
 
 def test_one_photograph_to_one_file(deblur, opened, photograph, tmp_path):
@@ -231,20 +217,6 @@ def test_bad_input_is_one_line_that_names_it(deblur, opened, tmp_path, write):
     assert not (tmp_path / "out.png").exists()
 
 
-BAD_PLANS = {
-    "stdin to a folder": (("-",), ".", "no name"),
-    "stdin among others": (("-", "a.png"), "out", "no name"),
-    "several to stdout": (("a.png", "b.png"), "-", "one photograph"),
-    "one name twice": (("x/a.png", "y/a.png"), "out", "would both become out/a.png"),
-}
-
-
-@pytest.mark.parametrize(("inputs", "output", "remedy"), BAD_PLANS.values(), ids=BAD_PLANS)
-def test_what_does_not_go_together_is_wrong_usage(inputs, output, remedy):
-    with pytest.raises(UsageError, match=remedy):
-        plan_jobs(inputs, output)
-
-
 def test_stdout_takes_nothing_beside_the_photograph(deblur, opened, photograph):
     for option in ("--json", "--save-kernel"):
         result = deblur("image", photograph, "-o", "-", option)
@@ -255,18 +227,6 @@ def test_an_empty_folder_is_wrong_usage(deblur, opened, tmp_path):
     result = deblur("image", tmp_path, "-o", tmp_path / "out")
     assert result.code == 2
     assert "holds no photographs" in result.err
-
-
-def test_plans(folder, tmp_path):
-    assert plan_jobs(("a.png",), "b.png") == [Job("a.png", "b.png")]
-    assert plan_jobs(("a.png",), "-") == [Job("a.png", "-")]
-    assert plan_jobs(("-",), "b.png") == [Job("-", "b.png")]
-    assert plan_jobs(("a.png",), "out/") == [Job("a.png", "out/a.png")]
-    assert plan_jobs(("a.png",), str(tmp_path)) == [Job("a.png", f"{tmp_path}/a.png")]
-    assert plan_jobs(("x/a.png", "b.png", "x/a.png"), "out") == [Job("x/a.png", "out/a.png"), Job("b.png", "out/b.png")]
-    assert [job.target for job in plan_jobs((str(folder),), "out")] == [
-        f"out/{name}" for name in ("a.png", "b.JPG", "c.tif", "z.webp")
-    ]
 
 
 def test_a_real_network_that_changes_nothing_gives_the_photograph_back(deblur, tmp_path, rng):

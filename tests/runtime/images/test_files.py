@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from runtime.errors import DeblurError, ImageFileError, InvalidArgument, InvalidImage
-from runtime.images import SUFFIXES, Header, format_of, open_image, read_file, write_bytes, write_file
+from runtime.errors import DeblurError, ImageFileError, InvalidArgument, InvalidImage, OutOfMemory
+from runtime.images import SUFFIXES, Header, format_of, open_image, read_bytes, read_file, write_bytes, write_file
 from tests.runtime.images.samples import exif_block, icc_profile, random_pixels, smooth_pixels, tags
 
 
@@ -117,6 +117,49 @@ def test_a_link_is_followed_and_stays_a_link(tmp_path):
     write_bytes(tmp_path / "link.png", b"new")
     assert (tmp_path / "link.png").is_symlink()
     assert (tmp_path / "target.png").read_bytes() == b"new"
+
+
+def test_what_may_not_be_replaced_is_kept(tmp_path):
+    path = tmp_path / "photo.png"
+    path.write_bytes(b"old")
+    with pytest.raises(ImageFileError, match=r"photo\.png exists: give --overwrite") as caught:
+        write_file(path, smooth_pixels(), overwrite=False)
+    assert isinstance(caught.value.__cause__, FileExistsError)
+    assert path.read_bytes() == b"old"
+
+
+def test_a_private_photograph_stays_private(tmp_path):
+    write_file(tmp_path / "photo.png", smooth_pixels())
+    (tmp_path / "photo.png").chmod(0o600)
+    data, status = read_bytes(tmp_path / "photo.png")
+    assert data == (tmp_path / "photo.png").read_bytes()
+    write_file(tmp_path / "result.png", smooth_pixels(), sources=[status])
+    assert stat.S_IMODE((tmp_path / "result.png").stat().st_mode) == 0o600
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "photo.png")
+    with pytest.raises(ImageFileError, match=r"photo\.png is a pipe or a device, not a file: write its content"):
+        read_file(tmp_path / "photo.png")
+    with pytest.raises(ImageFileError, match="/dev/zero is a pipe or a device"):
+        read_file("/dev/zero")
+
+
+@pytest.mark.parametrize("path", ["photo\0.png", "photo\ud800.png", f"{'x' * 300}.png"])
+def test_a_name_that_no_file_can_have_is_an_error_like_others(path, tmp_path):
+    with pytest.raises(ImageFileError, match="cannot be read"):
+        read_file(f"{tmp_path}/{path}")
+    with pytest.raises(ImageFileError, match="cannot be written"):
+        write_file(f"{tmp_path}/{path}", smooth_pixels())
+
+
+def test_a_file_larger_than_the_memory_says_so(tmp_path, monkeypatch):
+    def too_large(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("runtime.images.files.open", too_large, raising=False)
+    with pytest.raises(OutOfMemory, match=r"photo\.png: the file does not fit into memory: give a smaller one"):
+        read_file(tmp_path / "photo.png")
 
 
 def test_the_longest_name_can_be_written(tmp_path):

@@ -1,0 +1,206 @@
+"""Stdin, stdout and stderr, which may be closed, full, or a pipe whose reader has gone; and text that fits a line."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import click
+
+from runtime.errors import DeblurError, ImageFileError, InvalidImage, OutOfMemory
+
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""Control characters, ends of lines, and bytes of file names that are no text."""
+
+_OUT_OF_MEMORY = re.compile("insufficient memory|out of memory|allocate memory", re.IGNORECASE)
+"""In the messages with which libraries report what is no `MemoryError`."""
+
+
+def prepare() -> None:
+    """Make the three streams usable.
+
+    A file opened later must not take the place of a stream that the caller has closed: what a library prints would go
+    into it. Reading stdin, or writing to stdout, is then an error like any other; what goes to stderr is lost.
+    """
+    for descriptor, (name, mode, flags) in enumerate(
+        (("stdin", "r", os.O_WRONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY))
+    ):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, flags)  # it gets the lowest number that is free, which is this one
+            setattr(sys, name, open(descriptor, mode, closefd=False, encoding="utf-8"))  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names that are no text, or not of this encoding
+
+
+def flush() -> None:
+    """Flush stdout at the end.
+
+    Raises
+    ------
+    ImageFileError
+        If that fails.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _silence(1)
+        raise _unwritable(error) from error
+
+
+def say(text: str) -> None:
+    """Print a line on stderr; where that is not possible, nobody can be told."""
+    try:
+        click.echo(printable(text), err=True)
+    except (OSError, ValueError):
+        _silence(2)
+
+
+def show(error: click.ClickException) -> None:
+    """Print an error of usage on stderr, as `say` does."""
+    try:
+        error.show()
+    except (OSError, ValueError):
+        _silence(2)
+
+
+@contextmanager
+def said_warnings(subject: str = "") -> Iterator[None]:
+    """Print each warning as one line on stderr, once, with the name of what it is about."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            yield
+        finally:
+            told = [warning for warning in caught if issubclass(warning.category, UserWarning | RuntimeWarning)]
+            for text in dict.fromkeys(str(warning.message) for warning in told):
+                say(f"deblur: {text if text.startswith(subject) else f'{subject}: {text}'}")
+
+
+def tell(text: str) -> None:
+    """Print lines on stdout.
+
+    Raises
+    ------
+    BrokenPipeError
+        If the reader of a pipe has gone.
+    ImageFileError
+        If they cannot be written.
+    """
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _silence(1)
+        raise _unwritable(error) from error
+
+
+def write_photograph(data: bytes) -> None:
+    """Write an encoded photograph to stdout; errors as in `tell`."""
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _silence(1)
+        raise _unwritable(error) from error
+
+
+def read_photograph() -> tuple[bytes, list[os.stat_result]]:
+    """Read stdin; return its content, and the status of the file that it comes from, if there is one.
+
+    Raises
+    ------
+    ImageFileError
+        If it cannot be read.
+    InvalidImage
+        If it is empty.
+    """
+    try:
+        data = sys.stdin.buffer.read()
+    except (OSError, ValueError) as error:
+        remedy = "redirect a photograph to it, or name a file"
+        raise ImageFileError(f"stdin cannot be read ({_reason(error)}): {remedy}") from error
+    if not data:
+        raise InvalidImage("stdin is empty: redirect a photograph to it, or name a file")
+    with suppress(OSError, ValueError):
+        status = os.fstat(sys.stdin.fileno())
+        if stat.S_ISREG(status.st_mode):
+            return data, [status]
+    return data, []
+
+
+def check_photograph_goes_to_stdout() -> None:
+    """Raise an error, before the work, if stdout takes no photograph.
+
+    Raises
+    ------
+    click.UsageError
+        If it is a terminal.
+    ImageFileError
+        If it is closed.
+    """
+    if sys.stdout.isatty():
+        raise click.UsageError("stdout is a terminal: redirect it, or name an output file.")
+    check_stdout()
+
+
+def check_stdout() -> None:
+    """Raise `ImageFileError`, before the work, if stdout is closed."""
+    try:
+        os.write(1, b"")
+    except OSError as error:
+        raise _unwritable(error) from error
+
+
+def is_stdout(path: str) -> bool:
+    """Return whether stdout is redirected to a file."""
+    with suppress(OSError, ValueError):
+        return os.path.samestat(os.fstat(1), os.stat(path))
+    return False
+
+
+def printable(text: str) -> str:
+    """Return text in which what would end the line, or move the cursor, is written as an escape sequence."""
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def describe(error: BaseException) -> str:
+    """Return a message of one line for any error: what is wrong and what to do."""
+    if isinstance(error, DeblurError):
+        return printable(str(error))
+    text = printable(" ".join(str(error).split()))
+    if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(text):
+        remedy = "give a smaller photograph or a part of it, or end other programs"
+        return str(OutOfMemory(f"there is not enough memory{f' ({text})' if text else ''}: {remedy}"))
+    if isinstance(error, OSError):
+        what = f"{printable(os.fsdecode(error.filename))}: " if isinstance(error.filename, str | bytes) else ""
+        return f"{what}{printable(_reason(error))}: check the file, its permissions and the free space"
+    remedy = "this is a fault of the program: run 'deblur doctor', and if all is well report this line"
+    return f"{type(error).__name__}: {text}: {remedy}" if text else f"{type(error).__name__}: {remedy}"
+
+
+def _unwritable(error: OSError) -> ImageFileError:
+    remedy = "redirect it to a file on a disk with free space, or name an output file"
+    return ImageFileError(f"stdout cannot be written ({_reason(error)}): {remedy}")
+
+
+def _silence(descriptor: int) -> None:
+    """Let what could not be written go nowhere, instead of being tried again when the process ends."""
+    with suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, descriptor)
+        os.close(nowhere)
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)

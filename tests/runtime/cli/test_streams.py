@@ -1,0 +1,165 @@
+import errno
+import io
+import os
+import sys
+import warnings
+
+import click
+import pytest
+
+from runtime.cli.streams import (
+    check_photograph_goes_to_stdout,
+    describe,
+    is_stdout,
+    printable,
+    read_photograph,
+    said_warnings,
+    say,
+    tell,
+    write_photograph,
+)
+from runtime.errors import ImageFileError, InvalidImage, OutOfMemory
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("写真 été.png", "写真 été.png"),
+        ("one\ntwo\r\x1b[2J\x85", r"one\ntwo\r\x1b[2J\x85"),
+        ("caf\udce9.png", r"caf\udce9.png"),
+        ("a\u2028b", r"a\u2028b"),
+    ],
+)
+def test_what_would_leave_its_line_is_escaped(text, shown):
+    assert printable(text) == shown
+
+
+ERRORS = {
+    "of ours": (InvalidImage("a\nb.png: too small: give more"), r"a\nb.png: too small: give more"),
+    "memory": (MemoryError(), "there is not enough memory: give a smaller photograph or a part of it, or end other"),
+    "memory of a library": (
+        RuntimeError("Failed to allocate memory\nfor 9 GB"),
+        "there is not enough memory (Failed to allocate memory for 9 GB): give a smaller",
+    ),
+    "a file": (
+        PermissionError(errno.EACCES, "Permission denied", "a.png"),
+        "a.png: Permission denied: check the file, its permissions and the free space",
+    ),
+    "a stream": (OSError(errno.ENOSPC, "No space left on device"), "No space left on device: check the file"),
+    "unforeseen": (ZeroDivisionError("division\nby zero"), "ZeroDivisionError: division by zero: this is a fault of"),
+    "silent": (AssertionError(), "AssertionError: this is a fault of the program: run 'deblur doctor'"),
+}
+
+
+@pytest.mark.parametrize(("error", "start"), ERRORS.values(), ids=ERRORS)
+def test_any_error_is_described_in_one_line(error, start):
+    text = describe(error)
+    assert text.startswith(start)
+    assert "\n" not in text
+
+
+def test_memory_is_described_as_the_runtime_describes_it():
+    assert describe(OutOfMemory("no room: give less")) == "no room: give less"
+
+
+class Full(io.TextIOWrapper):
+    """A stream of a full device."""
+
+    def __init__(self, number):
+        super().__init__(io.BytesIO(), encoding="utf-8")
+        self.number = number
+
+    def write(self, _):
+        raise OSError(self.number, os.strerror(self.number))
+
+
+@pytest.fixture
+def silenced(monkeypatch):
+    """The descriptors that were silenced."""
+    numbers = []
+    monkeypatch.setattr("runtime.cli.streams._silence", numbers.append)
+    return numbers
+
+
+def test_what_nobody_can_read_is_not_said(monkeypatch, silenced):
+    monkeypatch.setattr(sys, "stderr", Full(errno.ENOSPC))
+    say("a word")
+    assert silenced == [2]
+
+
+def test_stdout_that_is_full_is_an_error_with_its_name(monkeypatch, silenced):
+    monkeypatch.setattr(sys, "stdout", Full(errno.ENOSPC))
+    with pytest.raises(ImageFileError, match=r"stdout cannot be written \(No space left on device\): redirect it"):
+        tell("a word")
+    assert silenced == [1]
+    monkeypatch.setattr(sys, "stdout", Full(errno.EPIPE))
+    with pytest.raises(BrokenPipeError):
+        tell("a word")
+
+
+def test_a_photograph_that_does_not_fit_is_an_error(monkeypatch, silenced):
+    with open("/dev/full", "wb", buffering=0) as full:
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(full))
+        with pytest.raises(ImageFileError, match="stdout cannot be written"):
+            write_photograph(b"picture")
+    assert silenced == [1]
+
+
+def test_a_terminal_takes_no_photograph(monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    with pytest.raises(click.UsageError, match="stdout is a terminal: redirect it, or name an output file"):
+        check_photograph_goes_to_stdout()
+
+
+def test_stdin_gives_a_photograph_and_who_may_read_it(monkeypatch, tmp_path):
+    (tmp_path / "photo.png").write_bytes(b"picture")
+    with open(tmp_path / "photo.png", encoding="utf-8") as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
+        data, (status,) = read_photograph()
+    assert (data, status.st_ino) == (b"picture", (tmp_path / "photo.png").stat().st_ino)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"picture")))
+    assert read_photograph() == (b"picture", [])
+
+
+def test_stdin_without_a_photograph_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
+    with pytest.raises(InvalidImage, match="stdin is empty: redirect a photograph to it"):
+        read_photograph()
+    with open(os.open(tmp_path / "x", os.O_WRONLY | os.O_CREAT), encoding="utf-8") as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
+        with pytest.raises(ImageFileError, match=r"stdin cannot be read \(Bad file descriptor\)"):
+            read_photograph()
+
+
+def test_the_file_that_stdout_goes_to_is_known(tmp_path, capfd):
+    (tmp_path / "a.png").touch()
+    (tmp_path / "b.png").touch()
+    before = os.dup(1)
+    with open(tmp_path / "a.png", "wb") as stream:
+        os.dup2(stream.fileno(), 1)
+        found = [is_stdout(str(tmp_path / name)) for name in ("a.png", "b.png", "absent.png")]
+        os.dup2(before, 1)
+    os.close(before)
+    assert found == [True, False, False]
+
+
+def test_a_warning_is_one_line_that_names_its_photograph(capsys):
+    with said_warnings("a.png"):
+        for text in ("its gamma\nis lost", "a.png: its size is lost", "a.png: its size is lost"):
+            warnings.warn(text, stacklevel=1)
+        warnings.warn("soon gone", DeprecationWarning, stacklevel=1)
+    assert capsys.readouterr().err.splitlines() == [
+        r"deblur: a.png: its gamma\nis lost",
+        "deblur: a.png: its size is lost",
+    ]
+
+
+def test_warnings_are_said_before_the_error(capsys):
+    def fail():
+        with said_warnings():
+            warnings.warn("beware", stacklevel=1)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert capsys.readouterr().err == "deblur: beware\n"
