@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from kernels.arrays import Array, is_cuda
 from runtime.blur.blurs import Blur, KernelBlur, MotionBlur
+from runtime.colour import luminance
 from runtime.deblurrer import DEFAULT_MODEL, Deblurrer
 from runtime.deconvolution import deconvolve as _deconvolve
 from runtime.errors import InvalidArgument
@@ -23,7 +24,7 @@ from runtime.preparation.photograph import prepare
 from runtime.run import run_on
 
 _LARGEST_STEP = 0.45
-"""Share of a kernel in two neighbouring rows or columns, at most, if no edge that it blurs is sharp."""
+"""Share of a kernel in two neighbouring rows or columns, at most, if it leaves no edge across them sharp."""
 _SHORT_MOTION, _STILL = 4.0, 0.02
 """Motion in pixels that leaves edges rather sharp, and the share of the pixels that may move less."""
 
@@ -165,7 +166,10 @@ def deconvolve(
         options = Options(quality=quality, nonblind=method)
         run = run_on(photograph, frame.quantum, options, target, Stopwatch(target), progress)
         latent = _deconvolve(photograph.planes, blur, run, noise=photograph.noise(noise))
-        return frame.close(photograph.in_image(latent), photograph.kept)
+        kept = photograph.kept
+        if kept is not None:
+            kept = photograph.kept_beside(latent, blur, run.noise_of(luminance(photograph.planes)))
+        return frame.close(photograph.in_image(latent), kept)
 
 
 @lru_cache(maxsize=8)
@@ -175,14 +179,14 @@ def _deblurrer(model: str, device: str, precision: str, batch: int | None, proce
 
 
 def _blunts_edges(blur: Array) -> bool:
-    """Tell whether a kernel (h, w) or a motion (H, W, 2) leaves no edge sharp."""
+    """Tell whether a kernel (h, w) or a motion (H, W, 2) blurs edges along one axis at least."""
     if blur.ndim == 3:
         lengths = blur[..., 0]
         return bool((lengths < _SHORT_MOTION).mean() <= _STILL)
     if blur.ndim != 2 or min(blur.shape) < 1:
         return False
     profiles = [blur.sum(axis=axis) for axis in (0, 1)]
-    return all(float((each[1:] + each[:-1]).max() if each.size > 1 else 1) <= _LARGEST_STEP for each in profiles)
+    return any(float((each[1:] + each[:-1]).max() if each.size > 1 else 1) <= _LARGEST_STEP for each in profiles)
 
 
 def _floats(array: Any, device: Device) -> Array:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from kernels.arrays import Array, array_module
 from runtime.blur.blurs import CENTRE, Blur, MotionBlur
 from runtime.burst.loader import BurstLoader
+from runtime.colour import luminance
 from runtime.contract import BurstMethod, Estimate, Method
 from runtime.decisions.reasons import Reason
 from runtime.errors import InvalidArgument, InvalidModel
@@ -162,7 +163,7 @@ class Deblurrer:
             else:
                 estimate = self._method.restore(photograph.planes, run)
             return Restoration(
-                image=_finished(photograph, frame, estimate, strength),
+                image=_finished(photograph, frame, estimate, strength, run),
                 kernel=_central_kernel(estimate.blur),
                 initial=None if estimate.initial is None else frame.fetch(photograph.in_image(estimate.initial)),
                 motion=None if estimate.motion is None else frame.fetch(_framed_field(photograph, estimate.motion)),
@@ -259,14 +260,17 @@ class Deblurrer:
             )
 
 
-def _finished(photograph: Photograph, frame: Frame, estimate: Estimate, strength: float) -> Any:
+def _finished(photograph: Photograph, frame: Frame, estimate: Estimate, strength: float, run: Run[Options]) -> Any:
     """Return the restored image, or the image as it came if nothing was changed."""
     if estimate.reason is not None or strength == 0:
         return frame.copy()
     latent, observed = estimate.latent, photograph.planes
+    kept = photograph.kept
+    if kept is not None:
+        kept = photograph.kept_beside(latent, estimate.blur, run.noise_of(luminance(observed)))
     if strength < 1:
         latent = observed + strength * (latent - observed)
-    return frame.close(photograph.in_image(latent), photograph.kept)
+    return frame.close(photograph.in_image(latent), kept)
 
 
 def _framed_field(photograph: Photograph, motion: Array) -> Array:

@@ -26,6 +26,7 @@ from runtime.inference.bundle import Bundle
 from runtime.inference.devices import Device
 from runtime.inference.patch_engine import NetworkPatchModel, PatchEngine
 from runtime.options import NEURAL, Options
+from runtime.preparation.overlays import find_covered
 from runtime.restoration.finish import finish, undo
 from runtime.restoration.repair import load_repairer
 from runtime.run import Run
@@ -92,8 +93,10 @@ class Chakrabarti:
             if outliers is not None:
                 filled, others = run.leaving_out(outliers, observed)
                 again, _ = self._restore_blind(filled, initial, support, others)
-                if again.reason is None:
-                    again.latent[:, outliers] = observed[:, outliers]
+                if again.reason is None and again.blur is not None:
+                    expected = again.blur.apply(again.latent)
+                    foreign = find_covered(observed, expected, outliers, run.noise_of(guide))
+                    again.latent[:, foreign] = observed[:, foreign]
                     return again
         return estimate
 

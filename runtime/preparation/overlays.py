@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from kernels.arrays import Array, array_module
 from runtime.colour import luminance
 from runtime.inference.devices import download
+from runtime.preparation.fill import fill_unknown
 
 _SHARP = 0.55
 """Share of the contrast around a pixel that the step between its neighbours makes up at a sharp edge."""
@@ -33,10 +34,18 @@ _PURITY_NEARBY, _NEARBY = 0.3, 16
 """The same within so many pixels of a thing that is none, as the letters of a word are."""
 _LARGEST_SHARE = 0.12
 """Share of the pixels that such things take at most: beyond, the photograph itself is sharp."""
-_MARGIN = 3
-"""Pixels around a sharp edge that belong to it: compression and resampling spread it."""
+_GAP = 3
+"""Distance in pixels from a sharp edge within which another one belongs to the same thing."""
+_MARGIN = 2
+"""Pixels around the sharp pixels of a thing that it covers too."""
 _ENCLOSED = 0.25
 """Share of the pixels up to which a part that sharp edges separate from the rest belongs to them."""
+_FOREIGN = 0.03
+"""Least deviation of a covered pixel from what the photograph would show there, in units of white ..."""
+_FOREIGN_NOISE = 4.0
+"""... plus this many standard deviations of the noise."""
+_ROUNDS = 3
+"""How often the suspected pixels are compared with what their surroundings let expect."""
 _TILE = 1024
 """Side in pixels of the parts that are examined at once."""
 
@@ -67,7 +76,47 @@ def find_overlays(planes: Array, noise: float) -> Mask | None:
         found |= _sharp_things(plane, contrast)
     if not found.any() or found.mean() > _LARGEST_SHARE:
         return None
-    return _with_enclosed_parts(found)
+    return _with_enclosed_parts(_tightened(planes, found, noise))
+
+
+def _tightened(planes: Array, suspected: Mask, noise: float) -> Mask:
+    """Return the suspected pixels without those that continue the photograph around them.
+
+    A blurred photograph is smooth, so that a few pixels follow from their surroundings. The fewer pixels are left, the
+    better they do.
+    """
+    asarray = array_module(planes).asarray
+    for _ in range(_ROUNDS):
+        filled = planes.copy()
+        fill_unknown(filled, asarray(~suspected))
+        suspected = np.asarray(download(find_covered(planes, filled, asarray(suspected), noise)), bool)
+    return suspected
+
+
+def find_covered(observed: Array, expected: Array, suspected: Array, noise: float) -> Array:
+    """Tell which of the suspected pixels really are covered: those that differ from what is expected.
+
+    Parameters
+    ----------
+    observed, expected : (C, H, W) array of float32
+        The image, and what the photograph would show, such as its restoration blurred again; in units of white.
+    suspected : (H, W) array of bool
+    noise : float
+        Standard deviation of the noise in units of white.
+
+    Returns
+    -------
+    (H, W) array of bool
+        True at covered pixels and their neighbours, on the same device.
+    """
+    covered = abs(observed - expected).max(axis=0) > _FOREIGN + _FOREIGN_NOISE * noise
+    covered &= suspected
+    for axis in (0, 1):
+        lines, grown = (covered, covered.copy()) if axis == 0 else (covered.T, covered.copy().T)
+        grown[1:] |= lines[:-1]
+        grown[:-1] |= lines[1:]
+        covered = grown if axis == 0 else grown.T
+    return covered & suspected
 
 
 def _sharp_things(plane: Array, contrast: float) -> Mask:
@@ -77,7 +126,7 @@ def _sharp_things(plane: Array, contrast: float) -> Mask:
     sharp, edges = find_edges(plane, contrast)
     if not sharp.any():
         return sharp
-    things, count = ndimage.label(ndimage.maximum_filter(sharp.view(np.uint8), size=2 * _MARGIN + 1))
+    things, count = ndimage.label(ndimage.maximum_filter(sharp.view(np.uint8), size=2 * _GAP + 1))
     sizes = np.bincount(things[sharp], minlength=count + 1)
     purity = sizes / np.maximum(np.bincount(things[edges], minlength=count + 1), 1)
     foreign = purity >= np.minimum(_PURITY + _PURITY_OF_FEW / np.maximum(sizes, 1), _PURITY_OF_SPIKES)
@@ -88,7 +137,8 @@ def _sharp_things(plane: Array, contrast: float) -> Mask:
         foreign[near[purity[near] >= _PURITY_NEARBY]] = True
         foreign[0] = False
         found = foreign[things]
-    return found
+    covered = ndimage.maximum_filter((sharp & found).view(np.uint8), size=2 * _MARGIN + 1)
+    return covered.view(bool)
 
 
 def _with_enclosed_parts(found: Mask) -> Mask:

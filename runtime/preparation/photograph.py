@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from kernels.arrays import Array, array_module
+from runtime.blur.blurs import Blur
 from runtime.colour import luminance
 from runtime.inference.devices import holding
 from runtime.noise import LEAST_NOISE, estimate_noise
 from runtime.preparation.borders import Box, find_photograph
 from runtime.preparation.fill import fill_unknown
-from runtime.preparation.overlays import find_overlays
+from runtime.preparation.overlays import find_covered, find_overlays
 from runtime.preparation.white import White, find_white
 
 
@@ -33,10 +34,14 @@ class Photograph:
     box
         Rows and columns of the photograph in the image.
     kept
-        Bool ``(H, W)``: pixels of the image that are no part of the photograph and stay as they are; ``None`` if there
-        are none.
+        Bool ``(H, W)``: pixels of the image that are, or may be, no part of the photograph and stay as they are;
+        ``None`` if there are none.
     shape
         ``(H, W)``, that of the image.
+    overlays
+        Bool ``(h, w)``: pixels that something sharp may cover; ``None`` if there is nothing.
+    covered_values
+        Float32 ``(C, n)``: the values of these pixels in the image, in units of white.
     """
 
     planes: Array
@@ -45,6 +50,8 @@ class Photograph:
     box: Box
     kept: Array | None
     shape: tuple[int, int]
+    overlays: Array | None = None
+    covered_values: Array | None = None
 
     @property
     def empty(self) -> bool:
@@ -67,6 +74,28 @@ class Photograph:
         The value range is that of the dtype, or that of the values where floats exceed it.
         """
         return None if given is None else given / min(self.white.level, 1.0)
+
+    def kept_beside(self, latent: Array, blur: Blur | None, noise: float) -> Array | None:
+        """Return the mask (H, W) of the pixels of the image that stay as they are, now that the photograph is restored.
+
+        Pixels that were only suspected to be covered, but show what the restored photograph predicts, are none of them.
+
+        Parameters
+        ----------
+        latent
+            Float32 ``(C, h, w)``, the restored photograph in units of white.
+        blur
+            Its blur, if it was estimated.
+        noise
+            Standard deviation of the noise in units of white.
+        """
+        if self.overlays is None or self.kept is None or blur is None:
+            return self.kept
+        observed = self.planes.copy()
+        observed[:, self.overlays] = self.covered_values
+        kept = self.kept.copy()
+        kept[self.box] = find_covered(observed, blur.apply(latent), self.overlays, noise)
+        return kept
 
     def in_image(self, planes: Array) -> Array:
         """Return planes ``(..., h, w)`` of the photograph in units of white as planes of the image, ``(..., H, W)``.
@@ -118,12 +147,14 @@ def prepare(planes: Array, known: Array | None = None, *, blurred: bool = True) 
             planes = xp.ascontiguousarray(planes[:, *box])
             known = None if known is None else known[box]
         overlays = _overlays(planes, known) if blurred else None
+        covered_values = None
         if overlays is not None:
             known = ~overlays if known is None else known & ~overlays
+            covered_values = planes[:, overlays]
             fill_unknown(planes, known)
             kept = xp.zeros(shape, bool) if kept is None else kept
             kept[box] |= overlays
-    return Photograph(planes, known, white, box, kept, shape)
+    return Photograph(planes, known, white, box, kept, shape, overlays, covered_values)
 
 
 def _overlays(planes: Array, known: Array | None) -> Array | None:
