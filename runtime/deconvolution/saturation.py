@@ -5,8 +5,8 @@ from __future__ import annotations
 from kernels.arrays import Array, array_module
 from runtime.decisions.thresholds import SATURATED
 
-_LARGEST_VALUE = 2.0
-"""Magnitude to which values are bounded where a kernel is estimated or a network looks at them, in units of white."""
+LARGEST_VALUE = 2.0
+"""Magnitude, in units of white, to which values are bounded where they would outweigh all others."""
 
 
 def unsaturated(image: Array) -> Array:
@@ -29,6 +29,6 @@ def bounded(plane: Array) -> Array:
     Lights of a high dynamic range would outweigh everything else.
     """
     xp = array_module(plane)
-    if float(plane.max()) <= _LARGEST_VALUE and float(plane.min()) >= -_LARGEST_VALUE:
+    if float(plane.max()) <= LARGEST_VALUE and float(plane.min()) >= -LARGEST_VALUE:
         return plane
-    return xp.clip(plane, -_LARGEST_VALUE, _LARGEST_VALUE)
+    return xp.clip(plane, -LARGEST_VALUE, LARGEST_VALUE)

@@ -14,6 +14,7 @@ from runtime.deconvolution.epll import epll
 from runtime.deconvolution.hyper_laplacian import hyper_laplacian
 from runtime.deconvolution.irc import irc
 from runtime.deconvolution.observation import Observation
+from runtime.deconvolution.saturation import LARGEST_VALUE
 from runtime.deconvolution.wiener import wiener
 from runtime.errors import InvalidArgument
 from runtime.inference.progress import Progress
@@ -79,6 +80,8 @@ def deconvolve_uniform(
     valid = xp.abs(planes) < saturated
     if known is not None:
         valid &= known
+    if saturated <= LARGEST_VALUE:  # Pixels beyond take no part, but must not outweigh the others in a transform.
+        planes = xp.clip(planes, -LARGEST_VALUE, LARGEST_VALUE)
     opponent = len(planes) == 3 and float((valid.any(axis=0) & ~valid.all(axis=0)).mean()) < PARTLY_SATURATED
     if opponent:
         planes, valid = to_opponent(planes), xp.broadcast_to(valid.all(axis=0), valid.shape)

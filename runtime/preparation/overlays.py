@@ -89,7 +89,8 @@ def _tightened(planes: Array, suspected: Mask, noise: float) -> Mask:
     for _ in range(_ROUNDS):
         filled = planes.copy()
         fill_unknown(filled, asarray(~suspected))
-        suspected = np.asarray(download(find_covered(planes, filled, asarray(suspected), noise)), bool)
+        covered: Mask = download(find_covered(planes, filled, asarray(suspected), noise))
+        suspected = covered
     return suspected
 
 

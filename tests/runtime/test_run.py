@@ -3,8 +3,11 @@ import pytest
 
 from runtime import run as module
 from runtime.noise import LEAST_NOISE, estimate_noise
+from runtime.inference.devices import CPU
+from runtime.inference.progress import Stopwatch
 from runtime.options import BurstOptions, Options
-from runtime.run import Run
+from runtime.preparation.photograph import prepare
+from runtime.run import Run, run_on
 
 
 @pytest.fixture
@@ -14,7 +17,12 @@ def plane(rng):
 
 def test_the_noise_is_estimated_once(plane, monkeypatch):
     calls = []
-    monkeypatch.setattr(module, "estimate_noise", lambda image: calls.append(1) or estimate_noise(image))
+
+    def estimate(image, known):
+        calls.append(1)
+        return estimate_noise(image, known=known)
+
+    monkeypatch.setattr(module, "estimate_noise", estimate)
     run = Run(Options())
     assert run.noise_of(plane) == run.noise_of(plane) == run.with_options(stride=3).noise_of(plane)
     assert run.noise_of(plane) == pytest.approx(0.02, rel=0.1)
@@ -38,3 +46,31 @@ def test_a_changed_option_changes_nothing_else():
 
 def test_progress_is_optional():
     Run(BurstOptions()).report("frames", 1.0)
+
+
+def test_unknown_pixels_say_nothing_about_the_noise(plane):
+    known = np.ones(plane.shape, bool)
+    known[:, :40] = False
+    filled = np.where(known, plane, 0.5).astype(np.float32)
+    assert Run(Options(), known=known).noise_of(filled) == pytest.approx(0.02, rel=0.15)
+    assert Run(Options()).noise_of(filled) < 0.01
+
+
+def test_what_is_left_out_is_unknown_and_smooth(plane):
+    known = np.ones(plane.shape, bool)
+    known[:5] = False
+    foreign = np.zeros_like(known)
+    foreign[20:30, 20:40] = True
+    filled, run = Run(Options(), known=known).leaving_out(foreign, plane[None])
+    assert np.array_equal(run.known, known & ~foreign)
+    assert np.array_equal(filled[0][run.known], plane[run.known])
+    assert filled[0][foreign].std() < 0.01
+
+
+def test_a_run_on_a_photograph_is_in_units_of_its_white(plane):
+    photograph = prepare(plane[None] * np.float32(0.1))
+    run = run_on(photograph, 1 / 255, Options(noise=0.002), CPU, Stopwatch(CPU), None)
+    assert run.options.noise == pytest.approx(0.002 / photograph.white.level)
+    assert run.saturated == photograph.white.saturated
+    assert run.least_noise == pytest.approx(LEAST_NOISE / photograph.white.level)
+    assert run.noise_of(photograph.planes[0]) == run.least_noise

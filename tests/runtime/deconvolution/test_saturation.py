@@ -1,7 +1,7 @@
 import numpy as np
 
 from runtime.decisions.thresholds import SATURATED
-from runtime.deconvolution.saturation import unsaturated
+from runtime.deconvolution.saturation import bounded, unsaturated
 
 
 def test_unsaturated_leaves_out_clipped_pixels_and_their_neighbours():
@@ -16,3 +16,12 @@ def test_the_threshold_itself_is_clipped():
     just = np.float32(SATURATED)
     assert not unsaturated(np.full((1, 1), just)).any()
     assert unsaturated(np.full((1, 1), np.nextafter(just, np.float32(0)))).all()
+
+
+def test_an_ordinary_plane_is_bounded_already():
+    plane = np.linspace(-1, 2, 12, dtype=np.float32).reshape(3, 4)
+    assert bounded(plane) is plane
+
+
+def test_lights_are_bounded():
+    assert bounded(np.float32([[-9, 0.5, 40]])).tolist() == [[-2, 0.5, 2]]

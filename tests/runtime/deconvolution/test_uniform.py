@@ -147,6 +147,21 @@ def test_a_colour_that_is_clipped_takes_nothing_from_the_others(make_scene, shak
 
 
 @methods
+def test_unknown_pixels_do_not_spoil_their_surroundings(method, scene, shake):
+    known = np.ones(scene.observed.shape, bool)
+    known[40:46, 50:60] = False
+    spoiled = np.where(known, scene.observed, 0).astype(np.float32)[None]
+    run = Run(Options(nonblind=method, noise=0.005), known=known)
+    restored = deconvolution.deconvolve(spoiled, KernelBlur(shake), run)[0]
+    intact = deconvolve(scene.observed[None], shake, method=method, noise=0.005)[0]
+    ignored = deconvolve(spoiled, shake, method=method, noise=0.005)[0]
+    far = np.ones_like(known)
+    far[30:56, 40:70] = False
+    left, spread = (float(np.sqrt(np.mean(np.square((each - intact)[far])))) for each in (restored, ignored))
+    assert left < min(0.01, 0.5 * spread)
+
+
+@methods
 @pytest.mark.parametrize("value", [1e30, -1e30, 3.0, -5.0])
 def test_one_broken_pixel_spreads_nowhere(method, scene, value):
     broken = scene.observed.copy()
