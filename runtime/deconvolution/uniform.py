@@ -10,6 +10,7 @@ from kernels.arrays import Array, array_module
 from runtime.colour import OPPONENT_NOISE, from_opponent, to_opponent
 from runtime.decisions.thresholds import PARTLY_SATURATED, SATURATED
 from runtime.deconvolution.arguments import check_planes_and
+from runtime.deconvolution.chroma import stored_noise
 from runtime.deconvolution.epll import epll
 from runtime.deconvolution.hyper_laplacian import hyper_laplacian
 from runtime.deconvolution.irc import irc
@@ -88,6 +89,10 @@ def deconvolve_uniform(
         factor * (estimate_noise(plane, kernel) if noise is None else max(noise, LEAST_NOISE) * scale)
         for plane, factor, scale in zip(planes, factors, scales, strict=True)
     ]
+    if opponent:
+        for index, stored in enumerate(stored_noise(planes[1:], valid[0]), start=1):
+            if stored:
+                methods[index], deviations[index] = "hyper-laplacian", max(deviations[index], stored)
     height, width = planes.shape[1:]
     restored = xp.zeros_like(planes)
     jobs = list(product(tiles((height, width), kernel.shape), range(len(planes))))

@@ -1,0 +1,137 @@
+"""The error with which colour differences were stored: what JPEG and its kin leave of them.
+
+A compressed photograph stores its colour differences at half the resolution and quantised far more coarsely than its
+luminance, block by block. Quantisation removes the high frequencies and spoils the low ones, whose errors deconvolution
+then amplifies as if they were detail. At the frequencies that the blur kernel blocks, where noise is measured, next to
+nothing is left of them. What gives the error away are the steps between blocks: all else in a blurred photograph is
+smooth, or as rough at one place as at the next.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels.arrays import Array
+from runtime.inference.devices import download
+
+_NOISE = 5.0
+"""Standard deviation of white noise that stands for the error of storage, in units of that of the error, whose power is
+concentrated at the low frequencies; see `docs/thresholds.md`."""
+_PERIODS = (8, 16)
+"""Sides of the blocks in pixels, of planes that are stored at full and at half the resolution."""
+_SHARPNESS = {1: 2.0, 2: 4.0}
+"""Pitches of the steps in pixels: at full resolution and at half. At the pixels next to a boundary the step is larger
+than inside the blocks by less than its excess at the boundary divided by this number; where it is larger, the blocks
+were there before the blur."""
+_INSIDE = (-5, -4, 4, 5)
+"""Positions inside the blocks, relative to their boundary."""
+_MARGIN = 5 + 2 * max(_SHARPNESS)
+"""Distance in pixels of the first boundary from the border."""
+_FEWEST = 5
+"""Boundaries along an axis from which a grid can be told."""
+_LEAST_KNOWN = 0.1
+"""Share of the lines that must be known at a position for it to count."""
+_LINES = 256
+"""Rows, or columns, that are read, at most, at even distances."""
+_CERTAIN = 7.0
+"""Mean logarithm of the excess at the boundaries, in units of its standard error, summed over both axes, from which
+there is a grid; see `docs/thresholds.md`."""
+_ROUNDING = 1e-4
+"""Root mean square of a step, in units of the value range, that is too small to count."""
+
+
+class _Grid(NamedTuple):
+    """Boundaries of blocks along one axis: how certain they are, and the excess of the squared steps there (n,)."""
+
+    certainty: float
+    excess: NDArray[np.float64]
+
+
+def stored_noise(differences: Array, valid: Array) -> list[float]:
+    """Measure the error with which the colour differences of a photograph were stored, block by block.
+
+    At every position along a row the step is that between the values to which the pixels on either side extrapolate.
+    At the boundaries of a grid of 8 or 16 pixels its mean square is compared with that inside the blocks. The excess
+    is twice the variance of the error, because the errors of neighbouring blocks are independent. The same is done
+    along columns.
+
+    Parameters
+    ----------
+    differences : (n, H, W) array of float32
+        Observed colour differences, in units of the value range.
+    valid : (H, W) array of bool
+        Pixels that are read.
+
+    Returns
+    -------
+    list of float
+        For each difference the standard deviation of white noise to assume in its deconvolution, in units of the value
+        range; 0 if there are no blocks, as in a photograph that was never compressed, or was made smaller since.
+    """
+    rows, cols = (-(-size // _LINES) for size in valid.shape)
+    grids = [
+        _find_grid(download(differences[:, ::rows]), download(valid[::rows])),
+        _find_grid(download(differences[:, :, ::cols]).transpose(0, 2, 1), download(valid[:, ::cols]).T),
+    ]
+    found = [grid for grid in grids if grid is not None]
+    if sum(grid.certainty for grid in found) < _CERTAIN:
+        return [0.0] * len(differences)
+    variances = np.mean([grid.excess for grid in found], axis=0) / 2
+    return [_NOISE * float(np.sqrt(max(variance, 0.0))) for variance in variances]
+
+
+def _find_grid(lines: NDArray[np.float32], valid: NDArray[np.bool_]) -> _Grid | None:
+    """Return the most certain grid along the rows of planes (n, H, W), or None if they are too short for any."""
+    if lines.shape[-1] <= 2 * _MARGIN:
+        return None
+    best: _Grid | None = None
+    steps = {pitch: _steps(lines, valid, pitch) for pitch in _SHARPNESS}
+    coarse = steps[max(_SHARPNESS)]
+    for period in _PERIODS:
+        for first in range(_MARGIN, _MARGIN + period):
+            boundaries = np.arange(first, lines.shape[-1] - _MARGIN, period)
+            boundaries = boundaries[np.isfinite(coarse[0, boundaries])]
+            if len(boundaries) < _FEWEST:
+                continue
+            for pitch, sharpness in _SHARPNESS.items():
+                certainty = _certainty(steps[pitch], boundaries, sharpness)
+                if best is None or certainty > best.certainty:
+                    best = _Grid(certainty, (coarse[:, boundaries] - _inside(coarse, boundaries)).mean(axis=1))
+    return best
+
+
+def _certainty(steps: NDArray[np.float64], boundaries: NDArray[np.intp], sharpness: float) -> float:
+    """Return the mean logarithm of the excess of squared steps at boundaries, in units of its standard error."""
+    inside = _inside(steps, boundaries)
+    beside = (steps[:, boundaries - 1] + steps[:, boundaries + 1]) / 2
+    usual = inside + sharpness * np.maximum(beside - inside, 0)
+    logarithms = np.log((steps[:, boundaries] + _ROUNDING**2) / (usual + _ROUNDING**2)).mean(axis=0)
+    return float(logarithms.mean() / (logarithms.std(ddof=1) / np.sqrt(len(boundaries)) + 1e-9))
+
+
+def _inside(steps: NDArray[np.float64], boundaries: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the mean (n, boundaries) of the squared steps inside the blocks on either side of each boundary."""
+    return steps[:, boundaries[:, None] + np.array(_INSIDE)].mean(axis=-1)
+
+
+def _steps(lines: NDArray[np.float32], valid: NDArray[np.bool_], pitch: int) -> NDArray[np.float64]:
+    """Return the mean square (n, W), over the rows, of the step before each pixel; NaN where too little is valid.
+
+    The step is that between the linear extrapolations of two means of `pitch` pixels on either side.
+    """
+    width = lines.shape[-1]
+    count = width - 4 * pitch + 1
+    means = lines if pitch == 1 else (lines[..., 1:] + lines[..., :-1]) / 2
+    far_left, left, right, far_right = (means[..., at * pitch : at * pitch + count] for at in range(4))
+    step = 1.5 * (right - left) - 0.5 * (far_right - far_left)
+    known = valid[:, :count].copy()
+    for shift in range(1, 4 * pitch):
+        known &= valid[:, shift : shift + count]
+    rows = known.sum(axis=0)
+    squares = np.full((len(lines), width), np.nan)
+    enough = np.flatnonzero(rows >= _LEAST_KNOWN * len(valid))
+    squares[:, 2 * pitch + enough] = np.einsum("nhw,nhw,hw->nw", step, step, known)[:, enough] / rows[enough]
+    return squares
