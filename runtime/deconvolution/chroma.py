@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.arrays import Array
+from runtime.colour import to_opponent
 from runtime.inference.devices import download
 
 _NOISE = 5.0
@@ -44,43 +45,47 @@ _ROUNDING = 1e-4
 
 
 class _Grid(NamedTuple):
-    """Boundaries of blocks along one axis: how certain they are, and the excess of the squared steps there (n,)."""
+    """Boundaries of blocks along one axis: how certain they are, and the median excess (n,) of the squared steps."""
 
     certainty: float
     excess: NDArray[np.float64]
 
 
-def stored_noise(differences: Array, valid: Array) -> list[float]:
+def stored_noise(planes: Array, valid: Array) -> tuple[float, float]:
     """Measure the error with which the colour differences of a photograph were stored, block by block.
 
     At every position along a row the step is that between the values to which the pixels on either side extrapolate.
-    At the boundaries of a grid of 8 or 16 pixels its mean square is compared with that inside the blocks. The excess
-    is twice the variance of the error, because the errors of neighbouring blocks are independent. The same is done
-    along columns.
+    At the boundaries of a grid of 8 or 16 pixels its square is compared with that inside the blocks. The excess is
+    twice the variance of the error, because the errors of neighbouring blocks are independent. The same is done along
+    columns.
 
     Parameters
     ----------
-    differences : (n, H, W) array of float32
-        Observed colour differences, in units of the value range.
+    planes : (C, H, W) array of float32
+        Observed photograph.
     valid : (H, W) array of bool
         Pixels that are read.
 
     Returns
     -------
-    list of float
-        For each difference the standard deviation of white noise to assume in its deconvolution, in units of the value
-        range; 0 if there are no blocks, as in a photograph that was never compressed, or was made smaller since.
+    tuple of float
+        For each difference of `runtime.colour.to_opponent` the standard deviation of white noise to assume in its
+        deconvolution, in the units of `planes`. Both are 0 if there are no blocks, as in a photograph that was never
+        compressed, and where there are not three planes.
     """
+    if len(planes) != 3:
+        return 0.0, 0.0
     rows, cols = (-(-size // _LINES) for size in valid.shape)
     grids = [
-        _find_grid(download(differences[:, ::rows]), download(valid[::rows])),
-        _find_grid(download(differences[:, :, ::cols]).transpose(0, 2, 1), download(valid[:, ::cols]).T),
+        _find_grid(download(to_opponent(planes[:, ::rows])[1:]), download(valid[::rows])),
+        _find_grid(download(to_opponent(planes[:, :, ::cols])[1:]).transpose(0, 2, 1), download(valid[:, ::cols]).T),
     ]
     found = [grid for grid in grids if grid is not None]
     if sum(grid.certainty for grid in found) < _CERTAIN:
-        return [0.0] * len(differences)
-    variances = np.mean([grid.excess for grid in found], axis=0) / 2
-    return [_NOISE * float(np.sqrt(max(variance, 0.0))) for variance in variances]
+        return 0.0, 0.0
+    variances = np.maximum(np.mean([grid.excess for grid in found], axis=0), 0) / 2
+    red, yellow = _NOISE * np.sqrt(variances)
+    return float(red), float(yellow)
 
 
 def _find_grid(lines: NDArray[np.float32], valid: NDArray[np.bool_]) -> _Grid | None:
@@ -99,7 +104,7 @@ def _find_grid(lines: NDArray[np.float32], valid: NDArray[np.bool_]) -> _Grid | 
             for pitch, sharpness in _SHARPNESS.items():
                 certainty = _certainty(steps[pitch], boundaries, sharpness)
                 if best is None or certainty > best.certainty:
-                    best = _Grid(certainty, (coarse[:, boundaries] - _inside(coarse, boundaries)).mean(axis=1))
+                    best = _Grid(certainty, np.median(coarse[:, boundaries] - _inside(coarse, boundaries), axis=1))
     return best
 
 
@@ -114,7 +119,7 @@ def _certainty(steps: NDArray[np.float64], boundaries: NDArray[np.intp], sharpne
 
 def _inside(steps: NDArray[np.float64], boundaries: NDArray[np.intp]) -> NDArray[np.float64]:
     """Return the mean (n, boundaries) of the squared steps inside the blocks on either side of each boundary."""
-    return steps[:, boundaries[:, None] + np.array(_INSIDE)].mean(axis=-1)
+    return np.asarray(steps[:, boundaries[:, None] + np.array(_INSIDE)].mean(axis=-1))
 
 
 def _steps(lines: NDArray[np.float32], valid: NDArray[np.bool_], pitch: int) -> NDArray[np.float64]:
@@ -123,6 +128,7 @@ def _steps(lines: NDArray[np.float32], valid: NDArray[np.bool_], pitch: int) -> 
     The step is that between the linear extrapolations of two means of `pitch` pixels on either side.
     """
     width = lines.shape[-1]
+    lines = np.where(valid, lines, 0)
     count = width - 4 * pitch + 1
     means = lines if pitch == 1 else (lines[..., 1:] + lines[..., :-1]) / 2
     far_left, left, right, far_right = (means[..., at * pitch : at * pitch + count] for at in range(4))

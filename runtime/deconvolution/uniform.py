@@ -8,7 +8,7 @@ import numpy as np
 
 from kernels.arrays import Array, array_module
 from runtime.colour import OPPONENT_NOISE, from_opponent, to_opponent
-from runtime.decisions.thresholds import PARTLY_SATURATED, SATURATED
+from runtime.decisions.thresholds import PARTLY_SATURATED, PARTLY_SATURATED_STORED, SATURATED
 from runtime.deconvolution.arguments import check_planes_and
 from runtime.deconvolution.chroma import stored_noise
 from runtime.deconvolution.epll import epll
@@ -36,6 +36,7 @@ def deconvolve_uniform(
     kernel_error: float = 0.0,
     known: Array | None = None,
     saturated: float = SATURATED,
+    stored: tuple[float, float] | None = None,
     progress: Progress | None = None,
 ) -> Array:
     """Restore a photograph that is blurred by one kernel.
@@ -57,6 +58,9 @@ def deconvolve_uniform(
         Amount of work.
     method
         One of `runtime.options.DECONVOLUTIONS`; by default that of `effort`.
+    stored
+        Noise of the two colour differences; by default `stored_noise` of the planes, 0 for clean ones. Where it is not
+        0, the difference is restored with a hyper-Laplacian prior, whatever the method.
     progress
         Called with ``("deconvolve", fraction)``.
 
@@ -80,9 +84,12 @@ def deconvolve_uniform(
     valid = xp.abs(planes) < saturated
     if known is not None:
         valid &= known
-    opponent = len(planes) == 3 and float((valid.any(axis=0) & ~valid.all(axis=0)).mean()) < PARTLY_SATURATED
+    everywhere = valid.all(axis=0)
+    stored = stored_noise(planes, everywhere) if stored is None else stored
+    limit = PARTLY_SATURATED_STORED if any(stored) else PARTLY_SATURATED
+    opponent = len(planes) == 3 and float((valid.any(axis=0) & ~everywhere).mean()) < limit
     if opponent:
-        planes, valid = to_opponent(planes), xp.broadcast_to(valid.all(axis=0), valid.shape)
+        planes, valid = to_opponent(planes), xp.broadcast_to(everywhere, valid.shape)
         methods[1:] = ["hyper-laplacian" if method == "epll" else method] * 2
         scales, factors = OPPONENT_NOISE.tolist(), [1.0, _CHROMA_NOISE, _CHROMA_NOISE]
     deviations = [
@@ -90,9 +97,9 @@ def deconvolve_uniform(
         for plane, factor, scale in zip(planes, factors, scales, strict=True)
     ]
     if opponent:
-        for index, stored in enumerate(stored_noise(planes[1:], valid[0]), start=1):
-            if stored:
-                methods[index], deviations[index] = "hyper-laplacian", max(deviations[index], stored)
+        for index, level in enumerate(stored, start=1):
+            if level:
+                methods[index], deviations[index] = "hyper-laplacian", max(deviations[index], level)
     height, width = planes.shape[1:]
     restored = xp.zeros_like(planes)
     jobs = list(product(tiles((height, width), kernel.shape), range(len(planes))))
