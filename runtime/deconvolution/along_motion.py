@@ -12,7 +12,7 @@ from runtime.blur.operators import MotionOperator
 from runtime.colour import from_opponent, to_opponent
 from runtime.decisions.thresholds import SATURATED
 from runtime.deconvolution.arguments import check_planes_and
-from runtime.deconvolution.chroma import stored_noise
+from runtime.deconvolution.chroma import hidden_noise
 from runtime.deconvolution.irc import THRESHOLD, Problem, admm, residual_compensation, smooth_start
 from runtime.errors import InvalidArgument
 from runtime.inference.progress import Progress
@@ -22,7 +22,7 @@ from runtime.tiles import tiles
 _REACH = 2 * LONGEST
 """Pixels by which a tile is extended beyond its seams."""
 _DOUBTFUL = 0.01
-"""Noise of a stored colour difference, in units of the value range, of which half the correction is applied: residual
+"""Hidden noise of a colour difference, in units of the value range, of which half the correction is applied: residual
 compensation, whose weight of the prior is fixed, amplifies part of such noise."""
 
 
@@ -39,8 +39,8 @@ def deconvolve_along_motion(
 
     Each observed pixel is the mean of the latent image along a line through it, of the length and angle
     ``field[y, x]``. The prior is the L1 norm of the gradients, the solver iterative residual compensation. Where the
-    colour differences were stored with an error (`runtime.deconvolution.chroma`), they are restored apart from the
-    mean, and the larger that error, the less they change.
+    colour differences have noise of their own (`runtime.deconvolution.chroma`), they are restored apart from the mean,
+    and the larger it is, the less they change.
 
     Parameters
     ----------
@@ -77,11 +77,11 @@ def deconvolve_along_motion(
     usable = (xp.abs(planes) < saturated).all(axis=0)
     if known is not None:
         usable &= known
-    stored = stored_noise(planes, usable)
-    if not any(stored):
+    hidden = hidden_noise(planes, usable)
+    if not any(hidden):
         return _in_tiles(planes, field, level, usable, _share(progress, 0, 1))
     opponent = to_opponent(planes)
-    for index, noise_here in enumerate((0.0, *stored)):
+    for index, noise_here in enumerate((0.0, *hidden)):
         plane = opponent[index : index + 1]
         latent = _in_tiles(plane, field, max(level, noise_here), usable, _share(progress, index, len(opponent)))
         plane += (latent - plane) / np.float32(1 + (noise_here / _DOUBTFUL) ** 2)

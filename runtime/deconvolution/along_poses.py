@@ -5,7 +5,7 @@ from __future__ import annotations
 from kernels.arrays import Array, array_module
 from runtime.blur.blurs import PoseBlur
 from runtime.decisions.thresholds import SATURATED
-from runtime.deconvolution.chroma import stored_noise
+from runtime.deconvolution.chroma import hidden_noise
 from runtime.deconvolution.uniform import deconvolve_uniform
 from runtime.inference.progress import Progress
 from runtime.quality import DeconvolutionEffort
@@ -42,7 +42,7 @@ def deconvolve_along_poses(
     restored = xp.zeros_like(planes)
     valid = (xp.abs(planes) < saturated).all(axis=0)
     # A part is too small to find blocks in.
-    stored = stored_noise(planes, valid if known is None else valid & known)
+    hidden = hidden_noise(planes, valid if known is None else valid & known)
     parts = list(blur.parts(planes))
     for done, part in enumerate(parts):
         latent = deconvolve_uniform(
@@ -54,7 +54,7 @@ def deconvolve_along_poses(
             kernel_error=kernel_error,
             known=None if known is None else known[part.window],
             saturated=saturated,
-            stored=stored,
+            hidden=hidden,
         )
         restored[:, *part.window] += part.weights(planes) * latent
         if progress is not None:

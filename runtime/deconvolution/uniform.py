@@ -8,9 +8,9 @@ import numpy as np
 
 from kernels.arrays import Array, array_module
 from runtime.colour import OPPONENT_NOISE, from_opponent, to_opponent
-from runtime.decisions.thresholds import PARTLY_SATURATED, PARTLY_SATURATED_STORED, SATURATED
+from runtime.decisions.thresholds import PARTLY_SATURATED, PARTLY_SATURATED_NOISY, SATURATED
 from runtime.deconvolution.arguments import check_planes_and
-from runtime.deconvolution.chroma import stored_noise
+from runtime.deconvolution.chroma import hidden_noise
 from runtime.deconvolution.epll import epll
 from runtime.deconvolution.hyper_laplacian import hyper_laplacian
 from runtime.deconvolution.irc import irc
@@ -36,7 +36,7 @@ def deconvolve_uniform(
     kernel_error: float = 0.0,
     known: Array | None = None,
     saturated: float = SATURATED,
-    stored: tuple[float, float] | None = None,
+    hidden: tuple[float, float] | None = None,
     progress: Progress | None = None,
 ) -> Array:
     """Restore a photograph that is blurred by one kernel.
@@ -58,9 +58,9 @@ def deconvolve_uniform(
         Amount of work.
     method
         One of `runtime.options.DECONVOLUTIONS`; by default that of `effort`.
-    stored
-        Noise of the two colour differences; by default `stored_noise` of the planes, 0 for clean ones. Where it is not
-        0, the difference is restored with a hyper-Laplacian prior, whatever the method.
+    hidden
+        Noise of the two colour differences that the kernel does not show, by default `hidden_noise` of the planes.
+        Where it is not 0, the difference is restored with a hyper-Laplacian prior, whatever the method.
     progress
         Called with ``("deconvolve", fraction)``.
 
@@ -85,8 +85,8 @@ def deconvolve_uniform(
     if known is not None:
         valid &= known
     everywhere = valid.all(axis=0)
-    stored = stored_noise(planes, everywhere) if stored is None else stored
-    limit = PARTLY_SATURATED_STORED if any(stored) else PARTLY_SATURATED
+    hidden = hidden_noise(planes, everywhere) if hidden is None else hidden
+    limit = PARTLY_SATURATED_NOISY if any(hidden) else PARTLY_SATURATED
     opponent = len(planes) == 3 and float((valid.any(axis=0) & ~everywhere).mean()) < limit
     if opponent:
         planes, valid = to_opponent(planes), xp.broadcast_to(everywhere, valid.shape)
@@ -97,7 +97,7 @@ def deconvolve_uniform(
         for plane, factor, scale in zip(planes, factors, scales, strict=True)
     ]
     if opponent:
-        for index, level in enumerate(stored, start=1):
+        for index, level in enumerate(hidden, start=1):
             if level:
                 methods[index], deviations[index] = "hyper-laplacian", max(deviations[index], level)
     height, width = planes.shape[1:]
