@@ -56,7 +56,7 @@ _COARSE, _FINE = (2.5 / _SQUARE, 6.0 / _SQUARE), (0.3, 0.5)
 """Bands of frequency in cycles per pixel: that of blotches, and one that only white noise reaches."""
 _BLOTCHY = 1.8
 """Level of the coarse band, in units of that of the fine one, from which noise is not white."""
-_LEAST_BLOTCHES = 0.008
+_LEAST_BLOTCHES = 0.011
 """Level of the coarse band that is too low to tell from detail."""
 _EVEN, _MORE_EVEN = 0.5, 2.0
 """Level of the coarse band in flat squares, in units of that in busy ones, from which it is noise: at least, and in
