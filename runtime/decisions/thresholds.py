@@ -102,7 +102,9 @@ BRIGHT = 1.05
 SATURATED = 0.98
 """Observed values from here on are taken for clipped, and take no part in the data term."""
 PARTLY_SATURATED = 0.02
-"""Share of pixels clipped in some colours only from which on each colour is deconvolved by itself."""
+"""Share of pixels clipped in some colours only from which on each colour is deconvolved by itself ..."""
+PARTLY_SATURATED_NOISY = 0.1
+"""... and the same where the colour differences have noise of their own, which spoils each colour by itself."""
 
 # Whether a frame of a burst shows the scene of the reference.
 FRAME_CORRELATION = 0.5

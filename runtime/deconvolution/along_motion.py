@@ -9,8 +9,10 @@ import numpy as np
 from kernels.arrays import Array, array_module
 from runtime.blur.motion import LONGEST, load_bank
 from runtime.blur.operators import MotionOperator
+from runtime.colour import from_opponent, to_opponent
 from runtime.decisions.thresholds import SATURATED
 from runtime.deconvolution.arguments import check_planes_and
+from runtime.deconvolution.chroma import hidden_noise
 from runtime.deconvolution.irc import THRESHOLD, Problem, admm, residual_compensation, smooth_start
 from runtime.errors import InvalidArgument
 from runtime.inference.progress import Progress
@@ -19,6 +21,9 @@ from runtime.tiles import tiles
 
 _REACH = 2 * LONGEST
 """Pixels by which a tile is extended beyond its seams."""
+_DOUBTFUL = 0.01
+"""Hidden noise of a colour difference, in units of the value range, of which half the correction is applied: residual
+compensation, whose weight of the prior is fixed, amplifies part of such noise."""
 
 
 def deconvolve_along_motion(
@@ -33,7 +38,9 @@ def deconvolve_along_motion(
     """Restore a photograph whose motion is known at every pixel (Eboli et al., section 2.2).
 
     Each observed pixel is the mean of the latent image along a line through it, of the length and angle
-    ``field[y, x]``. The prior is the L1 norm of the gradients, the solver iterative residual compensation.
+    ``field[y, x]``. The prior is the L1 norm of the gradients, the solver iterative residual compensation. Where the
+    colour differences have noise of their own (`runtime.deconvolution.chroma`), they are restored apart from the mean,
+    and the larger it is, the less they change.
 
     Parameters
     ----------
@@ -66,23 +73,45 @@ def deconvolve_along_motion(
     """
     _check(planes, field, noise)
     xp = array_module(planes)
-    height, width = planes.shape[1:]
     level = float(np.median([estimate_noise(plane) for plane in planes])) if noise is None else max(noise, LEAST_NOISE)
-    restored = xp.zeros_like(planes)
+    usable = (xp.abs(planes) < saturated).all(axis=0)
+    if known is not None:
+        usable &= known
+    hidden = hidden_noise(planes, usable)
+    if not any(hidden):
+        return _in_tiles(planes, field, level, usable, _share(progress, 0, 1))
+    opponent = to_opponent(planes)
+    for index, noise_here in enumerate((0.0, *hidden)):
+        plane = opponent[index : index + 1]
+        latent = _in_tiles(plane, field, max(level, noise_here), usable, _share(progress, index, len(opponent)))
+        plane += (latent - plane) / np.float32(1 + (noise_here / _DOUBTFUL) ** 2)
+    return from_opponent(opponent)
+
+
+def _in_tiles(planes: Array, field: Array, noise: float, usable: Array, progress: Callable[[float], None]) -> Array:
+    """Restore planes that have the same noise, tile by tile."""
+    height, width = planes.shape[1:]
+    restored = array_module(planes).zeros_like(planes)
     spans = list(tiles((height, width), (_REACH, _REACH)))
     for done, (rows, cols) in enumerate(spans):
         window = slice(rows.start, rows.stop), slice(cols.start, cols.stop)
 
         def report(fraction: float, done: int = done) -> None:
-            if progress is not None:
-                progress("deconvolve", (done + fraction) / len(spans))
+            progress((done + fraction) / len(spans))
 
-        usable = (xp.abs(planes[:, *window]) < saturated).all(axis=0)
-        if known is not None:
-            usable &= known[window]
-        tile = _restore(planes[:, *window], field[window], level, usable, report)
+        tile = _restore(planes[:, *window], field[window], noise, usable[window], report)
         restored[:, *window] += rows.weights(height, tile)[:, None] * cols.weights(width, tile) * tile
     return restored
+
+
+def _share(progress: Progress | None, done: int, count: int) -> Callable[[float], None]:
+    """Return what reports the progress of one of `count` equal parts."""
+
+    def report(fraction: float) -> None:
+        if progress is not None:
+            progress("deconvolve", (done + fraction) / count)
+
+    return report
 
 
 def motion_problem(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kernels.arrays import Array, array_module
 from runtime.blur.blurs import PoseBlur
 from runtime.decisions.thresholds import SATURATED
+from runtime.deconvolution.chroma import hidden_noise
 from runtime.deconvolution.uniform import deconvolve_uniform
 from runtime.inference.progress import Progress
 from runtime.quality import DeconvolutionEffort
@@ -37,7 +38,11 @@ def deconvolve_along_poses(
     (C, H, W) array of float32
         Restored photograph, on the device of `planes`; not clipped.
     """
-    restored = array_module(planes).zeros_like(planes)
+    xp = array_module(planes)
+    restored = xp.zeros_like(planes)
+    valid = (xp.abs(planes) < saturated).all(axis=0)
+    # A part is too small to find blocks in.
+    hidden = hidden_noise(planes, valid if known is None else valid & known)
     parts = list(blur.parts(planes))
     for done, part in enumerate(parts):
         latent = deconvolve_uniform(
@@ -49,6 +54,7 @@ def deconvolve_along_poses(
             kernel_error=kernel_error,
             known=None if known is None else known[part.window],
             saturated=saturated,
+            hidden=hidden,
         )
         restored[:, *part.window] += part.weights(planes) * latent
         if progress is not None:

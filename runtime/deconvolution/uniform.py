@@ -8,8 +8,9 @@ import numpy as np
 
 from kernels.arrays import Array, array_module
 from runtime.colour import OPPONENT_NOISE, from_opponent, to_opponent
-from runtime.decisions.thresholds import PARTLY_SATURATED, SATURATED
+from runtime.decisions.thresholds import PARTLY_SATURATED, PARTLY_SATURATED_NOISY, SATURATED
 from runtime.deconvolution.arguments import check_planes_and
+from runtime.deconvolution.chroma import hidden_noise
 from runtime.deconvolution.epll import epll
 from runtime.deconvolution.hyper_laplacian import hyper_laplacian
 from runtime.deconvolution.irc import irc
@@ -36,6 +37,7 @@ def deconvolve_uniform(
     kernel_error: float = 0.0,
     known: Array | None = None,
     saturated: float = SATURATED,
+    hidden: tuple[float, float] | None = None,
     progress: Progress | None = None,
 ) -> Array:
     """Restore a photograph that is blurred by one kernel.
@@ -57,6 +59,9 @@ def deconvolve_uniform(
         Amount of work.
     method
         One of `runtime.options.DECONVOLUTIONS`; by default that of `effort`.
+    hidden
+        Noise of the two colour differences that the kernel does not show, by default `hidden_noise` of the planes.
+        Where it is not 0, the difference is restored with a hyper-Laplacian prior, whatever the method.
     progress
         Called with ``("deconvolve", fraction)``.
 
@@ -82,15 +87,22 @@ def deconvolve_uniform(
         valid &= known
     if saturated <= LARGEST_VALUE:  # Pixels beyond take no part, but must not outweigh the others in a transform.
         planes = xp.clip(planes, -LARGEST_VALUE, LARGEST_VALUE)
-    opponent = len(planes) == 3 and float((valid.any(axis=0) & ~valid.all(axis=0)).mean()) < PARTLY_SATURATED
+    everywhere = valid.all(axis=0)
+    hidden = hidden_noise(planes, everywhere) if hidden is None else hidden
+    limit = PARTLY_SATURATED_NOISY if any(hidden) else PARTLY_SATURATED
+    opponent = len(planes) == 3 and float((valid.any(axis=0) & ~everywhere).mean()) < limit
     if opponent:
-        planes, valid = to_opponent(planes), xp.broadcast_to(valid.all(axis=0), valid.shape)
+        planes, valid = to_opponent(planes), xp.broadcast_to(everywhere, valid.shape)
         methods[1:] = ["hyper-laplacian" if method == "epll" else method] * 2
         scales, factors = OPPONENT_NOISE.tolist(), [1.0, _CHROMA_NOISE, _CHROMA_NOISE]
     deviations = [
         factor * (estimate_noise(plane, kernel) if noise is None else max(noise, LEAST_NOISE) * scale)
         for plane, factor, scale in zip(planes, factors, scales, strict=True)
     ]
+    if opponent:
+        for index, level in enumerate(hidden, start=1):
+            if level:
+                methods[index], deviations[index] = "hyper-laplacian", max(deviations[index], level)
     height, width = planes.shape[1:]
     restored = xp.zeros_like(planes)
     jobs = list(product(tiles((height, width), kernel.shape), range(len(planes))))

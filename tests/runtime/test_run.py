@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from runtime import run as module
-from runtime.noise import LEAST_NOISE, estimate_noise
 from runtime.inference.devices import CPU
 from runtime.inference.progress import Stopwatch
+from runtime.noise import LEAST_NOISE, estimate_noise
 from runtime.options import BurstOptions, Options
 from runtime.preparation.photograph import prepare
 from runtime.run import Run, run_on
