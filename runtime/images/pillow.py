@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from runtime.errors import InvalidImage, UnsupportedType
 from runtime.images.exif import EXIF_MARK
-from runtime.images.header import Header, check_size
+from runtime.images.header import Header
 
 _QUALITY = 95
 """Quality of JPEG and of lossy WebP, from 0 to 100."""
@@ -57,7 +57,6 @@ def decode(data: bytes, format: str) -> tuple[npt.NDArray[Any], Header]:
     }
     try:
         image = plugins[format](io.BytesIO(data))
-        check_size(*image.size)
         if (frames := getattr(image, "n_frames", 1)) > 1:
             raise InvalidImage(f"the file holds {frames} pictures: save one of them by itself")
         image.load()

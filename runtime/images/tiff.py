@@ -13,7 +13,7 @@ import numpy.typing as npt
 from runtime.errors import InvalidImage
 from runtime.images import pillow
 from runtime.images.exif import EXIF_MARK, ORIENTATION
-from runtime.images.header import Header, check_size
+from runtime.images.header import Header
 
 log = logging.getLogger("runtime")
 
@@ -49,7 +49,6 @@ def decode(data: bytes) -> tuple[npt.NDArray[Any], Header]:
     stream = io.BytesIO(data)
     with TiffFile(stream) as tiff:
         page = _only_page(tiff)
-        check_size(page.imagewidth, page.imagelength)
         _check_complete(page, len(data))
         header = Header("TIFF", page.tags.valueof(_ICC_PROFILE), _read_exif(tiff, page, stream))
         if page.tags.valueof(ORIENTATION, default=1) != 1:

@@ -1,0 +1,55 @@
+"""The largest image that is decoded."""
+
+from __future__ import annotations
+
+from runtime.errors import InvalidImage, OutOfMemory
+from runtime.images.limits.memory import memory
+
+MAX_PIXELS = 500_000_000
+"""Largest image that is decoded: more than any camera has, and a limit for forged headers."""
+
+MAX_SIDE = 1 << 20
+"""Longest side that is decoded, which is also OpenCV's limit: each row and column costs memory of its own."""
+
+_COPIES = 3
+"""Copies of the samples while a file is read: that of the decoder, the pixels, and the pixels turned upright."""
+
+_PLANES = 3
+"""Float32 planes for each colour that any restoration holds: the photograph, the result, and one at work."""
+
+
+def check_size(width: int, height: int, samples: int = 3, sample_size: int = 1) -> None:
+    """Raise an error for an image that is too large, or empty, before it is decoded.
+
+    Parameters
+    ----------
+    width, height
+        Pixels.
+    samples
+        Samples of each pixel.
+    sample_size
+        Bytes of each sample.
+
+    Raises
+    ------
+    InvalidImage
+        If the image has no pixels, more than `MAX_PIXELS`, or a side longer than `MAX_SIDE`.
+    OutOfMemory
+        If a restoration takes more than the memory of the machine, even by an estimate that is too low.
+    """
+    size = f"{width} x {height} pixels"
+    if min(width, height) < 1:
+        raise InvalidImage(f"an image of {size} is empty: get an intact copy")
+    remedy = "decode it yourself and give parts of it as arrays"
+    if width * height > MAX_PIXELS:
+        raise InvalidImage(f"{size} is more than {MAX_PIXELS // 10**6} megapixels: {remedy}")
+    if max(width, height) > MAX_SIDE:
+        raise InvalidImage(f"{size} is longer than {MAX_SIDE} along a side: {remedy}")
+    needed = width * height * (_COPIES * samples * sample_size + _PLANES * 4 * min(samples, 3))
+    if needed > (there := memory()):
+        remedy = "give parts of it, or use a machine with more memory"
+        raise OutOfMemory(f"an image of {size} takes at least {_gib(needed)} of {_gib(there)} GiB of memory: {remedy}")
+
+
+def _gib(size: int) -> str:
+    return f"{size / (1 << 30):.1f}"
