@@ -64,7 +64,7 @@ def decode(data: bytes) -> tuple[npt.NDArray[Any], Header]:
         header = replace(header, icc_profile=profile)
         orientation, exif = (1, None) if header.exif is None else reset_orientation(header.exif)
         return apply_orientation(pixels, orientation), replace(header, exif=exif)
-    except (InvalidImage, OutOfMemory):
+    except DeblurError:
         raise
     except Exception as error:  # decoders raise many kinds of errors for damaged data
         if _is_out_of_memory(error):
@@ -95,10 +95,8 @@ def encode(pixels: npt.NDArray[Any], header: Header) -> bytes:
     """
     try:
         return _encode(_fit_depth(pixels, header.format), header)
-    except DeblurError:
-        raise
     except Exception as error:
-        if not _is_out_of_memory(error):
+        if not _is_out_of_memory(error.__cause__ or error):
             raise
         raise OutOfMemory(f"the memory is too small to write a {header.format} image: {_SMALLER}") from error
 
@@ -123,7 +121,10 @@ def _decode(data: bytes, format: str) -> tuple[npt.NDArray[Any], Header]:
     return pillow.decode(data, format)
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error of NumPy, OpenCV or Pillow says that there is not enough memory."""
+    if isinstance(error, OSError):
+        return str(error).startswith("out of memory")
     return isinstance(error, MemoryError) or getattr(error, "code", None) == _OPENCV_OUT_OF_MEMORY
 
 

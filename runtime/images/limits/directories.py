@@ -97,7 +97,7 @@ class Directories:
             return []
         count = min(entry.count, most, max(len(self.data) - entry.position, 0) // _SIZES[entry.kind])
         dtype = self.order + _UNSIGNED[entry.kind]
-        return np.frombuffer(self.data, dtype, count, entry.position).tolist() if count else []  # type: ignore[no-any-return]
+        return np.frombuffer(self.data, dtype, count, entry.position).tolist() if count else []
 
     def total(self, entry: Entry, largest: int) -> int:
         """Return the sum of the values of an entry that holds unsigned integers, each counted as `largest` at most."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import struct
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from runtime.errors import InvalidImage
 from runtime.images.exif import EXIF_MARK
 from runtime.images.limits.exif import is_readable, omitted
 from runtime.images.limits.size import check_size
+
+log = logging.getLogger("runtime")
 
 _SCAN, _END, _APP1 = 0xDA, 0xD9, 0xE1
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
@@ -58,10 +61,9 @@ class _Picture:
 
 def check(data: bytes) -> bytes:
     """Check a JPEG file; see `runtime.images.limits.check`."""
-    picture, exif, count = _Picture(), [], 0
-    for marker, start, stop in _segments(data):
-        count += 1
-        if count > _MAX_SEGMENTS:
+    picture, exif = _Picture(), []
+    for count, (marker, start, stop) in enumerate(_segments(data)):
+        if count >= _MAX_SEGMENTS:
             raise InvalidImage(f"the JPEG image has more than {_MAX_SEGMENTS} segments: save it again")
         if marker in _FRAMES:
             _read_frame(picture, marker, data[start:stop])
@@ -106,7 +108,9 @@ def _read_scan(picture: _Picture, data: bytes, start: int, stop: int) -> None:
 def _with_readable_exif(data: bytes, parts: list[tuple[int, int]]) -> bytes:
     """Return a file without its EXIF if that cannot be read in bounded time; `parts` are the places of its segments."""
     block = b"".join(data[start + len(EXIF_MARK) : stop] for start, stop in parts)
-    if len(parts) <= _MAX_EXIF and (not block or is_readable(block)):
+    if len(parts) > _MAX_EXIF:
+        log.warning("EXIF is damaged and omitted (it has %d segments)", len(parts))
+    elif not block or is_readable(block):
         return data
     return omitted(data, [(start - 4, stop) for start, stop in parts])
 

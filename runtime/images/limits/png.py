@@ -15,10 +15,12 @@ _START = 8
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Samples of each pixel by colour type."""
 _PALETTE = 3
+_SLACK = 1 << 16
+"""Bytes that may follow the last row, which begins with a byte for its filter as every row of every pass does."""
 
 _MAX_CHUNKS, _BYTES_PER_CHUNK = 50_000, 1024
 """Chunks of a file, and bytes for each further one; writers give pixels in chunks of 4 KiB or more."""
-_MAX_INFLATED = 1 << 28
+_MAX_INFLATED = 1 << 26
 """Bytes to which profile and texts may inflate together."""
 
 
@@ -29,16 +31,15 @@ def check(data: bytes) -> bytes:
         raise InvalidImage("the PNG image is damaged (it does not begin with IHDR): get an intact copy")
     samples = _SAMPLES.get(colour_type, 4)
     check_size(width, height, 4 if colour_type == _PALETTE else samples, max(1, depth // 8))
-    headers = count = held = inflated = 0
-    exif = []
-    for kind, start, stop in _chunks(data):
-        count += 1
-        if count > _MAX_CHUNKS + len(data) // _BYTES_PER_CHUNK:
-            raise InvalidImage(f"the PNG image is cut into more than {count - 1} chunks: save it again")
+    headers = inflated = 0
+    pixels, exif = [], []
+    for count, (kind, start, stop) in enumerate(_chunks(data)):
+        if count >= _MAX_CHUNKS + len(data) // _BYTES_PER_CHUNK:
+            raise InvalidImage(f"the PNG image is cut into more than {count} chunks: save it again")
         if kind == b"IHDR":
             headers += 1
         elif kind == b"IDAT":
-            held += stop - start
+            pixels.append(memoryview(data)[start:stop])
         elif kind == b"eXIf" and not is_readable(data[start:stop]):
             exif.append((start - 8, stop + 4))
         elif kind in (b"iCCP", b"zTXt", b"iTXt"):
@@ -48,8 +49,13 @@ def check(data: bytes) -> bytes:
                 raise InvalidImage(f"profile and texts inflate to more than {most} MiB: save the file without them")
     if headers != 1:
         raise InvalidImage("the PNG image is damaged (it has more than one IHDR): get an intact copy")
-    if held * DEFLATE_RATIO < height * -(-width * samples * depth // 8):
+    held, needed = sum(map(len, pixels)), height * -(-width * samples * depth // 8)
+    if held * DEFLATE_RATIO < needed:
         raise InvalidImage(f"{held} bytes cannot hold {width} x {height} pixels of PNG: get an intact copy")
+    # At 8 bits Pillow stops after the last row; at 16 libpng goes on to the end of the compressed data.
+    limit = needed + 2 * height + _SLACK
+    if depth > 8 and inflated_size(b"".join(pixels), limit) > limit:
+        raise InvalidImage(f"the PNG image inflates to more than the {needed} bytes of its pixels: save it again")
     return omitted(data, exif)
 
 

@@ -28,16 +28,16 @@ def usable_profile(profile: Any, colours: int) -> bytes | None:
     colours
         Colour channels of the picture, 1 or 3.
     """
-    if profile is None or not len(profile := _bytes(profile)):
+    if profile is None or not (content := _bytes(profile)):
         return None
     spaces = (b"RGB ",) if colours == 3 else (b"GRAY", b"RGB ")
-    if len(profile) > _MAX_SIZE:
-        reason = f"it has {len(profile) >> 20} MiB"
-    elif profile[_SIGNATURE] == b"acsp" and profile[_SPACE] not in spaces:
-        name = profile[_SPACE].decode("latin-1").strip()
+    if len(content) > _MAX_SIZE:
+        reason = f"it has {len(content) >> 20} MiB"
+    elif content[_SIGNATURE] == b"acsp" and content[_SPACE] not in spaces:
+        name = content[_SPACE].decode("latin-1").strip()
         reason = f"it is for {name!r} and the picture is {'RGB' if colours == 3 else 'grey'}"
     else:
-        return profile
+        return content
     log.warning("the colour profile does not belong to the picture and is omitted (%s)", reason)
     return None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from runtime.errors import InvalidImage, OutOfMemory
 from runtime.images.limits.memory import memory
 
@@ -46,9 +48,18 @@ def check_size(width: int, height: int, samples: int = 3, sample_size: int = 1) 
     if max(width, height) > MAX_SIDE:
         raise InvalidImage(f"{size} is longer than {MAX_SIDE} along a side: {remedy}")
     needed = width * height * (_COPIES * samples * sample_size + _PLANES * 4 * min(samples, 3))
-    if needed > (there := memory()):
+    if needed > (there := memory()) or not _can_be_reserved(needed):
         remedy = "give parts of it, or use a machine with more memory"
         raise OutOfMemory(f"an image of {size} takes at least {_gib(needed)} of {_gib(there)} GiB of memory: {remedy}")
+
+
+def _can_be_reserved(size: int) -> bool:
+    """Return whether the system grants this process so many bytes; they are not touched, and given back."""
+    try:
+        np.empty(size, np.uint8)
+    except MemoryError:
+        return False
+    return True
 
 
 def _gib(size: int) -> str:

@@ -38,6 +38,4 @@ def check_source(name: str, status: os.stat_result) -> None:
         if is_kind(status.st_mode):
             raise ImageFileError(f"{name}: cannot be read (it is {kind}, no file): {remedy}")
     if status.st_size > memory():
-        raise OutOfMemory(
-            f"{name}: the file is larger than the memory ({status.st_size >> 20} MiB): give a smaller one"
-        )
+        raise OutOfMemory(f"{name}: its {status.st_size >> 20} MiB do not fit into the memory: give a smaller file")
