@@ -4,7 +4,7 @@ A few bytes can ask for any amount of memory or time. Here the structure of a fi
 picture has to fit into the memory, a file has to be large enough for the picture that it claims, and what makes a
 decoder work without getting further (directories in a circle, thousands of scans or chunks) is bounded.
 
-* `size`: pixels, sides and memory: `check_size`. `memory`: how much there is.
+* `size`: pixels, sides and memory: `check_size`, `check_memory`. `memory`: how much there is.
 * `jpeg`, `png`, `tiff`, `webp`: one check for each format. `directories`: those of TIFF and EXIF.
 * `profiles`: colour profiles that do not belong to the picture. `sources`: what can be read as a file.
 """
@@ -13,12 +13,22 @@ from __future__ import annotations
 
 from runtime.images.limits import jpeg, png, tiff, webp
 from runtime.images.limits.inflation import inflate
-from runtime.images.limits.memory import memory
+from runtime.images.limits.memory import available_memory
 from runtime.images.limits.profiles import usable_profile
-from runtime.images.limits.size import MAX_PIXELS, MAX_SIDE, check_size
+from runtime.images.limits.size import MAX_PIXELS, MAX_SIDE, check_memory, check_size
 from runtime.images.limits.sources import check_source
 
-__all__ = ["MAX_PIXELS", "MAX_SIDE", "check", "check_size", "check_source", "inflate", "memory", "usable_profile"]
+__all__ = [
+    "MAX_PIXELS",
+    "MAX_SIDE",
+    "available_memory",
+    "check",
+    "check_memory",
+    "check_size",
+    "check_source",
+    "inflate",
+    "usable_profile",
+]
 
 _CHECKS = {"JPEG": jpeg.check, "PNG": png.check, "TIFF": tiff.check, "WEBP": webp.check}
 

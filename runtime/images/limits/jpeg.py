@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from runtime.errors import InvalidImage
 from runtime.images.exif import EXIF_MARK
 from runtime.images.limits.exif import is_readable, omitted
-from runtime.images.limits.size import check_size
+from runtime.images.limits.size import check_memory, check_size
 
 log = logging.getLogger("runtime")
 
@@ -50,6 +50,8 @@ class _Picture:
     marker: int = 0
     width: int = 0
     height: int = 0
+    samples: int = 0
+    sample_size: int = 1
     blocks: dict[int, int] = field(default_factory=dict)
     """Number of blocks by component."""
     scans: int = 0
@@ -75,6 +77,7 @@ def check(data: bytes) -> bytes:
     if 8 * picture.held < least:
         size = f"{picture.width} x {picture.height} pixels"
         raise InvalidImage(f"{picture.held} bytes cannot hold {size} of JPEG: get an intact copy")
+    check_memory(picture.width, picture.height, picture.samples, picture.sample_size)
     return _with_readable_exif(data, exif)
 
 
@@ -82,8 +85,9 @@ def _read_frame(picture: _Picture, marker: int, content: bytes) -> None:
     if picture.marker:
         raise InvalidImage("the JPEG image is damaged (it has more than one frame): get an intact copy")
     precision, height, width, count = struct.unpack_from(">BHHB", content)
-    check_size(width, height, max(count, 1), -(-precision // 8))
+    check_size(width, height)
     picture.marker, picture.width, picture.height = marker, width, height
+    picture.samples, picture.sample_size = count, -(-precision // 8)
     components = [struct.unpack_from("BB", content, at) for at in range(6, 6 + 3 * count, 3)]
     # Each byte of sampling has the columns of a component in its upper half, relative to those of the others.
     across = max((sampling >> 4 for _, sampling in components), default=1)

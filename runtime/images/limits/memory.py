@@ -1,4 +1,4 @@
-"""How much memory this process may use."""
+"""How much memory there is."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNKNOWN = 8 << 30
 """Bytes that are taken for granted where the system does not say how many there are (Windows)."""
 
 
-def memory() -> int:
+def available_memory() -> int:
     """Return the bytes of memory that this process may use.
 
     They are those of the machine, or fewer where a control group (a container) or a limit of the process (``ulimit``)
@@ -39,7 +39,7 @@ def _of_groups(root: Path) -> Iterator[int]:
     with suppress(OSError, ValueError):
         groups = (root / "proc/self/cgroup").read_text().splitlines()
     for group in groups:
-        _, controllers, path = group.split(":", 2)
+        _, controllers, path = (group + "::").split(":")[:3]
         if not controllers:
             base, name = mount, "memory.max"
         elif "memory" in controllers.split(","):

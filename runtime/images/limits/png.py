@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from runtime.errors import InvalidImage
 from runtime.images.limits.exif import is_readable, omitted
 from runtime.images.limits.inflation import DEFLATE_RATIO, inflated_size
-from runtime.images.limits.size import check_size
+from runtime.images.limits.size import check_memory, check_size
 
 _START = 8
 """Offset of the first chunk."""
@@ -30,7 +30,7 @@ def check(data: bytes) -> bytes:
     if kind != b"IHDR" or size != 13:
         raise InvalidImage("the PNG image is damaged (it does not begin with IHDR): get an intact copy")
     samples = _SAMPLES.get(colour_type, 4)
-    check_size(width, height, 4 if colour_type == _PALETTE else samples, max(1, depth // 8))
+    check_size(width, height)
     headers = inflated = 0
     pixels, exif = [], []
     for count, (kind, start, stop) in enumerate(_chunks(data)):
@@ -52,6 +52,7 @@ def check(data: bytes) -> bytes:
     held, needed = sum(map(len, pixels)), height * -(-width * samples * depth // 8)
     if held * DEFLATE_RATIO < needed:
         raise InvalidImage(f"{held} bytes cannot hold {width} x {height} pixels of PNG: get an intact copy")
+    check_memory(width, height, 4 if colour_type == _PALETTE else samples, max(1, depth // 8))
     # At 8 bits Pillow stops after the last row; at 16 libpng goes on to the end of the compressed data.
     limit = needed + 2 * height + _SLACK
     if depth > 8 and inflated_size(b"".join(pixels), limit) > limit:

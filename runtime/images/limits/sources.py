@@ -6,7 +6,7 @@ import os
 import stat
 
 from runtime.errors import ImageFileError, OutOfMemory
-from runtime.images.limits.memory import memory
+from runtime.images.limits.memory import available_memory
 
 _KINDS = (
     (stat.S_ISDIR, "a folder", "check the path, which has to name a file"),
@@ -37,5 +37,5 @@ def check_source(name: str, status: os.stat_result) -> None:
     for is_kind, kind, remedy in _KINDS:
         if is_kind(status.st_mode):
             raise ImageFileError(f"{name}: cannot be read (it is {kind}, no file): {remedy}")
-    if status.st_size > memory():
+    if status.st_size > available_memory():
         raise OutOfMemory(f"{name}: its {status.st_size >> 20} MiB do not fit into the memory: give a smaller file")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from runtime.errors import InvalidImage
 from runtime.images.limits.directories import Directories, Entry
 from runtime.images.limits.inflation import DEFLATE_RATIO, inflated_size
-from runtime.images.limits.size import MAX_SIDE, check_size
+from runtime.images.limits.size import MAX_SIDE, check_memory, check_size
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _SAMPLES, _ROWS_PER_STRIP, _PLANAR = 277, 278, 284
@@ -54,7 +54,7 @@ def check(data: bytes) -> bytes:
         raise InvalidImage("the image has no samples: get an intact copy")
     if bits > _MAX_BITS:
         raise InvalidImage(f"samples of {bits} bits are not supported: save the file with 8 or 16 bits")
-    check_size(width, height, samples, -(-bits // 8))
+    check_size(width, height)
     separate = value(_PLANAR, 1) == 2 and samples > 1
     parts, contained = (samples, 1) if separate else (1, samples)
     if _TILE_WIDTH in picture:
@@ -62,7 +62,7 @@ def check(data: bytes) -> bytes:
         if min(columns, rows) < 1:
             raise InvalidImage("the tiles of the image are empty: get an intact copy")
         across, down = -(-width // columns), -(-height // rows)
-        check_size(across * columns, down * rows, samples, -(-bits // 8))
+        check_size(across * columns, down * rows)
     else:
         columns, rows = width, min(value(_ROWS_PER_STRIP, height), height) or height
         across, down = 1, -(-height // rows)
@@ -70,8 +70,6 @@ def check(data: bytes) -> bytes:
     row_bytes = -(-columns * contained * bits // 8)
     places = next((picture[tag] for tag in _OFFSETS if tag in picture), None)
     counts = next((picture[tag] for tag in _COUNTS if tag in picture), None)
-    if places is not None:
-        _check_segments(places, segments)
     held = len(data) if counts is None else min(directories.total(counts, len(data)), len(data))
     compression = value(_COMPRESSION, 1)
     ratio = 8 * row_bytes if compression in _FAX else _RATIOS.get(compression, _UNKNOWN_RATIO)
@@ -79,6 +77,9 @@ def check(data: bytes) -> bytes:
     if held * ratio * (_SUBSAMPLED if value(_PHOTOMETRIC, 0) == _YCBCR else 1) < needed:
         remedy = "get an intact copy"
         raise InvalidImage(f"{held} bytes cannot hold {width} x {height} pixels of {samples * bits} bits: {remedy}")
+    check_memory(max(across * columns, width), max(down * rows, height), samples, -(-bits // 8))
+    if places is not None:
+        _check_segments(places, segments)
     if compression in _DEFLATE and places is not None and counts is not None:
         _check_inflated(directories, places, counts, rows * row_bytes)
     return data

@@ -6,12 +6,14 @@ import struct
 
 from runtime.errors import InvalidImage
 from runtime.images.limits.exif import is_readable
-from runtime.images.limits.size import check_size
+from runtime.images.limits.size import check_memory, check_size
 
 _START = 12
 """Offset of the first chunk."""
 _MAX_CHUNKS = 10_000
 """Chunks of a file; a single picture has a few."""
+_CHANNELS = 4
+"""Samples of a pixel while a file is decoded."""
 _BLOCK = 16
 """Side of the blocks of lossy pictures, in pixels."""
 _BITS_PER_BLOCK = 2
@@ -32,10 +34,10 @@ def check(data: bytes) -> bytes:
         if count > _MAX_CHUNKS:
             raise InvalidImage(f"the file holds more than {_MAX_CHUNKS} pictures or chunks: save one picture by itself")
         if kind == b"VP8X":
-            check_size(_integer(data, start + 4, 3) + 1, _integer(data, start + 7, 3) + 1, 4)
+            _check_canvas(_integer(data, start + 4, 3) + 1, _integer(data, start + 7, 3) + 1)
         elif kind == b"VP8L":
             bits = _integer(data, start + 1, 4)
-            check_size((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, 4)
+            _check_canvas((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
         elif kind == b"VP8 ":
             _check_lossy(data, start, size)
         elif kind == b"ANMF":
@@ -48,6 +50,11 @@ def check(data: bytes) -> bytes:
     return _without(data, unreadable)
 
 
+def _check_canvas(width: int, height: int) -> None:
+    check_size(width, height)
+    check_memory(width, height, _CHANNELS)
+
+
 def _check_lossy(data: bytes, start: int, size: int) -> None:
     width, height = (_integer(data, at, 2) & 0x3FFF for at in (start + 6, start + 8))
     check_size(width, height)
@@ -55,6 +62,7 @@ def _check_lossy(data: bytes, start: int, size: int) -> None:
     held = min(size, len(data) - start)
     if 8 * held < _BITS_PER_BLOCK * blocks:
         raise InvalidImage(f"{held} bytes cannot hold {width} x {height} pixels of WebP: get an intact copy")
+    check_memory(width, height, _CHANNELS)
 
 
 def _integer(data: bytes, position: int, size: int) -> int:
