@@ -47,7 +47,8 @@ def decode(data: bytes) -> tuple[npt.NDArray[Any], Header]:
     from tifffile import TiffFile
 
     stream = io.BytesIO(data)
-    with TiffFile(stream) as tiff:
+    # What these programs write needs further pages to be found, without end in a forged file; only one page is read.
+    with TiffFile(stream, is_lsm=False, is_scanimage=False) as tiff:
         page = _only_page(tiff)
         _check_complete(page, len(data))
         header = Header("TIFF", page.tags.valueof(_ICC_PROFILE), _read_exif(tiff, page, stream))

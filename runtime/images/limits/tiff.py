@@ -36,6 +36,12 @@ _SLACK = 1 << 16
 """Bytes that a strip may have beyond its last row."""
 _MAX_BITS = 64
 """Bits of a sample."""
+_MAX_SEGMENTS, _PIXELS_PER_SEGMENT = 1 << 17, 1 << 10
+"""Strips or tiles of a picture, and pixels for each further one: each takes time of its own."""
+
+_UIC1, _UIC2 = 33628, 33629
+"""Tags of MetaMorph, the second with a value for each picture; tifffile reads one for each picture for each first."""
+_MAX_UIC1 = 1 << 10
 
 
 def check(data: bytes) -> bytes:
@@ -48,6 +54,10 @@ def check(data: bytes) -> bytes:
 
     if any(value(tag, 1) != 1 for tag in _DEPTHS):
         raise InvalidImage("the file holds a volume, not a picture: save one of its slices by itself")
+    if (stack := picture.get(_UIC2)) is not None and stack.count > 1:
+        raise InvalidImage(f"the file holds {stack.count} pictures: save one of them by itself")
+    if _UIC1 in picture and picture[_UIC1].count > _MAX_UIC1:
+        raise InvalidImage("the file has more entries of MetaMorph than there are kinds of them: get an intact copy")
     width, height, samples = value(_WIDTH, 0), value(_HEIGHT, 0), value(_SAMPLES, 1)
     bits = max(directories.integers(picture.get(_BITS), MAX_SIDE), default=1)
     if samples < 1 or bits < 1:
@@ -78,6 +88,8 @@ def check(data: bytes) -> bytes:
         remedy = "get an intact copy"
         raise InvalidImage(f"{held} bytes cannot hold {width} x {height} pixels of {samples * bits} bits: {remedy}")
     check_memory(max(across * columns, width), max(down * rows, height), samples, -(-bits // 8))
+    if segments > _MAX_SEGMENTS + width * height // _PIXELS_PER_SEGMENT:
+        raise InvalidImage(f"the image is cut into {segments} strips or tiles: save it again with larger ones")
     if places is not None:
         _check_segments(places, segments)
     if compression in _DEFLATE and places is not None and counts is not None:

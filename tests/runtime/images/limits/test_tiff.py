@@ -9,7 +9,7 @@ from PIL import Image
 from runtime.errors import InvalidImage
 from runtime.images import decode
 from runtime.images.limits import check
-from tests.runtime.images.forged import LONG, SHORT, entries, tiff
+from tests.runtime.images.forged import LONG, RATIONAL, SHORT, entries, jpeg, scan, tables, tiff
 from tests.runtime.images.samples import random_pixels, save
 
 TILES = {273: None, 278: None, 279: None, 322: (LONG, 1, 16), 323: (LONG, 1, 16), 324: (LONG, 1, 16)}
@@ -40,6 +40,12 @@ REFUSED = {
     "too many strips": ({273: (LONG, 1000, 0)}, "1000 strips or tiles instead of 1"),
     "tiles without end": ({**TILES, 322: (LONG, 1, 1 << 30), 325: (LONG, 1, 64)}, "megapixels"),
     "tiles of nothing": ({**TILES, 323: (LONG, 1, 0), 325: (LONG, 1, 64)}, "tiles of the image are empty"),
+    "a stack of MetaMorph": ({33628: (LONG, 9, 16), 33629: (RATIONAL, 6, 16)}, "the file holds 6 pictures"),
+    "entries of MetaMorph": ({33628: (LONG, 2000, 16)}, "more entries of MetaMorph"),
+    "strips without end": (
+        {257: (LONG, 1, 10**6), 278: (LONG, 1, 1), 273: (LONG, 10**6, 16), 259: (SHORT, 1, 50000), 279: None},
+        "cut into 1000000 strips or tiles",
+    ),
     "two widths": ([*entries(), (256, LONG, 1, 9)], "two entries of tag 256"),
 }
 
@@ -105,3 +111,18 @@ def test_a_profile_of_any_type_does_not_cost_the_picture(kind, caplog):
     assert found.shape == (8, 8)
     assert header.icc_profile == (bytes(range(1, 9)) if kind == 7 else None)
     assert ("colour profile is damaged" in caplog.text) == (kind != 7)
+
+
+def test_pages_that_a_program_would_list_elsewhere_are_not_looked_for():
+    rows = entries({305: (2, 4, int.from_bytes(b"SI.\0", "little"))})
+    small = [(1, SHORT, 1, 0)]
+    data = tiff(rows, *[small] * 6, pixels=bytes(64) + bytes(2_000_000))
+    with pytest.raises(InvalidImage, match=r"^the file holds 7 full pictures"):
+        decode(data)
+
+
+def test_scans_without_end_within_a_strip_are_refused():
+    strip = jpeg(512, 512, tables(), scan(bytes(512), last=0), scan(first=1) * 5000, frame=0xC2)
+    changes = {256: (LONG, 1, 512), 257: (LONG, 1, 512), 278: (LONG, 1, 512), 259: (SHORT, 1, 7)}
+    with pytest.raises(InvalidImage):
+        decode(tiff(entries({**changes, 279: (LONG, 1, len(strip))}), pixels=strip))
