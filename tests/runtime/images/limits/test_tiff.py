@@ -9,7 +9,7 @@ from PIL import Image
 from runtime.errors import InvalidImage
 from runtime.images import decode
 from runtime.images.limits import check
-from tests.runtime.images.forged import LONG, RATIONAL, SHORT, entries, jpeg, scan, tables, tiff
+from tests.runtime.images.forged import LONG, RATIONAL, SHORT, directory, entries, jpeg, scan, tables, tiff
 from tests.runtime.images.samples import random_pixels, save
 
 TILES = {273: None, 278: None, 279: None, 322: (LONG, 1, 16), 323: (LONG, 1, 16), 324: (LONG, 1, 16)}
@@ -113,12 +113,13 @@ def test_a_profile_of_any_type_does_not_cost_the_picture(kind, caplog):
     assert ("colour profile is damaged" in caplog.text) == (kind != 7)
 
 
-def test_pages_that_a_program_would_list_elsewhere_are_not_looked_for():
-    rows = entries({305: (2, 4, int.from_bytes(b"SI.\0", "little"))})
-    small = [(1, SHORT, 1, 0)]
-    data = tiff(rows, *[small] * 6, pixels=bytes(64) + bytes(2_000_000))
-    with pytest.raises(InvalidImage, match=r"^the file holds 7 full pictures"):
-        decode(data)
+def test_pages_that_a_program_lists_nowhere_are_not_looked_for():
+    size = len(directory(entries({305: (2, 4, 0)})))
+    software = (2, 4, int.from_bytes(b"SI.\0", "little"))  # a microscope, whose pages stand at equal distances
+    strips = [16, *(80 + size * number + 4 for number in range(1, 6))]
+    data = tiff(*[entries({305: software, 273: (LONG, 1, strip)}) for strip in strips])
+    with pytest.raises(InvalidImage, match=r"^the file holds 6 full pictures"):
+        decode(data + bytes(10**6))
 
 
 def test_scans_without_end_within_a_strip_are_refused():
