@@ -8,7 +8,6 @@ from runtime.errors import ImageFileError, OutOfMemory
 from runtime.images import read_file
 from runtime.images.limits import check_source, sources
 
-
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="has neither such pipes nor such devices")
 
 
