@@ -53,7 +53,7 @@ class DeviceUnavailable(DeblurError, RuntimeError):
 
 
 class OutOfMemory(DeblurError, MemoryError):
-    """The device ran out of memory even with the smallest batch allowed."""
+    """The memory does not suffice: for an image, or on a device even for the smallest batch allowed."""
 
 
 class MissingDependency(DeblurError, ImportError):

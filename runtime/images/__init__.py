@@ -3,7 +3,7 @@
 * `arrays`: any image to planes and back: `open_image`, `Frame`.
 * `codecs`: encoded images (PNG, JPEG, TIFF, WebP) to pixels and back: `decode`, `encode`.
 * `files`: image files: `read_file`, `write_file`, `read_bytes`, `write_bytes`, `format_of`. `atomic`: atomic writing.
-* `header`: the format and metadata of an image file: `Header`.
+* `header`: the format and metadata of an image file: `Header`. `limits`: what a file may ask for.
 * `pillow`, `png`, `tiff`: the codecs by library. `exif`: the EXIF orientation.
 """
 
@@ -13,7 +13,8 @@ from runtime.images.arrays import Frame, open_image
 from runtime.images.atomic import remove_leftovers
 from runtime.images.codecs import decode, encode
 from runtime.images.files import SUFFIXES, format_of, read_bytes, read_file, write_bytes, write_file
-from runtime.images.header import MAX_PIXELS, Header
+from runtime.images.header import Header
+from runtime.images.limits import MAX_PIXELS
 
 __all__ = [
     "MAX_PIXELS",

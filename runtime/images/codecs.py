@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from runtime.errors import InvalidImage, UnsupportedType
-from runtime.images import pillow, png, tiff
+from runtime.errors import DeblurError, InvalidImage, OutOfMemory, UnsupportedType
+from runtime.images import limits, pillow, png, tiff
 from runtime.images.exif import apply_orientation, reset_orientation
 from runtime.images.header import Header
 
@@ -25,6 +25,10 @@ _DTYPES = {
     "TIFF": ("uint8", "uint16", "float16", "float32", "float64"),
 }
 """The dtypes that each format can store; other dtypes are converted to the last one."""
+
+_SMALLER = "give parts of it, or use a machine with more memory"
+_OPENCV_OUT_OF_MEMORY = -4
+"""Code of OpenCV's errors where memory cannot be allocated."""
 
 
 def decode(data: bytes) -> tuple[npt.NDArray[Any], Header]:
@@ -46,23 +50,27 @@ def decode(data: bytes) -> tuple[npt.NDArray[Any], Header]:
     Raises
     ------
     InvalidImage
-        If `data` has another format, is damaged, has more than `MAX_PIXELS` pixels, contains several images, or has
-        colours other than grey and RGB.
+        If `data` has another format, is damaged, asks for more than its size can mean, has more than `MAX_PIXELS`
+        pixels, contains several images, or has colours other than grey and RGB.
+    OutOfMemory
+        If the picture does not fit into the memory.
     """
     format = next((format for magic, format in _MAGICS.items() if data.startswith(magic)), None)
     if format is None:
         raise InvalidImage("this is no PNG, JPEG, TIFF or WebP image: convert it to one of these")
     try:
-        pixels, header = _decode(data, format)
-    except (InvalidImage, MemoryError):
+        pixels, header = _decode(limits.check(data, format), format)
+        profile = limits.usable_profile(header.icc_profile, 3 if pixels.ndim == 3 and pixels.shape[2] >= 3 else 1)
+        header = replace(header, icc_profile=profile)
+        orientation, exif = (1, None) if header.exif is None else reset_orientation(header.exif)
+        return apply_orientation(pixels, orientation), replace(header, exif=exif)
+    except DeblurError:
         raise
     except Exception as error:  # decoders raise many kinds of errors for damaged data
+        if _is_out_of_memory(error):
+            raise OutOfMemory(f"the memory is too small to read the {format} image: {_SMALLER}") from error
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InvalidImage(f"the {format} image is damaged or incomplete ({reason}): get an intact copy") from error
-    if header.exif is None:
-        return pixels, header
-    orientation, exif = reset_orientation(header.exif)
-    return apply_orientation(pixels, orientation), replace(header, exif=exif)
 
 
 def encode(pixels: npt.NDArray[Any], header: Header) -> bytes:
@@ -82,8 +90,18 @@ def encode(pixels: npt.NDArray[Any], header: Header) -> bytes:
         If the dtype is not supported.
     InvalidImage
         If the format cannot store the image: alpha in JPEG, or sides longer than JPEG or WebP allow.
+    OutOfMemory
+        If the memory runs out.
     """
-    pixels = _fit_depth(pixels, header.format)
+    try:
+        return _encode(_fit_depth(pixels, header.format), header)
+    except Exception as error:
+        if not _is_out_of_memory(error.__cause__ or error):
+            raise
+        raise OutOfMemory(f"the memory is too small to write a {header.format} image: {_SMALLER}") from error
+
+
+def _encode(pixels: npt.NDArray[Any], header: Header) -> bytes:
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[..., 0]
     if header.format == "TIFF":
@@ -101,6 +119,13 @@ def _decode(data: bytes, format: str) -> tuple[npt.NDArray[Any], Header]:
     if format == "PNG" and png.is_16_bit(data):
         return png.decode(data)
     return pillow.decode(data, format)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error of NumPy, OpenCV or Pillow says that there is not enough memory."""
+    if isinstance(error, OSError):
+        return str(error).startswith("out of memory")
+    return isinstance(error, MemoryError) or getattr(error, "code", None) == _OPENCV_OUT_OF_MEMORY
 
 
 def _fit_depth(pixels: npt.NDArray[Any], format: str) -> npt.NDArray[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import Any
 
 import numpy.typing as npt
 
-from runtime.errors import ImageFileError, InvalidArgument, InvalidImage, OutOfMemory
+from runtime.errors import DeblurError, ImageFileError, InvalidArgument, InvalidImage, OutOfMemory
 from runtime.images.atomic import write_atomically
 from runtime.images.codecs import decode, encode
 from runtime.images.header import Header
+from runtime.images.limits import check_source
 
 SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"}
 """Formats by suffix in lower case."""
@@ -40,19 +40,18 @@ def read_bytes(path: str | os.PathLike[str]) -> tuple[bytes, os.stat_result]:
     Raises
     ------
     ImageFileError
-        If the file cannot be read, or is a pipe or a device, which may never end.
+        If the file cannot be read, or is a folder, a pipe, a socket or a device.
     OutOfMemory
         If it is larger than the memory.
     """
     name = os.fspath(path)
     try:
+        check_source(name, os.stat(path))  # first, since a socket cannot be opened, and a device may act when it is
         with open(path, "rb", opener=_open_without_waiting) as stream:
             status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                remedy = "write its content to a file, or redirect it to stdin: deblur image -"
-                raise ImageFileError(f"{name} is a pipe or a device, not a file: {remedy}")
+            check_source(name, status)  # it may be another file by now
             return stream.read(), status
-    except ImageFileError:
+    except DeblurError:
         raise
     except (OSError, ValueError) as error:  # ValueError: a path that no file can have
         raise ImageFileError(f"{name}: cannot be read ({_reason(error)}): check the path") from error
@@ -78,15 +77,17 @@ def read_file(path: str | os.PathLike[str]) -> tuple[npt.NDArray[Any], Header]:
     Raises
     ------
     ImageFileError
-        If the file cannot be read.
+        If the file cannot be read, or is a folder, a pipe, a socket or a device.
     InvalidImage
         If it cannot be decoded.
+    OutOfMemory
+        If the file or its picture does not fit into the memory.
     """
     data, _ = read_bytes(path)
     try:
         return decode(data)
-    except InvalidImage as error:
-        raise InvalidImage(f"{os.fspath(path)}: {error}") from error
+    except (InvalidImage, OutOfMemory) as error:
+        raise type(error)(f"{os.fspath(path)}: {error}") from error
 
 
 def write_file(
@@ -118,12 +119,14 @@ def write_file(
         If the format cannot store the image.
     ImageFileError
         If the file cannot be written.
+    OutOfMemory
+        If the memory runs out.
     """
     header = replace(header or Header(), format=format_of(path))
     try:
         data = encode(pixels, header)
-    except InvalidImage as error:
-        raise InvalidImage(f"{os.fspath(path)}: {error}") from error
+    except (InvalidImage, OutOfMemory) as error:
+        raise type(error)(f"{os.fspath(path)}: {error}") from error
     write_bytes(path, data, overwrite=overwrite, sources=sources)
 
 

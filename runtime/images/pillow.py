@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from runtime.errors import InvalidImage, UnsupportedType
+from runtime.errors import InvalidImage, OutOfMemory, UnsupportedType
 from runtime.images.exif import EXIF_MARK
-from runtime.images.header import Header, check_size
+from runtime.images.header import Header
 
 _QUALITY = 95
 """Quality of JPEG and of lossy WebP, from 0 to 100."""
@@ -25,13 +25,17 @@ def pixels_of(image: Any) -> npt.NDArray[Any]:
         If its mode cannot.
     InvalidImage
         If its file is damaged.
+    OutOfMemory
+        If it does not fit into the memory.
     """
     if image.mode not in ("L", "LA", "RGB", "RGBA", "F") and not image.mode.startswith("I;16"):
         remedy = "convert it first, for example image.convert('RGB')"
         raise UnsupportedType(f"a PIL image of mode {image.mode} cannot hold a restored photograph: {remedy}")
     try:
         return np.asarray(image)
-    except (OSError, SyntaxError) as error:
+    except MemoryError as error:
+        raise OutOfMemory("the memory is too small to read the image: give parts of it") from error
+    except Exception as error:  # see runtime.images.codecs.decode
         raise InvalidImage(f"the image is damaged or incomplete ({error}): get an intact copy") from error
 
 
@@ -57,7 +61,6 @@ def decode(data: bytes, format: str) -> tuple[npt.NDArray[Any], Header]:
     }
     try:
         image = plugins[format](io.BytesIO(data))
-        check_size(*image.size)
         if (frames := getattr(image, "n_frames", 1)) > 1:
             raise InvalidImage(f"the file holds {frames} pictures: save one of them by itself")
         image.load()

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.errors import InvalidImage
-from runtime.images.header import Header, check_size
+from runtime.images.header import Header
+from runtime.images.limits import inflate
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 """First bytes of a PNG file."""
@@ -25,6 +26,9 @@ _HEADER_END = 33
 _GREY_ALPHA = 4
 """Colour type in IHDR of grey with alpha."""
 
+_MAX_PROFILE = 1 << 24
+"""Largest colour profile in bytes."""
+
 
 def is_16_bit(data: bytes) -> bool:
     """Return whether a PNG file has 16 bits per sample."""
@@ -35,7 +39,6 @@ def decode(data: bytes) -> tuple[npt.NDArray[Any], Header]:
     """Decode a PNG file of 16 bits; see `runtime.images.codecs.decode`."""
     import cv2
 
-    check_size(*struct.unpack_from(">LL", data, 16))
     chunks = list(_chunks(data))
     # OpenCV gets the pixel chunks only, because libpng prints warnings about colour profiles.
     reduced = MAGIC + b"".join(_chunk(kind, payload) for kind, payload in chunks if kind in _PIXEL_CHUNKS)
@@ -48,7 +51,7 @@ def decode(data: bytes) -> tuple[npt.NDArray[Any], Header]:
         pixels = np.ascontiguousarray(pixels[..., [0, 3]])
     metadata = dict(chunks)
     profile = metadata.get(b"iCCP")
-    icc_profile = zlib.decompress(profile[profile.index(b"\0") + 2 :]) if profile else None
+    icc_profile = inflate(profile[profile.index(b"\0") + 2 :], _MAX_PROFILE) if profile else None
     return pixels, Header("PNG", icc_profile, metadata.get(b"eXIf"))
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from runtime.errors import InvalidImage
 from runtime.images import pillow
 from runtime.images.exif import EXIF_MARK, ORIENTATION
-from runtime.images.header import Header, check_size
+from runtime.images.header import Header
 
 log = logging.getLogger("runtime")
 
@@ -47,9 +47,9 @@ def decode(data: bytes) -> tuple[npt.NDArray[Any], Header]:
     from tifffile import TiffFile
 
     stream = io.BytesIO(data)
-    with TiffFile(stream) as tiff:
+    # What these programs write needs further pages to be found, without end in a forged file; only one page is read.
+    with TiffFile(stream, is_lsm=False, is_scanimage=False) as tiff:
         page = _only_page(tiff)
-        check_size(page.imagewidth, page.imagelength)
         _check_complete(page, len(data))
         header = Header("TIFF", page.tags.valueof(_ICC_PROFILE), _read_exif(tiff, page, stream))
         if page.tags.valueof(ORIENTATION, default=1) != 1:

@@ -1,13 +1,14 @@
 import io
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps, JpegImagePlugin
 
-from runtime.errors import InvalidImage, UnsupportedType
-from runtime.images import Header, decode, encode
+from runtime.errors import InvalidImage, OutOfMemory, UnsupportedType
+from runtime.images import Header, decode, encode, png
 from tests.runtime.images.samples import (
     EXIF,
     ORIENTATION,
@@ -142,3 +143,52 @@ def test_other_dtypes_are_not_written(dtype):
 def test_alpha_does_not_vanish_into_a_jpeg(channels):
     with pytest.raises(InvalidImage, match="write PNG, TIFF or WebP"):
         encode(np.zeros((4, 5, channels), np.uint8), Header("JPEG"))
+
+
+def failing(error):
+    def fail(*_, **__):
+        raise error
+
+    return fail
+
+
+def opencv_error(code):
+    error = cv2.error("Insufficient memory")
+    error.code = code
+    return error
+
+
+SHORT_OF_MEMORY = [MemoryError(), opencv_error(-4), OSError("out of memory error when reading image file")]
+
+
+@pytest.mark.parametrize("error", SHORT_OF_MEMORY, ids=lambda error: type(error).__name__)
+def test_memory_that_runs_out_says_so_whoever_notices(error, monkeypatch):
+    pixels = np.zeros((4, 5, 3), np.uint16)
+    data = encode(pixels, Header("PNG"))
+    monkeypatch.setattr(png, "decode", failing(error))
+    monkeypatch.setattr(png, "encode", failing(error))
+    with pytest.raises(OutOfMemory, match="the memory is too small to read the PNG image: give parts of it, or use"):
+        decode(data)
+    with pytest.raises(OutOfMemory, match="the memory is too small to write a PNG image: give parts of it, or use"):
+        encode(pixels, Header("PNG"))
+
+
+def test_pillow_without_memory_is_not_taken_for_an_image_that_does_not_fit(monkeypatch):
+    monkeypatch.setattr(Image.Image, "save", failing(OSError("out of memory error when writing image file")))
+    with pytest.raises(OutOfMemory, match="too small to write a JPEG image"):
+        encode(smooth_pixels(), Header("JPEG"))
+
+
+def test_other_errors_of_opencv_are_not_about_memory(monkeypatch):
+    data = encode(np.zeros((4, 5, 3), np.uint16), Header("PNG"))
+    monkeypatch.setattr(png, "decode", failing(opencv_error(-5)))
+    with pytest.raises(InvalidImage, match="damaged or incomplete"):
+        decode(data)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_picture_that_does_not_fit_into_the_memory_is_not_decoded(format, monkeypatch):
+    data = encode(smooth_pixels(), Header(format))
+    monkeypatch.setattr("runtime.images.limits.size.available_memory", lambda: 10_000)
+    with pytest.raises(OutOfMemory, match="64 x 48 pixels takes at least"):
+        decode(data)

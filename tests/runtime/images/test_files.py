@@ -139,9 +139,9 @@ def test_a_private_photograph_stays_private(tmp_path):
 
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "photo.png")
-    with pytest.raises(ImageFileError, match=r"photo\.png is a pipe or a device, not a file: write its content"):
+    with pytest.raises(ImageFileError, match=r"photo\.png: .* \(it is a pipe, no file\): give - to read from stdin"):
         read_file(tmp_path / "photo.png")
-    with pytest.raises(ImageFileError, match="/dev/zero is a pipe or a device"):
+    with pytest.raises(ImageFileError, match=r"/dev/zero: .* \(it is a device, no file\)"):
         read_file("/dev/zero")
 
 
@@ -157,9 +157,25 @@ def test_a_file_larger_than_the_memory_says_so(tmp_path, monkeypatch):
     def too_large(*_, **__):
         raise MemoryError
 
+    (tmp_path / "photo.png").touch()
     monkeypatch.setattr("runtime.images.files.open", too_large, raising=False)
     with pytest.raises(OutOfMemory, match=r"photo\.png: the file does not fit into memory: give a smaller one"):
         read_file(tmp_path / "photo.png")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_memory_that_runs_out_while_a_file_is_decoded_or_encoded_says_so(suffix, tmp_path, monkeypatch):
+    def too_large(*_, **__):
+        raise MemoryError
+
+    path = tmp_path / f"photo{suffix}"
+    write_file(path, smooth_pixels())
+    for name in ("pillow.decode", "pillow.encode", "tiff.decode", "tiff.encode"):
+        monkeypatch.setattr(f"runtime.images.{name}", too_large)
+    with pytest.raises(OutOfMemory, match=rf"{path}: the memory is too small to read the .* image: give parts of it"):
+        read_file(path)
+    with pytest.raises(OutOfMemory, match=rf"{path}: the memory is too small to write a .* image: give parts of it"):
+        write_file(path, smooth_pixels())
 
 
 def test_the_longest_name_can_be_written(tmp_path):

@@ -1,10 +1,13 @@
+import io
+import struct
 import warnings
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image, WebPImagePlugin
 
-from runtime.errors import InvalidImage
+from runtime.errors import InvalidImage, OutOfMemory
 from runtime.images import MAX_PIXELS, Header, decode, encode, pillow
 from tests.runtime.images.samples import save, smooth_pixels
 
@@ -104,3 +107,24 @@ def test_an_image_carries_a_copy_of_its_info():
     image = pillow.image_of(np.zeros((2, 3), np.uint8), info)
     image.info["dpi"] = None
     assert info == {"dpi": (72, 72)}
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError("a"), InvalidImage),
+        (struct.error("a"), InvalidImage),
+        (zlib.error("a"), InvalidImage),
+        (MemoryError("a"), OutOfMemory),
+    ],
+    ids=lambda value: getattr(value, "__name__", None) or type(value).__name__,
+)
+def test_a_pil_image_whose_file_cannot_be_decoded_says_so(error, expected, monkeypatch):
+    image = Image.open(io.BytesIO(save(Image.new("L", (8, 8)), "PNG")))
+
+    def fail():
+        raise error
+
+    monkeypatch.setattr(image, "load", fail)
+    with pytest.raises(expected, match=r"damaged or incomplete \(a\)|memory is too small"):
+        pillow.pixels_of(image)
