@@ -20,7 +20,7 @@ Values = npt.NDArray[np.float64]
 
 _KNOTS = 12
 """Number of values at which a curve departs from a line."""
-_LEAST_BLOCKS = 2 * _KNOTS
+LEAST_BLOCKS = 2 * _KNOTS
 """Least number of blocks to which a curve is fitted."""
 _ITERATIONS = 10
 """Of the reweighted fit of the line."""
@@ -80,15 +80,13 @@ def match_tones(frame: Grid, reference: Grid, usable: npt.NDArray[np.bool_]) -> 
     frame, reference
         Smooth block means ``(C, h, w)``.
     usable
-        Bool ``(h, w)``: where both are known and not clipped.
+        Bool ``(h, w)``: where both are known and not clipped; at least `LEAST_BLOCKS`.
 
     Returns
     -------
     ToneCurve or None
-        ``None`` if too few blocks are usable, or differ too little.
+        ``None`` if the values of the one do not rise with those of the other.
     """
-    if np.count_nonzero(usable) < _LEAST_BLOCKS:
-        return None
     pairs = [
         _curve(plane[usable].astype(np.float64), target[usable].astype(np.float64))
         for plane, target in zip(frame, reference, strict=True)
@@ -116,7 +114,7 @@ def _curve(frame: Values, reference: Values) -> tuple[Values, Values, float] | N
     slope, offset = line
     residual = reference - (slope * frame + offset)
     close = np.abs(residual) < _LARGEST_BEND * scale
-    if np.count_nonzero(close) < _LEAST_BLOCKS:
+    if np.count_nonzero(close) < LEAST_BLOCKS:
         return None
     frame, residual = frame[close], residual[close]
     parts = np.array_split(np.argsort(frame, kind="stable"), _KNOTS)

@@ -6,10 +6,10 @@ import numpy as np
 
 from kernels.arrays import Array
 from runtime.burst.exposure import unclipped
-from runtime.burst.grid import block_means, smallest_nearby, smooth
+from runtime.burst.grid import block_means, enlarge, smallest_nearby
 from runtime.colour import luminance
 
-_CLIPPED_POWER = 4
+_CLIPPED_POWER = 3
 """Exponent of the unclipped share of a frame in its worth as the reference."""
 _FAINT = 0.03
 """Contrast, as standard deviation of the luminance, below which the noise of a frame counts against it."""
@@ -32,7 +32,7 @@ def reference_worth(frame: Array, trust: Array | None) -> float:
     """Return how well a frame of a burst serves as the reference, to compare frames of one scene.
 
     Its sharpness relative to its contrast, which does not depend on the exposure; less for a frame that is clipped or
-    faint, since the result cannot show more than the reference's exposure can hold.
+    faint, since the result shows no more than the exposure of the reference can hold.
 
     Parameters
     ----------
@@ -41,21 +41,19 @@ def reference_worth(frame: Array, trust: Array | None) -> float:
     trust
         Float32 ``(H, W)``, 0 at unknown pixels; ``None`` where it is 1 throughout. They are left out.
     """
-    usable = unclipped(frame, float(frame.max())).min(axis=0)
-    known = np.ones_like(usable) if trust is None else trust
-    weights = smallest_nearby(block_means(usable * known))
-    total = float(weights.sum())
+    weights = unclipped(frame, float(frame.max())).min(axis=0)
+    detail, known = _squared_gradient(frame), 1.0
+    if trust is not None:
+        weights, known = weights * trust, float(trust.mean())
+        detail = detail * enlarge(smallest_nearby(block_means(trust)), detail)
+    blocks, usable = block_means(luminance(frame)), smallest_nearby(block_means(weights))
+    total = float(usable.sum())
     if total == 0:
         return 0.0
-    shading = smooth(block_means(luminance(frame)[None]))[0]
-    detail = block_means(_squared_gradient(frame)[None])[0]
-    mean = float((weights * shading).sum()) / total
-    contrast = float((weights * (shading - mean) ** 2).sum()) / total
-    if contrast <= 0:
-        return 0.0
-    share = float((usable * known).sum() / max(float(known.sum()), 1.0))
-    relative = float((weights * detail).sum()) / total / (contrast + _FAINT**2)
-    return relative * share**_CLIPPED_POWER
+    mean = float((usable * blocks).sum()) / total
+    contrast = float((usable * (blocks - mean) ** 2).sum()) / total
+    share = float(weights.mean()) / known
+    return float(detail.mean()) / known / (contrast + _FAINT**2) * share**_CLIPPED_POWER
 
 
 def _squared_gradient(frame: Array) -> Array:

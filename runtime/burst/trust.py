@@ -1,7 +1,7 @@
 """Trust: at each pixel of a frame, from 0 to 1, how far its value may be used.
 
 Unknown pixels, pixels beyond the border of a frame that was aligned, clipped ones and those that contradict the
-reference lower it; the products of all these weights is the trust.
+reference lower it: the trust is the product of all these weights.
 """
 
 from __future__ import annotations
@@ -48,6 +48,11 @@ def fill_and_trust(planes: Array, known: Array | None) -> Array | None:
         depth = np.asarray(cv2.distanceTransform(unknown, cv2.DIST_L2, 5), np.float32)
     trust = np.clip((_DEPTH - depth) / (_DEPTH - 1), 0, 1)
     return upload(trust.astype(np.float32), device_of(planes))
+
+
+def combined(trust: Array | None, weight: Array) -> Array:
+    """Return the product of a trust, ``None`` if it is 1 throughout, and a weight."""
+    return weight if trust is None else trust * weight
 
 
 def agreement(frame: Grid, reference: Grid, scale: float) -> Grid:

@@ -117,6 +117,8 @@ NEARLY_CLIPPED = 0.94
 """Share of a frame's largest value from which its pixels are trusted less and less, up to `SATURATED`."""
 FRAME_GAIN = 8.0
 """Largest factor by which a dark frame is brightened to the exposure of the reference."""
+NOISY_GAIN = 1.5
+"""Factor from which only what rises above its noise is taken from a frame that is brightened."""
 FRAME_UNCLIPPED = 0.25
 """Least share of a frame that is not clipped."""
 CONTRADICTION = 0.02
