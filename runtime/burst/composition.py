@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels.arrays import Array, array_module
+from runtime.burst.agreement import agreement, view
 from runtime.burst.denoising import above_noise, noise_power
 from runtime.burst.exposure import LEAST_BLOCKS, ToneCurve, match_tones, unclipped
 from runtime.burst.grid import block_means, enlarge, smallest_nearby, smooth
-from runtime.burst.trust import agreement, combined
+from runtime.burst.trust import combined
 from runtime.decisions.thresholds import EQUAL_EXPOSURE, FRAME_GAIN, FRAME_UNCLIPPED, NOISY_GAIN
 from runtime.inference.devices import holding
 from runtime.preparation.fill import fill_unknown
@@ -97,7 +98,7 @@ class Composer:
         """
         with holding(planes):
             frame, trust, curve = self._equalise(planes, trust)
-            agreed = agreement(smooth(block_means(frame)), self._grid, self._scale)
+            agreed = agreement(view(frame), self._view, self._scale)
             if (agreed < 1).any():
                 trust = combined(trust, enlarge(agreed, frame))
             noisy = curve is not None and curve.gain > NOISY_GAIN
@@ -112,10 +113,11 @@ class Composer:
             return self.planes + difference
 
     def _measure(self) -> None:
-        means, usable = block_means(self.planes), unclipped(self.planes, float(self.planes.max())).min(axis=0)
-        self._grid = smooth(means)
-        self._scale = float(np.percentile(np.abs(means), 99))
+        self._view = view(self.planes)
+        self._grid = self._view.values
+        self._scale = float(np.percentile(np.abs(self._grid), 99))
         self._lowest, self._highest = float(self.planes.min()), float(self.planes.max())
+        usable = unclipped(self.planes, self._highest).min(axis=0)
         self._usable = block_means(usable if self._known is None else usable * self._known)
 
     def _equalise(self, planes: Array, trust: Array | None) -> Equalised:
@@ -133,7 +135,9 @@ class Composer:
         if curve is None or curve.is_identity(self._scale):
             return Equalised(planes, trust, None)
         if curve.gain > FRAME_GAIN:
-            raise Unsuitable(f"its exposure is too low: it is darker than the reference by a factor of {curve.gain:.0f}")
+            raise Unsuitable(
+                f"its exposure is too low: it is darker than the reference by a factor of {curve.gain:.0f}"
+            )
         if shown.mean() < FRAME_UNCLIPPED:
             raise Unsuitable(f"its exposure is too high: {1 - shown.mean():.0%} of it is clipped")
         trust = combined(trust, self._well_exposed(planes, weights, curve, highest))

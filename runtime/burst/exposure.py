@@ -1,7 +1,7 @@
 """The exposure of the frames of a burst: the tones of one frame in the exposure of another, and clipped pixels.
 
-Pixel values are an unknown increasing function of the light (gamma, tone curve), so that under another exposure they are
-an increasing function of the values of the first, one for each colour. It is fitted to the means of blocks: a line that
+Pixel values are an unknown increasing function of the light (gamma, tone curve). Under another exposure they are an
+increasing function of the values of the first, one for each colour. It is fitted to the means of blocks: a line that
 outliers, such as moved objects, do not affect, and what increasing steps explain beyond the line.
 """
 
@@ -98,7 +98,7 @@ def match_tones(frame: Grid, reference: Grid, usable: npt.NDArray[np.bool_]) -> 
 
 
 def unclipped(planes: Array, highest: float) -> Array:
-    """Return a weight ``(C, H, W)``: 1 for values well below the highest that a frame can hold, falling to 0 near it."""
+    """Return a weight ``(C, H, W)``: 1 for values well below the highest of the frame, falling to 0 near it."""
     low, high = NEARLY_CLIPPED * highest, SATURATED * highest
     return array_module(planes).clip((high - planes) / max(high - low, 1e-12), 0, 1)
 

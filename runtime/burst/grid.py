@@ -1,6 +1,8 @@
-"""The coarse grid on which frames of a burst are compared: smoothed means of blocks, which blur and noise change little."""
+"""The coarse grid on which frames are compared: smooth means of blocks, which blur and noise change little."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -60,4 +62,4 @@ def enlarge(grid: Grid, like: Array) -> Array:
 
 
 def _block_side(height: int, width: int) -> int:
-    return round(_BLOCK * max(1.0, (height * width / _PIXELS) ** 0.5))
+    return round(_BLOCK * max(1.0, math.sqrt(height * width / _PIXELS)))

@@ -1,4 +1,4 @@
-"""Loading a burst: one after the other, its frames are read, registered if requested, and composed with the reference."""
+"""Loading a burst: its frames are read, registered if requested, and composed with the reference, one by one."""
 
 from __future__ import annotations
 

@@ -7,11 +7,8 @@ reference lower it: the trust is the product of all these weights.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from kernels.arrays import Array
-from runtime.burst.grid import Grid
-from runtime.decisions.thresholds import CONTRADICTION, CONTRADICTION_AT_EDGES
 from runtime.inference.devices import device_of, download, upload
 from runtime.preparation.fill import fill_unknown
 
@@ -53,39 +50,3 @@ def fill_and_trust(planes: Array, known: Array | None) -> Array | None:
 def combined(trust: Array | None, weight: Array) -> Array:
     """Return the product of a trust, ``None`` if it is 1 throughout, and a weight."""
     return weight if trust is None else trust * weight
-
-
-def agreement(frame: Grid, reference: Grid, scale: float) -> Grid:
-    """Return where a frame shows what the reference shows, from 1 to 0 where it contradicts it.
-
-    Blur and small errors of the registration change smooth block means in proportion to their gradient. What both
-    frames show has a gradient in both; an object that moved away or appeared has one in one of them only.
-
-    Parameters
-    ----------
-    frame, reference
-        Smooth block means ``(C, h, w)`` in the same exposure.
-    scale
-        Largest values of the reference.
-
-    Returns
-    -------
-    array
-        Float32 ``(h, w)``.
-    """
-    edges = np.minimum(_steepness(frame), _steepness(reference))
-    tolerated = CONTRADICTION * scale + CONTRADICTION_AT_EDGES * edges
-    difference = np.abs(frame - reference).max(axis=0)
-    return np.asarray(np.clip(2 - difference / np.maximum(tolerated, 1e-30), 0, 1), np.float32)
-
-
-def _steepness(grid: Grid) -> Grid:
-    """Return the largest difference between neighbouring blocks nearby, of any colour: (h, w)."""
-    import cv2
-
-    steep = np.zeros(grid.shape[1:], np.float32)
-    for plane in grid:
-        padded = np.pad(plane, 1, mode="edge")
-        across, down = padded[1:-1, 2:] - padded[1:-1, :-2], padded[2:, 1:-1] - padded[:-2, 1:-1]
-        steep = np.maximum(steep, np.hypot(across, down) / 2)
-    return np.asarray(cv2.dilate(steep, np.ones((3, 3), np.uint8)))

@@ -123,5 +123,5 @@ FRAME_UNCLIPPED = 0.25
 """Least share of a frame that is not clipped."""
 CONTRADICTION = 0.02
 """Difference of smooth block means, relative to the range, from which a frame contradicts the reference ..."""
-CONTRADICTION_AT_EDGES = 0.6
+CONTRADICTION_AT_EDGES = 0.5
 """... and what is added to it where both have an edge, in units of the difference between neighbouring blocks."""
