@@ -91,11 +91,14 @@ class Burst:
         frames: Sequence[Any] = self._frames  # type: ignore[assignment]
         return self._open(number, frames[number])
 
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether frames can be opened repeatedly and in any order."""
+        return isinstance(self._frames, Sized) and hasattr(self._frames, "__getitem__")
+
     def repeatable(self) -> Burst:
         """Return a burst that can be read repeatedly: itself, or for an iterator a copy with all frames in memory."""
-        if isinstance(self._frames, Sized) and hasattr(self._frames, "__getitem__"):
-            return self
-        return Burst(list(self._frames))
+        return self if self.is_repeatable else Burst(list(self._frames))
 
     def _open(self, number: int, image: Any) -> OpenFrame:
         is_path = isinstance(image, (str, os.PathLike))

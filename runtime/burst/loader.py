@@ -1,4 +1,4 @@
-"""Loading a burst: its frames are read, registered if requested, and uploaded to the device one after the other."""
+"""Loading a burst: its frames are read, registered if requested, and composed with the reference, one by one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import math
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from itertools import chain
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -14,10 +18,13 @@ import numpy.typing as npt
 
 from kernels.arrays import Array, is_cuda
 from kernels.cpu.threads import core_count
+from runtime.burst.composition import Composer, Unsuitable
 from runtime.burst.frames import Burst, OpenFrame
-from runtime.burst.registration import Registration, sharpness
+from runtime.burst.registration import Registration
+from runtime.burst.sharpness import reference_worth
+from runtime.burst.trust import fill_and_trust
 from runtime.errors import FrameLeftOut, InvalidArgument
-from runtime.inference.devices import Device, device_of, download, upload
+from runtime.inference.devices import CPU, Device, device_of, download, upload
 from runtime.inference.progress import Progress, Stopwatch
 
 _CONCURRENT_FRAMES = 4
@@ -40,10 +47,11 @@ class BurstLoader:
         Whether to align the frames to the reference. A sequence is then read twice, and the frames of an iterator are
         kept in memory.
     reference
-        Index, from 0, of the frame to which the others are aligned; ``None`` for the sharpest frame that shows the
-        same scene as another frame, or the first frame without registration.
+        Index, from 0, of the frame to which the others are aligned and equalised; ``None`` for the sharpest well
+        exposed frame that shows the same scene as another frame, or the first frame without registration. If it is not
+        the first, the frames of an iterator are kept in memory.
     stopwatch
-        Measures the stages ``read``, ``sharpest frame`` and ``register``.
+        Measures the stages ``read``, ``sharpest frame``, and ``register`` or, without registration, ``compose``.
     progress
         Called after every frame, with the stages ``"sharpest frame"`` and ``"frames"``.
 
@@ -71,17 +79,22 @@ class BurstLoader:
         stopwatch: Stopwatch,
         progress: Progress | None,
     ) -> None:
+        if reference is not None and (not isinstance(reference, Integral) or reference < 0):
+            raise InvalidArgument(f"reference {reference!r}: give the number of a frame, from 0, or None")
         burst = Burst(frames)
-        self._burst = burst.repeatable() if register else burst
+        self._burst = burst.repeatable() if register or reference else burst
         self._device, self._register, self._requested = device, register, reference
         self._stopwatch, self._progress = stopwatch, progress
         self.used: list[int] = []
         count = self._burst.count
-        if reference is not None and (not isinstance(reference, int) or not 0 <= reference < (count or math.inf)):
-            raise InvalidArgument(f"reference {reference!r}: give the number of a frame, from 0, or None")
+        if reference is not None and reference >= (count or math.inf):
+            raise InvalidArgument(f"reference {reference!r}: there are frames 0 to {count - 1} only")
 
     def planes(self) -> Iterator[Array]:
-        """Yield the planes of each frame that is used: float32 ``(C, H, W)`` in [0, 1], on the device.
+        """Yield the planes of each frame that is used: float32 ``(C, H, W)``, on the device.
+
+        Frames are in the exposure of the reference, and composed with it where they cannot be trusted; see
+        `runtime.burst.composition`.
 
         Raises
         ------
@@ -93,9 +106,26 @@ class BurstLoader:
         Warns
         -----
         FrameLeftOut
-            For each frame that cannot be aligned to the reference.
+            For each frame that cannot be aligned to the reference, or whose exposure is too far from its.
         """
-        for planes in self._registered() if self._register else self._unregistered():
+        ranked = self._ranked() if self._register and self._requested is None else [self._requested or 0]
+        frames = self._opened("frames")
+        if ranked[0] == 0:
+            self.reference = next(frames)
+            frames = chain([self.reference], frames)
+        else:
+            self.reference = self._burst[ranked[0]]
+        stage = "register" if self._register else "compose"
+        with self._stopwatch(stage):
+            prepare = self._preparation(ranked[1:])
+        for opened, prepared in self._in_parallel(frames, prepare) if self._register else _in_turn(frames, prepare):
+            try:
+                with self._stopwatch(stage):
+                    planes = prepared()
+            except Unsuitable as reason:
+                warnings.warn(f"{opened.name} is left out: {reason}", FrameLeftOut, stacklevel=2)
+                continue
+            self.used.append(opened.number)
             yield upload(planes, self._device)
 
     def close(self, latent: Array) -> Any:
@@ -106,62 +136,72 @@ class BurstLoader:
         """Convert positions among the frames used, an array of integers, to indices in the burst."""
         return np.array(self.used, np.int32)[download(positions)]
 
-    def _unregistered(self) -> Iterator[Array]:
-        number = self._requested or 0
-        for opened in self._opened("frames"):
-            if opened.number == number:
-                self.reference = opened
-            self.used.append(opened.number)
-            yield opened.planes
-        if number not in self.used:
-            raise InvalidArgument(f"reference {number}: there are frames 0 to {len(self.used) - 1} only")
+    def _preparation(self, others: list[int]) -> Callable[[OpenFrame], Array]:
+        """Return what aligns a frame and composes it with the reference, which is first completed from `others`."""
+        planes, trust = self._filled(self.reference)
+        registration = Registration(planes, trust) if self._register else None
+        composer = Composer(planes, trust)
 
-    def _registered(self) -> Iterator[Array]:
-        number = self._sharpest() if self._requested is None else self._requested
-        self.reference = self._burst[number]
-        with self._stopwatch("register"):
-            registration = Registration(download(self.reference.planes))
-        for opened, alignment in self._in_parallel(registration.align):
-            with self._stopwatch("register"):
-                planes = alignment.result()
-            if planes is None:
-                warnings.warn(
-                    f"{opened.name} is left out: it cannot be aligned with {self.reference.name}; it shows another "
-                    "scene, or is too blurred",
-                    FrameLeftOut,
-                    stacklevel=2,
+        def align(opened: OpenFrame) -> tuple[Array, Array | None]:
+            planes, trust = self._filled(opened)
+            aligned = (planes, trust) if registration is None else registration.align(planes, trust)
+            if aligned is None:
+                raise Unsuitable(
+                    f"it cannot be aligned with {self.reference.name}; it shows another scene, or is too blurred"
                 )
-                continue
-            self.used.append(opened.number)
-            yield planes
+            return aligned
 
-    def _in_parallel(self, align: Callable[[Array], Array | None]) -> Iterator[tuple[OpenFrame, Future[Array | None]]]:
-        """Yield each frame in order with its alignment, while the next frames are being aligned in other threads."""
+        def prepare(opened: OpenFrame) -> Array:
+            return composer.planes if opened.number == self.reference.number else composer.compose(*align(opened))
+
+        if composer.incomplete:
+            numbers = range(self._burst.count or 0) if self._burst.is_repeatable else ()
+            for number in [*others, *(number for number in numbers if number not in others)]:
+                if composer.incomplete and number != self.reference.number:
+                    with suppress(Unsuitable):
+                        composer.complete(*align(self._burst[number]))
+            composer.finish()
+        return prepare
+
+    def _in_parallel(
+        self, frames: Iterator[OpenFrame], prepare: Callable[[OpenFrame], Array]
+    ) -> Iterator[tuple[OpenFrame, Callable[[], Array]]]:
+        """Yield each frame in order with what waits for it, while the next frames are prepared in other threads."""
         with ThreadPoolExecutor(min(core_count(), _CONCURRENT_FRAMES)) as pool:
-            pending: deque[tuple[OpenFrame, Future[Array | None]]] = deque()
-            for opened in self._opened("frames"):
-                pending.append((opened, pool.submit(align, download(opened.planes))))
+            pending: deque[tuple[OpenFrame, Callable[[], Array]]] = deque()
+            for opened in frames:
+                pending.append((opened, pool.submit(prepare, opened).result))
                 if len(pending) == _CONCURRENT_FRAMES:
                     yield pending.popleft()
             yield from pending
 
-    def _sharpest(self) -> int:
-        """Return the index of the sharpest frame that registers with another sharp frame, or else of the sharpest."""
-        measured = []
+    def _ranked(self) -> list[int]:
+        """Return the indices of the frames from the best reference on.
+
+        First comes the best that registers with another good frame, or else the best.
+        """
+        worth = []
         for opened in self._opened("sharpest frame"):
             with self._stopwatch("sharpest frame"):
-                measured.append(sharpness(download(opened.planes)))
-        ranked = [int(number) for number in np.argsort(measured, kind="stable")[::-1]]
+                worth.append(reference_worth(*self._filled(opened)))
+        ranked = [int(number) for number in np.argsort(worth, kind="stable")[::-1]]
         for candidate in ranked[:_SHARPEST_FRAMES]:
-            others = [number for number in ranked if number != candidate][:_SHARPEST_FRAMES]
+            others = [number for number in ranked if number != candidate]
             with self._stopwatch("sharpest frame"):
-                registration = Registration(self._on_host(candidate))
-                if any(registration.homography(self._on_host(number)) is not None for number in others):
-                    return candidate
-        return ranked[0]
+                registration = Registration(*self._filled(self._burst[candidate]))
+                for number in others[:_SHARPEST_FRAMES]:
+                    if registration.homography(*self._filled(self._burst[number])) is not None:
+                        return [candidate, *others]
+        return ranked
 
-    def _on_host(self, number: int) -> Array:
-        return download(self._burst[number].planes)
+    def _filled(self, opened: OpenFrame) -> tuple[Array, Array | None]:
+        """Return the planes of a frame, without unknown pixels, and the trust in them, where they are prepared."""
+        place = CPU if self._register else self._device
+        planes, known = (
+            array if array is None else download(array) if place == CPU else upload(array, place)
+            for array in (opened.planes, opened.frame.known)
+        )
+        return planes, fill_and_trust(planes, known)
 
     def _opened(self, stage: str) -> Iterator[OpenFrame]:
         frames, count = iter(self._burst), self._burst.count
@@ -175,3 +215,11 @@ class BurstLoader:
             yield opened
             if self._progress is not None and count:
                 self._progress(stage, (opened.number + 1) / count)
+
+
+def _in_turn(
+    frames: Iterator[OpenFrame], prepare: Callable[[OpenFrame], Array]
+) -> Iterator[tuple[OpenFrame, Callable[[], Array]]]:
+    """Yield each frame in order with what prepares it, so that only one is in memory."""
+    for opened in frames:
+        yield opened, partial(prepare, opened)

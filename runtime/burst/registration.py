@@ -24,6 +24,7 @@ from runtime.decisions.thresholds import (
 from runtime.errors import InvalidArgument
 
 Plane: TypeAlias = npt.NDArray[np.float32]
+Mask: TypeAlias = npt.NDArray[np.bool_]
 Homography: TypeAlias = npt.NDArray[np.float64]
 
 _WORKING_PIXELS = 1_000_000
@@ -53,46 +54,56 @@ class Registration:
     ----------
     reference
         Float32 NumPy array ``(1, H, W)`` or ``(3, H, W)``, values in [0, 1].
+    trust
+        Float32 ``(H, W)``, 0 where the reference is unknown; ``None`` where it is 1 throughout.
     """
 
-    def __init__(self, reference: Array) -> None:
+    def __init__(self, reference: Array, trust: Plane | None = None) -> None:
         self._reference = reference
         plane, self._to_working = _reduced(luminance(reference))
-        self._features, self._smooth = _features(plane), _smooth(plane, _FINE_SIGMA)
+        self._known = _known(trust, plane)
+        self._features, self._smooth = _features(plane, self._known), _smooth(plane, _FINE_SIGMA)
 
-    def align(self, frame: Array) -> Array | None:
+    def align(self, frame: Array, trust: Plane | None = None) -> tuple[Array, Plane | None] | None:
         """Resample a frame on the pixel grid of the reference.
 
         Parameters
         ----------
         frame
             Float32 NumPy array of the reference's shape.
+        trust
+            Float32 ``(H, W)``, 0 where the frame is unknown; ``None`` where it is 1 throughout.
 
         Returns
         -------
-        array
-            Float32 of the same shape, filled from the reference outside of the frame; the frame itself if it is
-            aligned already; ``None`` if it cannot be aligned.
+        frame : array
+            Float32 of the same shape; the frame itself if it is aligned already.
+        trust : array or None
+            That of the aligned frame, 0 outside of the frame.
+
+        ``None`` if the frame cannot be aligned.
 
         Raises
         ------
         InvalidArgument
             If the frame has another shape.
         """
-        homography = self.homography(frame)
+        homography = self.homography(frame, trust)
         if homography is None:
             return None
         if largest_shift(homography, *frame.shape[1:]) <= FRAME_ALIGNED:
-            return frame
-        return warp(frame, homography, outside=self._reference)
+            return frame, trust
+        return resample(frame, homography, trust)
 
-    def homography(self, frame: Array) -> Homography | None:
+    def homography(self, frame: Array, trust: Plane | None = None) -> Homography | None:
         """Return the homography that maps pixel coordinates of the reference to those of a frame.
 
         Parameters
         ----------
         frame
             Float32 NumPy array of the reference's shape.
+        trust
+            As in `align`.
 
         Returns
         -------
@@ -110,30 +121,16 @@ class Registration:
         if np.array_equal(frame, self._reference):
             return np.eye(3)
         plane, _ = _reduced(luminance(frame))
-        smooth, matched = _smooth(plane, _FINE_SIGMA), _match(self._features, _features(plane))
+        known = _known(trust, plane)
+        smooth, matched = _smooth(plane, _FINE_SIGMA), _match(self._features, _features(plane, known))
         # Frames of a burst move little: the identity is the second initial estimate if matching fails or misleads.
         for initial in (matched, np.eye(3)):
-            found = None if initial is None else _refine(self._smooth, smooth, initial)
-            if found is not None and _is_plausible(found, *plane.shape) and _correlates(self._smooth, smooth, found):
+            found = None if initial is None else _refine(self._smooth, smooth, initial, known)
+            if found is None or not _is_plausible(found, *plane.shape):
+                continue
+            if _correlates(self._smooth, smooth, found, self._known, known):
                 return np.linalg.inv(self._to_working) @ found @ self._to_working
         return None
-
-
-def sharpness(frame: Array) -> float:
-    """Return the sharpness of a frame, to compare frames of one scene: the mean squared gradient of its luminance.
-
-    The luminance is smoothed by a Gaussian of one pixel first, to reduce the influence of noise.
-
-    Parameters
-    ----------
-    frame
-        Float32 NumPy array ``(1, H, W)`` or ``(3, H, W)``.
-    """
-    import cv2
-
-    plane = cv2.GaussianBlur(luminance(frame), (0, 0), 1.0)
-    gradients = (cv2.Sobel(plane, cv2.CV_32F, dx, 1 - dx, ksize=1) for dx in (0, 1))
-    return float(sum(np.mean(gradient**2) for gradient in gradients))
 
 
 def warp(frame: Array, homography: Homography, *, outside: Array) -> Array:
@@ -153,15 +150,35 @@ def warp(frame: Array, homography: Homography, *, outside: Array) -> Array:
     array
         Float32 ``(C, H, W)``.
     """
+    resampled, weight = resample(frame, homography)
+    return outside + weight * (resampled - outside)
+
+
+def resample(frame: Array, homography: Homography, trust: Plane | None = None) -> tuple[Array, Plane]:
+    """Resample a frame and the trust in it through a homography.
+
+    Parameters
+    ----------
+    frame, homography
+        As in `warp`.
+    trust
+        Float32 ``(H, W)`` in [0, 1]; ``None`` where it is 1 throughout.
+
+    Returns
+    -------
+    frame : array
+        Float32 ``(C, H, W)``, mirrored outside of the frame.
+    trust : array
+        Float32 ``(H, W)``, falling to 0 at the border of the frame with a soft transition.
+    """
     import cv2
 
     inside = _inside_frame(homography, *frame.shape[1:])
     weight = np.minimum(cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 3) / _SEAM, 1)
-    planes = np.empty_like(frame)
-    for plane, fill, target in zip(frame, outside, planes, strict=True):
-        resampled = _resampled(plane, homography, cv2.INTER_LANCZOS4, cv2.BORDER_REFLECT)
-        target[...] = fill + weight * (resampled - fill)
-    return planes
+    if trust is not None:
+        weight = weight * _resampled(trust, homography, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
+    planes = [_resampled(plane, homography, cv2.INTER_LANCZOS4, cv2.BORDER_REFLECT) for plane in frame]
+    return np.stack(planes), np.asarray(weight, np.float32)
 
 
 def largest_shift(homography: Homography, height: int, width: int) -> float:
@@ -178,7 +195,7 @@ def _resampled(plane: Plane, homography: Homography, interpolation: int, border:
     return np.asarray(cv2.warpPerspective(plane, homography.astype(np.float64), size, flags=flags, borderMode=border))
 
 
-def _inside_frame(homography: Homography, height: int, width: int) -> npt.NDArray[np.bool_]:
+def _inside_frame(homography: Homography, height: int, width: int) -> Mask:
     """Return the mask (height, width) of the pixels of the reference that lie inside a frame."""
     import cv2
 
@@ -199,19 +216,30 @@ def _reduced(plane: Plane) -> tuple[Plane, Homography]:
     return plane, np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
 
 
+def _known(trust: Plane | None, reduced: Plane) -> Mask | None:
+    """Return the mask of the pixels of a reduced plane that are known; ``None`` if all are."""
+    import cv2
+
+    if trust is None or bool((trust > 0).all()):
+        return None
+    return cv2.resize(trust, reduced.shape[::-1], interpolation=cv2.INTER_LINEAR) >= 1  # type: ignore[no-any-return]
+
+
 def _smooth(plane: Plane, sigma: float) -> Plane:
     import cv2
 
     return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma))
 
 
-def _features(plane: Plane) -> tuple[Any, Any]:
+def _features(plane: Plane, known: Mask | None) -> tuple[Any, Any]:
     """Return SIFT key points and their descriptors; the descriptors are ``None`` if there are no key points."""
     import cv2
 
+    mask = None if known is None else 255 * known.astype(np.uint8)
+
     low, high = np.percentile(plane, [0.5, 99.5])
     stretched = np.clip((plane - low) * (255 / max(high - low, 1e-6)), 0, 255).astype(np.uint8)
-    return cv2.SIFT_create(nfeatures=_MAX_FEATURES).detectAndCompute(stretched, None)  # type: ignore[attr-defined, no-any-return]
+    return cv2.SIFT_create(nfeatures=_MAX_FEATURES).detectAndCompute(stretched, mask)  # type: ignore[attr-defined, no-any-return]
 
 
 def _match(reference: tuple[Any, Any], frame: tuple[Any, Any]) -> Homography | None:
@@ -231,24 +259,31 @@ def _match(reference: tuple[Any, Any], frame: tuple[Any, Any]) -> Homography | N
     return homography if homography is not None and inliers.sum() >= FRAME_INLIERS else None
 
 
-def _refine(reference: Plane, frame: Plane, initial: Homography) -> Homography | None:
+def _refine(reference: Plane, frame: Plane, initial: Homography, known: Mask | None) -> Homography | None:
     """Return the homography that maximises the correlation of two smooth planes, or ``None`` without convergence."""
     import cv2
 
     criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, _ECC_ITERATIONS, _ECC_TOLERANCE)
     initial = (initial / initial[2, 2]).astype(np.float32)
+    mask = None if known is None else known.astype(np.uint8)
     try:
-        _, found = cv2.findTransformECC(reference, frame, initial, cv2.MOTION_HOMOGRAPHY, criteria, None, 1)
+        _, found = cv2.findTransformECC(reference, frame, initial, cv2.MOTION_HOMOGRAPHY, criteria, mask, 1)
     except cv2.error:  # raised if it does not converge
         return None
     return np.asarray(found, np.float64)
 
 
-def _correlates(reference: Plane, frame: Plane, homography: Homography) -> bool:
+def _correlates(
+    reference: Plane, frame: Plane, homography: Homography, reference_known: Mask | None, known: Mask | None
+) -> bool:
     """Return whether two smooth planes overlap enough and their detail correlates in the overlap."""
     import cv2
 
     overlap = _inside_frame(homography, *reference.shape)
+    if reference_known is not None:
+        overlap &= reference_known
+    if known is not None:
+        overlap &= _resampled(known.astype(np.float32), homography, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT) > 0
     if overlap.mean() < FRAME_OVERLAP:
         return False
     aligned = _resampled(frame, homography, cv2.INTER_LINEAR, cv2.BORDER_REFLECT)

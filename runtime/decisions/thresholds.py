@@ -117,3 +117,19 @@ FRAME_INLIERS = 12
 """Least number of matched features that agree on a homography."""
 FRAME_ALIGNED = 0.25
 """A frame that is nowhere further off than this many pixels is not resampled."""
+
+# How far a frame of a burst is used.
+EQUAL_EXPOSURE = 0.02
+"""Difference of tones, relative to the range, up to which frames count as equally exposed."""
+NEARLY_CLIPPED = 0.94
+"""Share of a frame's largest value from which its pixels are trusted less and less, up to `SATURATED`."""
+FRAME_GAIN = 8.0
+"""Largest factor by which a dark frame is brightened to the exposure of the reference."""
+NOISY_GAIN = 1.5
+"""Factor from which only what rises above its noise is taken from a frame that is brightened."""
+FRAME_UNCLIPPED = 0.25
+"""Least share of a frame that is not clipped."""
+CONTRADICTION = 0.02
+"""Difference of smooth block means, relative to the range, from which a frame contradicts the reference ..."""
+CONTRADICTION_AT_EDGES = 0.5
+"""... and what is added to it where both have an edge, in units of the difference between neighbouring blocks."""

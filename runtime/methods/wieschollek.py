@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from kernels.arrays import Array
 from runtime.burst.engine import BurstEngine, NetworkBurstModel
-from runtime.burst.registration import sharpness
+from runtime.burst.sharpness import sharpness
 from runtime.colour import with_chroma_of
 from runtime.contract import BurstEstimate
 from runtime.inference.bundle import Bundle

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.data import astronaut, chelsea
 
-from runtime.burst.registration import Registration, largest_shift, sharpness, warp
+from runtime.burst.registration import Registration, largest_shift, warp
+from runtime.burst.sharpness import sharpness
 from runtime.decisions.thresholds import FRAME_ALIGNED
 from runtime.errors import InvalidArgument
 from tests.support.bursts import psnr, scene, shaken

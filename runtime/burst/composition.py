@@ -1,0 +1,161 @@
+"""Composition of the frames with the reference: in its exposure, and from it where a frame cannot be trusted."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from kernels.arrays import Array, array_module
+from runtime.burst.agreement import agreement, view
+from runtime.burst.denoising import above_noise, noise_power
+from runtime.burst.exposure import LEAST_BLOCKS, ToneCurve, match_tones, unclipped
+from runtime.burst.grid import block_means, enlarge, smallest_nearby, smooth
+from runtime.burst.trust import combined
+from runtime.decisions.thresholds import EQUAL_EXPOSURE, FRAME_GAIN, FRAME_UNCLIPPED, NOISY_GAIN
+from runtime.inference.devices import holding
+from runtime.preparation.fill import fill_unknown
+
+_KNOWN = 0.99
+"""Trust from which a block is taken for known and not clipped."""
+
+
+class Unsuitable(Exception):
+    """A frame cannot be used with the reference; the message says why."""
+
+
+class Equalised(NamedTuple):
+    """A frame in the exposure of the reference: its planes, the trust in them, and the curve that was applied."""
+
+    planes: Array
+    trust: Array | None
+    curve: ToneCurve | None
+
+
+class Composer:
+    """Composes aligned frames with the reference.
+
+    Parameters
+    ----------
+    planes
+        Float32 ``(C, H, W)`` of the reference, unknown pixels filled; changed in place by `complete` and `finish`.
+    trust
+        Float32 ``(H, W)``, 0 where the reference is unknown; ``None`` where it is 1 throughout.
+
+    Attributes
+    ----------
+    planes
+        The reference, completed by `complete`.
+    """
+
+    def __init__(self, planes: Array, trust: Array | None) -> None:
+        self.planes, self._trust, self._known = planes, trust, trust
+        self._measure()
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether pixels of the reference are unknown, and not taken from other frames yet."""
+        return self._trust is not None and bool((self._trust < 1).any())
+
+    def complete(self, planes: Array, trust: Array | None) -> None:
+        """Take unknown pixels of the reference from an aligned frame that knows them; see `compose`."""
+        if self._trust is None:
+            return
+        xp = array_module(planes)
+        with holding(planes):
+            equalised, trust, _ = self._equalise(planes, trust)
+            gained = (1 - self._trust) * (1 if trust is None else trust)
+            total = self._trust + gained
+            self.planes += gained / xp.maximum(total, 1e-12) * (equalised - self.planes)
+            self._trust = total
+
+    def finish(self) -> None:
+        """Fill what no frame knows, after all calls of `complete`."""
+        if self._trust is not None:
+            with holding(self.planes):
+                fill_unknown(self.planes, self._trust > 0)
+                self._measure()
+
+    def compose(self, planes: Array, trust: Array | None) -> Array:
+        """Return an aligned frame in the exposure of the reference, and the reference where it is not trusted.
+
+        Parameters
+        ----------
+        planes
+            Float32 ``(C, H, W)``, on the device of the reference.
+        trust
+            Float32 ``(H, W)``: trust in the frame by itself, or ``None`` where it is 1 throughout.
+
+        Returns
+        -------
+        array
+            Float32 ``(C, H, W)``; `planes` themselves if they are trusted throughout and equally exposed.
+
+        Raises
+        ------
+        Unsuitable
+            If the exposure is too far from that of the reference.
+        """
+        with holding(planes):
+            frame, trust, curve = self._equalise(planes, trust)
+            agreed = agreement(view(frame), self._view, self._scale)
+            if (agreed < 1).any():
+                trust = combined(trust, enlarge(agreed, frame))
+            noisy = curve is not None and curve.gain > NOISY_GAIN
+            if trust is None and not noisy:
+                return frame
+            difference = frame - self.planes
+            if trust is not None:
+                difference *= trust
+            if curve is not None and noisy:
+                power = noise_power(self.planes) + curve.gain**2 * noise_power(planes)
+                difference = above_noise(difference, power)
+            return self.planes + difference
+
+    def _measure(self) -> None:
+        self._view = view(self.planes)
+        self._grid = self._view.values
+        self._scale = float(np.percentile(np.abs(self._grid), 99))
+        self._lowest, self._highest = float(self.planes.min()), float(self.planes.max())
+        usable = unclipped(self.planes, self._highest).min(axis=0)
+        self._usable = block_means(usable if self._known is None else usable * self._known)
+
+    def _equalise(self, planes: Array, trust: Array | None) -> Equalised:
+        """Return a frame in the exposure of the reference; clipped pixels are not trusted if that changes them."""
+        highest = float(planes.max())
+        weights = unclipped(planes, highest)
+        shown = block_means(combined(trust, weights.min(axis=0)))
+        usable = smallest_nearby(np.minimum(shown, self._usable)) > _KNOWN
+        grid = smooth(block_means(planes))
+        if np.count_nonzero(usable) < LEAST_BLOCKS:
+            if np.median(np.abs(grid - self._grid)) <= EQUAL_EXPOSURE * self._scale:
+                return Equalised(planes, trust, None)
+            raise Unsuitable("hardly any pixel is well exposed both in it and in the reference")
+        curve = match_tones(grid, self._grid, usable)
+        if curve is None or curve.is_identity(self._scale):
+            return Equalised(planes, trust, None)
+        if curve.gain > FRAME_GAIN:
+            raise Unsuitable(
+                f"its exposure is too low: it is darker than the reference by a factor of {curve.gain:.0f}"
+            )
+        if shown.mean() < FRAME_UNCLIPPED:
+            raise Unsuitable(f"its exposure is too high: {1 - shown.mean():.0%} of it is clipped")
+        trust = combined(trust, self._well_exposed(planes, weights, curve, highest))
+        bounds = min(0.0, self._lowest), max(1.0, self._highest)
+        return Equalised(array_module(planes).clip(curve(planes), *bounds), trust, curve)
+
+    def _well_exposed(self, planes: Array, weights: Array, curve: ToneCurve, highest: float) -> Array:
+        """Return the trust (H, W) in a frame that is clipped where the reference need not be.
+
+        A clipped value says only that the light was at least, or at most, so much. That is all that the reference could
+        say if the same light is clipped in it too.
+        """
+        xp, tolerance = array_module(planes), EQUAL_EXPOSURE * self._highest
+        black, white = (curve(np.full((len(planes), 1), level, np.float32))[:, 0] for level in (0.0, highest))
+        trust = xp.ones(planes.shape[1:], np.float32)
+        for number, weight in enumerate(weights):
+            if white[number] < self._highest - tolerance:
+                trust = xp.minimum(trust, weight)
+            if black[number] > tolerance:
+                trust = xp.minimum(trust, xp.clip(planes[number] / (EQUAL_EXPOSURE * highest), 0, 1))
+        return trust

@@ -1,0 +1,147 @@
+"""The exposure of the frames of a burst: the tones of one frame in the exposure of another, and clipped pixels.
+
+Pixel values are an unknown increasing function of the light (gamma, tone curve). Under another exposure they are an
+increasing function of the values of the first, one for each colour. It is fitted to the means of blocks: a line that
+outliers, such as moved objects, do not affect, and what increasing steps explain beyond the line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels.arrays import Array, array_module
+from runtime.burst.grid import Grid
+from runtime.decisions.thresholds import EQUAL_EXPOSURE, NEARLY_CLIPPED, SATURATED
+
+Values = npt.NDArray[np.float64]
+
+_KNOTS = 12
+"""Number of values at which a curve departs from a line."""
+LEAST_BLOCKS = 2 * _KNOTS
+"""Least number of blocks to which a curve is fitted."""
+_ITERATIONS = 10
+"""Of the reweighted fit of the line."""
+_OUTLIER = 4.0
+"""Deviation from the line, in robust standard deviations, from which a block has no weight."""
+_LEAST_DEVIATION = 0.002
+"""Least standard deviation, relative to the range, that is told from rounding."""
+_LARGEST_BEND = 0.12
+"""Blocks that deviate from the line by more than this share of the range do not bend it ..."""
+_LEAST_BEND = 0.004
+"""... and by this share less than measured does the curve deviate from the line."""
+
+
+@dataclass(frozen=True)
+class ToneCurve:
+    """Increasing functions, one for each colour: linear between knots, and beyond them as the line that was fitted.
+
+    Attributes
+    ----------
+    values, targets
+        Float64 ``(C, knots)``: values of the frame, increasing, and those of the reference.
+    slopes
+        Float64 ``(C,)``, positive: beyond the knots.
+    """
+
+    values: Values
+    targets: Values
+    slopes: Values
+
+    def __call__(self, planes: Array) -> Array:
+        """Return planes ``(C, ...)`` of the frame in the exposure of the reference, not clipped."""
+        xp = array_module(planes)
+        result = xp.empty_like(planes)
+        for plane, values, targets, slope, target in zip(
+            planes, self.values, self.targets, self.slopes, result, strict=True
+        ):
+            inner = xp.clip(plane, values[0], values[-1])
+            target[...] = slope * (plane - inner)
+            target += xp.interp(inner, xp.asarray(values), xp.asarray(targets)).astype(np.float32)
+        return result
+
+    def is_identity(self, scale: float) -> bool:
+        """Tell whether no knot moves by a noticeable share of the range of the reference."""
+        return bool(np.abs(self.targets - self.values).max() <= EQUAL_EXPOSURE * scale)
+
+    @property
+    def gain(self) -> float:
+        """The largest factor by which differences, and so noise, grow."""
+        return float(self.slopes.max())
+
+
+def match_tones(frame: Grid, reference: Grid, usable: npt.NDArray[np.bool_]) -> ToneCurve | None:
+    """Fit the curves that give a frame the exposure of the reference.
+
+    Parameters
+    ----------
+    frame, reference
+        Smooth block means ``(C, h, w)``.
+    usable
+        Bool ``(h, w)``: where both are known and not clipped; at least `LEAST_BLOCKS`.
+
+    Returns
+    -------
+    ToneCurve or None
+        ``None`` if the values of the one do not rise with those of the other.
+    """
+    pairs = [
+        _curve(plane[usable].astype(np.float64), target[usable].astype(np.float64))
+        for plane, target in zip(frame, reference, strict=True)
+    ]
+    if any(pair is None for pair in pairs):
+        return None
+    values, targets, slopes = zip(*(pair for pair in pairs if pair is not None), strict=True)
+    return ToneCurve(np.stack(values), np.stack(targets), np.array(slopes))
+
+
+def unclipped(planes: Array, highest: float) -> Array:
+    """Return a weight ``(C, H, W)``: 1 for values well below the highest of the frame, falling to 0 near it."""
+    low, high = NEARLY_CLIPPED * highest, SATURATED * highest
+    return array_module(planes).clip((high - planes) / max(high - low, 1e-12), 0, 1)
+
+
+def _curve(frame: Values, reference: Values) -> tuple[Values, Values, float] | None:
+    """Return the knots of the curve that takes values (n,) of the frame to those of the reference, and its slope."""
+    from scipy.optimize import isotonic_regression
+
+    scale = float(np.percentile(np.abs(reference), 99))
+    line = _line(frame, reference, scale)
+    if line is None:
+        return None
+    slope, offset = line
+    residual = reference - (slope * frame + offset)
+    close = np.abs(residual) < _LARGEST_BEND * scale
+    if np.count_nonzero(close) < LEAST_BLOCKS:
+        return None
+    frame, residual = frame[close], residual[close]
+    parts = np.array_split(np.argsort(frame, kind="stable"), _KNOTS)
+    values = np.array([np.median(frame[part]) for part in parts])
+    bend = np.array([np.median(residual[part]) for part in parts])
+    bend = np.sign(bend) * np.maximum(np.abs(bend) - _LEAST_BEND * scale, 0)
+    return values, np.asarray(isotonic_regression(slope * values + offset + bend).x), slope
+
+
+def _line(frame: Values, reference: Values, scale: float) -> tuple[float, float] | None:
+    """Fit a line by iteratively reweighted least squares (Tukey's weights), from the medians of parts of the values."""
+    parts = np.array_split(np.argsort(frame, kind="stable"), _KNOTS)
+    x, y = (np.array([np.median(side[part]) for part in parts]) for side in (frame, reference))
+    weights = np.ones(_KNOTS)
+    for _ in range(_ITERATIONS + 1):
+        total = weights.sum()
+        middle, height = weights @ x / total, weights @ y / total
+        spread = weights @ (x - middle) ** 2 / total
+        if spread <= (1e-4 * scale) ** 2:
+            return None
+        slope = float(weights @ ((x - middle) * (y - height)) / total / spread)
+        if slope <= 0:
+            return None
+        x, y = frame, reference
+        residual = y - height - slope * (x - middle)
+        deviation = max(1.4826 * float(np.median(np.abs(residual))), _LEAST_DEVIATION * scale)
+        weights = np.maximum(1 - (residual / (_OUTLIER * deviation)) ** 2, 0) ** 2
+        if not weights.any():
+            return None
+    return slope, float(height - slope * middle)
