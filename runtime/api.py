@@ -17,7 +17,7 @@ from runtime.deconvolution import deconvolve as _deconvolve
 from runtime.errors import InvalidArgument
 from runtime.images import open_image
 from runtime.inference.devices import Device, on_device, resolve_device, upload
-from runtime.inference.progress import Progress, Stopwatch
+from runtime.inference.progress import Progress, Stopwatch, reporting
 from runtime.options import DECONVOLUTIONS, FBA, Options
 from runtime.preparation.photograph import prepare
 from runtime.run import run_on
@@ -151,7 +151,7 @@ def deconvolve(
     if noise is not None and not (np.isfinite(noise) and noise >= 0):
         raise InvalidArgument(f"noise is {noise}; give a number of 0 or more")
     target = resolve_device(device)
-    with on_device(target):
+    with on_device(target), reporting(progress) as progress:
         observed, frame = open_image(image, target)
         given = _floats(kernel if motion is None else motion, target)
         photograph = prepare(observed, frame.known, blurred=_blunts_edges(given))

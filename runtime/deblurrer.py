@@ -18,7 +18,7 @@ from runtime.errors import InvalidArgument, InvalidModel
 from runtime.images import Frame, open_image
 from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import download, on_device, resolve_device
-from runtime.inference.progress import Progress, Stopwatch
+from runtime.inference.progress import Progress, Stopwatch, reporting
 from runtime.methods.registry import check_options, create_method
 from runtime.options import FBA, BurstOptions, Options
 from runtime.preparation.photograph import Photograph, prepare
@@ -150,7 +150,7 @@ class Deblurrer:
         if not 0 <= strength <= 1:
             raise InvalidArgument(f"strength {strength!r}: give a number from 0 (unchanged) to 1 (fully restored)")
         check_options(self.name, self._method, options)
-        with on_device(self.device):
+        with on_device(self.device), reporting(progress) as progress:
             stopwatch = Stopwatch(self.device)
             observed, frame = open_image(image, self.device)
             with stopwatch("prepare"):
@@ -244,7 +244,7 @@ class Deblurrer:
             )
         options = BurstOptions(p=p, patch=patch, stride=stride, smoothing=smoothing, chroma=chroma)
         check_options(self.name, self._method, options)
-        with on_device(self.device):
+        with on_device(self.device), reporting(progress) as progress:
             run = Run(options, self.device, Stopwatch(self.device), progress)
             loader = BurstLoader(frames, self.device, register, reference, run.stopwatch, progress)
             estimate = self._method.restore_burst(loader.planes(), run)

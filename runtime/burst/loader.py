@@ -6,13 +6,14 @@ import math
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from kernels.arrays import Array, is_cuda
+from kernels.cancellation import Workers, result_of
 from kernels.cpu.threads import core_count
 from runtime.burst.frames import Burst, OpenFrame
 from runtime.burst.registration import Registration, sharpness
@@ -123,7 +124,7 @@ class BurstLoader:
             registration = Registration(download(self.reference.planes))
         for opened, alignment in self._in_parallel(registration.align):
             with self._stopwatch("register"):
-                planes = alignment.result()
+                planes = result_of(alignment)
             if planes is None:
                 warnings.warn(
                     f"{opened.name} is left out: it cannot be aligned with {self.reference.name}; it shows another "
@@ -137,10 +138,10 @@ class BurstLoader:
 
     def _in_parallel(self, align: Callable[[Array], Array | None]) -> Iterator[tuple[OpenFrame, Future[Array | None]]]:
         """Yield each frame in order with its alignment, while the next frames are being aligned in other threads."""
-        with ThreadPoolExecutor(min(core_count(), _CONCURRENT_FRAMES)) as pool:
+        with Workers(min(core_count(), _CONCURRENT_FRAMES)) as workers:
             pending: deque[tuple[OpenFrame, Future[Array | None]]] = deque()
             for opened in self._opened("frames"):
-                pending.append((opened, pool.submit(align, download(opened.planes))))
+                pending.append((opened, workers.submit(align, download(opened.planes))))
                 if len(pending) == _CONCURRENT_FRAMES:
                     yield pending.popleft()
             yield from pending

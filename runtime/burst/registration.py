@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.arrays import Array
+from kernels.cancellation import checkpoint
 from runtime.colour import luminance
 from runtime.decisions.thresholds import (
     FRAME_ALIGNED,
@@ -159,6 +160,7 @@ def warp(frame: Array, homography: Homography, *, outside: Array) -> Array:
     weight = np.minimum(cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 3) / _SEAM, 1)
     planes = np.empty_like(frame)
     for plane, fill, target in zip(frame, outside, planes, strict=True):
+        checkpoint()
         resampled = _resampled(plane, homography, cv2.INTER_LANCZOS4, cv2.BORDER_REFLECT)
         target[...] = fill + weight * (resampled - fill)
     return planes
@@ -209,6 +211,7 @@ def _features(plane: Plane) -> tuple[Any, Any]:
     """Return SIFT key points and their descriptors; the descriptors are ``None`` if there are no key points."""
     import cv2
 
+    checkpoint()
     low, high = np.percentile(plane, [0.5, 99.5])
     stretched = np.clip((plane - low) * (255 / max(high - low, 1e-6)), 0, 255).astype(np.uint8)
     return cv2.SIFT_create(nfeatures=_MAX_FEATURES).detectAndCompute(stretched, None)  # type: ignore[attr-defined, no-any-return]
@@ -235,6 +238,7 @@ def _refine(reference: Plane, frame: Plane, initial: Homography) -> Homography |
     """Return the homography that maximises the correlation of two smooth planes, or ``None`` without convergence."""
     import cv2
 
+    checkpoint()
     criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, _ECC_ITERATIONS, _ECC_TOLERANCE)
     initial = (initial / initial[2, 2]).astype(np.float32)
     try:

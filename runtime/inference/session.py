@@ -22,6 +22,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from kernels.arrays import Array
+from kernels.cancellation import Workers, checkpoint, result_of
 from runtime.errors import DeviceUnavailable, InvalidArgument, InvalidModel
 from runtime.inference.bundle import Bundle, Part, TensorSpec
 from runtime.inference.cuda_libraries import explain, missing_library, preload
@@ -44,7 +45,9 @@ def _reset_after_fork() -> None:
         session.reset_after_fork()
 
 
-os.register_at_fork(after_in_child=_reset_after_fork)
+# There is no fork on Windows.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 def open_session(bundle: Bundle, part: str, *, device: Device, precision: str = "auto") -> Session:
@@ -127,10 +130,10 @@ class Session:
             If an input is missing, unknown, or of another shape or type.
         """
         sizes = _check_inputs(self.part, inputs)
+        checkpoint()
         session = self._loaded()
         if not self.device.is_cuda:
-            names = [spec.name for spec in self.part.outputs]
-            return dict(zip(names, session.run(names, inputs), strict=True))
+            return self._run_on_cpu(session, inputs)
         return self._run_bound(session, inputs, sizes)
 
     def reset_after_fork(self) -> None:
@@ -147,6 +150,18 @@ class Session:
             with self._queue:
                 self._session = self._session or _create(self.part.graphs[self.precision], self.device)
         return self._session
+
+    def _run_on_cpu(self, session: Any, inputs: dict[str, Array]) -> dict[str, Array]:
+        """Run the network in a thread of its own, so that this one can be cancelled: a large tile takes seconds."""
+        names = [spec.name for spec in self.part.outputs]
+        options = load_onnxruntime().RunOptions()
+        with Workers(1) as workers:
+            running = workers.submit(session.run, names, inputs, options)
+            try:
+                return dict(zip(names, result_of(running), strict=True))
+            except BaseException:
+                options.terminate = True
+                raise
 
     def _run_bound(self, session: Any, inputs: dict[str, Array], sizes: dict[str, int]) -> dict[str, Array]:
         import cupy
