@@ -13,6 +13,7 @@ from kernels.arrays import Array, array_module
 from kernels.burst import fuse_weighted
 from kernels.patch_filters import filter_patches
 from kernels.patches import PatchGrid, extract_patches
+from runtime.arguments import check_whole
 from runtime.colour import luminance
 from runtime.errors import InvalidArgument, InvalidModel
 from runtime.inference.bundle import Bundle
@@ -96,9 +97,7 @@ class BurstEngine:
     """
 
     def __init__(self, model: BurstModel, *, batch: int | None = None) -> None:
-        if batch is not None and (not isinstance(batch, int) or batch < 1):
-            raise InvalidArgument(f"batch {batch!r}: give a whole number of patches, 1 or more")
-        self.model, self._batch = model, batch
+        self.model, self._batch = model, check_whole("batch", batch, least=1, what="patches")
 
     def restore(
         self,

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from kernels.arrays import Array, is_cuda
 from kernels.cancellation import Workers, result_of
 from kernels.cpu.threads import core_count
+from runtime.arguments import check_flag, check_whole
 from runtime.burst.frames import Burst, OpenFrame
 from runtime.burst.registration import Registration, sharpness
 from runtime.errors import FrameLeftOut, InvalidArgument
@@ -73,13 +74,14 @@ class BurstLoader:
         progress: Progress | None,
     ) -> None:
         burst = Burst(frames)
-        self._burst = burst.repeatable() if register else burst
-        self._device, self._register, self._requested = device, register, reference
+        self._burst = burst.repeatable() if check_flag("register", register) else burst
+        self._device, self._register = device, register
+        self._requested = check_whole("reference", reference, least=0, what="frames")
         self._stopwatch, self._progress = stopwatch, progress
         self.used: list[int] = []
         count = self._burst.count
-        if reference is not None and (not isinstance(reference, int) or not 0 <= reference < (count or math.inf)):
-            raise InvalidArgument(f"reference {reference!r}: give the number of a frame, from 0, or None")
+        if self._requested is not None and self._requested >= (count or math.inf):
+            raise InvalidArgument(f"reference {self._requested}: there are frames 0 to {(count or 1) - 1} only")
 
     def planes(self) -> Iterator[Array]:
         """Yield the planes of each frame that is used: float32 ``(C, H, W)`` in [0, 1], on the device.

@@ -112,6 +112,14 @@ class Bundle:
     training: Mapping[str, Any]
     accuracy: Mapping[str, Any]
 
+    def __hash__(self) -> int:
+        return hash((self.path, self.name, self.version))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process as a folder, which is read there again; one of the package as its name."""
+        folder = self.path.absolute()
+        return (_load_shipped, (folder.name,)) if folder.parent == SHIPPED else (load_model, (folder,))
+
     @cached_property
     def bytes(self) -> int:
         """Size of all files together, in bytes."""
@@ -200,6 +208,10 @@ def load_model(name_or_path: str | os.PathLike[str]) -> Bundle:
     bundle = _find(name_or_path)
     _check_files(bundle)
     return bundle
+
+
+def _load_shipped(folder: str) -> Bundle:
+    return load_model(SHIPPED / folder)
 
 
 def list_models() -> list[Bundle]:

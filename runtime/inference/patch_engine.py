@@ -18,6 +18,7 @@ from typing import Protocol
 from kernels.arrays import Array, array_module
 from kernels.patch_filters import filter_patches
 from kernels.patches import PatchGrid, extract_patches, overlap_add
+from runtime.arguments import check_whole
 from runtime.errors import InvalidArgument, InvalidModel, OutOfMemory
 from runtime.inference.bundle import Bundle, ImageAssumptions, PatchGeometry
 from runtime.inference.devices import Device, free_unused_memory
@@ -112,8 +113,6 @@ class BatchRunner:
     """
 
     def __init__(self, device: Device, size: int, *, fixed: bool = False) -> None:
-        if not isinstance(size, int) or size < 1:
-            raise InvalidArgument(f"batch {size!r}: give a whole number of patches, 1 or more")
         self.device, self.size, self._fixed = device, size, fixed
 
     def run(
@@ -213,6 +212,7 @@ class PatchEngine:
 
     def __init__(self, model: PatchModel, *, batch: int | None = None) -> None:
         self.model = model
+        batch = check_whole("batch", batch, least=1, what="patches")
         default = CUDA_BATCH if model.device.is_cuda else CPU_BATCH
         self._batches = BatchRunner(model.device, default if batch is None else batch, fixed=batch is not None)
 
@@ -302,9 +302,9 @@ def plan_patches(planes: Array, geometry: PatchGeometry | PatchModel, stride: in
     InvalidArgument
         If `stride` is not from 1 to the core.
     """
-    stride = geometry.stride if stride is None else stride
-    if not isinstance(stride, int) or not 1 <= stride <= geometry.core:
-        raise InvalidArgument(f"stride {stride!r}: this model takes 1 to {geometry.core} pixels")
+    stride = check_whole("stride", stride, least=1) or geometry.stride
+    if not 1 <= stride <= geometry.core:
+        raise InvalidArgument(f"stride {stride}: this model takes 1 to {geometry.core} pixels")
     height, width = planes.shape[-2:]
     return PatchGrid(height, width, patch=geometry.size, core=geometry.core, stride=stride)
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from kernels.arrays import Array
 from kernels.cancellation import Workers, checkpoint, result_of
+from runtime.arguments import check_choice
 from runtime.errors import DeviceUnavailable, InvalidArgument, InvalidModel
 from runtime.inference.bundle import Bundle, Part, TensorSpec
 from runtime.inference.cuda_libraries import explain, missing_library, preload
@@ -186,9 +187,7 @@ class Session:
 def _choose_precision(part: Part, precision: str, device: Device) -> str:
     if precision == "auto":
         return "fp16" if device.is_cuda and "fp16" in part.parity else "fp32"
-    if precision not in part.graphs:
-        raise InvalidArgument(f"precision {precision!r}: this model has {', '.join(part.graphs)} (or 'auto')")
-    return precision
+    return check_choice("precision", precision, ("auto", *part.graphs))
 
 
 def _check_inputs(part: Part, inputs: dict[str, Array]) -> dict[str, int]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from kernels.arrays import Array
 from kernels.patches import PatchGrid, extract_patches
+from runtime.arguments import check_whole
 from runtime.blur.motion import LONGEST
 from runtime.errors import InvalidArgument, InvalidModel
 from runtime.inference.bundle import Bundle, ImageAssumptions
@@ -79,8 +80,7 @@ class MotionNetwork:
     def __init__(self, bundle: Bundle, *, device: Device, precision: str = "auto", batch: int | None = None) -> None:
         if bundle.patch is None:
             raise InvalidModel(f"{bundle.path}: says nothing of its patches; export it again")
-        if batch is not None and (not isinstance(batch, int) or batch < 1):
-            raise InvalidArgument(f"batch {batch!r}: give a whole number of patches, 1 or more")
+        batch = check_whole("batch", batch, least=1, what="patches")
         longest = bundle.read_assumptions(MotionAssumptions).longest
         bundle.require_assumptions(MotionAssumptions(longest=min(longest, LONGEST)))
         size, part = bundle.patch.size, bundle.part(PART)
