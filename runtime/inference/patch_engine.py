@@ -22,8 +22,9 @@ from runtime.arguments import check_whole
 from runtime.errors import InvalidArgument, InvalidModel, OutOfMemory
 from runtime.inference.bundle import Bundle, ImageAssumptions, PatchGeometry
 from runtime.inference.devices import Device, free_unused_memory
+from runtime.inference.manifest import Shapes
 from runtime.inference.progress import Progress, Stopwatch
-from runtime.inference.session import Session, open_session
+from runtime.inference.session import Session, is_out_of_memory, open_session
 
 log = logging.getLogger("runtime")
 
@@ -82,16 +83,16 @@ class NetworkPatchModel:
         self.device = device
         bundle.require_assumptions(ImageAssumptions())
         part = bundle.part("network")
-        shapes = {
+        shapes: Shapes = {
             "filters": ("batch", 2, self.size, self.size // 2 + 1),
             "cores": ("batch", self.core, self.core),
         }
         self.predicts = part.outputs[0].name
-        if len(part.inputs) != 1 or part.inputs[0].shape != ("batch", self.size, self.size):
-            raise InvalidModel(f"{bundle.path}: a patch network takes one input ('batch', {self.size}, {self.size})")
-        if len(part.outputs) != 1 or part.outputs[0].shape != shapes.get(self.predicts):
+        if self.predicts not in shapes:
             raise InvalidModel(f"{bundle.path}: a patch network gives one of {shapes}; export it with such an output")
         self._input = part.inputs[0].name
+        taken: Shapes = {self._input: ("batch", self.size, self.size)}
+        part.require(bundle.path, taken, {self.predicts: shapes[self.predicts]})
         self._session: Session = open_session(bundle, "network", device=device, precision=precision)
 
     def predict(self, patches: Array) -> Array:
@@ -182,7 +183,7 @@ class BatchRunner:
         try:
             return restore(start, stop)
         except Exception as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             if self._fixed or size == 1:
@@ -307,15 +308,3 @@ def plan_patches(planes: Array, geometry: PatchGeometry | PatchModel, stride: in
         raise InvalidArgument(f"stride {stride}: this model takes 1 to {geometry.core} pixels")
     height, width = planes.shape[-2:]
     return PatchGrid(height, width, patch=geometry.size, core=geometry.core, stride=stride)
-
-
-_ALLOCATION_FAILURES = ("Failed to allocate memory", "out of memory", "ALLOC_FAILED", "ALLOCATION_FAILED")
-"""Messages of ONNX Runtime, CUDA and its libraries for a failed allocation."""
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Return whether an exception of NumPy, CuPy or ONNX Runtime means that memory ran out."""
-    if isinstance(error, MemoryError):
-        return True
-    library = type(error).__module__.startswith(("cupy", "onnxruntime"))
-    return library and any(text in str(error) for text in _ALLOCATION_FAILURES)

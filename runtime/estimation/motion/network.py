@@ -84,9 +84,7 @@ class MotionNetwork:
         longest = bundle.read_assumptions(MotionAssumptions).longest
         bundle.require_assumptions(MotionAssumptions(longest=min(longest, LONGEST)))
         size, part = bundle.patch.size, bundle.part(PART)
-        shapes = [spec.shape for spec in (*part.inputs, *part.outputs)]
-        if shapes != [("batch", size, size), ("batch", 3)]:
-            raise InvalidModel(f"{bundle.path}: its part {PART!r} maps no patches to motions; export it again")
+        part.require(bundle.path, {"patches": ("batch", size, size)}, {"motion": ("batch", 3)})
         self.geometry = bundle.patch
         self._session = open_session(bundle, PART, device=device, precision=precision)
         self._batch = batch or (CUDA_BATCH if device.is_cuda else CPU_BATCH)
