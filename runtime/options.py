@@ -11,6 +11,7 @@ from runtime.arguments import check_choice, check_flag, check_path, check_real, 
 from runtime.errors import InvalidArgument
 from runtime.inference.bundle import Bundle
 from runtime.inference.devices import check_device
+from runtime.inference.manifest import PRECISIONS
 from runtime.quality import LEVELS, Quality, find_level
 
 DECONVOLUTIONS = ("hyper-laplacian", "epll", "wiener", "irc")
@@ -22,8 +23,6 @@ FBA = "fba"
 CHROMA = ("own", FBA)
 """Values of `BurstOptions.chroma`."""
 
-PRECISIONS = ("auto", "fp32", "fp16")
-"""Values of `Loading.precision`."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Loading:
         if not isinstance(self.model, Bundle):
             _set(self, model=check_path("model", self.model))
         _set(self, device=check_device(self.device))
-        _set(self, precision=check_choice("precision", self.precision, PRECISIONS))
+        _set(self, precision=check_choice("precision", self.precision, ("auto", *PRECISIONS)))
         _set(self, batch=check_whole("batch", self.batch, least=1, what="patches"))
 
 

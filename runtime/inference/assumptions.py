@@ -48,13 +48,13 @@ def read_assumptions(assumes: Mapping[str, Any], kind: type[T], where: Path) -> 
     """
     unknown = sorted(set(assumes) - {field.name for field in fields(kind)})  # type: ignore[arg-type]
     if unknown:
-        names = ", ".join(map(shown, unknown))
+        names = ", ".join(shown(name).strip("'") for name in unknown)
         raise InvalidModel(f"{where}: assumes {names}, unknown to this version; use a newer one")
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in assumes.items()}
     try:
         for name, hint in get_type_hints(kind).items():
             if name in values and not _fits(values[name], hint):
-                raise TypeError(f"{name} is {shown(values[name])}")
+                raise TypeError(f"{name} is {shown(values[name])}, not {shown(hint)}")
         return kind(**values)
     except (TypeError, ValueError) as error:
         raise InvalidModel(f"{where}: 'assumes' cannot be used ({error}); export the model again") from error

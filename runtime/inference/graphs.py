@@ -59,28 +59,32 @@ def create_session(part: Part, precision: str, device: Device) -> Any:
 
 
 def _check_graph(graph: Path, part: Part, session: Any) -> None:
-    """Raise an error if a graph has other inputs or outputs than its bundle says."""
-    for kind, specs, nodes in (
-        ("input", part.inputs, session.get_inputs()),
-        ("output", part.outputs, session.get_outputs()),
+    """Raise an error if a graph has other inputs or outputs than its bundle says.
+
+    Sizes of an output that only a run determines are compared after the run.
+    """
+    for kind, specs, nodes, fits in (
+        ("input", part.inputs, session.get_inputs(), _input_size_fits),
+        ("output", part.outputs, session.get_outputs(), _output_size_fits),
     ):
         found = {node.name: (_TYPES.get(node.type, node.type), list(node.shape)) for node in nodes}
         described = {spec.name: (spec.type, list(spec.shape)) for spec in specs}
-        fits = set(found) == set(described) and all(
-            found[name][0] == dtype
-            and len(found[name][1]) == len(shape)
-            and all(map(_size_fits, shape, found[name][1]))
+        if set(found) != set(described) or not all(
+            found[name][0] == dtype and len(found[name][1]) == len(shape) and all(map(fits, shape, found[name][1]))
             for name, (dtype, shape) in described.items()
-        )
-        if not fits:
+        ):
             raise InvalidModel(
                 f"{graph}: has the {kind}s {shown(found)}, but its bundle says {shown(described)}; export it again"
             )
 
 
-def _size_fits(described: int | str, found: int | str | None) -> bool:
-    """Tell whether a size of a graph can be what its bundle says; one of the graph that is no number can be any."""
+def _input_size_fits(described: int | str, found: int | str | None) -> bool:
+    """Tell whether a graph, with a size that is a number or any, takes all sizes that its bundle says it does."""
     return not isinstance(found, int) or described == found
+
+
+def _output_size_fits(described: int | str, found: int | str | None) -> bool:
+    return not (isinstance(found, int) and isinstance(described, int)) or described == found
 
 
 def _provider_options(device: Device) -> dict[str, str]:

@@ -151,11 +151,11 @@ class Fields:
         """Tell whether there is a field of this name that is not null or empty."""
         return bool(self._content.get(name))
 
-    def text(self, name: str, longest: int = _LONGEST_NAME, choices: Iterable[str] | None = None) -> str:
+    def text(self, name: str, least: int = 1, most: int = _LONGEST_NAME, choices: Iterable[str] | None = None) -> str:
         """Read a string of printable characters, in one line."""
         value = self._get(name)
-        if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= longest:
-            self._refuse(name, value, f"a text of one line, of 1 to {longest} characters")
+        if not isinstance(value, str) or not value.isprintable() or not least <= len(value) <= most:
+            self._refuse(name, value, f"a text of one line, of {least} to {most} characters")
         if choices is not None and value not in choices:
             self._refuse(name, value, f"one of {', '.join(choices)}")
         return value

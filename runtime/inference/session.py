@@ -30,6 +30,7 @@ from runtime.errors import InvalidArgument, InvalidModel, OutOfMemory
 from runtime.inference.bundle import Bundle, Part, TensorSpec
 from runtime.inference.devices import Device, free_unused_memory, on_device
 from runtime.inference.graphs import create_session, first_line
+from runtime.inference.manifest import PRECISIONS
 from runtime.inference.onnx_runtime import load_onnxruntime
 
 if TYPE_CHECKING:
@@ -224,9 +225,12 @@ class Session:
 
 
 def _choose_precision(part: Part, precision: str, device: Device) -> str:
+    precision = check_choice("precision", precision, ("auto", *PRECISIONS))
     if precision == "auto":
         precision = "fp16" if device.is_cuda and "fp16" in part.parity else "fp32"
-    return check_choice("precision", precision, ("auto", *part.graphs))
+    if precision not in part.graphs:
+        raise InvalidArgument(f"precision {precision!r}: this model has {', '.join(part.graphs)} (or 'auto')")
+    return precision
 
 
 def _check_inputs(part: Part, inputs: dict[str, Array]) -> dict[str, int]:

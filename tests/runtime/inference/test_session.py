@@ -9,6 +9,7 @@ import onnxruntime
 import pytest
 
 from runtime.errors import DeviceUnavailable, InvalidArgument, InvalidModel
+from runtime.inference import graphs
 from runtime.inference import session as sessions
 from runtime.inference.bundle import load_model
 from runtime.inference.devices import CPU, Device
@@ -112,7 +113,7 @@ CUDA = Device("cuda")
 
 @pytest.fixture
 def no_gpu_needed(monkeypatch):
-    monkeypatch.setattr(sessions, "work_stream", lambda device: SimpleNamespace(ptr=1))
+    monkeypatch.setattr(graphs, "work_stream", lambda device: SimpleNamespace(ptr=1))
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load libcublasLt.so.13"))
 
 
@@ -142,7 +143,7 @@ def test_a_fall_back_to_the_cpu_is_an_error_that_names_the_library(no_gpu_needed
         "InferenceSession",
         lambda *arguments, **options: SimpleNamespace(get_providers=lambda: ["CPUExecutionProvider"]),
     )
-    monkeypatch.setattr(sessions, "missing_library", lambda: "libcurand.so.10 is missing: pip install nvidia-curand")
+    monkeypatch.setattr(graphs, "missing_library", lambda: "libcurand.so.10 is missing: pip install nvidia-curand")
     with pytest.raises(DeviceUnavailable, match=r"on cuda:0: libcurand\.so\.10 is missing: pip install nvidia-curand"):
         sessions.Session(bundle.part("network"), device=CUDA, precision="fp32")
 
