@@ -12,7 +12,7 @@ import operator
 import os
 import reprlib
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,14 @@ import numpy.typing as npt
 from runtime.errors import InvalidArgument, UnsupportedType
 
 
-def check_whole(name: str, value: Any, *, least: int, what: str = "pixels") -> int | None:
-    """Check a whole number, or ``None``, which is returned as it is.
+@overload
+def check_whole(
+    name: str, value: Any, *, least: int, what: str = "pixels", optional: Literal[True] = True
+) -> int | None: ...
+@overload
+def check_whole(name: str, value: Any, *, least: int, what: str = "pixels", optional: Literal[False]) -> int: ...
+def check_whole(name: str, value: Any, *, least: int, what: str = "pixels", optional: bool = True) -> int | None:
+    """Check a whole number.
 
     Parameters
     ----------
@@ -31,6 +37,8 @@ def check_whole(name: str, value: Any, *, least: int, what: str = "pixels") -> i
         The smallest number allowed.
     what
         What is counted, for the message.
+    optional
+        Whether `value` may be ``None``, which is returned as it is.
 
     Raises
     ------
@@ -38,10 +46,10 @@ def check_whole(name: str, value: Any, *, least: int, what: str = "pixels") -> i
         If `value` is no whole number, or is less than `least`.
     """
     plain = _plain(value)
-    if plain is None:
+    if plain is None and optional:
         return None
     if isinstance(plain, bool) or not isinstance(plain, numbers.Integral) or plain < least:
-        _refuse(name, value, f"give a whole number of {what}, {least} or more, or None")
+        _refuse(name, value, f"give a whole number of {what}, {least} or more{', or None' if optional else ''}")
     return operator.index(plain)
 
 

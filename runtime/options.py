@@ -24,7 +24,6 @@ CHROMA = ("own", FBA)
 """Values of `BurstOptions.chroma`."""
 
 
-
 @dataclass(frozen=True)
 class Loading:
     """What is to be loaded, and where it is to run.
