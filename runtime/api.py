@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterable
 from functools import lru_cache
@@ -28,6 +27,8 @@ _LARGEST_STEP = 0.45
 """Share of a kernel in two neighbouring rows or columns, at most, if no edge that it blurs is sharp."""
 _SHORT_MOTION, _STILL = 4.0, 0.02
 """Motion in pixels that leaves edges rather sharp, and the share of the pixels that may move less."""
+_MOST_NOISE = 1e6
+"""Standard deviation of the noise, at most, in units of the value range: under it nothing is left of any photograph."""
 
 
 def deblur(
@@ -151,7 +152,9 @@ def deconvolve(
     if method is not None:
         method = check_choice("method", method, DECONVOLUTIONS)
     if noise is not None:
-        noise = check_real("noise", noise, lambda deviation: 0 <= deviation < math.inf, "give a number of 0 or more")
+        noise = check_real(
+            "noise", noise, lambda deviation: 0 <= deviation <= _MOST_NOISE, "give a number of 0 or more"
+        )
     check_progress(progress)
     target = resolve_device(device)
     with on_device(target), reporting(progress) as progress:

@@ -19,6 +19,9 @@ import numpy.typing as npt
 
 from runtime.errors import InvalidArgument, UnsupportedType
 
+_MOST = 2**31 - 1
+"""Largest whole number: CUDA counts in 32 bits, and no photograph has as many pixels along a side."""
+
 
 @overload
 def check_whole(
@@ -43,14 +46,15 @@ def check_whole(name: str, value: Any, *, least: int, what: str = "pixels", opti
     Raises
     ------
     InvalidArgument
-        If `value` is no whole number, or is less than `least`.
+        If `value` is no whole number, or is less than `least` or too large for 32 bits.
     """
     plain = _plain(value)
     if plain is None and optional:
         return None
-    if isinstance(plain, bool) or not isinstance(plain, numbers.Integral) or plain < least:
+    whole = operator.index(plain) if isinstance(plain, numbers.Integral) and not isinstance(plain, bool) else None
+    if whole is None or not least <= whole <= _MOST:
         _refuse(name, value, f"give a whole number of {what}, {least} or more{', or None' if optional else ''}")
-    return operator.index(plain)
+    return whole
 
 
 def check_real(name: str, value: Any, allowed: Callable[[float], bool], remedy: str) -> float:
@@ -176,7 +180,10 @@ def shown(value: Any) -> str:
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
     if isinstance(shape, tuple) and shape and dtype is not None:
         return f"of {dtype} and shape {shape}"
-    return " ".join(_REPR.repr(value).split())
+    try:
+        return " ".join(_REPR.repr(value).split())
+    except ValueError:
+        return "of very many digits"
 
 
 def _plain(value: Any) -> Any:

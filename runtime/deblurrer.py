@@ -21,7 +21,7 @@ from runtime.images import Frame, open_image
 from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import download, on_device, resolve_device
 from runtime.inference.progress import Progress, Stopwatch, reporting
-from runtime.methods.registry import check_options, create_method
+from runtime.methods.registry import check_options, check_result, create_method
 from runtime.options import FBA, BurstOptions, Loading, Options
 from runtime.preparation.photograph import Photograph, prepare
 from runtime.results import BurstRestoration, Restoration
@@ -171,6 +171,7 @@ class Deblurrer:
                 estimate = Estimate(photograph.planes, confidence=0.0, reason=Reason.EMPTY)
             else:
                 estimate = self._method.restore(photograph.planes, run)
+                check_result(self.bundle, estimate.latent)
             return Restoration(
                 image=_finished(photograph, frame, estimate, strength),
                 kernel=_central_kernel(estimate.blur),
@@ -259,6 +260,7 @@ class Deblurrer:
             run = Run(options, self.device, Stopwatch(self.device), progress)
             loader = BurstLoader(frames, self.device, register, reference, run.stopwatch, progress)
             estimate = self._method.restore_burst(loader.planes(), run)
+            check_result(self.bundle, estimate.latent)
             return BurstRestoration(
                 image=loader.close(estimate.latent),
                 reference=loader.reference.number,

@@ -20,6 +20,8 @@ NEURAL = "none"
 """Value of `Options.nonblind` that returns the patch network's own estimate, without deconvolution."""
 FBA = "fba"
 """Name of Fourier burst accumulation, both as a model and as a value of `BurstOptions.chroma`."""
+_LARGEST_P = 3e38
+"""Exponent beyond which there is only infinity in float32."""
 CHROMA = ("own", FBA)
 """Values of `BurstOptions.chroma`."""
 
@@ -155,7 +157,8 @@ class BurstOptions:
 
     def __post_init__(self) -> None:
         _set(self, patch=check_whole("patch", self.patch, least=1), stride=check_whole("stride", self.stride, least=1))
-        _set(self, p=check_real("p", self.p, lambda p: p >= 0, "give a number from 0 (mean) to infinity (maximum)"))
+        p = check_real("p", self.p, lambda p: p >= 0, "give a number from 0 (mean) to infinity (maximum)")
+        _set(self, p=p if p <= _LARGEST_P else math.inf)
         if self.smoothing is not None:
             remedy = "give a fraction of the shorter side, 0 (none) or more, or None"
             smoothing = check_real("smoothing", self.smoothing, lambda fraction: 0 <= fraction < math.inf, remedy)

@@ -55,6 +55,8 @@ SHIPPED = Path(__file__).parents[1] / "models"
 SEARCH_VARIABLE = "DEBLUR_MODELS"
 _LARGEST_FILE = 2**31
 """Size of a file of a bundle in bytes, at most: that of an ONNX graph."""
+_LONGEST_SHOWN = 200
+"""Characters of assumptions in a message, at most."""
 _LONGEST_DESCRIPTION = 2000
 """Characters of a description, at most."""
 T = TypeVar("T")
@@ -166,7 +168,10 @@ class Bundle:
         """
         assumed = self.read_assumptions(type(provided))
         if assumed != provided:
-            raise InvalidModel(f"{self.path}: assumes {assumed}, but the runtime provides {provided}; train it on that")
+            raise InvalidModel(
+                f"{self.path}: assumes {str(assumed)[:_LONGEST_SHOWN]}, but the runtime provides {provided}; "
+                "train it on that"
+            )
 
 
 def load_model(name_or_path: str | os.PathLike[str]) -> Bundle:

@@ -67,7 +67,10 @@ def _check_graph(graph: Path, part: Part, session: Any) -> None:
         ("input", part.inputs, session.get_inputs(), _input_size_fits),
         ("output", part.outputs, session.get_outputs(), _output_size_fits),
     ):
-        found = {node.name: (_TYPES.get(node.type, node.type), list(node.shape)) for node in nodes}
+        try:
+            found = {node.name: (_TYPES.get(node.type, node.type), list(node.shape)) for node in nodes}
+        except UnicodeDecodeError as error:
+            raise InvalidModel(f"{graph}: has {kind}s without a proper name ({error}); export it again") from error
         described = {spec.name: (spec.type, list(spec.shape)) for spec in specs}
         if set(found) != set(described) or not all(
             found[name][0] == dtype and len(found[name][1]) == len(shape) and all(map(fits, shape, found[name][1]))

@@ -78,7 +78,8 @@ def open_session(bundle: Bundle, part: str, *, device: Device, precision: str = 
     """
     network = bundle.part(part)
     precision = _choose_precision(network, precision, device)
-    key = (bundle.files[network.graphs[precision].name], str(bundle.path), part, precision, device)
+    digest = bundle.files[network.graphs[precision].name]
+    key = (digest, str(bundle.path), part, network.inputs, network.outputs, precision, device)
     with _lock:
         if key not in _cache:
             _cache[key] = Session(network, device=device, precision=precision)
@@ -170,6 +171,7 @@ class Session:
         """Run the network in a thread of its own, so that this one can be cancelled: a large tile takes seconds."""
         names = [spec.name for spec in self.part.outputs]
         options = load_onnxruntime().RunOptions()
+        options.log_severity_level = 4  # What fails is reported by an error alone.
         with Workers(1) as workers:
             running = workers.submit(session.run, names, inputs, options)
             try:
@@ -192,8 +194,8 @@ class Session:
                 f"{self._graph}: its output {spec.name!r} is {output.dtype} {output.shape}, not {spec.type} {shape} as "
                 "its bundle says; export the model again"
             )
-        if not _is_finite(output):
-            if not all(_is_finite(each) for each in inputs.values()):
+        if not is_finite(output):
+            if not all(is_finite(each) for each in inputs.values()):
                 raise InvalidArgument(f"the input of part {self.part.name!r} holds NaN or infinity: give finite values")
             raise InvalidModel(
                 f"{self._graph}: its output {spec.name!r} holds NaN or infinity: its weights are damaged, or do not "
@@ -262,7 +264,7 @@ def _output_size(size: int | str, sizes: dict[str, int]) -> int:
     return sizes[name] // int(divisor or 1)
 
 
-def _is_finite(array: Array) -> bool:
+def is_finite(array: Array) -> bool:
     """Tell whether all values are finite, by their sum, which is not finite if one is not, and costs little."""
     with np.errstate(invalid="ignore"):
         return array.dtype.kind not in "fc" or bool(np.isfinite(float(array.sum(dtype=np.float64))))
