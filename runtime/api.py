@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.arrays import Array, is_cuda
+from runtime.arguments import check_array, check_choice, check_progress, check_real
 from runtime.blur.blurs import Blur, KernelBlur, MotionBlur
 from runtime.colour import luminance
 from runtime.deblurrer import DEFAULT_MODEL, Deblurrer
@@ -18,8 +19,8 @@ from runtime.deconvolution import deconvolve as _deconvolve
 from runtime.errors import InvalidArgument
 from runtime.images import open_image
 from runtime.inference.devices import Device, on_device, resolve_device, upload
-from runtime.inference.progress import Progress, Stopwatch
-from runtime.options import DECONVOLUTIONS, FBA, Options
+from runtime.inference.progress import Progress, Stopwatch, reporting
+from runtime.options import DECONVOLUTIONS, FBA, Loading, Options
 from runtime.preparation.photograph import prepare
 from runtime.run import run_on
 
@@ -27,6 +28,8 @@ _LARGEST_STEP = 0.45
 """Share of a kernel in two neighbouring rows or columns, at most, if it leaves no edge across them sharp."""
 _SHORT_MOTION, _STILL = 4.0, 0.02
 """Motion in pixels that leaves edges rather sharp, and the share of the pixels that may move less."""
+_MOST_NOISE = 1e6
+"""Standard deviation of the noise, at most, in units of the value range: under it nothing is left of any photograph."""
 
 
 def deblur(
@@ -60,7 +63,7 @@ def deblur(
     >>> sharp = runtime.deblur(photograph)                           # doctest: +SKIP
     >>> sharp = runtime.deblur(photograph, device="cuda", quality="best", stride=4)  # doctest: +SKIP
     """
-    deblurrer = _deblurrer(os.fspath(model), device, precision, batch, os.getpid())
+    deblurrer = _deblurrer(Loading(model, device, precision, batch), os.getpid())
     return deblurrer.restore(image, **options).image
 
 
@@ -95,7 +98,7 @@ def deblur_burst(
     >>> sharp = runtime.deblur_burst(sorted(folder.glob("*.jpg")))   # doctest: +SKIP
     >>> sharp = runtime.deblur_burst(frames, register=False, p=30)   # doctest: +SKIP
     """
-    deblurrer = _deblurrer(os.fspath(model), device, precision, batch, os.getpid())
+    deblurrer = _deblurrer(Loading(model, device, precision, batch), os.getpid())
     return deblurrer.restore_burst(frames, **options).image
 
 
@@ -147,14 +150,17 @@ def deconvolve(
     if (kernel is None) == (motion is None):
         both = "both a kernel and a motion" if motion is not None else "neither a kernel nor a motion"
         raise InvalidArgument(f"{both}: give the one that describes the blur")
-    if method not in (None, *DECONVOLUTIONS):
-        raise InvalidArgument(f"method {method!r} is unknown; choose one of {', '.join(DECONVOLUTIONS)}")
-    if noise is not None and not (np.isfinite(noise) and noise >= 0):
-        raise InvalidArgument(f"noise is {noise}; give a number of 0 or more")
+    if method is not None:
+        method = check_choice("method", method, DECONVOLUTIONS)
+    if noise is not None:
+        noise = check_real(
+            "noise", noise, lambda deviation: 0 <= deviation <= _MOST_NOISE, "give a number of 0 or more"
+        )
+    check_progress(progress)
     target = resolve_device(device)
-    with on_device(target):
+    with on_device(target), reporting(progress) as progress:
         observed, frame = open_image(image, target)
-        given = _floats(kernel if motion is None else motion, target)
+        given = _floats("kernel", kernel, target) if motion is None else _floats("motion", motion, target)
         photograph = prepare(observed, frame.known, blurred=_blunts_edges(given))
         if photograph.empty:
             return frame.copy()
@@ -173,9 +179,9 @@ def deconvolve(
 
 
 @lru_cache(maxsize=8)
-def _deblurrer(model: str, device: str, precision: str, batch: int | None, process: int) -> Deblurrer:
+def _deblurrer(loading: Loading, process: int) -> Deblurrer:
     """Cache the models of `deblur` and `deblur_burst`, per process, so that a forked process loads its own."""
-    return Deblurrer(model=model, device=device, precision=precision, batch=batch)
+    return Deblurrer(model=loading.model, device=loading.device, precision=loading.precision, batch=loading.batch)
 
 
 def _blunts_edges(blur: Array) -> bool:
@@ -189,6 +195,10 @@ def _blunts_edges(blur: Array) -> bool:
     return any(float((each[1:] + each[:-1]).max() if each.size > 1 else 1) <= _LARGEST_STEP for each in profiles)
 
 
-def _floats(array: Any, device: Device) -> Array:
+def _floats(name: str, array: Any, device: Device) -> Array:
     """Return an array as float32 on a device."""
-    return upload(array if is_cuda(array) else np.ascontiguousarray(array, np.float32), device)
+    if is_cuda(array):
+        return upload(array, device)
+    # What overflows becomes infinite, which is refused like any other infinity.
+    with np.errstate(over="ignore"):
+        return upload(np.ascontiguousarray(check_array(name, array), np.float32), device)

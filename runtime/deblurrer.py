@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from kernels.arrays import Array, array_module
+from runtime.arguments import check_progress, check_real
 from runtime.blur.blurs import CENTRE, Blur, MotionBlur
 from runtime.burst.loader import BurstLoader
 from runtime.colour import luminance
 from runtime.contract import BurstMethod, Estimate, Method
 from runtime.decisions.reasons import Reason
-from runtime.errors import InvalidArgument, InvalidModel
+from runtime.errors import InvalidModel
 from runtime.images import Frame, open_image
 from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import download, on_device, resolve_device
-from runtime.inference.progress import Progress, Stopwatch
-from runtime.methods.registry import check_options, create_method
-from runtime.options import FBA, BurstOptions, Options
+from runtime.inference.progress import Progress, Stopwatch, reporting
+from runtime.methods.registry import check_options, check_result, create_method
+from runtime.options import FBA, BurstOptions, Loading, Options
 from runtime.preparation.photograph import Photograph, prepare
 from runtime.results import BurstRestoration, Restoration
 from runtime.run import Run, run_on
@@ -70,11 +72,18 @@ class Deblurrer:
         precision: str = "auto",
         batch: int | None = None,
     ) -> None:
-        self.bundle = model if isinstance(model, Bundle) else load_model(model)
+        self._loading = loading = Loading(model, device, precision, batch)
+        self.bundle = loading.model if isinstance(loading.model, Bundle) else load_model(loading.model)
         self.name = self.bundle.name
-        self.device = resolve_device(device)
+        self.device = resolve_device(loading.device)
         with on_device(self.device):
-            self._method = create_method(self.bundle, device=self.device, precision=precision, batch=batch)
+            self._method = create_method(
+                self.bundle, device=self.device, precision=loading.precision, batch=loading.batch
+            )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process as what was asked for: the bundle, which is loaded there again, and the options."""
+        return _load, (replace(self._loading, model=self.bundle),)
 
     def restore(
         self,
@@ -148,10 +157,11 @@ class Deblurrer:
             refine=refine,
             neural=neural,
         )
-        if not 0 <= strength <= 1:
-            raise InvalidArgument(f"strength {strength!r}: give a number from 0 (unchanged) to 1 (fully restored)")
+        remedy = "give a number from 0 (unchanged) to 1 (fully restored)"
+        strength = check_real("strength", strength, lambda weight: 0 <= weight <= 1, remedy)
+        check_progress(progress)
         check_options(self.name, self._method, options)
-        with on_device(self.device):
+        with on_device(self.device), reporting(progress) as progress:
             stopwatch = Stopwatch(self.device)
             observed, frame = open_image(image, self.device)
             with stopwatch("prepare"):
@@ -162,6 +172,7 @@ class Deblurrer:
                 estimate = Estimate(photograph.planes, confidence=0.0, reason=Reason.EMPTY)
             else:
                 estimate = self._method.restore(photograph.planes, run)
+                check_result(self.bundle, estimate.latent)
             return Restoration(
                 image=_finished(photograph, frame, estimate, strength, run),
                 kernel=_central_kernel(estimate.blur),
@@ -244,11 +255,13 @@ class Deblurrer:
                 f"such as {FBA!r} or 'wieschollek'"
             )
         options = BurstOptions(p=p, patch=patch, stride=stride, smoothing=smoothing, chroma=chroma)
+        check_progress(progress)
         check_options(self.name, self._method, options)
-        with on_device(self.device):
+        with on_device(self.device), reporting(progress) as progress:
             run = Run(options, self.device, Stopwatch(self.device), progress)
             loader = BurstLoader(frames, self.device, register, reference, run.stopwatch, progress)
             estimate = self._method.restore_burst(loader.planes(), run)
+            check_result(self.bundle, estimate.latent)
             return BurstRestoration(
                 image=loader.close(estimate.latent),
                 reference=loader.reference.number,
@@ -258,6 +271,10 @@ class Deblurrer:
                 timings=run.stopwatch.seconds(),
                 model=self.name,
             )
+
+
+def _load(loading: Loading) -> Deblurrer:
+    return Deblurrer(model=loading.model, device=loading.device, precision=loading.precision, batch=loading.batch)
 
 
 def _finished(photograph: Photograph, frame: Frame, estimate: Estimate, strength: float, run: Run[Options]) -> Any:

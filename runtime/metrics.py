@@ -10,7 +10,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from runtime.errors import InvalidArgument
+from runtime.arguments import check_array, check_whole
+from runtime.errors import InvalidArgument, UnsupportedType
 
 _SUBPIXEL_SHIFTS = np.arange(-3, 4) / 4
 """Shifts, in pixels, that are tried around the best integer shift."""
@@ -37,8 +38,10 @@ def psnr(image: Plane, reference: Plane, *, border: int = 0) -> float:
     ------
     InvalidArgument
         If the shapes differ, a value is not finite, or nothing is left inside the border.
+    UnsupportedType
+        If an image is no array of floating point values.
     """
-    _check(image, reference, border)
+    image, reference, border = _check(image, reference, border)
     difference = _inside(image, border).astype(np.float64) - _inside(reference, border)
     error = float(np.mean(difference * difference))
     return -10 * math.log10(error) if error > 0 else math.inf
@@ -70,7 +73,8 @@ def align(image: Plane, reference: Plane, *, border: int, max_shift: int = 10) -
         If the shapes differ or are not ``(H, W)``, a value is not finite, nothing is left inside the border, or the
         border is too small.
     """
-    _check(image, reference, border)
+    image, reference, border = _check(image, reference, border)
+    max_shift = check_whole("max_shift", max_shift, least=0, optional=False)
     if image.ndim != 2:
         raise InvalidArgument(f"an image of shape {image.shape} cannot be aligned: give its luminance, (H, W)")
     if border <= max_shift:
@@ -112,7 +116,12 @@ def _inside(image: Plane, border: int) -> Plane:
     return image[border : image.shape[0] - border, border : image.shape[1] - border]
 
 
-def _check(image: Plane, reference: Plane, border: int) -> None:
+def _check(image: Plane, reference: Plane, border: int) -> tuple[Plane, Plane, int]:
+    """Return the arguments as arrays and a number, or raise an error that names the remedy."""
+    image, reference = _plane("image", image), _plane("reference", reference)
+    border = check_whole("border", border, least=0, optional=False)
+    if image.ndim not in (2, 3):
+        raise InvalidArgument(f"an image of shape {image.shape} cannot be scored: give (H, W) or (H, W, C)")
     if image.shape != reference.shape:
         raise InvalidArgument(f"images of shapes {image.shape} and {reference.shape}: give two images of one shape")
     if min(image.shape[:2]) <= 2 * border:
@@ -120,3 +129,11 @@ def _check(image: Plane, reference: Plane, border: int) -> None:
     # A mean squared error of NaN would be reported as an infinite PSNR.
     if not (np.isfinite(image).all() and np.isfinite(reference).all()):
         raise InvalidArgument("an image to be scored holds NaN or infinity: correct the code that made it")
+    return image, reference, border
+
+
+def _plane(name: str, value: Plane) -> Plane:
+    array = check_array(name, value)
+    if array.dtype.kind != "f":
+        raise UnsupportedType(f"{name} is of {array.dtype}: give floating point values, with white as 1")
+    return array

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-import numbers
+import os
 from dataclasses import dataclass, fields
 from typing import Any
 
+from runtime.arguments import check_choice, check_flag, check_path, check_real, check_whole
 from runtime.errors import InvalidArgument
-from runtime.quality import Quality, find_level
+from runtime.inference.bundle import Bundle
+from runtime.inference.devices import check_device
+from runtime.inference.manifest import PRECISIONS
+from runtime.quality import LEVELS, Quality, find_level
 
 DECONVOLUTIONS = ("hyper-laplacian", "epll", "wiener", "irc")
 """Names of the deconvolution methods, values of `Options.nonblind`."""
@@ -16,8 +20,46 @@ NEURAL = "none"
 """Value of `Options.nonblind` that returns the patch network's own estimate, without deconvolution."""
 FBA = "fba"
 """Name of Fourier burst accumulation, both as a model and as a value of `BurstOptions.chroma`."""
+_LARGEST_P = 3e38
+"""Exponent beyond which there is only infinity in float32."""
 CHROMA = ("own", FBA)
 """Values of `BurstOptions.chroma`."""
+
+
+@dataclass(frozen=True)
+class Loading:
+    """What is to be loaded, and where it is to run.
+
+    Attributes
+    ----------
+    model
+        Name or path of a model bundle, or a `Bundle`; see `runtime.load_model`.
+    device
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``; see `runtime.inference.devices.resolve_device`.
+    precision
+        ``"auto"``, ``"fp32"`` or ``"fp16"``; see `runtime.inference.session.open_session`.
+    batch
+        Patches per batch; ``None`` for the device's default.
+
+    Raises
+    ------
+    UnsupportedType
+        If the model is of another type.
+    InvalidArgument
+        If another value cannot be used.
+    """
+
+    model: str | os.PathLike[str] | Bundle
+    device: str = "auto"
+    precision: str = "auto"
+    batch: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.model, Bundle):
+            _set(self, model=check_path("model", self.model))
+        _set(self, device=check_device(self.device))
+        _set(self, precision=check_choice("precision", self.precision, ("auto", *PRECISIONS)))
+        _set(self, batch=check_whole("batch", self.batch, least=1, what="patches"))
 
 
 @dataclass(frozen=True)
@@ -57,13 +99,15 @@ class Options:
     neural: bool = True
 
     def __post_init__(self) -> None:
-        find_level(self.quality)
-        if self.nonblind not in (None, *DECONVOLUTIONS, NEURAL):
-            raise InvalidArgument(f"nonblind {self.nonblind!r}: give one of {', '.join((*DECONVOLUTIONS, NEURAL))}")
-        if self.support is not None and not (isinstance(self.support, int) and self.support >= 3):
-            raise InvalidArgument(f"support {self.support!r}: give a whole number of pixels, 3 or more, or None")
-        if self.noise is not None and not 0 <= self.noise < 1:
-            raise InvalidArgument(f"noise {self.noise!r}: give a standard deviation in [0, 1), or None")
+        _set(self, quality=check_choice("quality", self.quality, tuple(LEVELS)))
+        if self.nonblind is not None:
+            _set(self, nonblind=check_choice("nonblind", self.nonblind, (*DECONVOLUTIONS, NEURAL)))
+        _set(self, stride=check_whole("stride", self.stride, least=1))
+        _set(self, support=check_whole("support", self.support, least=3))
+        if self.noise is not None:
+            remedy = "give a standard deviation in [0, 1), or None"
+            _set(self, noise=check_real("noise", self.noise, lambda noise: 0 <= noise < 1, remedy))
+        _set(self, refine=check_flag("refine", self.refine), neural=check_flag("neural", self.neural))
         if not self.neural and self.nonblind == NEURAL:
             raise InvalidArgument(
                 "neural=False and nonblind='none' leave nothing to do: give another nonblind, or neural=True"
@@ -112,20 +156,14 @@ class BurstOptions:
     chroma: str = "own"
 
     def __post_init__(self) -> None:
-        for name, size in (("patch", self.patch), ("stride", self.stride)):
-            if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
-                raise InvalidArgument(f"{name} {size!r}: give a whole number of pixels, 1 or more, or None")
-        if isinstance(self.p, bool) or not isinstance(self.p, numbers.Real) or not self.p >= 0:
-            raise InvalidArgument(f"p {self.p!r}: give a number from 0 (mean) to infinity (maximum)")
-        fraction = self.smoothing
-        if fraction is not None and (
-            isinstance(fraction, bool) or not isinstance(fraction, numbers.Real) or not 0 <= fraction < math.inf
-        ):
-            raise InvalidArgument(
-                f"smoothing {fraction!r}: give a fraction of the shorter side, 0 (none) or more, or None"
-            )
-        if self.chroma not in CHROMA:
-            raise InvalidArgument(f"chroma {self.chroma!r}: give one of {', '.join(CHROMA)}")
+        _set(self, patch=check_whole("patch", self.patch, least=1), stride=check_whole("stride", self.stride, least=1))
+        p = check_real("p", self.p, lambda p: p >= 0, "give a number from 0 (mean) to infinity (maximum)")
+        _set(self, p=p if p <= _LARGEST_P else math.inf)
+        if self.smoothing is not None:
+            remedy = "give a fraction of the shorter side, 0 (none) or more, or None"
+            smoothing = check_real("smoothing", self.smoothing, lambda fraction: 0 <= fraction < math.inf, remedy)
+            _set(self, smoothing=smoothing)
+        _set(self, chroma=check_choice("chroma", self.chroma, CHROMA))
 
 
 def changed_options(options: Options | BurstOptions) -> dict[str, Any]:
@@ -135,3 +173,9 @@ def changed_options(options: Options | BurstOptions) -> dict[str, Any]:
         for field in fields(options)
         if getattr(options, field.name) != field.default
     }
+
+
+def _set(options: Loading | Options | BurstOptions, **values: Any) -> None:
+    """Replace values, as a caller gave them, by plain ones."""
+    for name, value in values.items():
+        object.__setattr__(options, name, value)

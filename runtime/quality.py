@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from runtime.errors import InvalidArgument
+from runtime.arguments import check_choice
 
 
 class SearchEffort(NamedTuple):
@@ -85,6 +85,4 @@ def find_level(name: str) -> Quality:
     InvalidArgument
         If there is no such level.
     """
-    if not isinstance(name, str) or name not in LEVELS:
-        raise InvalidArgument(f"quality {name!r}: give one of {', '.join(LEVELS)}")
-    return LEVELS[name]
+    return LEVELS[check_choice("quality", name, tuple(LEVELS))]

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 TILE = 8
 """Rows of a tile, which is one vector wide: enough independent sums in registers to keep both FMA units busy."""
 
+LONGEST = 8
+"""Rows of tiles of a slice, at most: about a tenth of a second."""
+
 
 def nonuniform_convolve(
     image: Array, bank: FilterBank, indices: Array, weights: Array, out: Array | None = None
@@ -33,7 +36,7 @@ def nonuniform_convolve(
     padded = np.zeros((planes, height + 2 * down + TILE, width + 2 * right + LANES), np.float32)
     padded[:, down : down + height, right : right + width] = image
     taps = bank.starts, bank.rows, bank.cols, bank.values
-    run_in_slices(_convolve, -(-height // TILE), padded, *taps, down, right, indices, weights, out)
+    run_in_slices(_convolve, -(-height // TILE), padded, *taps, down, right, indices, weights, out, most=LONGEST)
     return out
 
 
@@ -53,7 +56,7 @@ def nonuniform_adjoint(
     bands = -(-height // TILE)
     slabs = np.empty((bands, planes, TILE + 2 * down, -(-width // LANES) * LANES + 2 * right), np.float32)
     taps = bank.starts, bank.rows, bank.cols, bank.values
-    run_in_slices(_spread, bands, image, *taps, down, right, indices, weights, slabs)
+    run_in_slices(_spread, bands, image, *taps, down, right, indices, weights, slabs, most=LONGEST)
     run_in_slices(_gather, height, slabs, down, right, out)
     return out
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ LENGTHS = np.arange(1, LONGEST + 1, _LENGTH_STEP)
 """Lengths of the motions of the bank in pixels (Eboli et al., section 2.2)."""
 ANGLES = np.arange(0, 180, _ANGLE_STEP)
 """Their angles in degrees, counter-clockwise."""
+_LONGEST_INVERSE = 4 * LONGEST
+"""Largest side of an inverse filter in pixels."""
 _NEIGHBOUR_DISTANCE = 4.0
 """Squared distance of neighbouring lengths of the bank in Eq. 17, in pixels; neighbouring angles count the same."""
 
@@ -158,12 +161,18 @@ def _load_bank(model: str) -> MotionBank:
     stored = bundle.load_constants("inverse")
     inverses = []
     for length, angle in motions():
-        name = f"length_{length}"
+        filters = stored.get(f"length_{length}", np.empty(0))
         number = angle // _ANGLE_STEP
-        if name not in stored or stored[name].ndim != 3 or number >= len(stored[name]):
+        if filters.ndim != 3 or number >= len(filters) or not _is_filter(filters[number]):
             raise InvalidModel(f"{bundle.path}: no inverse filter for {length} px at {angle} degrees; export it again")
-        inverses.append(stored[name][number].astype(np.float32))
+        inverses.append(filters[number].astype(np.float32))
     return MotionBank([motion_kernel(length, angle) for length, angle in motions()], inverses)
+
+
+def _is_filter(array: NDArray[Any]) -> bool:
+    """Tell whether an array is square, with an odd side of a length that an inverse filter can have."""
+    height, width = array.shape
+    return bool(height == width and height % 2 == 1 and height <= _LONGEST_INVERSE)
 
 
 def _upper_weight(xp: object, position: Array) -> Array:

@@ -13,6 +13,7 @@ from kernels.arrays import Array, array_module
 from kernels.burst import fuse_weighted
 from kernels.patch_filters import filter_patches
 from kernels.patches import PatchGrid, extract_patches
+from runtime.arguments import check_whole
 from runtime.colour import luminance
 from runtime.errors import InvalidArgument, InvalidModel
 from runtime.inference.bundle import Bundle
@@ -68,15 +69,13 @@ class NetworkBurstModel(NetworkPatchModel):
     def __init__(self, bundle: Bundle, *, device: Device, precision: str = "auto") -> None:
         super().__init__(bundle, device=device, precision=precision)
         part = bundle.part("fusion")
-        inputs = {spec.name: spec.shape for spec in part.inputs}
-        outputs = {spec.name: spec.shape for spec in part.outputs}
-        taken = {"patches": ("batch", "frames", self.size, self.size)}
-        given = {"filters": ("batch", "frames", 2, self.size, self.size // 2 + 1)}
-        if inputs != taken or outputs != given or self.predicts != "filters":
-            raise InvalidModel(
-                f"{bundle.path}: the part 'fusion' of a burst model takes {taken} and gives {given}, "
-                "and its part 'network' gives filters; export it again"
-            )
+        part.require(
+            bundle.path,
+            {"patches": ("batch", "frames", self.size, self.size)},
+            {"filters": ("batch", "frames", 2, self.size, self.size // 2 + 1)},
+        )
+        if self.predicts != "filters":
+            raise InvalidModel(f"{bundle.path}: the part 'network' of a burst model gives filters; export it again")
         self._fusion: Session = open_session(bundle, "fusion", device=device, precision=precision)
 
     def fuse(self, patches: Array) -> Array:
@@ -96,9 +95,7 @@ class BurstEngine:
     """
 
     def __init__(self, model: BurstModel, *, batch: int | None = None) -> None:
-        if batch is not None and (not isinstance(batch, int) or batch < 1):
-            raise InvalidArgument(f"batch {batch!r}: give a whole number of patches, 1 or more")
-        self.model, self._batch = model, batch
+        self.model, self._batch = model, check_whole("batch", batch, least=1, what="patches")
 
     def restore(
         self,

@@ -6,18 +6,18 @@ import math
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from itertools import chain
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from kernels.arrays import Array, is_cuda
+from kernels.cancellation import Workers, result_of
 from kernels.cpu.threads import core_count
+from runtime.arguments import check_flag, check_whole
 from runtime.burst.composition import Composer, Unsuitable
 from runtime.burst.frames import Burst, OpenFrame
 from runtime.burst.registration import Registration
@@ -79,16 +79,15 @@ class BurstLoader:
         stopwatch: Stopwatch,
         progress: Progress | None,
     ) -> None:
-        if reference is not None and (not isinstance(reference, Integral) or reference < 0):
-            raise InvalidArgument(f"reference {reference!r}: give the number of a frame, from 0, or None")
         burst = Burst(frames)
-        self._burst = burst.repeatable() if register or reference else burst
-        self._device, self._register, self._requested = device, register, reference
+        self._requested = check_whole("reference", reference, least=0, what="frames")
+        self._burst = burst.repeatable() if check_flag("register", register) or self._requested else burst
+        self._device, self._register = device, register
         self._stopwatch, self._progress = stopwatch, progress
         self.used: list[int] = []
         count = self._burst.count
-        if reference is not None and reference >= (count or math.inf):
-            raise InvalidArgument(f"reference {reference!r}: there are frames 0 to {count - 1} only")
+        if self._requested is not None and self._requested >= (count or math.inf):
+            raise InvalidArgument(f"reference {self._requested}: there are frames 0 to {(count or 1) - 1} only")
 
     def planes(self) -> Iterator[Array]:
         """Yield the planes of each frame that is used: float32 ``(C, H, W)``, on the device.
@@ -167,10 +166,10 @@ class BurstLoader:
         self, frames: Iterator[OpenFrame], prepare: Callable[[OpenFrame], Array]
     ) -> Iterator[tuple[OpenFrame, Callable[[], Array]]]:
         """Yield each frame in order with what waits for it, while the next frames are prepared in other threads."""
-        with ThreadPoolExecutor(min(core_count(), _CONCURRENT_FRAMES)) as pool:
+        with Workers(min(core_count(), _CONCURRENT_FRAMES)) as workers:
             pending: deque[tuple[OpenFrame, Callable[[], Array]]] = deque()
             for opened in frames:
-                pending.append((opened, pool.submit(prepare, opened).result))
+                pending.append((opened, partial(result_of, workers.submit(prepare, opened))))
                 if len(pending) == _CONCURRENT_FRAMES:
                     yield pending.popleft()
             yield from pending

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.arrays import Array
+from kernels.cancellation import checkpoint
 from runtime.colour import luminance
 from runtime.decisions.thresholds import (
     FRAME_ALIGNED,
@@ -177,7 +178,10 @@ def resample(frame: Array, homography: Homography, trust: Plane | None = None) -
     weight = np.minimum(cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 3) / _SEAM, 1)
     if trust is not None:
         weight = weight * _resampled(trust, homography, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
-    planes = [_resampled(plane, homography, cv2.INTER_LANCZOS4, cv2.BORDER_REFLECT) for plane in frame]
+    planes = []
+    for plane in frame:
+        checkpoint()
+        planes.append(_resampled(plane, homography, cv2.INTER_LANCZOS4, cv2.BORDER_REFLECT))
     return np.stack(planes), np.asarray(weight, np.float32)
 
 
@@ -235,6 +239,7 @@ def _features(plane: Plane, known: Mask | None) -> tuple[Any, Any]:
     """Return SIFT key points and their descriptors; the descriptors are ``None`` if there are no key points."""
     import cv2
 
+    checkpoint()
     mask = None if known is None else 255 * known.astype(np.uint8)
 
     low, high = np.percentile(plane, [0.5, 99.5])
@@ -263,6 +268,7 @@ def _refine(reference: Plane, frame: Plane, initial: Homography, known: Mask | N
     """Return the homography that maximises the correlation of two smooth planes, or ``None`` without convergence."""
     import cv2
 
+    checkpoint()
     criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, _ECC_ITERATIONS, _ECC_TOLERANCE)
     initial = (initial / initial[2, 2]).astype(np.float32)
     mask = None if known is None else known.astype(np.uint8)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtime.cli.streams import tell
+from runtime.errors import InvalidModel
 
 if TYPE_CHECKING:
     from runtime.inference.bundle import Bundle
@@ -17,16 +18,24 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def models(as_json: bool) -> None:
     """List the models that can be loaded by name."""
-    from runtime.inference.bundle import list_models
+    from runtime.inference.bundle import find_models
 
-    entries = [_entry(bundle) for bundle in list_models()]
+    entries = []
+    bundles, faults = find_models()
+    for bundle in bundles:
+        try:
+            entries.append(_entry(bundle))
+        except InvalidModel as error:
+            faults.append(error)
     if as_json:
-        tell(json.dumps(entries, indent=2))
+        tell(json.dumps([*entries, *({"error": str(fault)} for fault in faults)], indent=2))
         return
     for entry in entries:
         tell(f"{entry['name']} {entry['version']} ({entry['method']}, {entry['megabytes']} MB)")
         tell(f"  {entry['description']}")
         _print({"measured": entry["accuracy"], "path": entry["path"]}, indent=2)
+    for fault in faults:
+        tell(f"unusable: {fault}")
     if not entries:
         tell("no models: set DEBLUR_MODELS to the folder that contains your bundles")
 

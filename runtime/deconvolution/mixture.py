@@ -100,8 +100,10 @@ def load_mixture(folder: str | Path = MODEL) -> PatchMixture:
     rows, cols = np.triu_indices(size)
     try:
         weights, packed = constants["weights"], constants["covariances"]
+        if weights.ndim != 1 or not len(weights) or weights.min() <= 0 or packed.shape != (len(weights), len(rows)):
+            raise ValueError(f"weights of shape {weights.shape}, covariances of shape {packed.shape}")
         covariances = np.empty((len(weights), size, size))
         covariances[:, rows, cols] = covariances[:, cols, rows] = packed
-    except (KeyError, ValueError) as error:
+        return PatchMixture.from_covariances(weights, covariances)
+    except (KeyError, ValueError, np.linalg.LinAlgError) as error:
         raise InvalidModel(f"{bundle.path}: not a mixture over 8x8 patches ({error}); export it again") from error
-    return PatchMixture.from_covariances(weights, covariances)

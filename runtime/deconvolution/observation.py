@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from kernels.arrays import Array, array_module
+from kernels.cancellation import checkpoint
 from kernels.spectra import misfit, solution, weigh
 from runtime.blur.periodic import BlurModel
 
@@ -131,6 +132,7 @@ class Observation:
         direction, last = None, 1.0
         tolerance = _TOLERANCE**2 * residual.size
         for _ in range(steps):
+            checkpoint()
             if float(residual @ residual) <= tolerance:
                 break
             preconditioned = self._filter_unknown(preconditioner, self._spectrum_of_unknown(residual))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.cancellation import checkpoint
 from kernels.nnls import TOLERANCE
 
 Values = NDArray[np.float64]
@@ -43,6 +44,7 @@ def projected_gradients(
     solution = extrapolated = start
     momentum = 1.0
     for _ in range(iterations):
+        checkpoint()
         new = np.maximum(extrapolated - rate * (normal(extrapolated) - target), 0.0)
         if float(np.sum((extrapolated - new) * (new - solution))) > 0:
             momentum = 1.0

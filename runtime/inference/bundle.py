@@ -9,69 +9,57 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import numpy.typing as npt
 
+from runtime.arguments import check_path, shown
 from runtime.errors import InvalidModel, ModelNotFound
+from runtime.inference.assumptions import ImageAssumptions, read_assumptions
+from runtime.inference.constants import read_constants
+from runtime.inference.manifest import (
+    FORMAT,
+    MANIFEST,
+    Fields,
+    Part,
+    PatchGeometry,
+    TensorSpec,
+    parse_files,
+    parse_part,
+    parse_patch,
+    read_json,
+)
+from runtime.inference.onnx_files import stored_outside
 
-FORMAT = 1
-MANIFEST = "bundle.json"
-PRECISIONS = ("fp32", "fp16")
+__all__ = [
+    "MANIFEST",
+    "SEARCH_VARIABLE",
+    "SHIPPED",
+    "Bundle",
+    "ImageAssumptions",
+    "Part",
+    "PatchGeometry",
+    "TensorSpec",
+    "check_files",
+    "find_models",
+    "list_models",
+    "load_model",
+    "write_bundle",
+]
+
 SHIPPED = Path(__file__).parents[1] / "models"
 SEARCH_VARIABLE = "DEBLUR_MODELS"
+_LARGEST_FILE = 2**31
+"""Size of a file of a bundle in bytes, at most: that of an ONNX graph."""
+_LONGEST_SHOWN = 200
+"""Characters of assumptions in a message, at most."""
+_LONGEST_DESCRIPTION = 2000
+"""Characters of a description, at most."""
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """One input or output of a graph. Symbolic dimensions are strings; an output's may be a quotient: "height/8"."""
-
-    name: str
-    type: str
-    shape: tuple[int | str, ...]
-
-
-@dataclass(frozen=True)
-class Part:
-    """One network of a bundle, with one ONNX graph per precision."""
-
-    name: str
-    graphs: Mapping[str, Path]
-    opset: int
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
-    parity: Mapping[str, Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class PatchGeometry:
-    """Patch geometry in pixels: the central `core` x `core` square of each `size` x `size` patch is restored."""
-
-    size: int
-    core: int
-    stride: int
-
-
-@dataclass(frozen=True)
-class ImageAssumptions:
-    """What a network assumes about the pixels it sees; the runtime provides the defaults, and nothing else.
-
-    Attributes
-    ----------
-    range
-        Values of black and white.
-    colour
-        ``"luminance"``.
-    """
-
-    range: tuple[float, float] = (0, 1)
-    colour: str = "luminance"
 
 
 @dataclass(frozen=True)
@@ -112,10 +100,21 @@ class Bundle:
     training: Mapping[str, Any]
     accuracy: Mapping[str, Any]
 
+    def __hash__(self) -> int:
+        return hash((self.path, self.name, self.version))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process as a folder, which is read there again; one of the package as its name."""
+        folder = self.path.absolute()
+        return (_load_shipped, (folder.name,)) if folder.parent == SHIPPED else (load_model, (folder,))
+
     @cached_property
     def bytes(self) -> int:
-        """Size of all files together, in bytes."""
-        return sum((self.path / name).stat().st_size for name in self.files)
+        """Size of all files together, in bytes; an `InvalidModel` if one is missing."""
+        try:
+            return sum((self.path / name).stat().st_size for name in self.files)
+        except OSError as error:
+            raise InvalidModel(f"{error.filename}: {error.strerror}; copy or export the bundle again") from error
 
     def part(self, name: str) -> Part:
         """Return the network called `name`.
@@ -136,13 +135,12 @@ class Bundle:
         Raises
         ------
         InvalidModel
-            If the bundle has no such constants.
+            If the bundle has no such constants, or they cannot be read.
         """
         if name not in self.constants:
             have = ", ".join(self.constants) or "none"
             raise InvalidModel(f"{self.path}: no constants named {name!r} (it has: {have})")
-        with np.load(self.constants[name], allow_pickle=False) as stored:
-            return {key: stored[key] for key in stored.files}
+        return read_constants(self.constants[name])
 
     def read_assumptions(self, kind: type[T]) -> T:
         """Read what the weights assume about their input as a dataclass.
@@ -158,14 +156,7 @@ class Bundle:
         InvalidModel
             If the bundle lacks an assumption, has one that `kind` does not know, or a value that `kind` rejects.
         """
-        unknown = sorted(set(self.assumes) - {field.name for field in fields(kind)})  # type: ignore[arg-type]
-        if unknown:
-            raise InvalidModel(f"{self.path}: assumes {', '.join(unknown)}, unknown to this version; use a newer one")
-        values = {name: tuple(value) if isinstance(value, list) else value for name, value in self.assumes.items()}
-        try:
-            return kind(**values)
-        except (TypeError, ValueError) as error:
-            raise InvalidModel(f"{self.path}: 'assumes' cannot be used ({error}); export the model again") from error
+        return read_assumptions(self.assumes, kind, self.path)
 
     def require_assumptions(self, provided: object) -> None:
         """Check that the weights assume what the runtime provides, a dataclass as `read_assumptions` returns it.
@@ -177,7 +168,10 @@ class Bundle:
         """
         assumed = self.read_assumptions(type(provided))
         if assumed != provided:
-            raise InvalidModel(f"{self.path}: assumes {assumed}, but the runtime provides {provided}; train it on that")
+            raise InvalidModel(
+                f"{self.path}: assumes {str(assumed)[:_LONGEST_SHOWN]}, but the runtime provides {provided}; "
+                "train it on that"
+            )
 
 
 def load_model(name_or_path: str | os.PathLike[str]) -> Bundle:
@@ -197,22 +191,37 @@ def load_model(name_or_path: str | os.PathLike[str]) -> Bundle:
     InvalidModel
         If ``bundle.json`` is damaged or of another format version, or a file is missing or altered.
     """
-    bundle = _find(name_or_path)
-    _check_files(bundle)
+    bundle = _find(check_path("model", name_or_path))
+    check_files(bundle)
     return bundle
+
+
+def _load_shipped(folder: str) -> Bundle:
+    return load_model(SHIPPED / folder)
 
 
 def list_models() -> list[Bundle]:
     """Return the bundles that can be loaded by name: those of ``DEBLUR_MODELS``, then those included in the package.
 
-    Only ``bundle.json`` is read; the files are checked when a bundle is loaded.
+    Only ``bundle.json`` is read; the files are checked when a bundle is loaded. A bundle whose ``bundle.json`` cannot
+    be used is left out; `find_models` says why.
     """
+    return find_models()[0]
+
+
+def find_models() -> tuple[list[Bundle], list[InvalidModel]]:
+    """Return the bundles of `list_models`, and for each further one there the reason why it cannot be loaded."""
     found: dict[str, Bundle] = {}
+    faults = []
     for folder in _search_path():
         for manifest in sorted(folder.glob(f"*/{MANIFEST}")):
-            bundle = _read(manifest.parent)
-            found.setdefault(bundle.name, bundle)
-    return list(found.values())
+            try:
+                bundle = _read(manifest.parent)
+            except InvalidModel as error:
+                faults.append(error)
+            else:
+                found.setdefault(bundle.name, bundle)
+    return list(found.values()), faults
 
 
 def write_bundle(folder: str | os.PathLike[str], manifest: Mapping[str, Any]) -> Bundle:
@@ -242,9 +251,13 @@ def write_bundle(folder: str | os.PathLike[str], manifest: Mapping[str, Any]) ->
         **manifest,
         "files": {name: _sha256(path / name) for name in names},
     }
-    bundle = _parse(content, path)
+    try:
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidModel(f"{path / MANIFEST}: cannot be written ({error}); correct the manifest") from error
+    bundle = _parse(json.loads(text), path)
     draft = path / f".{MANIFEST}.{os.getpid()}"
-    draft.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    draft.write_text(text, encoding="utf-8")
     draft.replace(path / MANIFEST)
     return bundle
 
@@ -254,106 +267,85 @@ def _search_path() -> list[Path]:
     return [*([Path(own)] if own else []), SHIPPED]
 
 
-def _find(name_or_path: str | os.PathLike[str]) -> Bundle:
-    path = Path(name_or_path)
-    if (path / MANIFEST).is_file():
-        return _read(path)
-    if path.is_dir() and path.parts[:-1]:
+def _find(wanted: str) -> Bundle:
+    path = Path(wanted)
+    try:
+        if (path / MANIFEST).is_file():
+            return _read(path)
+        is_folder = path.is_dir()
+    except OSError as error:
+        raise ModelNotFound(f"no model named {shown(wanted)} ({error.strerror}); give a name or a path") from error
+    if is_folder and path.parts[:-1]:
         raise ModelNotFound(f"{path}: holds no {MANIFEST}; export a model there with python -m export onnx")
-    models = list_models()
-    wanted = str(name_or_path)
+    if path.is_absolute():
+        raise ModelNotFound(f"{path}: there is no such folder; copy the model there, or give another path or name")
+    models, faults = find_models()
     for bundle in (*(m for m in models if m.name == wanted), *(m for m in models if m.method == wanted)):
         return bundle
+    for folder in _search_path():
+        if (folder / wanted / MANIFEST).is_file():
+            _read(folder / wanted)
     have = ", ".join(sorted({m.name for m in models})) or "none"
     places = " or ".join(str(p) for p in _search_path())
-    raise ModelNotFound(f"no model named {wanted!r} (there is: {have}); give a path, or put it in {places}")
+    broken = f"; unusable: {'; '.join(map(str, faults))}" if faults else ""
+    raise ModelNotFound(
+        f"no model named {shown(wanted)} (there is: {have}{broken}); give a path, or put it in {places}"
+    )
 
 
 def _read(folder: Path) -> Bundle:
-    manifest = folder / MANIFEST
-    try:
-        content = json.loads(manifest.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise InvalidModel(f"{manifest}: cannot be read ({error}); copy the bundle again") from error
-    return _parse(content, folder)
+    return _parse(read_json(folder / MANIFEST), folder)
 
 
 def _parse(content: Any, folder: Path) -> Bundle:
     where = folder / MANIFEST
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        found = content.get("format") if isinstance(content, dict) else None
-        raise InvalidModel(f"{where}: format {found!r}, but this version reads {FORMAT}; export it again")
-    try:
-        files = {str(name): str(digest) for name, digest in content["files"].items()}
-        patch = content.get("patch")
-        return Bundle(
-            path=folder,
-            name=str(content["name"]),
-            version=str(content["version"]),
-            method=str(content["method"]),
-            description=str(content["description"]),
-            licence=str(content["licence"]),
-            files=files,
-            parts={
-                name: _parse_part(name, part, folder, files, where) for name, part in content.get("parts", {}).items()
-            },
-            constants={
-                name: _listed(file, folder, files, where) for name, file in content.get("constants", {}).items()
-            },
-            patch=_parse_patch(patch, where) if patch else None,
-            assumes=dict(content.get("assumes", {})),
-            training=dict(content.get("training", {})),
-            accuracy=dict(content.get("accuracy", {})),
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InvalidModel(f"{where}: incomplete or malformed ({error!r}); export the model again") from error
-
-
-def _parse_part(name: str, part: Mapping[str, Any], folder: Path, files: Iterable[str], where: Path) -> Part:
-    graphs = {precision: _listed(file, folder, files, where) for precision, file in part["graphs"].items()}
-    unknown = set(graphs) - set(PRECISIONS)
-    if unknown or not graphs:
-        raise InvalidModel(f"{where}: part {name!r} has graphs for {sorted(graphs)}, not for {PRECISIONS}")
-    return Part(
-        name=name,
-        graphs=graphs,
-        opset=int(part["opset"]),
-        inputs=tuple(_parse_tensor(spec) for spec in part["inputs"]),
-        outputs=tuple(_parse_tensor(spec) for spec in part["outputs"]),
-        parity=dict(part.get("parity", {})),
+    found = content.get("format") if isinstance(content, dict) else None
+    if isinstance(found, bool) or found != FORMAT:
+        raise InvalidModel(f"{where}: format {shown(found)}, but this version reads {FORMAT}; export it again")
+    fields = Fields(content, where)
+    files = parse_files(fields, where)
+    parts, constants = fields.fields("parts"), fields.fields("constants")
+    return Bundle(
+        path=folder,
+        name=fields.text("name"),
+        version=fields.text("version"),
+        method=fields.text("method"),
+        description=fields.text("description", least=0, most=_LONGEST_DESCRIPTION),
+        licence=fields.text("licence", least=0),
+        files=files,
+        parts={name: parse_part(name, parts.fields(name), folder, files) for name in parts.names},
+        constants={name: folder / constants.listed(name, files) for name in constants.names},
+        patch=parse_patch(fields.fields("patch"), where) if fields.has("patch") else None,
+        assumes=fields.fields("assumes").plain(),
+        training=fields.fields("training").plain(),
+        accuracy=fields.fields("accuracy").plain(),
     )
 
 
-def _parse_tensor(spec: Mapping[str, Any]) -> TensorSpec:
-    shape = tuple(size if isinstance(size, int) else str(size) for size in spec["shape"])
-    return TensorSpec(str(spec["name"]), str(spec["type"]), shape)
+def check_files(bundle: Bundle) -> None:
+    """Check that every file of a bundle lies in its folder and is the one that the manifest lists.
 
-
-def _parse_patch(patch: Mapping[str, Any], where: Path) -> PatchGeometry:
-    geometry = PatchGeometry(int(patch["size"]), int(patch["core"]), int(patch["stride"]))
-    if not 1 <= geometry.stride <= geometry.core <= geometry.size or (geometry.size - geometry.core) % 2:
-        raise InvalidModel(
-            f"{where}: patch {geometry.size}, core {geometry.core}, stride {geometry.stride} do not fit: "
-            "needed are 1 <= stride <= core <= size and an even margin; export the model again"
-        )
-    return geometry
-
-
-def _listed(file: str, folder: Path, files: Iterable[str], where: Path) -> Path:
-    if file not in files:
-        raise InvalidModel(f"{where}: names {file!r} but does not list its checksum; export the model again")
-    return folder / file
-
-
-def _check_files(bundle: Bundle) -> None:
+    Raises
+    ------
+    InvalidModel
+        If a file is missing, altered, very large or elsewhere, or a graph stores tensors in a file that is not listed.
+    """
     for name, digest in bundle.files.items():
         file = bundle.path / name
-        if Path(name).name != name:
-            raise InvalidModel(f"{bundle.path / MANIFEST}: {name!r} lies outside the bundle; export it again")
-        if not file.is_file():
-            raise InvalidModel(f"{file}: missing; copy or export the bundle again")
-        if _sha256(file) != digest:
-            raise InvalidModel(f"{file}: altered or damaged (wrong SHA-256); copy the bundle again")
+        try:
+            if not file.is_file():
+                raise InvalidModel(f"{file}: missing; copy or export the bundle again")
+            if file.resolve().parent != bundle.path.resolve():
+                raise InvalidModel(f"{file}: leads outside the bundle; copy the file itself into the folder")
+            if file.stat().st_size > _LARGEST_FILE:
+                raise InvalidModel(f"{file}: is larger than {_LARGEST_FILE} bytes; export a smaller model")
+            if _sha256(file) != digest:
+                raise InvalidModel(f"{file}: altered or damaged (wrong SHA-256); copy the bundle again")
+        except OSError as error:
+            raise InvalidModel(f"{file}: cannot be read ({error.strerror or error}); copy the bundle again") from error
+    for graph in {graph for part in bundle.parts.values() for graph in part.graphs.values()}:
+        for name in sorted(stored_outside(graph) - set(bundle.files)):
+            raise InvalidModel(f"{graph}: stores tensors in {shown(name)}, which is not listed; export the model again")
 
 
 def _sha256(file: Path) -> str:

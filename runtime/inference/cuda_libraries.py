@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import io
 import re
+import sys
 from pathlib import Path
 
 from runtime.inference.onnx_runtime import load_onnxruntime
@@ -90,6 +91,8 @@ def missing_library() -> str | None:
 
     ONNX Runtime itself writes the reason to standard error only, and falls back to the CPU.
     """
+    if sys.platform != "linux":
+        return "CUDA has been tried on Linux only; ONNX Runtime says more on standard error"
     folder = Path(str(load_onnxruntime().__file__)).parent / "capi"
     provider = folder / "libonnxruntime_providers_cuda.so"
     if not provider.exists():

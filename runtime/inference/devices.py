@@ -18,6 +18,7 @@ from importlib import metadata, util
 from typing import Any
 
 from kernels.arrays import Array, is_cuda
+from runtime.arguments import shown
 from runtime.errors import DeviceUnavailable, InvalidArgument
 from runtime.inference.cuda_libraries import FORKED, explain
 
@@ -46,6 +47,20 @@ class Device:
 CPU = Device("cpu")
 
 
+def check_device(device: Any) -> str:
+    """Check the name of a device, of which nothing is tried.
+
+    Raises
+    ------
+    InvalidArgument
+        If it is not ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+    """
+    # No machine has thousands of GPUs, and CUDA counts them in 32 bits.
+    if not isinstance(device, str) or not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,4})?", device):
+        raise InvalidArgument(f"device {shown(device)}: give 'auto', 'cpu', 'cuda' or 'cuda:N'")
+    return str(device)
+
+
 def resolve_device(device: str) -> Device:
     """Turn ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"`` into a device that works.
 
@@ -59,14 +74,12 @@ def resolve_device(device: str) -> Device:
     DeviceUnavailable
         If CUDA was requested and cannot be used; the message gives the reason.
     """
-    match = re.fullmatch(r"auto|cpu|cuda(?::(\d+))?", device) if isinstance(device, str) else None
-    if match is None:
-        raise InvalidArgument(f"device {device!r}: give 'auto', 'cpu', 'cuda' or 'cuda:N'")
+    device = check_device(device)
     if device == "cpu":
         return CPU
     if device == "auto":
         return _automatic(os.getpid())
-    index = int(match.group(1) or 0)
+    index = int(device.partition(":")[2] or 0)
     if problem := cuda_problem(index):
         raise DeviceUnavailable(f"device {device!r} cannot be used: {problem}")
     return Device("cuda", index)

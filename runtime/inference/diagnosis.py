@@ -8,7 +8,7 @@ from typing import Any
 
 from runtime._version import __version__
 from runtime.errors import DeblurError, MissingDependency
-from runtime.inference.bundle import list_models
+from runtime.inference.bundle import find_models
 from runtime.inference.cuda_libraries import explain
 from runtime.inference.devices import Device, cuda_problem, installed_version, on_device
 from runtime.inference.onnx_runtime import load_onnxruntime
@@ -29,8 +29,9 @@ def diagnose() -> dict[str, Any]:
         ``package``, ``python`` and ``machine``; ``packages``: installed versions, ``None`` where absent;
         ``onnxruntime``: its version and the providers it was built with, or why it does not load; ``cuda``: whether
         a GPU can be used, its name and its memory in bytes, or why it cannot be used and how to fix it; ``models``:
-        the bundles that can be loaded by name.
+        the bundles that can be loaded by name; ``unusable_models``: why further ones in their folders cannot be.
     """
+    models, faults = find_models()
     return {
         "package": __version__,
         "python": platform.python_version(),
@@ -38,7 +39,8 @@ def diagnose() -> dict[str, Any]:
         "packages": {name: installed_version(name) for name in _PACKAGES},
         "onnxruntime": _onnxruntime(),
         "cuda": _cuda(),
-        "models": [f"{bundle.name} {bundle.version}" for bundle in list_models()],
+        "models": [f"{bundle.name} {bundle.version}" for bundle in models],
+        "unusable_models": [str(fault) for fault in faults],
     }
 
 
@@ -99,7 +101,7 @@ def _kernel_problem() -> str | None:
 
 def _session_problem() -> str | None:
     """Return why no network starts on the GPU, or ``None``: this shows whether ONNX Runtime finds its libraries."""
-    for bundle in list_models():
+    for bundle in find_models()[0]:
         for part in bundle.parts:
             try:
                 open_session(bundle, part, device=Device("cuda"))

@@ -18,11 +18,13 @@ from typing import Protocol
 from kernels.arrays import Array, array_module
 from kernels.patch_filters import filter_patches
 from kernels.patches import PatchGrid, extract_patches, overlap_add
+from runtime.arguments import check_whole
 from runtime.errors import InvalidArgument, InvalidModel, OutOfMemory
 from runtime.inference.bundle import Bundle, ImageAssumptions, PatchGeometry
 from runtime.inference.devices import Device, free_unused_memory
+from runtime.inference.manifest import Shapes
 from runtime.inference.progress import Progress, Stopwatch
-from runtime.inference.session import Session, open_session
+from runtime.inference.session import Session, is_out_of_memory, open_session
 
 log = logging.getLogger("runtime")
 
@@ -81,16 +83,16 @@ class NetworkPatchModel:
         self.device = device
         bundle.require_assumptions(ImageAssumptions())
         part = bundle.part("network")
-        shapes = {
+        shapes: Shapes = {
             "filters": ("batch", 2, self.size, self.size // 2 + 1),
             "cores": ("batch", self.core, self.core),
         }
         self.predicts = part.outputs[0].name
-        if len(part.inputs) != 1 or part.inputs[0].shape != ("batch", self.size, self.size):
-            raise InvalidModel(f"{bundle.path}: a patch network takes one input ('batch', {self.size}, {self.size})")
-        if len(part.outputs) != 1 or part.outputs[0].shape != shapes.get(self.predicts):
+        if self.predicts not in shapes:
             raise InvalidModel(f"{bundle.path}: a patch network gives one of {shapes}; export it with such an output")
         self._input = part.inputs[0].name
+        taken: Shapes = {self._input: ("batch", self.size, self.size)}
+        part.require(bundle.path, taken, {self.predicts: shapes[self.predicts]})
         self._session: Session = open_session(bundle, "network", device=device, precision=precision)
 
     def predict(self, patches: Array) -> Array:
@@ -112,8 +114,6 @@ class BatchRunner:
     """
 
     def __init__(self, device: Device, size: int, *, fixed: bool = False) -> None:
-        if not isinstance(size, int) or size < 1:
-            raise InvalidArgument(f"batch {size!r}: give a whole number of patches, 1 or more")
         self.device, self.size, self._fixed = device, size, fixed
 
     def run(
@@ -183,7 +183,7 @@ class BatchRunner:
         try:
             return restore(start, stop)
         except Exception as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             if self._fixed or size == 1:
@@ -213,6 +213,7 @@ class PatchEngine:
 
     def __init__(self, model: PatchModel, *, batch: int | None = None) -> None:
         self.model = model
+        batch = check_whole("batch", batch, least=1, what="patches")
         default = CUDA_BATCH if model.device.is_cuda else CPU_BATCH
         self._batches = BatchRunner(model.device, default if batch is None else batch, fixed=batch is not None)
 
@@ -302,20 +303,8 @@ def plan_patches(planes: Array, geometry: PatchGeometry | PatchModel, stride: in
     InvalidArgument
         If `stride` is not from 1 to the core.
     """
-    stride = geometry.stride if stride is None else stride
-    if not isinstance(stride, int) or not 1 <= stride <= geometry.core:
-        raise InvalidArgument(f"stride {stride!r}: this model takes 1 to {geometry.core} pixels")
+    stride = check_whole("stride", stride, least=1) or geometry.stride
+    if not 1 <= stride <= geometry.core:
+        raise InvalidArgument(f"stride {stride}: this model takes 1 to {geometry.core} pixels")
     height, width = planes.shape[-2:]
     return PatchGrid(height, width, patch=geometry.size, core=geometry.core, stride=stride)
-
-
-_ALLOCATION_FAILURES = ("Failed to allocate memory", "out of memory", "ALLOC_FAILED", "ALLOCATION_FAILED")
-"""Messages of ONNX Runtime, CUDA and its libraries for a failed allocation."""
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Return whether an exception of NumPy, CuPy or ONNX Runtime means that memory ran out."""
-    if isinstance(error, MemoryError):
-        return True
-    library = type(error).__module__.startswith(("cupy", "onnxruntime"))
-    return library and any(text in str(error) for text in _ALLOCATION_FAILURES)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any
 
+from kernels.cancellation import Progress, reporting
 from runtime.inference.devices import CPU, Device
 
-Progress: TypeAlias = Callable[[str, float], None]
-"""Called as ``progress(stage, fraction)`` with a fraction in [0, 1]."""
+__all__ = ["Progress", "Stopwatch", "reporting"]
 
 
 class Stopwatch:

@@ -21,15 +21,23 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from kernels.arrays import Array
-from runtime.errors import DeviceUnavailable, InvalidArgument, InvalidModel
+from kernels.cancellation import Workers, checkpoint, result_of
+from runtime.arguments import check_choice
+from runtime.errors import InvalidArgument, InvalidModel, OutOfMemory
 from runtime.inference.bundle import Bundle, Part, TensorSpec
-from runtime.inference.cuda_libraries import explain, missing_library, preload
-from runtime.inference.devices import Device, free_unused_memory, on_device, work_stream
+from runtime.inference.devices import Device, free_unused_memory, on_device
+from runtime.inference.graphs import create_session, first_line
+from runtime.inference.manifest import PRECISIONS
 from runtime.inference.onnx_runtime import load_onnxruntime
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_ALLOCATION_FAILURES = ("Failed to allocate memory", "out of memory", "ALLOC_FAILED", "ALLOCATION_FAILED")
+"""Messages of ONNX Runtime, CUDA and its libraries for a failed allocation."""
 
 _cache: dict[tuple[Any, ...], Session] = {}
 _alive: weakref.WeakSet[Session] = weakref.WeakSet()
@@ -44,7 +52,9 @@ def _reset_after_fork() -> None:
         session.reset_after_fork()
 
 
-os.register_at_fork(after_in_child=_reset_after_fork)
+# There is no fork on Windows.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 def open_session(bundle: Bundle, part: str, *, device: Device, precision: str = "auto") -> Session:
@@ -68,7 +78,8 @@ def open_session(bundle: Bundle, part: str, *, device: Device, precision: str = 
     """
     network = bundle.part(part)
     precision = _choose_precision(network, precision, device)
-    key = (bundle.files[network.graphs[precision].name], str(bundle.path), part, precision, device)
+    digest = bundle.files[network.graphs[precision].name]
+    key = (digest, str(bundle.path), part, network.inputs, network.outputs, precision, device)
     with _lock:
         if key not in _cache:
             _cache[key] = Session(network, device=device, precision=precision)
@@ -104,7 +115,7 @@ class Session:
         self.part = part
         self.device = device
         self.precision = precision
-        self._session: Any = _create(part.graphs[precision], device)
+        self._session: Any = create_session(part, precision, device)
         self._queue = threading.Lock()
         _alive.add(self)
 
@@ -124,14 +135,22 @@ class Session:
         Raises
         ------
         InvalidArgument
-            If an input is missing, unknown, or of another shape or type.
+            If an input is missing, unknown, or of another shape or type, or holds NaN or infinity.
+        InvalidModel
+            If the network fails, or an output is of another shape or type than its bundle says, or not finite.
         """
         sizes = _check_inputs(self.part, inputs)
+        checkpoint()
         session = self._loaded()
         if not self.device.is_cuda:
-            names = [spec.name for spec in self.part.outputs]
-            return dict(zip(names, session.run(names, inputs), strict=True))
-        return self._run_bound(session, inputs, sizes)
+            outputs = self._run_on_cpu(session, inputs)
+        else:
+            outputs = self._run_bound(session, inputs, sizes)
+        for spec in self.part.outputs:
+            self._check_output(
+                spec, outputs[spec.name], tuple(_output_size(size, sizes) for size in spec.shape), inputs
+            )
+        return outputs
 
     def reset_after_fork(self) -> None:
         """Make a forked process load the network again when it is next used.
@@ -145,8 +164,47 @@ class Session:
     def _loaded(self) -> Any:
         if self._session is None:
             with self._queue:
-                self._session = self._session or _create(self.part.graphs[self.precision], self.device)
+                self._session = self._session or create_session(self.part, self.precision, self.device)
         return self._session
+
+    def _run_on_cpu(self, session: Any, inputs: dict[str, Array]) -> dict[str, Array]:
+        """Run the network in a thread of its own, so that this one can be cancelled: a large tile takes seconds."""
+        names = [spec.name for spec in self.part.outputs]
+        options = load_onnxruntime().RunOptions()
+        options.log_severity_level = 4  # What fails is reported by an error alone.
+        with Workers(1) as workers:
+            running = workers.submit(session.run, names, inputs, options)
+            try:
+                return dict(zip(names, result_of(running), strict=True))
+            except BaseException as error:
+                options.terminate = True
+                if is_out_of_memory(error):
+                    raise OutOfMemory(
+                        f"the network {self.part.name!r} needs more memory than there is ({first_line(error)}): give a "
+                        "smaller batch or a smaller photograph"
+                    ) from error
+                if type(error).__module__.startswith("onnxruntime"):
+                    raise InvalidModel(f"{self._graph}: fails ({first_line(error)}); export the model again") from error
+                raise
+
+    def _check_output(self, spec: TensorSpec, output: Array, shape: tuple[int, ...], inputs: dict[str, Array]) -> None:
+        """Raise an error unless an output is what the bundle says, and finite."""
+        if output.shape != shape or str(output.dtype) != spec.type:
+            raise InvalidModel(
+                f"{self._graph}: its output {spec.name!r} is {output.dtype} {output.shape}, not {spec.type} {shape} as "
+                "its bundle says; export the model again"
+            )
+        if not is_finite(output):
+            if not all(is_finite(each) for each in inputs.values()):
+                raise InvalidArgument(f"the input of part {self.part.name!r} holds NaN or infinity: give finite values")
+            raise InvalidModel(
+                f"{self._graph}: its output {spec.name!r} holds NaN or infinity: its weights are damaged, or do not "
+                "suit this photograph; export the model again, or choose another"
+            )
+
+    @property
+    def _graph(self) -> Path:
+        return self.part.graphs[self.precision]
 
     def _run_bound(self, session: Any, inputs: dict[str, Array], sizes: dict[str, int]) -> dict[str, Array]:
         import cupy
@@ -169,8 +227,9 @@ class Session:
 
 
 def _choose_precision(part: Part, precision: str, device: Device) -> str:
+    precision = check_choice("precision", precision, ("auto", *PRECISIONS))
     if precision == "auto":
-        return "fp16" if device.is_cuda and "fp16" in part.parity else "fp32"
+        precision = "fp16" if device.is_cuda and "fp16" in part.parity else "fp32"
     if precision not in part.graphs:
         raise InvalidArgument(f"precision {precision!r}: this model has {', '.join(part.graphs)} (or 'auto')")
     return precision
@@ -205,38 +264,15 @@ def _output_size(size: int | str, sizes: dict[str, int]) -> int:
     return sizes[name] // int(divisor or 1)
 
 
-def _create(graph: Path, device: Device) -> Any:
-    onnxruntime = load_onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    # Idle threads of ONNX Runtime must not spin, because the array kernels use the cores between two batches.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    provider = "CUDAExecutionProvider" if device.is_cuda else "CPUExecutionProvider"
-    version = f"ONNX Runtime {onnxruntime.__version__}"
-    if device.is_cuda:
-        preload()
-    try:
-        session = onnxruntime.InferenceSession(
-            str(graph), options, providers=[(provider, _provider_options(device))], enable_fallback=False
-        )
-    except Exception as error:
-        if device.is_cuda and (problem := explain(str(error))):
-            raise DeviceUnavailable(f"{version} does not start on {device}: {problem}") from error
-        raise InvalidModel(f"{graph}: {version} cannot load it: {str(error).splitlines()[0]}") from error
-    if session.get_providers()[0] != provider:
-        problem = missing_library() or "all its libraries load; see its messages on standard error"
-        raise DeviceUnavailable(f"{version} does not start on {device}: {problem}")
-    return session
+def is_finite(array: Array) -> bool:
+    """Tell whether all values are finite, by their sum, which is not finite if one is not, and costs little."""
+    with np.errstate(invalid="ignore"):
+        return array.dtype.kind not in "fc" or bool(np.isfinite(float(array.sum(dtype=np.float64))))
 
 
-def _provider_options(device: Device) -> dict[str, str]:
-    if not device.is_cuda:
-        return {}
-    return {
-        "device_id": str(device.index),
-        "user_compute_stream": str(work_stream(device).ptr),
-        "cudnn_conv_algo_search": "HEURISTIC",
-        "arena_extend_strategy": "kSameAsRequested",
-        # No TF32 in single precision; tensor cores are used by the graph in half precision, whose parity is stated.
-        "use_tf32": "0",
-    }
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an exception of NumPy, CuPy or ONNX Runtime means that memory ran out."""
+    if isinstance(error, MemoryError):
+        return True
+    library = type(error).__module__.startswith(("cupy", "onnxruntime"))
+    return library and any(text in str(error) for text in _ALLOCATION_FAILURES)

@@ -104,6 +104,9 @@ def fuse_by_patches(frames: Sequence[Array], patch: int, run: Run[BurstOptions])
     if stride > patch:
         raise InvalidArgument(f"stride {stride} leaves gaps between patches of {patch} pixels: give at most {patch}")
     xp, (_, height, width) = array_module(frames[0]), frames[0].shape
+    largest = 2 * max(height, width)
+    if patch > largest:
+        raise InvalidArgument(f"patch {patch}: frames of {width}x{height} pixels take at most {largest}, or None")
     grid = PatchGrid(height, width, patch=patch, core=patch, stride=stride)
     guides = [luminance(frame) for frame in frames]
     batch = max(1, _BATCH_PIXELS // (len(frames) * patch**2))

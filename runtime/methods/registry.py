@@ -5,10 +5,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from kernels.arrays import Array
 from runtime.contract import BurstMethod, Method
 from runtime.errors import InvalidArgument, InvalidModel
 from runtime.inference.bundle import Bundle
 from runtime.inference.devices import Device
+from runtime.inference.session import is_finite
 from runtime.options import BurstOptions, Options, changed_options
 
 METHODS = {
@@ -45,6 +47,21 @@ def create_method(bundle: Bundle, *, device: Device, precision: str, batch: int 
     if not isinstance(made, (Method, BurstMethod)):
         raise InvalidModel(f"{module}.{name} must have restore or restore_burst, and supported_options")
     return made
+
+
+def check_result(bundle: Bundle, latent: Array) -> None:
+    """Raise an error if a restored photograph holds NaN or infinity, rather than return it.
+
+    Raises
+    ------
+    InvalidModel
+        If a value of `latent` is not finite.
+    """
+    if not is_finite(latent):
+        raise InvalidModel(
+            f"{bundle.path}: makes NaN or infinity of this photograph: its weights are damaged, or do not suit it; "
+            "choose another model"
+        )
 
 
 def check_options(name: str, method: Method | BurstMethod, options: Options | BurstOptions) -> None:

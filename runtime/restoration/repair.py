@@ -20,7 +20,6 @@ from runtime.blur.blurs import Blur
 from runtime.colour import luminance
 from runtime.decisions.thresholds import FULL_REPAIR_GAIN
 from runtime.deconvolution.saturation import bounded
-from runtime.errors import InvalidModel
 from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import Device, download
 from runtime.inference.session import open_session
@@ -105,11 +104,15 @@ class Repairer:
         bundle = bundle or load_model(MODEL)
         part = bundle.part(PART)
         self._assumes = bundle.read_assumptions(RepairAssumptions)
-        if part.outputs[-1].shape[-1] != f"width/{self._assumes.unit}":
-            raise InvalidModel(
-                f"{bundle.path}: assumes a unit of {self._assumes.unit} px, but its last output is "
-                f"{part.outputs[-1].shape}; export it again"
-            )
+        unit = self._assumes.unit
+        part.require(
+            bundle.path,
+            {"planes": ("batch", 3, "height", "width"), "facts": ("batch", 3)},
+            {
+                "repaired": ("batch", "height", "width"),
+                "log_errors": ("batch", 2, f"height/{unit}", f"width/{unit}"),
+            },
+        )
         self._session = open_session(bundle, PART, device=device, precision="fp32")
 
     def repair(

@@ -372,12 +372,13 @@ def install(patch):
 
     for name, module in make_modules().items():
         patch.setitem(sys.modules, name, module)
-    create = session._create
-    patch.setattr(
-        session,
-        "_create",
-        lambda graph, device: BoundOnHost(create(graph, devices.CPU)) if device.is_cuda else create(graph, device),
-    )
+    create = session.create_session
+
+    def create_bound(part, precision, device):
+        made = create(part, precision, devices.CPU)
+        return BoundOnHost(made) if device.is_cuda else made
+
+    patch.setattr(session, "create_session", create_bound)
     patch.setattr(session, "_cache", {})
     patch.setattr(devices, "cuda_problem", lambda index=0: None)
     patch.setattr(_module, "_module", KernelModule)

@@ -47,6 +47,11 @@ class KernelPrior:
                 f"{bundle.path}: knows kernels of {self._assumes.smallest} px or more, but those from "
                 f"{SMALLEST_PRIOR_SIDE} px on are asked of it; train it on smaller ones"
             )
+        bundle.part(PART).require(
+            bundle.path,
+            {"evidence": ("batch", 8, "side", "side")},
+            {"kernel": ("batch", "side", "side"), "log_error": ("batch",)},
+        )
         self._session = open_session(bundle, PART, device=CPU, precision="fp32")
 
     def __call__(self, blurred: BlurredImage, edges: Edges, kernel: Kernel) -> tuple[Kernel, float]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from kernels.arrays import Array
 from kernels.patches import PatchGrid, extract_patches
+from runtime.arguments import check_whole
 from runtime.blur.motion import LONGEST
 from runtime.errors import InvalidArgument, InvalidModel
 from runtime.inference.bundle import Bundle, ImageAssumptions
@@ -79,14 +80,11 @@ class MotionNetwork:
     def __init__(self, bundle: Bundle, *, device: Device, precision: str = "auto", batch: int | None = None) -> None:
         if bundle.patch is None:
             raise InvalidModel(f"{bundle.path}: says nothing of its patches; export it again")
-        if batch is not None and (not isinstance(batch, int) or batch < 1):
-            raise InvalidArgument(f"batch {batch!r}: give a whole number of patches, 1 or more")
+        batch = check_whole("batch", batch, least=1, what="patches")
         longest = bundle.read_assumptions(MotionAssumptions).longest
         bundle.require_assumptions(MotionAssumptions(longest=min(longest, LONGEST)))
         size, part = bundle.patch.size, bundle.part(PART)
-        shapes = [spec.shape for spec in (*part.inputs, *part.outputs)]
-        if shapes != [("batch", size, size), ("batch", 3)]:
-            raise InvalidModel(f"{bundle.path}: its part {PART!r} maps no patches to motions; export it again")
+        part.require(bundle.path, {"patches": ("batch", size, size)}, {"motion": ("batch", 3)})
         self.geometry = bundle.patch
         self._session = open_session(bundle, PART, device=device, precision=precision)
         self._batch = batch or (CUDA_BATCH if device.is_cuda else CPU_BATCH)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.cancellation import checkpoint
 from runtime.blur.kernel import Kernel, origin
 from runtime.blur.poses import Place, Poses, displacement
 from runtime.estimation.kernel.correlations import NormalEquations
@@ -114,6 +115,7 @@ def _largest_eigenvalue(matrix: Callable[[Weights], Weights], shape: tuple[int, 
     """Estimate the largest eigenvalue by power iterations; a closed-form bound would be many times too large."""
     vector = np.ones(shape)
     for _ in range(_POWER_ITERATIONS):
+        checkpoint()
         vector = matrix(vector / np.linalg.norm(vector))
     return float(np.linalg.norm(vector))
 

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -32,6 +33,37 @@ def test_an_error_in_any_slice_is_raised(monkeypatch):
     for _ in range(20):
         with pytest.raises(RuntimeError, match="the last slice failed"):
             run_in_slices(fail_at_the_end, 100)
+
+
+def test_a_slice_is_no_longer_than_asked_for(monkeypatch):
+    for cores in (1, 3):
+        monkeypatch.setattr(threads, "core_count", lambda cores=cores: cores)
+        taken = []
+        run_in_slices(lambda first, last: taken.append((first, last)), 100, most=7)
+        assert sum(last - first for first, last in taken) == 100
+        assert max(last - first for first, last in taken) <= 7
+
+
+@pytest.mark.parametrize("cores", [1, 3])
+def test_it_can_be_cancelled_between_slices(monkeypatch, cores):
+    monkeypatch.setattr(threads, "core_count", lambda: cores)
+    taken, checks = [], iter([None, None, ValueError("enough")])
+
+    def check():
+        if (error := next(checks)) is not None:
+            raise error
+
+    monkeypatch.setattr(threads, "checkpoint", check)
+    caller = threading.get_ident()
+
+    def slow(first, last):
+        taken.append(threading.get_ident() == caller)
+        time.sleep(0.002)
+
+    with pytest.raises(ValueError, match="enough"):
+        run_in_slices(slow, 1000, most=1)
+    assert taken.count(True) == 2
+    assert len(taken) < 500
 
 
 def test_the_caller_does_not_wait_for_busy_threads(monkeypatch):

@@ -164,7 +164,7 @@ def test_a_bundle_without_fusion_or_of_another_shape_is_refused(tmp_path):
     odd = write_burst_bundle(tmp_path / "odd", size=SIZE, core=CORE)
     parts = {name: _described(part) for name, part in odd.parts.items()}
     parts["fusion"]["outputs"][0]["name"] = "weights"
-    with pytest.raises(InvalidModel, match="the part 'fusion' of a burst model"):
+    with pytest.raises(InvalidModel, match="its part 'fusion' gives"):
         NetworkBurstModel(write_burst_bundle(tmp_path / "odd", size=SIZE, core=CORE, parts=parts), device=CPU)
 
 

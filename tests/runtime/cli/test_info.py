@@ -32,7 +32,7 @@ def test_models_as_json(deblur, bundle):
 
 
 def test_without_models_it_says_where_to_put_them(deblur, monkeypatch):
-    monkeypatch.setattr("runtime.inference.bundle.list_models", list)
+    monkeypatch.setattr("runtime.inference.bundle.find_models", lambda: ([], []))
     assert "DEBLUR_MODELS" in deblur("models").out.decode()
 
 

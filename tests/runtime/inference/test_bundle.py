@@ -1,11 +1,22 @@
+import copy
 import json
+import pickle
 import shutil
 
 import numpy as np
+import onnx
 import pytest
 
-from runtime.errors import DeblurError, InvalidModel, ModelNotFound
-from runtime.inference.bundle import MANIFEST, ImageAssumptions, list_models, load_model, write_bundle
+from runtime.errors import DeblurError, InvalidModel, ModelNotFound, UnsupportedType
+from runtime.inference.bundle import (
+    MANIFEST,
+    ImageAssumptions,
+    check_files,
+    find_models,
+    list_models,
+    load_model,
+    write_bundle,
+)
 from runtime.inference.devices import CPU
 from runtime.inference.patch_engine import NetworkPatchModel
 from tests.support.models import write_patch_bundle
@@ -112,3 +123,123 @@ def test_networks_for_other_pixels_are_refused(bundle, assumes):
 def test_an_unknown_part_is_named(bundle):
     with pytest.raises(InvalidModel, match="it has: network"):
         bundle.part("other")
+
+
+@pytest.mark.parametrize("target", ["file", "folder", "loop", "device"])
+def test_a_link_that_leads_outside_is_refused(bundle, tmp_path, target):
+    graph = bundle.path / "network.fp32.onnx"
+    graph.rename(tmp_path / "outside.onnx")
+    if target == "folder":
+        (tmp_path / "elsewhere").mkdir()
+        shutil.copy(tmp_path / "outside.onnx", tmp_path / "elsewhere" / graph.name)
+    try:
+        graph.symlink_to(
+            {
+                "file": tmp_path / "outside.onnx",
+                "folder": tmp_path / "elsewhere" / graph.name,
+                "loop": graph,
+                "device": "/dev/zero",
+            }[target]
+        )
+    except OSError as error:
+        pytest.skip(f"no links on this system: {error}")
+    with pytest.raises(InvalidModel, match=r"network\.fp32\.onnx: (leads outside|missing)"):
+        load_model(bundle.path)
+
+
+def test_a_link_to_a_bundle_is_a_bundle(bundle, tmp_path):
+    try:
+        (tmp_path / "link").symlink_to(bundle.path, target_is_directory=True)
+    except OSError as error:
+        pytest.skip(f"no links on this system: {error}")
+    assert load_model(tmp_path / "link").name == bundle.name
+
+
+@pytest.mark.parametrize("location", ["hidden.weights", "../hidden.weights", "absolute"])
+def test_data_that_is_not_listed_is_refused(bundle, tmp_path, location):
+    location = str(tmp_path / "hidden.weights") if location == "absolute" else location
+    graph = onnx.load(bundle.path / "network.fp32.onnx")
+    tensor = next(tensor for tensor in graph.graph.initializer if tensor.name == "one")
+    (bundle.path / location).write_bytes(tensor.raw_data)
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=location)
+    (bundle.path / "network.fp32.onnx").write_bytes(graph.SerializeToString())
+    content = json.loads((bundle.path / MANIFEST).read_text())
+    written = write_bundle(bundle.path, content)
+    if location == "hidden.weights":
+        assert load_model(bundle.path) == written
+        rewrite(bundle, lambda content: content["files"].pop(location))
+    with pytest.raises(InvalidModel, match="stores tensors in .*, which is not listed"):
+        load_model(bundle.path)
+
+
+def test_a_file_that_is_too_large_is_not_read(bundle, monkeypatch):
+    monkeypatch.setattr("runtime.inference.bundle._LARGEST_FILE", 100)
+    monkeypatch.setattr("runtime.inference.bundle._sha256", lambda file: pytest.fail("read"))
+    with pytest.raises(InvalidModel, match="is larger than 100 bytes"):
+        load_model(bundle.path)
+
+
+def test_one_bad_bundle_takes_none_of_the_others_down(bundle, tmp_path, monkeypatch):
+    monkeypatch.setenv("DEBLUR_MODELS", str(tmp_path))
+    for name, text in (("aaa", "{"), ("chakrabarti", "[" * 100_000), ("zzz", '{"format": 1}')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / MANIFEST).write_text(text)
+    (tmp_path / "folder" / MANIFEST).mkdir(parents=True)
+    assert list_models()[0] == bundle
+    assert load_model("chakrabarti").path == bundle.path
+    assert load_model("eboli-motion").method == "eboli"
+    models, faults = find_models()
+    assert models == list_models()
+    assert [
+        str(tmp_path / name) in str(fault) for name, fault in zip(("aaa", "chakrabarti", "folder", "zzz"), faults)
+    ] == [True] * 4
+    with pytest.raises(InvalidModel, match="aaa"):
+        load_model("aaa")
+    with pytest.raises(ModelNotFound, match=r"no model named 'nothing' .*unusable: .*zzz"):
+        load_model("nothing")
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a/" * 3000, "x\ny", "\x1b[31m"])
+def test_a_name_that_none_can_have_is_not_found(name):
+    with pytest.raises(ModelNotFound) as caught:
+        load_model(name)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize("name", [3, None, b"chakrabarti", ["chakrabarti"], 1.5])
+def test_what_is_no_name_is_refused(name):
+    with pytest.raises(UnsupportedType, match="give a name or a path"):
+        load_model(name)
+
+
+@pytest.mark.parametrize("again", [lambda it: pickle.loads(pickle.dumps(it)), copy.copy, copy.deepcopy])
+def test_a_bundle_travels_as_its_folder(bundle, again, monkeypatch):
+    assert again(bundle) == bundle
+    shipped = load_model("repair")
+    assert again(shipped) == shipped
+    assert len(pickle.dumps(bundle)) < 500
+    monkeypatch.chdir(bundle.path.parent)
+    assert again(load_model(bundle.path.name)).path == bundle.path
+    assert hash(again(bundle)) == hash(bundle)
+
+
+def test_a_bundle_whose_folder_is_gone_says_so(bundle):
+    travelling = pickle.dumps(bundle)
+    shutil.rmtree(bundle.path)
+    with pytest.raises(ModelNotFound, match="there is no such folder; copy the model there"):
+        pickle.loads(travelling)
+    with pytest.raises(InvalidModel, match="missing"):
+        check_files(bundle)
+    with pytest.raises(InvalidModel, match="No such file"):
+        _ = bundle.bytes
+
+
+def test_what_json_cannot_hold_is_not_written(bundle):
+    content = json.loads((bundle.path / MANIFEST).read_text())
+    for value in (float("nan"), {1, 2}, object()):
+        with pytest.raises(InvalidModel, match="cannot be written"):
+            write_bundle(bundle.path, content | {"training": {"loss": value}})
+    assert json.loads((bundle.path / MANIFEST).read_text()) == content

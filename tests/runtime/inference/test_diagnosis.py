@@ -39,12 +39,12 @@ def test_libraries_of_the_kernels_and_of_the_network_are_named(stand_in, monkeyp
     def no_transforms(*arguments, **options):
         raise ImportError('Failure finding "libcufft.so.12 or libcufft.so.11": No such file: libcufft.so.12')
 
-    def no_session(graph, device):
+    def no_session(part, precision, device):
         raise DeviceUnavailable("libcudnn.so.9 is missing: pip install --upgrade nvidia-cudnn-cu13")
 
     monkeypatch.setattr(diagnosis, "cuda_problem", lambda: None)
     monkeypatch.setattr(cupyx.scipy.fft, "rfft2", no_transforms, raising=False)
-    monkeypatch.setattr(session, "_create", no_session)
+    monkeypatch.setattr(session, "create_session", no_session)
     report = CliRunner().invoke(doctor)
     assert report.exit_code == 0
     assert "works: no" in report.output

@@ -181,7 +181,7 @@ def test_a_batch_that_another_thread_made_smaller_is_still_padded_enough():
 
 @pytest.mark.parametrize("stride", [0, CORE + 1, 2.5, "4"])
 def test_a_stride_that_does_not_fit_is_named(models, stride):
-    with pytest.raises(InvalidArgument, match=r"stride .*: this model takes 1 to 9 pixels"):
+    with pytest.raises(InvalidArgument, match=r"stride .*: (this model takes 1 to 9|give a whole number of) pixels"):
         PatchEngine(models["cores"]).restore(np.zeros((1, 20, 20), np.float32), stride=stride)
 
 
@@ -198,10 +198,10 @@ def test_colour_needs_a_guide(models):
 
 def test_a_network_of_another_shape_is_refused(tmp_path):
     bundle = write_patch_bundle(tmp_path / "odd", "cores", patch={"size": 19, "core": 9, "stride": 4})
-    with pytest.raises(InvalidModel, match="takes one input"):
+    with pytest.raises(InvalidModel, match=r"takes \{'patches'"):
         NetworkPatchModel(bundle, device=CPU)
     bundle = write_patch_bundle(tmp_path / "small", "cores", patch={"size": 17, "core": 7, "stride": 4})
-    with pytest.raises(InvalidModel, match="gives one of"):
+    with pytest.raises(InvalidModel, match="gives"):
         NetworkPatchModel(bundle, device=CPU)
     bundle = write_patch_bundle(tmp_path / "none", "cores", patch=None)
     with pytest.raises(InvalidModel, match="no patch geometry"):

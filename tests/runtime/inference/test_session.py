@@ -1,16 +1,23 @@
+import json
 import os
 import pickle
 import signal
 import threading
+import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
+from onnx import numpy_helper
 
-from runtime.errors import DeviceUnavailable, InvalidArgument, InvalidModel
+from kernels.cancellation import reporting
+from runtime.errors import DeviceUnavailable, InvalidArgument, InvalidModel, OutOfMemory
+from runtime.inference import graphs
 from runtime.inference import session as sessions
-from runtime.inference.bundle import load_model
+from runtime.inference.bundle import MANIFEST, load_model, write_bundle
 from runtime.inference.devices import CPU, Device
 from tests.support.models import write_patch_bundle
 
@@ -112,7 +119,7 @@ CUDA = Device("cuda")
 
 @pytest.fixture
 def no_gpu_needed(monkeypatch):
-    monkeypatch.setattr(sessions, "work_stream", lambda device: SimpleNamespace(ptr=1))
+    monkeypatch.setattr(graphs, "work_stream", lambda device: SimpleNamespace(ptr=1))
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load libcublasLt.so.13"))
 
 
@@ -142,7 +149,7 @@ def test_a_fall_back_to_the_cpu_is_an_error_that_names_the_library(no_gpu_needed
         "InferenceSession",
         lambda *arguments, **options: SimpleNamespace(get_providers=lambda: ["CPUExecutionProvider"]),
     )
-    monkeypatch.setattr(sessions, "missing_library", lambda: "libcurand.so.10 is missing: pip install nvidia-curand")
+    monkeypatch.setattr(graphs, "missing_library", lambda: "libcurand.so.10 is missing: pip install nvidia-curand")
     with pytest.raises(DeviceUnavailable, match=r"on cuda:0: libcurand\.so\.10 is missing: pip install nvidia-curand"):
         sessions.Session(bundle.part("network"), device=CUDA, precision="fp32")
 
@@ -173,3 +180,97 @@ def test_a_graph_that_does_not_load_is_named(tmp_path):
     (bundle.path / "network.fp32.onnx").write_bytes(b"not a graph")
     with pytest.raises(InvalidModel, match=r"network\.fp32\.onnx: ONNX Runtime .* cannot load it"):
         sessions.open_session(bundle, "network", device=CPU)
+
+
+def rewritten(bundle, change):
+    """The bundle with its graph changed, and its checksum with it."""
+    graph = onnx.load(bundle.path / "network.fp32.onnx")
+    change(graph.graph)
+    onnx.save(graph, bundle.path / "network.fp32.onnx")
+    content = json.loads((bundle.path / MANIFEST).read_text())
+    return write_bundle(
+        bundle.path, {name: value for name, value in content.items() if name not in ("format", "files")}
+    )
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_not_finite_are_an_error(tmp_path, patches, value):
+    spectrum = np.ones((17, 9))
+    spectrum[3, 4] = value
+    bundle = write_patch_bundle(tmp_path / "nan", "filters", spectrum=spectrum)
+    with pytest.raises(InvalidModel, match="output 'filters' holds NaN or infinity: its weights are damaged"):
+        sessions.open_session(bundle, "network", device=CPU).run(patches=patches)
+
+
+def test_an_input_that_is_not_finite_is_no_fault_of_the_network(bundle, patches):
+    patches[0, 8, 8] = np.nan
+    with pytest.raises(InvalidArgument, match="the input of part 'network' holds NaN or infinity"):
+        sessions.open_session(bundle, "network", device=CPU).run(patches=patches)
+
+
+def test_a_network_that_fails_is_an_error_of_one_line(bundle, patches, capfd):
+    def reshape(graph):
+        graph.initializer.append(numpy_helper.from_array(np.array([-1, 9, 9]), "shape"))
+        del graph.node[:]
+        graph.node.append(onnx.helper.make_node("Reshape", ["patches", "shape"], ["cores"]))
+
+    session = sessions.open_session(rewritten(bundle, reshape), "network", device=CPU)
+    with pytest.raises(InvalidModel, match=r"network\.fp32\.onnx: fails \(.*; export the model again") as caught:
+        session.run(patches=patches)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr().err == ""
+
+
+def test_an_output_of_another_size_than_promised_is_refused(bundle, patches):
+    def crop_by_the_batch(graph):
+        graph.node.insert(0, onnx.helper.make_node("Shape", ["patches"], ["batch"], end=1))
+        graph.node.insert(1, onnx.helper.make_node("Concat", ["batch", "batch"], ["starts"], axis=0))
+        graph.initializer.remove(next(tensor for tensor in graph.initializer if tensor.name == "starts"))
+        del graph.output[0].type.tensor_type.shape.dim[1:]
+        for name in ("rows", "columns"):
+            graph.output[0].type.tensor_type.shape.dim.add(dim_param=name)
+
+    session = sessions.open_session(rewritten(bundle, crop_by_the_batch), "network", device=CPU)
+    with pytest.raises(InvalidModel, match=r"output 'cores' is float32 \(5, 8, 8\), not float32 \(5, 9, 9\)"):
+        session.run(patches=patches)
+
+
+def test_a_manifest_that_changed_makes_another_session(bundle):
+    first = sessions.open_session(bundle, "network", device=CPU)
+    content = json.loads((bundle.path / MANIFEST).read_text())
+    content["parts"]["network"]["inputs"][0]["name"] = "images"
+    (bundle.path / MANIFEST).write_text(json.dumps(content))
+    with pytest.raises(InvalidModel, match="has the inputs"):
+        sessions.open_session(load_model(bundle.path), "network", device=CPU)
+    assert sessions.open_session(bundle, "network", device=CPU) is first
+
+
+def test_a_precision_without_a_graph_is_refused(bundle):
+    part = bundle.part("network")
+    only_half = replace(bundle, parts={"network": replace(part, graphs={"fp16": part.graphs["fp32"]}, parity={})})
+    with pytest.raises(InvalidArgument, match="this model has fp16"):
+        sessions.open_session(only_half, "network", device=CPU)
+    for wrong in ("double", [], 3, None):
+        with pytest.raises(InvalidArgument, match="give one of auto, fp32, fp16"):
+            sessions.open_session(bundle, "network", device=CPU, precision=wrong)
+
+
+def test_a_long_run_is_ended_by_the_callback(rng):
+    """The repair network on 2 megapixels, which takes seconds."""
+    session = sessions.open_session(load_model("repair"), "repair", device=CPU, precision="fp32")
+    planes, calls = rng.random((1, 3, 1440, 1440), np.float32), []
+
+    def end(stage, fraction):
+        calls.append(time.perf_counter())
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), reporting(end):
+        session.run(planes=planes, facts=np.zeros((1, 3), np.float32))
+    assert len(calls) == 1
+    assert time.perf_counter() - calls[0] < 10  # a bound for a hang alone
+
+
+def test_memory_that_runs_out_is_recognised():
+    for error in (MemoryError(), OutOfMemory("x")):
+        assert sessions.is_out_of_memory(error)
+    assert not sessions.is_out_of_memory(ValueError("out of memory"))

@@ -202,8 +202,8 @@ def test_facts_are_clipped_as_the_bundle_assumes(tmp_path, repairer, observed, k
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"unit": 16}, "assumes a unit of 16 px"),
-        ({"unit": 8.0}, "whole number"),
+        ({"unit": 16}, "height/16"),
+        ({"unit": 8.0}, "unit is 8.0"),
         ({"least_width": 0}, "must be positive"),
         ({"log_errors": [1, -4]}, "must be a range"),
         ({"softness": 1}, "assumes softness, unknown to this version"),
