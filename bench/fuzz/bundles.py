@@ -6,9 +6,9 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -23,15 +23,14 @@ from runtime.errors import DeblurError
 from runtime.inference.bundle import MANIFEST, SEARCH_VARIABLE
 
 
-@dataclass(frozen=True)
 class Bundles:
     """Model bundles that are damaged, forged or of another kind than they say."""
 
-    name: str = "bundles"
-    cases: int = 2000
-    short: int = 100
-    seconds: float = 20.0
-    memory: int = 500 << 20
+    name: ClassVar[str] = "bundles"
+    cases: ClassVar[int] = 2000
+    short: ClassVar[int] = 100
+    seconds: ClassVar[float] = 20.0
+    memory: ClassVar[int] = 500 << 20
 
     def warm_up(self) -> None:
         """Use every kind of bundle as it should be."""

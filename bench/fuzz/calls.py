@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from bench.fuzz.values import Maker, hostile, hostile_image, hostile_kernel, hos
 from runtime import metrics
 
 _HOSTILE = 0.25
-"""Chance of each argument to be hostile; in four cases of ten at least one is, in the others those that chance on."""
+"""Chance of each argument to be hostile."""
 _PLENTY = 0.04
 """Share of single photographs that are large enough for a blind estimate, which takes seconds."""
 
@@ -39,6 +39,11 @@ _SINGLE: dict[str, Maker] = {
     "strength": _choice(1.0, 0, 0.3, np.float64(0.5)),
     "progress": _choice(None, lambda stage, fraction: None),
 }
+_KNOWN: dict[str, Maker] = {
+    "method": _choice("wiener", "irc", "epll"),
+    "device": _choice("cpu"),
+    **{name: _SINGLE[name] for name in ("quality", "noise", "progress")},
+}
 _BURST: dict[str, Maker] = {
     "register": _choice(True, False),
     "reference": _choice(None, 0, 1, np.int64(1)),
@@ -49,18 +54,21 @@ _BURST: dict[str, Maker] = {
     "chroma": _choice("own", "fba"),
     "progress": _choice(None, lambda stage, fraction: None),
 }
-_MODEL: dict[str, Maker] = {"device": _choice("cpu"), "precision": _choice("auto", "fp32"), "batch": _choice(None, 1, 64)}
+_MODEL: dict[str, Maker] = {
+    "device": _choice("cpu"),
+    "precision": _choice("auto", "fp32"),
+    "batch": _choice(None, 1, 64),
+}
 
 
-@dataclass(frozen=True)
 class Calls:
     """Calls of the public functions."""
 
-    name: str = "calls"
-    cases: int = 3000
-    short: int = 150
-    seconds: float = 60.0
-    memory: int = 1200 << 20
+    name: ClassVar[str] = "calls"
+    cases: ClassVar[int] = 3000
+    short: ClassVar[int] = 150
+    seconds: ClassVar[float] = 60.0
+    memory: ClassVar[int] = 1200 << 20
 
     def warm_up(self) -> None:
         """Compile what the calls use."""
@@ -132,7 +140,7 @@ def _deblur_whole(rng: np.random.Generator) -> Case:
 
 def _deconvolve(rng: np.random.Generator) -> Case:
     photograph = hostile_image(rng) if rng.random() < 0.5 else image(rng)
-    options = {"quality": "fast", "device": "cpu", **_arguments(rng, {"noise": _SINGLE["noise"], "method": _choice("wiener", "irc", "epll"), "quality": _SINGLE["quality"], "device": _choice("cpu"), "progress": _SINGLE["progress"]}, 2)}  # fmt: skip
+    options = {"quality": "fast", "device": "cpu", **_arguments(rng, _KNOWN, 2)}
     if rng.random() < 0.3:
         usual = motion(getattr(photograph, "shape", (20, 20)) if getattr(photograph, "ndim", 0) > 1 else (20, 20))
         options["motion"] = hostile_motion(rng) if rng.random() < _HOSTILE else usual(rng)
@@ -182,7 +190,8 @@ def _load(rng: np.random.Generator) -> Case:
 def _score(rng: np.random.Generator) -> Case:
     first, second = (hostile_image(rng) if rng.random() < _HOSTILE else _plane(rng) for _ in range(2))
     border = hostile(rng) if rng.random() < _HOSTILE else pick(rng, (0, 2, 12))
-    function = pick(rng, (metrics.psnr, metrics.align))
+    functions: tuple[Callable[..., Any], ...] = (metrics.psnr, metrics.align)
+    function = pick(rng, functions)
 
     def run() -> None:
         score = function(first, second, border=border)
@@ -219,7 +228,9 @@ def check_image(result: Any, like: Any) -> None:
             raise Broken(f"{type(result).__name__} for bytes")
         runtime.images.decode(result)
         return
-    if not isinstance(result, np.ndarray) or isinstance(like, np.ma.MaskedArray) != isinstance(result, np.ma.MaskedArray):
+    if not isinstance(result, np.ndarray) or isinstance(like, np.ma.MaskedArray) != isinstance(
+        result, np.ma.MaskedArray
+    ):
         raise Broken(f"{type(result).__name__} for {type(like).__name__}")
     if (result.shape, result.dtype.name) != (like.shape, like.dtype.name):
         raise Broken(f"{result.dtype} {result.shape} for {like.dtype} {like.shape}")

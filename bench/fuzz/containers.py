@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
@@ -104,6 +104,11 @@ def _alter(rng: np.random.Generator, chunks: list[Chunk]) -> None:
     chunks[at] = (chunks[at][0], change(rng, chunks[at][1]))
 
 
+@cache
+def _bomb() -> bytes:
+    return zlib.compress(bytes(_BOMB))
+
+
 def _add(kinds: tuple[bytes, ...], head: bytes, rng: np.random.Generator, chunks: list[Chunk]) -> None:
     """Add a chunk that says something untrue or too much, or noise."""
     kind = pick(rng, kinds)
@@ -112,7 +117,7 @@ def _add(kinds: tuple[bytes, ...], head: bytes, rng: np.random.Generator, chunks
         (
             b"",
             rng.bytes(int(rng.integers(1, 200))),
-            head + zlib.compress(bytes(_BOMB)),
+            head + _bomb(),
             head + zlib.compress(rng.bytes(300)),
             b"II*\0\x08\0\0\0" + rng.bytes(60),
             b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + rng.bytes(60),
@@ -174,20 +179,24 @@ def _mutation(parse: Parse, join: Join, step: Step) -> Mutation:
     return named(mutate, step)
 
 
-_PNG_KINDS = (b"iCCP", b"zTXt", b"iTXt", b"eXIf", b"gAMA", b"cICP", b"sRGB", b"tRNS", b"PLTE", b"pHYs", b"acTL", b"fcTL", b"tIME")  # fmt: skip
+_PNG_KINDS = tuple(b"iCCP zTXt iTXt eXIf gAMA cICP sRGB tRNS PLTE pHYs acTL fcTL tIME".split())
 _JPEG_KINDS = tuple(bytes([0xFF, marker]) for marker in (0xC4, 0xDB, 0xDD, 0xE0, 0xE1, 0xE2, 0xED, 0xEE, 0xFE, 0xDC))
 _WEBP_KINDS = (b"ICCP", b"EXIF", b"XMP ", b"ANIM", b"ANMF", b"ALPH", b"VP8 ", b"VP8L")
-_COMMON: tuple[Step, ...] = (_drop, _repeat, _move, _rename, _alter, _alter, _alter)
+
+
+def _steps(*own: Step) -> tuple[Step, ...]:
+    """Return what may happen to chunks of any format, and to those of one."""
+    return (_drop, _repeat, _move, _rename, _alter, _alter, _alter, *own)
+
 
 PNG: tuple[Mutation, ...] = tuple(
     _mutation(parse_png, join_png, step)
-    for step in (*_COMMON, _resize_png, _resize_png, _repack_png, *[partial(_add, _PNG_KINDS, b"name\0\0")] * 2)
+    for step in _steps(_resize_png, _resize_png, _repack_png, *[partial(_add, _PNG_KINDS, b"name\0\0")] * 2)
 )
 JPEG: tuple[Mutation, ...] = tuple(
     _mutation(parse_jpeg, join_jpeg, step)
-    for step in (*_COMMON, _resize_jpeg, _resize_jpeg, *[partial(_add, _JPEG_KINDS, b"ICC_PROFILE\0\1\2")] * 2)
+    for step in _steps(_resize_jpeg, _resize_jpeg, *[partial(_add, _JPEG_KINDS, b"ICC_PROFILE\0\1\2")] * 2)
 )
 WEBP: tuple[Mutation, ...] = tuple(
-    _mutation(parse_webp, join_webp, step)
-    for step in (*_COMMON, _resize_webp, partial(_add, _WEBP_KINDS, b"Exif\0\0"))
+    _mutation(parse_webp, join_webp, step) for step in _steps(_resize_webp, partial(_add, _WEBP_KINDS, b"Exif\0\0"))
 )

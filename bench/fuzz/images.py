@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,15 +24,14 @@ _SHARE_OWN = 0.7
 """Share of the mutations that know the format."""
 
 
-@dataclass(frozen=True)
 class Images:
     """Mutated PNG, JPEG, TIFF and WebP files."""
 
-    name: str = "images"
-    cases: int = 6000
-    short: int = 300
-    seconds: float = 10.0
-    memory: int = 400 << 20
+    name: ClassVar[str] = "images"
+    cases: ClassVar[int] = 6000
+    short: ClassVar[int] = 300
+    seconds: ClassVar[float] = 10.0
+    memory: ClassVar[int] = 400 << 20
 
     def warm_up(self) -> None:
         """Decode every seed: they are valid, or of a kind that is refused in words."""

@@ -1,4 +1,4 @@
-"""Small bundles of every kind, the seeds of the mutations, and mutations of their files ``(rng, folder, name) -> None``."""
+"""Small bundles of every kind, the seeds of the mutations, and mutations of their files."""
 
 from __future__ import annotations
 
@@ -146,8 +146,9 @@ def alter_constants(rng: np.random.Generator, folder: Path, name: str) -> None:
 
 _ARRAYS: tuple[Callable[[npt.NDArray[Any]], Any], ...] = (
     lambda a: a * np.nan, lambda a: a * 0, lambda a: -a, lambda a: a * 1e30, lambda a: a[:0], lambda a: a[:-1],
-    lambda a: a[..., :-1], lambda a: a[None], lambda a: a.ravel(), lambda a: a.astype("U5"), lambda a: a.astype(complex),
-    lambda a: a.astype(bool), lambda a: np.array(3), lambda a: np.array([{}], object), lambda a: np.zeros(30_000_000),
+    lambda a: a[..., :-1], lambda a: a[None], lambda a: a.ravel(), lambda a: a.astype("U5"),
+    lambda a: a.astype(complex), lambda a: a.astype(bool), lambda a: np.array(3), lambda a: np.array([{}], object),
+    lambda a: np.zeros(30_000_000),
 )  # fmt: skip
 
 
@@ -193,7 +194,8 @@ def _operate(rng: np.random.Generator, model: Any) -> None:
 
 
 def _rename(rng: np.random.Generator, model: Any) -> None:
-    pick(rng, [*model.graph.input, *model.graph.output, *model.graph.initializer]).name = pick(rng, ("", "x", "patches", "filters"))  # fmt: skip
+    value = pick(rng, [*model.graph.input, *model.graph.output, *model.graph.initializer])
+    value.name = pick(rng, ("", "x", "patches", "filters"))
 
 
 def _version(rng: np.random.Generator, model: Any) -> None:

@@ -14,7 +14,7 @@ _SIZE = (23, 31)
 
 
 def _colours(dtype: str = "uint8", channels: int = 3) -> npt.NDArray[Any]:
-    """A gradient in colours with some noise; uneven sides, so that no two are taken for each other."""
+    """Return a gradient in colours with some noise; its sides differ, so that none is taken for the other."""
     rows, cols = np.mgrid[: _SIZE[0], : _SIZE[1]] / max(_SIZE)
     noise = np.random.default_rng(5).random((*_SIZE, channels)) / 20
     planes = np.stack([rows, cols, 1 - rows, 0.3 + 0.7 * cols][:channels], axis=-1) * 0.9 + noise
@@ -60,7 +60,7 @@ def _png16(pixels: npt.NDArray[Any]) -> bytes:
 
 
 def _adam7() -> bytes:
-    """An interlaced PNG of 8 bits in grey, which none of the libraries writes."""
+    """Return an interlaced PNG of 8 bits in grey, which none of the libraries writes."""
     import struct
     import zlib
 
@@ -68,7 +68,9 @@ def _adam7() -> bytes:
 
     grey = _colours(channels=1)
     passes = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
-    lines = b"".join(b"\0" + line.tobytes() for row, col, down, across in passes for line in grey[row::down, col::across])
+    lines = b"".join(
+        b"\0" + line.tobytes() for row, col, down, across in passes for line in grey[row::down, col::across]
+    )
     header = struct.pack(">LLBBBBB", _SIZE[1], _SIZE[0], 8, 0, 0, 0, 1)
     return join_png([(b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b"")])
 

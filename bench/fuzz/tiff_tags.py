@@ -10,7 +10,10 @@ import numpy as np
 
 from bench.fuzz.mutations import EXTREMES, Mutation, named, pick
 
-_NUMBERS = (254, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 282, 284, 317, 320, 322, 323, 324, 325, 330, 338, 339, 340, 347, 700, 32997, 32998, 33432, 33723, 34377, 34665, 34675, 34853)  # fmt: skip
+_NUMBERS = (
+    254, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 282, 284, 317, 320, 322, 323, 324, 325, 330, 338, 339,
+    340, 347, 700, 32997, 32998, 33432, 33723, 34377, 34665, 34675, 34853,
+)  # fmt: skip
 """Tags that readers act upon."""
 _COMPRESSIONS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34661, 34712, 34887, 34925, 50000, 50001, 50002, 52546)
 _SMALL = (0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 24, 32, 64, 255)
@@ -91,12 +94,22 @@ def _copy_entry(rng: np.random.Generator, data: bytearray, layout: _Layout) -> N
 def _point(rng: np.random.Generator, data: bytearray, layout: _Layout) -> None:
     """Let an entry point to its own directory, to the header, or beyond the end."""
     at = layout.entry(int(rng.integers(layout.count)))
-    struct.pack_into(layout.offset, data, at + layout.value, pick(rng, (layout.start, at, 0, 8, len(data), len(data) + 1000)))  # fmt: skip
+    places = (layout.start, at, 0, 8, len(data), len(data) + 1000)
+    struct.pack_into(layout.offset, data, at + layout.value, pick(rng, places))
 
 
 def _next(rng: np.random.Generator, data: bytearray, layout: _Layout) -> None:
     """Let the next directory be the same one, or anywhere."""
-    places = (layout.start, layout.start, layout.start + 2, 0, 8, len(data) - 1, len(data) + 1000, int(rng.integers(len(data))))
+    places = (
+        layout.start,
+        layout.start,
+        layout.start + 2,
+        0,
+        8,
+        len(data) - 1,
+        len(data) + 1000,
+        int(rng.integers(len(data))),
+    )
     struct.pack_into(layout.offset, data, layout.entry(layout.count), pick(rng, places))
 
 
@@ -128,6 +141,17 @@ def _mutation(step: Callable[[np.random.Generator, bytearray, _Layout], None]) -
 
 TIFF: tuple[Mutation, ...] = tuple(
     _mutation(step)
-    for step in (_set_value, _set_value, _set_value, _set_kind, _set_count, _set_tag, _copy_entry, _point, _next, _chain)
+    for step in (
+        _set_value,
+        _set_value,
+        _set_value,
+        _set_kind,
+        _set_count,
+        _set_tag,
+        _copy_entry,
+        _point,
+        _next,
+        _chain,
+    )
 )
 """Mutations of TIFF files. A file that cannot be parsed comes back as it was."""

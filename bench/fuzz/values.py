@@ -17,9 +17,15 @@ Maker = Callable[[np.random.Generator], Any]
 
 _DTYPES = ("uint8", "uint16", "float16", "float32", "float64")
 """Dtypes of images."""
-_FOREIGN = (">u2", ">f4", "int8", "int16", "int32", "int64", "uint32", "uint64", "bool", "complex64", "longdouble", "O", "U3", "datetime64[s]")  # fmt: skip
+_FOREIGN = (
+    ">u2", ">f4", "int8", "int16", "int32", "int64", "uint32", "uint64", "bool", "complex64", "longdouble", "O", "U3",
+    "datetime64[s]",
+)  # fmt: skip
 """Dtypes that no image has, or has in another byte order."""
-_SHAPES = ((), (0,), (5,), (0, 5), (5, 0, 3), (1, 1), (1, 1, 3), (1, 40), (40, 1, 3), (2, 3), (9, 9, 5), (3, 9, 9), (4, 4, 3, 2), (7, 300), (65, 65, 0))  # fmt: skip
+_SHAPES = (
+    (), (0,), (5,), (0, 5), (5, 0, 3), (1, 1), (1, 1, 3), (1, 40), (40, 1, 3), (2, 3), (9, 9, 5), (3, 9, 9),
+    (4, 4, 3, 2), (7, 300), (65, 65, 0),
+)  # fmt: skip
 _SCALES = (1e-45, 1e-38, 1e-20, 1e-6, 255.0, 4096.0, 1e5, 1e15, 1e25, 3e38, -1.0)
 
 
@@ -52,7 +58,7 @@ def hostile_image(rng: np.random.Generator) -> Any:
             lambda r: np.full(usual.shape, pick(r, (0, 1)), usual.dtype),
             lambda r: np.ma.MaskedArray(usual, r.random(usual.shape) < pick(r, (0, 0.05, 0.9, 1))),
             lambda r: usual.tolist(),
-            lambda r: memoryview(np.ascontiguousarray(usual)),
+            lambda r: memoryview(usual.tobytes()),
             _encoded,
             lambda r: hostile(r),
         ),
@@ -90,7 +96,10 @@ def motion(shape: tuple[int, ...]) -> Maker:
 def hostile_motion(rng: np.random.Generator) -> Any:
     """Return what is no motion field."""
     usual = motion((20, 20))(rng)
-    odd = (usual * np.nan, -usual, usual * 1e6, usual[..., :1], usual[:5], usual.tolist(), usual + 0j, usual.astype(int), usual[0])  # fmt: skip
+    odd = (
+        usual * np.nan, -usual, usual * 1e6, usual[..., :1], usual[:5], usual.tolist(), usual + 0j, usual.astype(int),
+        usual[0],
+    )  # fmt: skip
     return pick(rng, odd) if rng.random() < 0.7 else hostile(rng)
 
 
@@ -107,8 +116,8 @@ _ODD: tuple[Callable[[], Any], ...] = (
     lambda: [], lambda: [1, 2], lambda: [[1, 2], [3]], lambda: {}, lambda: {"a": 1}, lambda: set(), lambda: range(3),
     lambda: Path("nowhere"), lambda: Path("/"), lambda: Decimal("1.5"), lambda: Fraction(1, 3), lambda: object(),
     lambda: int, lambda: print, lambda: iter([1]), lambda: slice(3), lambda: ..., lambda: np.int64(3),
-    lambda: np.float32(0.1), lambda: np.bool_(True), lambda: np.str_("fast"), lambda: np.array(3), lambda: np.array([0.1]),
-    lambda: np.array([1, 2]), lambda: np.datetime64("2020"), lambda: np.ma.masked,
+    lambda: np.float32(0.1), lambda: np.bool_(True), lambda: np.str_("fast"), lambda: np.array(3),
+    lambda: np.array([0.1]), lambda: np.array([1, 2]), lambda: np.datetime64("2020"), lambda: np.ma.masked,
 )  # fmt: skip
 
 

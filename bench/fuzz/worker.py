@@ -60,7 +60,7 @@ class _Catcher:
     """Sends what is written to the descriptors of stdout and stderr to a file, and says what that was."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process)
         for descriptor in (1, 2):
             os.dup2(self._file.fileno(), descriptor)
 
