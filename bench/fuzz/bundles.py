@@ -15,9 +15,18 @@ import numpy as np
 import runtime
 from bench.fuzz.calls import check_image
 from bench.fuzz.case import Broken, Case
-from bench.fuzz.manifests import CHANGES, deep, write
-from bench.fuzz.models import FILE_CHANGES, KINDS, alter_constants, alter_graph, files_of, seal, write_seed
-from bench.fuzz.mutations import ANY, pick
+from bench.fuzz.inputs.manifests import CHANGES, deep, write
+from bench.fuzz.inputs.models import (
+    FILE_CHANGES,
+    KINDS,
+    alter_constants,
+    alter_graph,
+    files_of,
+    forge_constants,
+    seal,
+    write_seed,
+)
+from bench.fuzz.inputs.mutations import ANY, pick
 from runtime.deconvolution.mixture import load_mixture
 from runtime.errors import DeblurError
 from runtime.inference.bundle import MANIFEST, SEARCH_VARIABLE
@@ -51,7 +60,7 @@ class Bundles:
         files, done = files_of(bundle), []
         if files and rng.random() < 0.6:
             name = pick(rng, files)
-            own = {".npz": (alter_constants,), ".onnx": (alter_graph,)}.get(Path(name).suffix, ())
+            own = {".npz": (alter_constants, forge_constants), ".onnx": (alter_graph,)}.get(Path(name).suffix, ())
             change = pick(rng, own if own and rng.random() < 0.6 else FILE_CHANGES)
             change(rng, bundle, name)
             done.append(f"{change.__name__} {name}")

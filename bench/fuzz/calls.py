@@ -14,8 +14,17 @@ import numpy as np
 
 import runtime
 from bench.fuzz.case import Broken, Case
-from bench.fuzz.mutations import pick
-from bench.fuzz.values import Maker, hostile, hostile_image, hostile_kernel, hostile_motion, image, kernel, motion
+from bench.fuzz.inputs.mutations import pick
+from bench.fuzz.inputs.values import (
+    Maker,
+    hostile,
+    hostile_image,
+    hostile_kernel,
+    hostile_motion,
+    image,
+    kernel,
+    motion,
+)
 from runtime import metrics
 
 _HOSTILE = 0.25
@@ -66,7 +75,7 @@ class Calls:
 
     name: ClassVar[str] = "calls"
     cases: ClassVar[int] = 3000
-    short: ClassVar[int] = 150
+    short: ClassVar[int] = 80
     seconds: ClassVar[float] = 60.0
     memory: ClassVar[int] = 1200 << 20
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from bench.fuzz.bundles import Bundles
 from bench.fuzz.calls import Calls
 from bench.fuzz.case import Family
@@ -10,3 +12,12 @@ from bench.fuzz.images import Images
 
 _ALL: tuple[Family, ...] = (Images(), Bundles(), Calls(), Faults())
 FAMILIES = {family.name: family for family in _ALL}
+
+
+def find_family(name: str) -> Family:
+    """Return a family of `FAMILIES`, or any other by ``"module:name"``."""
+    if name in FAMILIES:
+        return FAMILIES[name]
+    module, _, attribute = name.partition(":")
+    family: Family = getattr(import_module(module), attribute)
+    return family

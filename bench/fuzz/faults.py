@@ -19,7 +19,7 @@ import runtime
 from bench.fuzz.calls import check_image
 from bench.fuzz.case import Broken, Case
 from bench.fuzz.commands import check_folder, finish, run, start
-from bench.fuzz.mutations import pick
+from bench.fuzz.inputs.mutations import pick
 from runtime.images import write_file
 
 _GROWTH = 48 << 20

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.fuzz.case import Broken, Case
-from bench.fuzz.containers import JPEG, PNG, WEBP
-from bench.fuzz.mutations import ANY, Mutation, pick, splice_with
-from bench.fuzz.pictures import NAMES, picture, pictures
-from bench.fuzz.tiff_tags import TIFF
+from bench.fuzz.inputs.containers import JPEG, PNG, WEBP
+from bench.fuzz.inputs.mutations import ANY, Mutation, pick, splice_with
+from bench.fuzz.inputs.pictures import NAMES, picture, pictures
+from bench.fuzz.inputs.tiff_tags import TIFF
 from runtime.errors import OutOfMemory
 from runtime.images import decode, encode, open_image, read_file, write_file
 

@@ -19,7 +19,7 @@ from typing import Any
 import click
 
 from bench.fuzz.case import FAILED, Outcome, generator
-from bench.fuzz.families import FAMILIES
+from bench.fuzz.families import find_family
 
 _START = 600.0
 """Seconds for a worker to load, and to compile the kernels the first time."""
@@ -41,7 +41,7 @@ def run_cases(
     Parameters
     ----------
     name
-        One of `FAMILIES`.
+        As `find_family` takes it.
     numbers, seed
         Which cases; the same ones are the same anywhere.
     jobs
@@ -90,7 +90,7 @@ def _workers(name: str, seed: int, keep: Path | None) -> Iterator[Callable[[int]
     def ask(number: int) -> Outcome:
         if not worker:
             worker.append(_Worker(name, seed, keep))
-        answer = worker[0].ask(f"{number}\n", FAMILIES[name].seconds + _GRACE)
+        answer = worker[0].ask(f"{number}\n", find_family(name).seconds + _GRACE)
         if isinstance(answer, str):
             worker.pop().close()
             return Outcome(FAILED, answer, _title(name, seed, number))
@@ -105,7 +105,7 @@ def _workers(name: str, seed: int, keep: Path | None) -> Iterator[Callable[[int]
 
 def _title(name: str, seed: int, number: int) -> str:
     with tempfile.TemporaryDirectory() as folder:
-        return FAMILIES[name].make(generator(name, seed, number), Path(folder)).title
+        return find_family(name).make(generator(find_family(name).name, seed, number), Path(folder)).title
 
 
 class _Worker:

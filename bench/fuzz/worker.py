@@ -87,9 +87,9 @@ def serve(family: Family, seed: int, keep: Path | None, questions: TextIO, answe
 
 
 def _main() -> None:
-    from bench.fuzz.families import FAMILIES
+    from bench.fuzz.families import find_family
 
-    family, seed = FAMILIES[sys.argv[1]], int(sys.argv[2])
+    family, seed = find_family(sys.argv[1]), int(sys.argv[2])
     keep = Path(sys.argv[3]) if len(sys.argv) > 3 else None
     logging.getLogger().addHandler(logging.NullHandler())
     answers = os.fdopen(os.dup(1), "w")

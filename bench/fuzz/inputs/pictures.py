@@ -64,7 +64,7 @@ def _adam7() -> bytes:
     import struct
     import zlib
 
-    from bench.fuzz.containers import join_png
+    from bench.fuzz.inputs.containers import join_png
 
     grey = _colours(channels=1)
     passes = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))

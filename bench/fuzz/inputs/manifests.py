@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.fuzz.mutations import pick
+from bench.fuzz.inputs.mutations import pick
 
 Change = Callable[[np.random.Generator, dict[str, Any]], dict[str, Any]]
 

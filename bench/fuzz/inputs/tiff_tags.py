@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.fuzz.mutations import EXTREMES, Mutation, named, pick
+from bench.fuzz.inputs.mutations import EXTREMES, Mutation, named, pick
 
 _NUMBERS = (
     254, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 282, 284, 317, 320, 322, 323, 324, 325, 330, 338, 339,

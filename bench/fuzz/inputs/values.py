@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.fuzz.mutations import pick
+from bench.fuzz.inputs.mutations import pick
 
 Maker = Callable[[np.random.Generator], Any]
 
@@ -150,6 +150,6 @@ def _with_outliers(rng: np.random.Generator, shape: tuple[int, ...]) -> npt.NDAr
 
 
 def _encoded(rng: np.random.Generator) -> bytes:
-    from bench.fuzz.pictures import NAMES, picture
+    from bench.fuzz.inputs.pictures import NAMES, picture
 
     return picture(pick(rng, NAMES))

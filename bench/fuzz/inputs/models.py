@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.fuzz.mutations import ANY, pick
+from bench.fuzz.inputs.mutations import ANY, pick
 from runtime.errors import MissingDependency
 from runtime.inference.bundle import MANIFEST, SHIPPED, write_bundle
 
@@ -140,7 +140,7 @@ def alter_constants(rng: np.random.Generator, folder: Path, name: str) -> None:
     if rng.random() < 0.2:
         arrays[pick(rng, ("", "x", "../x"))] = arrays.pop(key)
     stream = io.BytesIO()
-    np.savez(stream, **arrays)
+    np.savez_compressed(stream, **arrays)
     file.write_bytes(stream.getvalue())
 
 
@@ -148,8 +148,21 @@ _ARRAYS: tuple[Callable[[npt.NDArray[Any]], Any], ...] = (
     lambda a: a * np.nan, lambda a: a * 0, lambda a: -a, lambda a: a * 1e30, lambda a: a[:0], lambda a: a[:-1],
     lambda a: a[..., :-1], lambda a: a[None], lambda a: a.ravel(), lambda a: a.astype("U5"),
     lambda a: a.astype(complex), lambda a: a.astype(bool), lambda a: np.array(3), lambda a: np.array([{}], object),
-    lambda a: np.zeros(30_000_000),
+    lambda a: np.zeros(8_000_000),
 )  # fmt: skip
+
+
+def forge_constants(rng: np.random.Generator, folder: Path, name: str) -> None:
+    """Write an archive with an array whose header says what is not there, or what is too large."""
+    import zipfile
+
+    shape = pick(rng, ((10**12,), (2**62, 8), (-1,), (10**5, 10**5), (True,), ("x",), ()))
+    kind = pick(rng, ("<f8", "<f4", "|O", "<U9", "<c16", "<M8[s]", "no", [("a", "<f4")]))
+    header = f"{{'descr': {kind!r}, 'fortran_order': False, 'shape': {shape!r}}}\n".encode()
+    data = b"\x93NUMPY" + bytes([pick(rng, (0, 1, 1, 1, 9)), 0]) + len(header).to_bytes(2, "little") + header
+    with zipfile.ZipFile(folder / name, "w", zipfile.ZIP_DEFLATED) as archive:
+        for key in ("weights.npy", "covariances.npy"):
+            archive.writestr(key, data + bytes(pick(rng, (0, 1000))))
 
 
 def alter_graph(rng: np.random.Generator, folder: Path, name: str) -> None:

@@ -12,7 +12,7 @@ from functools import cache, partial
 
 import numpy as np
 
-from bench.fuzz.mutations import EXTREMES, Mutation, flip_bits, named, pick, set_number, truncate
+from bench.fuzz.inputs.mutations import EXTREMES, Mutation, flip_bits, named, pick, set_number, truncate
 
 Chunk = tuple[bytes, bytes]
 """Kind and payload."""
