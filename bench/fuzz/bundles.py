@@ -40,6 +40,7 @@ class Bundles:
     short: ClassVar[int] = 100
     seconds: ClassVar[float] = 20.0
     memory: ClassVar[int] = 500 << 20
+    silent: ClassVar[bool] = True
 
     def warm_up(self) -> None:
         """Use every kind of bundle as it should be."""

@@ -78,6 +78,7 @@ class Calls:
     short: ClassVar[int] = 80
     seconds: ClassVar[float] = 60.0
     memory: ClassVar[int] = 1200 << 20
+    silent: ClassVar[bool] = True
 
     def warm_up(self) -> None:
         """Compile what the calls use."""

@@ -78,6 +78,8 @@ class Family(Protocol):
         Number of cases in full, and in the tests.
     seconds, memory
         What one case may take: seconds, and bytes of resident memory beyond those before it.
+    silent
+        Whether nothing may be printed. Decoders print of damaged files what only a process of its own can keep back.
     """
 
     name: ClassVar[str]
@@ -85,6 +87,7 @@ class Family(Protocol):
     short: ClassVar[int]
     seconds: ClassVar[float]
     memory: ClassVar[int]
+    silent: ClassVar[bool]
 
     def warm_up(self) -> None:
         """Load and compile what the cases use, before their time counts."""

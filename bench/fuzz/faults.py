@@ -19,9 +19,11 @@ import runtime
 from bench.fuzz.calls import check_image
 from bench.fuzz.case import Broken, Case
 from bench.fuzz.commands import check_folder, finish, run, start
+from bench.fuzz.images import Images
 from bench.fuzz.inputs.mutations import pick
 from runtime.images import write_file
 
+_IMAGES = Images()
 _GROWTH = 48 << 20
 """Bytes by which a process may grow over many calls, after the first ones."""
 _ODD_NAMES = (
@@ -40,6 +42,7 @@ class Faults:
     short: ClassVar[int] = 6
     seconds: ClassVar[float] = 120.0
     memory: ClassVar[int] = 1200 << 20
+    silent: ClassVar[bool] = True
 
     def warm_up(self) -> None:
         """Compile what is called in this process."""
@@ -163,6 +166,17 @@ def odd_inputs(rng: np.random.Generator, folder: Path) -> None:
         check_folder(folder)
 
 
+def damaged(rng: np.random.Generator, folder: Path) -> None:
+    """Give a damaged file: what is said of it are lines of our own, whatever decoders print."""
+    case = _IMAGES.make(rng, folder)
+    (file,) = folder.glob("*.bin")
+    ended = run(["image", str(file), "-o", str(folder / "out.tif"), "--nonblind", "none", "--device", "cpu"])
+    foreign = [line for line in ended.stderr.splitlines() if not line.startswith(("deblur: ", str(file)))]
+    if foreign:
+        raise Broken(f"{case.title}: {foreign[0]}")
+    ended.check()
+
+
 def _deconvolve(frame: npt.NDArray[Any]) -> Any:
     return runtime.deconvolve(frame, np.full((3, 3), 1 / 9, np.float32), quality="fast", device="cpu")
 
@@ -235,5 +249,5 @@ def _read(file: Path) -> npt.NDArray[Any]:
 
 FAULTS: tuple[Callable[[np.random.Generator, Path], None], ...] = (
     full_disk, streams, streams, streams, closed_pipe, interrupted, interrupted, killed, two_jobs, odd_inputs,
-    odd_inputs, threads, forks, many_calls,
+    odd_inputs, damaged, damaged, threads, forks, many_calls,
 )  # fmt: skip

@@ -32,6 +32,7 @@ class Images:
     short: ClassVar[int] = 300
     seconds: ClassVar[float] = 10.0
     memory: ClassVar[int] = 400 << 20
+    silent: ClassVar[bool] = False
 
     def warm_up(self) -> None:
         """Decode every seed: they are valid, or of a kind that is refused in words."""

@@ -15,6 +15,7 @@ from runtime.errors import InvalidImage, UnsupportedType
 from runtime.images import pillow, png, tiff
 from runtime.images.exif import apply_orientation, reset_orientation
 from runtime.images.header import Header
+from runtime.images.quiet import quiet
 
 _MAGICS = {png.MAGIC: "PNG", b"\xff\xd8\xff": "JPEG", b"RIFF": "WEBP", **dict.fromkeys(tiff.MAGICS, "TIFF")}
 
@@ -25,6 +26,15 @@ _DTYPES = {
     "TIFF": ("uint8", "uint16", "float16", "float32", "float64"),
 }
 """The dtypes that each format can store; other dtypes are converted to the last one."""
+
+
+LONGEST_MAGIC = max(map(len, _MAGICS))
+"""Bytes by which `recognise` tells a format."""
+
+
+def recognise(data: bytes) -> str | None:
+    """Return the format of a file by its first bytes, or ``None`` if it is not supported."""
+    return next((format for magic, format in _MAGICS.items() if data.startswith(magic)), None)
 
 
 def decode(data: bytes) -> tuple[npt.NDArray[Any], Header]:
@@ -49,11 +59,12 @@ def decode(data: bytes) -> tuple[npt.NDArray[Any], Header]:
         If `data` has another format, is damaged, has more than `MAX_PIXELS` pixels, contains several images, or has
         colours other than grey and RGB.
     """
-    format = next((format for magic, format in _MAGICS.items() if data.startswith(magic)), None)
+    format = recognise(data)
     if format is None:
         raise InvalidImage("this is no PNG, JPEG, TIFF or WebP image: convert it to one of these")
     try:
-        pixels, header = _decode(data, format)
+        with quiet():
+            pixels, header = _decode(data, format)
     except (InvalidImage, MemoryError):
         raise
     except Exception as error:  # decoders raise many kinds of errors for damaged data
@@ -83,7 +94,11 @@ def encode(pixels: npt.NDArray[Any], header: Header) -> bytes:
     InvalidImage
         If the format cannot store the image: alpha in JPEG, or sides longer than JPEG or WebP allow.
     """
-    pixels = _fit_depth(pixels, header.format)
+    with quiet():
+        return _encode(_fit_depth(pixels, header.format), header)
+
+
+def _encode(pixels: npt.NDArray[Any], header: Header) -> bytes:
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[..., 0]
     if header.format == "TIFF":

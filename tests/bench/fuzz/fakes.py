@@ -52,6 +52,7 @@ class Fake:
     cases = short = len(ENDS)
     seconds = 1.0
     memory = 200 << 20
+    silent = True
 
     def warm_up(self):
         pass
