@@ -37,6 +37,7 @@ def recognise(data: bytes) -> str | None:
     return next((format for magic, format in _MAGICS.items() if data.startswith(magic)), None)
 
 
+@quiet()
 def decode(data: bytes) -> tuple[npt.NDArray[Any], Header]:
     """Decode an image file.
 
@@ -63,8 +64,7 @@ def decode(data: bytes) -> tuple[npt.NDArray[Any], Header]:
     if format is None:
         raise InvalidImage("this is no PNG, JPEG, TIFF or WebP image: convert it to one of these")
     try:
-        with quiet():
-            pixels, header = _decode(data, format)
+        pixels, header = _decode(data, format)
     except (InvalidImage, MemoryError):
         raise
     except Exception as error:  # decoders raise many kinds of errors for damaged data
@@ -76,6 +76,7 @@ def decode(data: bytes) -> tuple[npt.NDArray[Any], Header]:
     return apply_orientation(pixels, orientation), replace(header, exif=exif)
 
 
+@quiet()
 def encode(pixels: npt.NDArray[Any], header: Header) -> bytes:
     """Encode an image file.
 
@@ -94,11 +95,7 @@ def encode(pixels: npt.NDArray[Any], header: Header) -> bytes:
     InvalidImage
         If the format cannot store the image: alpha in JPEG, or sides longer than JPEG or WebP allow.
     """
-    with quiet():
-        return _encode(_fit_depth(pixels, header.format), header)
-
-
-def _encode(pixels: npt.NDArray[Any], header: Header) -> bytes:
+    pixels = _fit_depth(pixels, header.format)
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[..., 0]
     if header.format == "TIFF":
