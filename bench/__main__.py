@@ -1,7 +1,7 @@
 """``python -m bench``: the command line of the benchmarks.
 
 Commands: ``kernels``, ``throughput``, ``latency``, ``burst-throughput``, ``peers``, ``gpu``, ``accuracy``, ``bursts``,
-``quality``, ``nonblind`` and ``motion``.
+``quality``, ``nonblind``, ``motion``, ``decisions`` and ``fuzz``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from bench.accuracy.command import accuracy
 from bench.accuracy.decisions import decisions
 from bench.accuracy.levels import quality
 from bench.accuracy.motion import motion
+from bench.fuzz.command import fuzz
 from bench.gpu.command import gpu
 from bench.peers.command import peers
 from bench.solvers.command import nonblind
@@ -37,6 +38,7 @@ class _Group(click.Group):
 
 COMMANDS = [
     kernels, throughput, latency, burst_throughput, peers, gpu, accuracy, bursts, quality, nonblind, motion, decisions,
+    fuzz,
 ]  # fmt: skip
 
 

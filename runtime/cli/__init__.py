@@ -63,7 +63,8 @@ def _end(number: int, _: FrameType | None) -> None:
     atomic = sys.modules.get("runtime.images.atomic")
     with suppress(AttributeError):  # it is not imported, or not yet whole
         atomic.discard_unfinished()  # type: ignore[union-attr]
-    with suppress(OSError):
-        clear = "\r\x1b[K" if os.isatty(2) else ""
-        os.write(2, f"{clear}deblur: {_SIGNALS[signal.Signals(number).name]}\n".encode())
+    with suppress(OSError, ValueError, AttributeError):
+        descriptor = sys.stderr.fileno()
+        clear = "\r\x1b[K" if os.isatty(descriptor) else ""
+        os.write(descriptor, f"{clear}deblur: {_SIGNALS[signal.Signals(number).name]}\n".encode())
     os._exit(128 + number)

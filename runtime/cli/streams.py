@@ -36,6 +36,10 @@ def prepare() -> None:
         except OSError:
             os.open(os.devnull, flags)  # it gets the lowest number that is free, which is this one
             setattr(sys, name, open(descriptor, mode, closefd=False, encoding="utf-8"))  # noqa: SIM115
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        # Descriptor 2 is left to what libraries print; see `runtime.images.quiet`.
+        encoding, errors = sys.stderr.encoding, sys.stderr.errors
+        sys.stderr = open(os.dup(2), "w", buffering=1, encoding=encoding, errors=errors)  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names that are no text, or not of this encoding
 
@@ -60,7 +64,7 @@ def say(text: str) -> None:
     try:
         click.echo(printable(text), err=True)
     except (OSError, ValueError):
-        _silence(2)
+        _silence_stderr()
 
 
 def show(error: click.ClickException) -> None:
@@ -68,7 +72,7 @@ def show(error: click.ClickException) -> None:
     try:
         error.show()
     except (OSError, ValueError):
-        _silence(2)
+        _silence_stderr()
 
 
 @contextmanager
@@ -118,6 +122,8 @@ def write_photograph(data: bytes) -> None:
 def read_photograph() -> tuple[bytes, list[os.stat_result]]:
     """Read stdin; return its content, and the status of the file that it comes from, if there is one.
 
+    Of what is no photograph only the beginning is read and returned, since it may be without end.
+
     Raises
     ------
     ImageFileError
@@ -125,8 +131,12 @@ def read_photograph() -> tuple[bytes, list[os.stat_result]]:
     InvalidImage
         If it is empty.
     """
+    from runtime.images.codecs import LONGEST_MAGIC, recognise
+
     try:
-        data = sys.stdin.buffer.read()
+        data = sys.stdin.buffer.read(LONGEST_MAGIC)
+        if recognise(data) is not None:
+            data += sys.stdin.buffer.read()
     except (OSError, ValueError) as error:
         remedy = "redirect a photograph to it, or name a file"
         raise ImageFileError(f"stdin cannot be read ({_reason(error)}): {remedy}") from error
@@ -192,6 +202,11 @@ def describe(error: BaseException) -> str:
 def _unwritable(error: OSError) -> ImageFileError:
     remedy = "redirect it to a file on a disk with free space, or name an output file"
     return ImageFileError(f"stdout cannot be written ({_reason(error)}): {remedy}")
+
+
+def _silence_stderr() -> None:
+    with suppress(OSError, ValueError):
+        _silence(sys.stderr.fileno())
 
 
 def _silence(descriptor: int) -> None:

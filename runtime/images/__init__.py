@@ -4,7 +4,7 @@
 * `codecs`: encoded images (PNG, JPEG, TIFF, WebP) to pixels and back: `decode`, `encode`.
 * `files`: image files: `read_file`, `write_file`, `read_bytes`, `write_bytes`, `format_of`. `atomic`: atomic writing.
 * `header`: the format and metadata of an image file: `Header`. `limits`: what a file may ask for.
-* `pillow`, `png`, `tiff`: the codecs by library. `exif`: the EXIF orientation.
+* `pillow`, `png`, `tiff`: the codecs by library. `exif`: the EXIF orientation. `quiet`: what decoders print.
 """
 
 from __future__ import annotations

@@ -19,6 +19,9 @@ from runtime.inference.devices import Device, download, holding, upload
 _FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0, "float16": 1.0, "float32": 1.0, "float64": 1.0}
 """The pixel value that corresponds to 1 in the planes, by dtype."""
 
+_LARGEST = 1e36
+"""Largest magnitude of a value: sums of some hundred are still within float32."""
+
 _COLOURS = {1: 1, 2: 1, 3: 3, 4: 3}
 """Number of colour planes by number of channels; an additional channel is alpha."""
 
@@ -260,9 +263,9 @@ def _check_shape(shape: tuple[int, ...]) -> None:
 
 def _float_bounds(planes: Array) -> tuple[float, float]:
     low, high = float(planes.min()), float(planes.max())
-    if not np.isfinite([low, high]).all():
-        remedy = "replace them first, for example with numpy.nan_to_num"
-        raise InvalidImage(f"the image holds NaN, infinite or, for float32, too large values: {remedy}")
+    if not (-_LARGEST <= low <= high <= _LARGEST):
+        remedy = "replace them first, for example with numpy.nan_to_num and numpy.clip"
+        raise InvalidImage(f"the image holds NaN, infinite or too large values, beyond {_LARGEST:.0e}: {remedy}")
     return min(low, 0.0), max(high, 1.0)
 
 

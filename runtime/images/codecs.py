@@ -15,6 +15,7 @@ from runtime.errors import DeblurError, InvalidImage, OutOfMemory, UnsupportedTy
 from runtime.images import limits, pillow, png, tiff
 from runtime.images.exif import apply_orientation, reset_orientation
 from runtime.images.header import Header
+from runtime.images.quiet import quiet
 
 _MAGICS = {png.MAGIC: "PNG", b"\xff\xd8\xff": "JPEG", b"RIFF": "WEBP", **dict.fromkeys(tiff.MAGICS, "TIFF")}
 
@@ -31,6 +32,16 @@ _OPENCV_OUT_OF_MEMORY = -4
 """Code of OpenCV's errors where memory cannot be allocated."""
 
 
+LONGEST_MAGIC = max(map(len, _MAGICS))
+"""Bytes by which `recognise` tells a format."""
+
+
+def recognise(data: bytes) -> str | None:
+    """Return the format of a file by its first bytes, or ``None`` if it is not supported."""
+    return next((format for magic, format in _MAGICS.items() if data.startswith(magic)), None)
+
+
+@quiet()
 def decode(data: bytes) -> tuple[npt.NDArray[Any], Header]:
     """Decode an image file.
 
@@ -55,7 +66,7 @@ def decode(data: bytes) -> tuple[npt.NDArray[Any], Header]:
     OutOfMemory
         If the picture does not fit into the memory.
     """
-    format = next((format for magic, format in _MAGICS.items() if data.startswith(magic)), None)
+    format = recognise(data)
     if format is None:
         raise InvalidImage("this is no PNG, JPEG, TIFF or WebP image: convert it to one of these")
     try:
@@ -73,6 +84,7 @@ def decode(data: bytes) -> tuple[npt.NDArray[Any], Header]:
         raise InvalidImage(f"the {format} image is damaged or incomplete ({reason}): get an intact copy") from error
 
 
+@quiet()
 def encode(pixels: npt.NDArray[Any], header: Header) -> bytes:
     """Encode an image file.
 

@@ -138,8 +138,8 @@ def _sharp_things(plane: Array, contrast: float) -> Mask:
         foreign[near[purity[near] >= _PURITY_NEARBY]] = True
         foreign[0] = False
         found = foreign[things]
-    covered = ndimage.maximum_filter((sharp & found).view(np.uint8), size=2 * _MARGIN + 1)
-    return covered.view(bool)
+    covered: Mask = ndimage.maximum_filter((sharp & found).view(np.uint8), size=2 * _MARGIN + 1).view(bool)
+    return covered
 
 
 def _with_enclosed_parts(found: Mask) -> Mask:

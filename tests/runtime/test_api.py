@@ -190,6 +190,17 @@ def test_a_kernel_that_is_none_is_refused(kernel, photograph):
         runtime.deconvolve(photograph, kernel, device="cpu")
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e-6, 1e15, 3e35])
+def test_a_restoration_scales_with_its_photograph(scale):
+    image = np.random.default_rng(0).random((40, 44), np.float32) ** 4
+    kernel = np.full((3, 3), 1 / 9, np.float32)
+    expected = runtime.deconvolve(3 * image, kernel, quality="fast", device="cpu")
+    scaled = runtime.deconvolve(np.float32(3 * scale) * image, kernel, quality="fast", device="cpu")
+    # A result may reach the brightest value of its photograph or 1, whichever is more.
+    scaled = np.minimum(scaled / np.float32(scale), image.max() * 3)
+    np.testing.assert_allclose(scaled, expected, atol=1e-4)
+
+
 def test_a_known_motion_is_undone():
     latent = np.stack([camera()[100:230, 100:250], camera()[102:232, 100:250]], axis=-1)[..., [0, 1, 0]] / 255
     line = np.full((1, 9), 1 / 9)

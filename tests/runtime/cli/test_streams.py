@@ -34,6 +34,7 @@ def test_what_would_leave_its_line_is_escaped(text, shown):
     assert printable(text) == shown
 
 
+PNG = b"\x89PNG\r\n\x1a\n and the picture"
 ERRORS = {
     "of ours": (InvalidImage("a\nb.png: too small: give more"), r"a\nb.png: too small: give more"),
     "memory": (MemoryError(), "there is not enough memory: give a smaller photograph or a part of it, or end other"),
@@ -72,6 +73,9 @@ class Full(io.TextIOWrapper):
     def write(self, _):
         raise OSError(self.number, os.strerror(self.number))
 
+    def fileno(self):
+        return 7
+
 
 @pytest.fixture
 def silenced(monkeypatch):
@@ -84,7 +88,7 @@ def silenced(monkeypatch):
 def test_what_nobody_can_read_is_not_said(monkeypatch, silenced):
     monkeypatch.setattr(sys, "stderr", Full(errno.ENOSPC))
     say("a word")
-    assert silenced == [2]
+    assert silenced == [7]
 
 
 def test_stdout_that_is_full_is_an_error_with_its_name(monkeypatch, silenced):
@@ -112,13 +116,21 @@ def test_a_terminal_takes_no_photograph(monkeypatch):
 
 
 def test_stdin_gives_a_photograph_and_who_may_read_it(monkeypatch, tmp_path):
-    (tmp_path / "photo.png").write_bytes(b"picture")
+    (tmp_path / "photo.png").write_bytes(PNG)
     with open(tmp_path / "photo.png", encoding="utf-8") as stream:
         monkeypatch.setattr(sys, "stdin", stream)
         data, (status,) = read_photograph()
-    assert (data, status.st_ino) == (b"picture", (tmp_path / "photo.png").stat().st_ino)
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"picture")))
-    assert read_photograph() == (b"picture", [])
+    assert (data, status.st_ino) == (PNG, (tmp_path / "photo.png").stat().st_ino)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(PNG)))
+    assert read_photograph() == (PNG, [])
+
+
+def test_stdin_that_is_no_photograph_and_has_no_end_is_not_read_on(monkeypatch):
+    with open("/dev/zero", encoding="utf-8") as zeros:
+        monkeypatch.setattr(sys, "stdin", zeros)
+        data, files = read_photograph()
+    assert (set(data), files) == ({0}, [])
+    assert len(data) < 100
 
 
 def test_stdin_without_a_photograph_says_so(monkeypatch, tmp_path):

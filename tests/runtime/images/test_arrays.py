@@ -282,6 +282,7 @@ REFUSED = {
     "NaN": (np.array([[0.5, np.nan]]), InvalidImage, "nan_to_num"),
     "infinite": (np.array([[0.5, -np.inf]], np.float16), InvalidImage, "nan_to_num"),
     "beyond float32": (np.array([[0.5, 1e300]]), InvalidImage, "too large"),
+    "a sum of which is beyond float32": (np.full((2, 2), -2e38, np.float32), InvalidImage, "too large"),
     "no bytes": (b"", InvalidImage, "convert it"),
     "text": (b"not an image at all", InvalidImage, "convert it"),
 }
