@@ -50,7 +50,7 @@ class _Side:
 
     def orient(self, planes: Array) -> Array:
         """Return a view of planes (C, H, W) in which the lines of this side come first, along axis 1."""
-        lines = planes if self.axis == 0 else planes.swapaxes(1, 2)
+        lines = planes if self.axis == 0 else planes.transpose(0, 2, 1)
         return lines[:, ::-1] if self.end else lines
 
     def cut(self, box: Box, width: int) -> Box:
