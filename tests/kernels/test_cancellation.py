@@ -80,9 +80,16 @@ def test_the_callback_is_called_by_its_own_thread_and_ends_running_and_waiting_j
         if started.is_set():
             raise Stop
 
-    with pytest.raises(Stop), reporting(end), Workers(1) as workers:
-        running, waiting = workers.submit(endless, started), workers.submit(begun.append, 1)
-        result_of(running)
+    jobs = []
+
+    def work():
+        with reporting(end), Workers(1) as workers:
+            jobs.extend([workers.submit(endless, started), workers.submit(begun.append, 1)])
+            result_of(jobs[0])
+
+    with pytest.raises(Stop):
+        work()
+    running, waiting = jobs
     assert threads == {threading.get_ident()}
     assert isinstance(running.exception(), Cancelled)
     assert waiting.cancelled()
@@ -90,18 +97,22 @@ def test_the_callback_is_called_by_its_own_thread_and_ends_running_and_waiting_j
 
 
 def test_jobs_of_jobs_end_too():
-    started, inner = threading.Event(), []
+    started, outer, inner = threading.Event(), [], []
 
     def job():
         with Workers(1) as workers:
             inner.append(workers.submit(endless, started))
             result_of(inner[0])
 
-    with pytest.raises(Stop), Workers(1) as workers:
-        outer = workers.submit(job)
-        assert started.wait(10)
-        raise Stop
-    assert isinstance(outer.exception(), Cancelled)
+    def work():
+        with Workers(1) as workers:
+            outer.append(workers.submit(job))
+            assert started.wait(10)
+            raise Stop
+
+    with pytest.raises(Stop):
+        work()
+    assert isinstance(outer[0].exception(), Cancelled)
     assert isinstance(inner[0].exception(), Cancelled)
 
 
@@ -112,10 +123,15 @@ def test_a_job_that_fails_ends_the_others():
         assert started.wait(10)
         raise ValueError("no kernel")
 
-    with pytest.raises(ValueError, match="no kernel"), Workers(2) as workers:
-        other = workers.submit(endless, started)
-        result_of(workers.submit(fail))
-    assert isinstance(other.exception(), Cancelled)
+    def work():
+        with Workers(2) as workers:
+            other.append(workers.submit(endless, started))
+            result_of(workers.submit(fail))
+
+    other = []
+    with pytest.raises(ValueError, match="no kernel"):
+        work()
+    assert isinstance(other[0].exception(), Cancelled)
 
 
 def test_results_and_starts():

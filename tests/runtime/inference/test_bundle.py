@@ -170,7 +170,7 @@ def test_data_that_is_not_listed_is_refused(bundle, tmp_path, location):
     if location == "hidden.weights":
         assert load_model(bundle.path) == written
         rewrite(bundle, lambda content: content["files"].pop(location))
-    with pytest.raises(InvalidModel, match="stores tensors in .*, which is not listed"):
+    with pytest.raises(InvalidModel, match=r"stores tensors in .*, which is not listed"):
         load_model(bundle.path)
 
 
@@ -192,9 +192,8 @@ def test_one_bad_bundle_takes_none_of_the_others_down(bundle, tmp_path, monkeypa
     assert load_model("eboli-motion").method == "eboli"
     models, faults = find_models()
     assert models == list_models()
-    assert [
-        str(tmp_path / name) in str(fault) for name, fault in zip(("aaa", "chakrabarti", "folder", "zzz"), faults)
-    ] == [True] * 4
+    for name, fault in zip(("aaa", "chakrabarti", "folder", "zzz"), faults, strict=True):
+        assert str(tmp_path / name) in str(fault)
     with pytest.raises(InvalidModel, match="aaa"):
         load_model("aaa")
     with pytest.raises(ModelNotFound, match=r"no model named 'nothing' .*unusable: .*zzz"):
