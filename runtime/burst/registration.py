@@ -126,7 +126,7 @@ class Registration:
         smooth, matched = _smooth(plane, _FINE_SIGMA), _match(self._features, _features(plane, known))
         # Frames of a burst move little: the identity is the second initial estimate if matching fails or misleads.
         for initial in (matched, np.eye(3)):
-            found = None if initial is None else _refine(self._smooth, smooth, initial, known)
+            found = None if initial is None else _refine(self._smooth, smooth, initial, self._known, known)
             if found is None or not _is_plausible(found, *plane.shape):
                 continue
             if _correlates(self._smooth, smooth, found, self._known, known):
@@ -264,7 +264,9 @@ def _match(reference: tuple[Any, Any], frame: tuple[Any, Any]) -> Homography | N
     return homography if homography is not None and inliers.sum() >= FRAME_INLIERS else None
 
 
-def _refine(reference: Plane, frame: Plane, initial: Homography, known: Mask | None) -> Homography | None:
+def _refine(
+    reference: Plane, frame: Plane, initial: Homography, reference_known: Mask | None, known: Mask | None
+) -> Homography | None:
     """Return the homography that maximises the correlation of two smooth planes, or ``None`` without convergence."""
     import cv2
 
@@ -272,6 +274,10 @@ def _refine(reference: Plane, frame: Plane, initial: Homography, known: Mask | N
     criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, _ECC_ITERATIONS, _ECC_TOLERANCE)
     initial = (initial / initial[2, 2]).astype(np.float32)
     mask = None if known is None else known.astype(np.uint8)
+    if reference_known is not None:  # the refinement takes a mask of the frame only, and moves little
+        size, nearest = frame.shape[::-1], cv2.INTER_NEAREST
+        there = cv2.warpPerspective(reference_known.astype(np.uint8), initial, size, flags=nearest, borderValue=1)
+        mask = np.asarray(there if mask is None else mask & there)
     try:
         _, found = cv2.findTransformECC(reference, frame, initial, cv2.MOTION_HOMOGRAPHY, criteria, mask, 1)
     except cv2.error:  # raised if it does not converge
