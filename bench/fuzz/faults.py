@@ -53,7 +53,7 @@ class Faults:
         """Choose a fault; three small frames lie in a folder ``in``."""
         fault = pick(rng, FAULTS)
         (folder / "in").mkdir()
-        first = _frame(rng, 66)
+        first = _frame(rng, 80)
         for number in range(3):
             write_file(folder / "in" / f"{number}.png", np.roll(first, number, 1))
         return Case(fault.__name__.strip("_"), partial(fault, rng, folder))
@@ -160,10 +160,12 @@ def odd_inputs(rng: np.random.Generator, folder: Path) -> None:
     command = pick(
         rng, (["burst", path, str(folder / "in" / "1.png"), "--no-register"], ["image", path, "--nonblind", "none"])
     )
+    results = folder / "results"
+    results.mkdir()
     try:
-        run([*command, "-o", str(folder / "out.png"), "--device", "cpu"]).check()
+        run([*command, "-o", str(results / "out.png"), "--device", "cpu"]).check()
     finally:
-        check_folder(folder)
+        check_folder(results)
 
 
 def damaged(rng: np.random.Generator, folder: Path) -> None:

@@ -14,6 +14,8 @@ from runtime.errors import InvalidModel
 
 _MOST_BYTES = 2**28
 """Size of all arrays of a file together, at most."""
+_LONGEST_REASON = 200
+"""Characters of an error that are told; some quote the file."""
 
 
 def read_constants(file: Path) -> dict[str, npt.NDArray[Any]]:
@@ -43,6 +45,6 @@ def read_constants(file: Path) -> dict[str, npt.NDArray[Any]]:
                 raise ValueError(f"array {name[:40]!r} holds other than finite real numbers")
     except Exception as error:
         # A damaged archive fails in as many ways as zipfile, zlib and NumPy have.
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = next(iter(str(error).splitlines()), type(error).__name__)[:_LONGEST_REASON]
         raise InvalidModel(f"{file}: cannot be read ({reason}); copy or export the bundle again") from error
     return arrays

@@ -92,6 +92,21 @@ def test_damaged_files_are_refused(tmp_path, rng):
         assert all(np.isfinite(array).all() for array in found.values())
 
 
+def test_an_error_that_quotes_the_file_is_told_in_short(tmp_path):
+    with zipfile.ZipFile(tmp_path / "c.npz", "w") as archive:
+        archive.writestr("weights.npy", b"")
+    data = (tmp_path / "c.npz").read_bytes()
+    name = b"weights.npy"
+    # The name in front of the data is another one, and as long as a name can be.
+    forged = data[:26] + (60_000).to_bytes(2, "little") + data[28:30] + b"x" * 60_000 + data[30 + len(name) :]
+    end = forged.rindex(b"PK\5\6")
+    start = int.from_bytes(forged[end + 16 : end + 20], "little") + 60_000 - len(name)
+    (tmp_path / "c.npz").write_bytes(forged[: end + 16] + start.to_bytes(4, "little") + forged[end + 20 :])
+    with pytest.raises(InvalidModel, match="cannot be read") as refused:
+        read_constants(tmp_path / "c.npz")
+    assert len(str(refused.value)) < 500
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InvalidModel, match=r"absent\.npz: cannot be read"):
         read_constants(tmp_path / "absent.npz")
