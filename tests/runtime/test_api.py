@@ -69,7 +69,7 @@ def test_a_restoration_says_what_was_found_on_the_way(deblurrer, blurred):
     assert result.motion is None
     assert result.model == "identity-filters"
     assert (result.code, result.reason) == (None, None)
-    expected = ["extract", "network", "filter", "overlap-add", "kernel estimate", "non-blind", "repair"]
+    expected = ["prepare", "extract", "network", "filter", "overlap-add", "kernel estimate", "non-blind", "repair"]
     assert list(result.timings) == expected
     assert stages[0] == "neural average"
 
@@ -77,7 +77,7 @@ def test_a_restoration_says_what_was_found_on_the_way(deblurrer, blurred):
 def test_the_network_can_be_left_out(deblurrer, blurred):
     result = deblurrer.restore(blurred, quality="fast", neural=False)
     assert result.initial is None
-    assert list(result.timings) == ["kernel estimate", "non-blind"]
+    assert list(result.timings) == ["prepare", "kernel estimate", "non-blind"]
 
 
 def test_the_networks_own_estimate_can_be_had(deblurrer, photograph):
@@ -155,7 +155,7 @@ def test_an_image_that_cannot_be_used_is_named_in_one_line(deblurrer, image, kin
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"stride": 0}, "this model takes 1 to 9"),
+        ({"stride": 0}, "stride 0: give a whole number of pixels, 1 or more"),
         ({"stride": 10}, "this model takes 1 to 9"),
         ({"nonblind": "magic"}, "give one of"),
         ({"support": 1}, "3 or more"),
