@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels.arrays import Array
-from runtime.burst.grid import Grid, block_means, smooth
+from runtime.burst.grid import Grid, block_means, smooth, thinned
 from runtime.decisions.thresholds import CONTRADICTION, CONTRADICTION_AT_EDGES
 
 _OFFSETS = (-4, -2, 0, 2, 4)
@@ -36,7 +36,8 @@ class View(NamedTuple):
 
 def view(planes: Array) -> View:
     """Return the view of planes ``(C, H, W)``."""
-    return View(smooth(block_means(planes)), smooth(block_means(planes * abs(planes))))
+    squares = [block_means(plane * abs(plane)) for plane in planes]
+    return View(smooth(block_means(planes)), smooth(np.stack(squares)))
 
 
 def agreement(frame: View, reference: View, scale: float) -> Grid:
@@ -84,8 +85,9 @@ def _blurred_like(source: Grid, target: Grid, scale: float) -> Grid:
     Its sum is 1. Where the other frame shows something else counts less with each turn of the fit.
     """
     mean = source.mean(axis=0)
-    shifted = np.stack([plane.ravel() for plane in _shifted(mean)], axis=1) - mean.reshape(-1, 1)
-    wanted = (target.mean(axis=0) - mean).ravel()
+    here = thinned(mean.ravel())[:, None]
+    shifted = np.stack([thinned(plane.ravel()) for plane in _shifted(mean)], axis=1) - here
+    wanted = thinned(target.mean(axis=0).ravel()) - here[:, 0]
     weights = np.ones_like(wanted)
     for _ in range(_TURNS):
         weighted = shifted * weights[:, None]

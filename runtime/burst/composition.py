@@ -98,15 +98,15 @@ class Composer:
         """
         with holding(planes):
             frame, trust, curve = self._equalise(planes, trust)
+            if trust is not None:  # before the comparison, so that what is not trusted contradicts nothing around it
+                frame = self.planes + trust * (frame - self.planes)
             agreed = agreement(view(frame), self._view, self._scale)
-            if (agreed < 1).any():
-                trust = combined(trust, enlarge(agreed, frame))
-            noisy = curve is not None and curve.gain > NOISY_GAIN
-            if trust is None and not noisy:
+            contradicted, noisy = bool((agreed < 1).any()), curve is not None and curve.gain > NOISY_GAIN
+            if not contradicted and not noisy:
                 return frame
             difference = frame - self.planes
-            if trust is not None:
-                difference *= trust
+            if contradicted:
+                difference *= enlarge(agreed, frame)
             if curve is not None and noisy:
                 power = noise_power(self.planes) + curve.gain**2 * noise_power(planes)
                 difference = above_noise(difference, power)
@@ -117,14 +117,13 @@ class Composer:
         self._grid = self._view.values
         self._scale = float(np.percentile(np.abs(self._grid), 99))
         self._lowest, self._highest = float(self.planes.min()), float(self.planes.max())
-        usable = unclipped(self.planes, self._highest).min(axis=0)
+        usable = unclipped(self.planes.max(axis=0), self._highest)
         self._usable = block_means(usable if self._known is None else usable * self._known)
 
     def _equalise(self, planes: Array, trust: Array | None) -> Equalised:
         """Return a frame in the exposure of the reference; clipped pixels are not trusted if that changes them."""
         highest = float(planes.max())
-        weights = unclipped(planes, highest)
-        shown = block_means(combined(trust, weights.min(axis=0)))
+        shown = block_means(combined(trust, unclipped(planes.max(axis=0), highest)))
         usable = smallest_nearby(np.minimum(shown, self._usable)) > _KNOWN
         grid = smooth(block_means(planes))
         if np.count_nonzero(usable) < LEAST_BLOCKS:
@@ -140,11 +139,11 @@ class Composer:
             )
         if shown.mean() < FRAME_UNCLIPPED:
             raise Unsuitable(f"its exposure is too high: {1 - shown.mean():.0%} of it is clipped")
-        trust = combined(trust, self._well_exposed(planes, weights, curve, highest))
+        trust = combined(trust, self._well_exposed(planes, curve, highest))
         bounds = min(0.0, self._lowest), max(1.0, self._highest)
         return Equalised(array_module(planes).clip(curve(planes), *bounds), trust, curve)
 
-    def _well_exposed(self, planes: Array, weights: Array, curve: ToneCurve, highest: float) -> Array:
+    def _well_exposed(self, planes: Array, curve: ToneCurve, highest: float) -> Array:
         """Return the trust (H, W) in a frame that is clipped where the reference need not be.
 
         A clipped value says only that the light was at least, or at most, so much. That is all that the reference could
@@ -153,9 +152,9 @@ class Composer:
         xp, tolerance = array_module(planes), EQUAL_EXPOSURE * self._highest
         black, white = (curve(np.full((len(planes), 1), level, np.float32))[:, 0] for level in (0.0, highest))
         trust = xp.ones(planes.shape[1:], np.float32)
-        for number, weight in enumerate(weights):
+        for number, plane in enumerate(planes):
             if white[number] < self._highest - tolerance:
-                trust = xp.minimum(trust, weight)
+                trust = xp.minimum(trust, unclipped(plane, highest))
             if black[number] > tolerance:
-                trust = xp.minimum(trust, xp.clip(planes[number] / (EQUAL_EXPOSURE * highest), 0, 1))
+                trust = xp.minimum(trust, xp.clip(plane / (EQUAL_EXPOSURE * highest), 0, 1))
         return trust

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.arrays import Array, array_module
-from runtime.burst.grid import Grid
+from runtime.burst.grid import Grid, thinned
 from runtime.decisions.thresholds import EQUAL_EXPOSURE, NEARLY_CLIPPED, SATURATED
 
 Values = npt.NDArray[np.float64]
@@ -87,8 +87,9 @@ def match_tones(frame: Grid, reference: Grid, usable: npt.NDArray[np.bool_]) -> 
     ToneCurve or None
         ``None`` if the values of the one do not rise with those of the other.
     """
+    chosen = thinned(np.flatnonzero(usable))
     pairs = [
-        _curve(plane[usable].astype(np.float64), target[usable].astype(np.float64))
+        _curve(plane.ravel()[chosen].astype(np.float64), target.ravel()[chosen].astype(np.float64))
         for plane, target in zip(frame, reference, strict=True)
     ]
     if any(pair is None for pair in pairs):
@@ -97,10 +98,10 @@ def match_tones(frame: Grid, reference: Grid, usable: npt.NDArray[np.bool_]) -> 
     return ToneCurve(np.stack(values), np.stack(targets), np.array(slopes))
 
 
-def unclipped(planes: Array, highest: float) -> Array:
-    """Return a weight ``(C, H, W)``: 1 for values well below the highest of the frame, falling to 0 near it."""
+def unclipped(values: Array, highest: float) -> Array:
+    """Return a weight for each value: 1 well below the highest of the frame, falling to 0 near it."""
     low, high = NEARLY_CLIPPED * highest, SATURATED * highest
-    return array_module(planes).clip((high - planes) / max(high - low, 1e-12), 0, 1)
+    return array_module(values).clip((high - values) / max(high - low, 1e-12), 0, 1)
 
 
 def _curve(frame: Values, reference: Values) -> tuple[Values, Values, float] | None:

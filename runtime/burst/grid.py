@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,8 @@ Grid = npt.NDArray[np.float32]
 _BLOCK = 4
 """Side of a block in pixels, in photographs of up to `_PIXELS` pixels; in larger ones it grows with their sides."""
 _PIXELS = 1_000_000
+_ENOUGH = 5_000
+"""Number of blocks that suffice for a fit."""
 _SIGMA = 2.0
 """Standard deviation, in blocks, of the Gaussian that smooths the means."""
 
@@ -45,6 +48,11 @@ def smallest_nearby(grid: Grid) -> Grid:
 
     side = 2 * round(_SIGMA) + 1
     return np.asarray(cv2.erode(grid, np.ones((side, side), np.uint8)))
+
+
+def thinned(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return rows at equal distances, of more than `_ENOUGH` that many to twice as many: enough for a fit."""
+    return rows[:: max(1, len(rows) // _ENOUGH)]
 
 
 def enlarge(grid: Grid, like: Array) -> Array:

@@ -41,7 +41,7 @@ def reference_worth(frame: Array, trust: Array | None) -> float:
     trust
         Float32 ``(H, W)``, 0 at unknown pixels; ``None`` where it is 1 throughout. They are left out.
     """
-    weights = unclipped(frame, float(frame.max())).min(axis=0)
+    weights = unclipped(frame.max(axis=0), float(frame.max()))
     detail, known = _squared_gradient(frame), 1.0
     if trust is not None:
         weights, known = weights * trust, float(trust.mean())
