@@ -63,7 +63,8 @@ def fuzz(
     report.tables["errors"] = Table(
         "Refusals by class", (Column("family", "family"), Column("error", "error"), Column("cases", "cases")), kinds
     )
-    report.tables["failures"] = _failures(failures)
+    if failures:
+        report.tables["failures"] = _failures(failures)
     publish(report, json, plot, _draw, (7, 3.5))
     if failures:
         sys.exit(1)

@@ -39,7 +39,7 @@ class Faults:
 
     name: ClassVar[str] = "faults"
     cases: ClassVar[int] = 120
-    short: ClassVar[int] = 6
+    short: ClassVar[int] = 8
     seconds: ClassVar[float] = 120.0
     memory: ClassVar[int] = 1200 << 20
     silent: ClassVar[bool] = True
@@ -50,11 +50,11 @@ class Faults:
             call(_frame(np.random.default_rng(0), 40))
 
     def make(self, rng: np.random.Generator, folder: Path) -> Case:
-        """Choose a fault; three small frames lie in a folder ``in``."""
+        """Choose a fault; two small frames lie in a folder ``in``."""
         fault = pick(rng, FAULTS)
         (folder / "in").mkdir()
         first = _frame(rng, 80)
-        for number in range(3):
+        for number in range(2):
             write_file(folder / "in" / f"{number}.png", np.roll(first, number, 1))
         return Case(fault.__name__.strip("_"), partial(fault, rng, folder))
 

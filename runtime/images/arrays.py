@@ -208,7 +208,9 @@ def _masked_pixels(image: Any) -> Array | None:
 
 def _masked_like(image: np.ma.MaskedArray[Any, Any], pixels: Array) -> np.ma.MaskedArray[Any, Any]:
     """Return pixels with the mask of a masked image."""
-    return np.ma.MaskedArray(pixels, image.mask.copy(), fill_value=image.fill_value)
+    result = image.copy()  # with its fill value, of which numpy's default is beyond float16
+    result.data[...] = pixels
+    return result
 
 
 def _unchanged(pixels: Array) -> Array:

@@ -1,4 +1,5 @@
 import io
+import warnings
 
 import numpy as np
 import pytest
@@ -109,6 +110,16 @@ def test_masked_pixels_are_unknown_and_the_mask_comes_back(image, seed):
     assert np.array_equal(closed.mask, mask)
     assert closed.fill_value == masked.fill_value
     assert closed.dtype == image.dtype
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, *FLOATS])
+def test_the_fill_value_of_a_masked_array_comes_back_without_a_warning(dtype):
+    for fill_value in (None, 1):
+        image = np.ma.MaskedArray(np.zeros((4, 5), dtype), np.eye(4, 5), fill_value=fill_value)
+        planes, frame = open_image(image)
+        with warnings.catch_warnings(action="error"):
+            result = frame.close(planes)
+        assert result.fill_value == image.fill_value
 
 
 def test_a_masked_array_without_a_mask_is_wholly_known():
