@@ -12,7 +12,8 @@
     ├── DeviceUnavailable [RuntimeError]
     ├── OutOfMemory [MemoryError]
     ├── MissingDependency [ImportError]
-    └── FrameLeftOut [UserWarning]
+    ├── FrameLeftOut [UserWarning]
+    └── MetadataLost [UserWarning]
 
 Every message is one line that says what is wrong and how to fix it.
 """
@@ -62,3 +63,7 @@ class MissingDependency(DeblurError, ImportError):
 
 class FrameLeftOut(DeblurError, UserWarning):
     """Warning: a frame of a burst was left out; the message names the frame and the reason."""
+
+
+class MetadataLost(DeblurError, UserWarning):
+    """Warning: a file is written without something that the original holds; the message names it."""

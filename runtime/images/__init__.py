@@ -3,8 +3,10 @@
 * `arrays`: any image to planes and back: `open_image`, `Frame`.
 * `codecs`: encoded images (PNG, JPEG, TIFF, WebP) to pixels and back: `decode`, `encode`.
 * `files`: image files: `read_file`, `write_file`, `read_bytes`, `write_bytes`, `format_of`. `atomic`: atomic writing.
-* `header`: the format and metadata of an image file: `Header`. `limits`: what a file may ask for.
-* `pillow`, `png`, `tiff`: the codecs by library. `exif`: the EXIF orientation. `quiet`: what decoders print.
+* `header`: the format and metadata of an image file: `Header`. `metadata`: what files say beside the pixels.
+* `limits`: what a file may ask for. `storable`: whether a format can store a picture: `check_storable`.
+* `jpeg`, `pillow`, `png`, `tiff`: the codecs. `exif`: the EXIF orientation. `foreign`: files that are none of these.
+* `quiet`: what decoders print.
 """
 
 from __future__ import annotations
@@ -15,12 +17,14 @@ from runtime.images.codecs import decode, encode
 from runtime.images.files import SUFFIXES, format_of, read_bytes, read_file, write_bytes, write_file
 from runtime.images.header import Header
 from runtime.images.limits import MAX_PIXELS
+from runtime.images.storable import check_storable
 
 __all__ = [
     "MAX_PIXELS",
     "SUFFIXES",
     "Frame",
     "Header",
+    "check_storable",
     "decode",
     "encode",
     "format_of",

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from runtime.errors import InvalidImage, OutOfMemory, UnsupportedType
 from runtime.images.exif import EXIF_MARK
 from runtime.images.header import Header
+from runtime.images.metadata import webp
 
 _QUALITY = 95
 """Quality of JPEG and of lossy WebP, from 0 to 100."""
@@ -28,6 +29,10 @@ def pixels_of(image: Any) -> npt.NDArray[Any]:
     OutOfMemory
         If it does not fit into the memory.
     """
+    if "transparency" in image.info:  # a colour that says which pixels are transparent, and would be restored like all
+        alpha = "LA" if image.mode == "L" else "RGBA"
+        remedy = f"convert it first: image.convert({alpha!r})"
+        raise UnsupportedType(f"a PIL image with a transparent colour cannot hold a restored photograph: {remedy}")
     if image.mode not in ("L", "LA", "RGB", "RGBA", "F") and not image.mode.startswith("I;16"):
         remedy = "convert it first, for example image.convert('RGB')"
         raise UnsupportedType(f"a PIL image of mode {image.mode} cannot hold a restored photograph: {remedy}")
@@ -61,7 +66,7 @@ def decode(data: bytes, format: str) -> tuple[npt.NDArray[Any], Header]:
     }
     try:
         image = plugins[format](io.BytesIO(data))
-        if (frames := getattr(image, "n_frames", 1)) > 1:
+        if format != "TIFF" and (frames := getattr(image, "n_frames", 1)) > 1:
             raise InvalidImage(f"the file holds {frames} pictures: save one of them by itself")
         image.load()
     except Image.DecompressionBombError as error:
@@ -71,16 +76,25 @@ def decode(data: bytes, format: str) -> tuple[npt.NDArray[Any], Header]:
         format,
         icc_profile=image.info.get("icc_profile"),
         exif=exif.removeprefix(EXIF_MARK) if exif else None,
-        lossless=format == "WEBP" and _is_lossless_webp(data),
+        lossless=format == "WEBP" and webp.is_lossless(data),
+        xmp=image.info.get("xmp") if format == "WEBP" else None,
+        lost=webp.lost(data) if format == "WEBP" else (),
     )
     return np.asarray(_resolve(image)), header
 
 
-def encode(pixels: npt.NDArray[Any], header: Header) -> bytes:
-    """Encode uint8 pixels as PNG, JPEG or WebP; see `runtime.images.codecs.encode`."""
+def encode(pixels: npt.NDArray[Any], header: Header, **options: Any) -> bytes:
+    """Encode uint8 pixels as PNG, JPEG or WebP, with profile and EXIF; see `runtime.images.codecs.encode`.
+
+    Parameters
+    ----------
+    pixels, header
+        The picture.
+    **options
+        Further options of ``PIL.Image.save``.
+    """
     from PIL import Image
 
-    options: dict[str, Any] = {}
     if header.icc_profile:
         options["icc_profile"] = header.icc_profile
     if header.exif:
@@ -89,6 +103,7 @@ def encode(pixels: npt.NDArray[Any], header: Header) -> bytes:
         options |= {"quality": _QUALITY, "subsampling": "4:4:4"}
     elif header.format == "WEBP":
         options |= {"lossless": True, "exact": True} if header.lossless else {"quality": _QUALITY}
+        options |= {"xmp": header.xmp} if header.xmp else {}
     buffer = io.BytesIO()
     try:
         Image.fromarray(pixels).save(buffer, header.format, **options)
@@ -98,21 +113,11 @@ def encode(pixels: npt.NDArray[Any], header: Header) -> bytes:
 
 
 def _resolve(image: Any) -> Any:
-    """Convert palettes, transparent colours and bilevel images to 8-bit channels."""
-    if image.mode in ("P", "PA") or "transparency" in image.info:
+    """Convert palettes, which may have transparent entries, and bilevel images to 8-bit channels."""
+    if image.mode in ("P", "PA"):
         return image.convert("RGBA" if image.has_transparency_data else "RGB")
     if image.mode == "1":
         return image.convert("L")
     if image.mode not in ("L", "LA", "RGB", "RGBA"):
         raise InvalidImage(f"colours of mode {image.mode} are not supported: convert the file to RGB")
     return image
-
-
-def _is_lossless_webp(data: bytes) -> bool:
-    position = 12
-    while position + 8 <= len(data):
-        kind, size = data[position : position + 4], int.from_bytes(data[position + 4 : position + 8], "little")
-        if kind in (b"VP8 ", b"VP8L"):
-            return kind == b"VP8L"
-        position += 8 + size + size % 2
-    return False

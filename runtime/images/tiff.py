@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-import logging
-import struct
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,34 +11,35 @@ import numpy.typing as npt
 
 from runtime.errors import InvalidImage
 from runtime.images import pillow
-from runtime.images.exif import EXIF_MARK, ORIENTATION
+from runtime.images.exif import ORIENTATION
 from runtime.images.header import Header
-
-log = logging.getLogger("runtime")
+from runtime.images.metadata import tiff as metadata
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """First bytes of TIFF and BigTIFF files, in both byte orders."""
 
-_EXIF_DAMAGED = "EXIF is damaged and omitted (%s)"
-_ASCII, _LONG, _UNDEFINED = 2, 4, 7
-"""Field types."""
-_EXIF_IFD, _GPS_IFD, _INTEROPERABILITY = 0x8769, 0x8825, 0xA005
-"""Tags of the directories of EXIF."""
-_ICC_PROFILE = 34675
-"""Tag of the colour profile."""
-_TEXTS = (270, 271, 272, 305, 306, 315, 33432)
-"""Description, make, model, software, date, artist and copyright: EXIF tags in the main directory of a TIFF file."""
-
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 """Photometric interpretations."""
-_ASSOCIATED_ALPHA = 1
-"""Kind of extra sample: premultiplied alpha."""
+_CHANNELS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _YCBCR: 3}
+"""Channels of colour by photometric interpretation."""
+_EXTRA_SAMPLES = 338
+_UNSPECIFIED, _ASSOCIATED_ALPHA, _ALPHA = 0, 1, 2
+"""Kinds of extra samples: anything, premultiplied alpha, and straight alpha."""
 _UNCOMPRESSED_OR_DEFLATE = (1, 8, 32946)
 """Compressions that tifffile decodes without further packages."""
 _INTEGER_PREDICTORS = (1, 2)
 """Predictors: none, and horizontal differences."""
 _DTYPES = ("uint8", "uint16", "float16", "float32", "float64")
 """Supported dtypes of samples."""
+_SAMPLES = {
+    1: "unsigned integers",
+    2: "signed integers",
+    3: "floating-point numbers",
+    4: "values of no stated kind",
+    5: "complex integers",
+    6: "complex numbers",
+}
+"""Kinds of samples."""
 
 
 def decode(data: bytes) -> tuple[npt.NDArray[Any], Header]:
@@ -51,12 +51,19 @@ def decode(data: bytes) -> tuple[npt.NDArray[Any], Header]:
     with TiffFile(stream, is_lsm=False, is_scanimage=False) as tiff:
         page = _only_page(tiff)
         _check_complete(page, len(data))
-        header = Header("TIFF", page.tags.valueof(_ICC_PROFILE), _read_exif(tiff, page, stream))
-        if page.tags.valueof(ORIENTATION, default=1) != 1:
-            # The orientation is in the header now; it is reset here because only some decoders would apply it.
-            page.tags[ORIENTATION].overwrite(1)
-            data = stream.getvalue()
-        return _pixels(data, page), header
+        extra = _extra_sample(page)
+        header = metadata.read_header(data, page)
+        # The orientation is in the header now; it is reset here because only some decoders would apply it. Likewise
+        # some would drop or multiply a further band; all give back one that calls itself alpha as it is.
+        for tag, value in ((ORIENTATION, 1), (_EXTRA_SAMPLES, _ALPHA)):
+            if tag in page.tags and page.tags[tag].value not in (value, (value,)):
+                page.tags[tag].overwrite(value)
+        pixels = _pixels(stream.getvalue(), page)
+    if extra == _UNSPECIFIED:
+        pixels, bands = np.split(pixels, [-1], axis=2)
+        grey = pixels.shape[2] == 1
+        return np.ascontiguousarray(pixels[..., 0] if grey else pixels), replace(header, bands=bands.copy())
+    return pixels, header
 
 
 def encode(pixels: npt.NDArray[Any], header: Header) -> bytes:
@@ -64,14 +71,18 @@ def encode(pixels: npt.NDArray[Any], header: Header) -> bytes:
     from tifffile import TiffWriter
 
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    extra = ["unassalpha"] if channels in (2, 4) else []
+    if header.bands is not None:
+        pixels = np.concatenate([pixels.reshape(*pixels.shape[:2], channels), header.bands], axis=2)
+        extra += ["unspecified"] * header.bands.shape[2]
     stream = io.BytesIO()
     try:
         with TiffWriter(stream, bigtiff=False, byteorder="<") as writer:
             writer.write(
                 pixels,
                 photometric="rgb" if channels >= 3 else "minisblack",
-                planarconfig="contig" if channels > 1 else None,
-                extrasamples=["unassalpha"] if channels in (2, 4) else None,
+                planarconfig="contig" if pixels.ndim == 3 else None,
+                extrasamples=extra or None,
                 compression="zlib",
                 predictor=2 if pixels.dtype.kind == "u" else None,
                 software=False,
@@ -79,17 +90,23 @@ def encode(pixels: npt.NDArray[Any], header: Header) -> bytes:
             )
     except ValueError as error:
         raise InvalidImage(f"this image does not fit into TIFF ({error}): write it in parts") from error
-    _add_metadata(stream, header)
+    metadata.add(stream, header)
     return stream.getvalue()
 
 
 def _only_page(tiff: Any) -> Any:
     """Return the only full-resolution page of a file, which may also contain thumbnails."""
-    pages = [page for page in tiff.pages if not page.is_reduced]
     if len(tiff.pages) == 0:
         raise InvalidImage("the TIFF image is incomplete: get an intact copy")
-    if len(pages) != 1 or pages[0].index != 0:
-        raise InvalidImage(f"the file holds {len(pages)} full pictures and thumbnails: save one of them by itself")
+    pages = [page for page in tiff.pages if not page.is_reduced]
+    if len(pages) > 1:
+        raise InvalidImage(f"the TIFF file holds {len(pages)} pictures: save one of them by itself")
+    if len(tiff.pages) == 1:  # whatever it calls itself, there is no larger one
+        return tiff.pages[0]
+    if not pages:
+        raise InvalidImage(f"the TIFF file holds {len(tiff.pages)} previews and no picture: save one of them by itself")
+    if pages[0].index != 0:
+        raise InvalidImage("in this TIFF file a preview stands before the picture: save the picture by itself")
     return pages[0]
 
 
@@ -99,28 +116,78 @@ def _check_complete(page: Any, size: int) -> None:
         raise InvalidImage("the TIFF image is incomplete: get an intact copy")
 
 
+def _extra_sample(page: Any) -> int | None:
+    """Return the kind of the channel beside the colours, or ``None``.
+
+    A channel of which the file does not say that it is alpha is none: it may be near infrared.
+    """
+    colours = _CHANNELS.get(page.photometric)
+    if colours is None:  # refused later, or converted by a decoder that knows it
+        return None
+    further = page.samplesperpixel - colours
+    if further > 1 or further < 0:
+        raise InvalidImage(f"{page.samplesperpixel} channels are not supported: save the file as RGB or grey")
+    kinds = page.extrasamples or (_UNSPECIFIED,)
+    if further and kinds[0] == _ASSOCIATED_ALPHA:
+        raise InvalidImage("premultiplied alpha is not supported: save the file with straight alpha or none")
+    return int(kinds[0]) if further else None
+
+
+def _check_samples(page: Any) -> None:
+    """Raise an error that names the kind of the samples if they are not supported."""
+    bits = page.bitspersample
+    if isinstance(bits, tuple):
+        remedy = "save the file with 8 or 16 bits"
+        raise InvalidImage(f"samples of {', '.join(map(str, bits))} bits are not supported: {remedy}")
+    kind = _SAMPLES.get(page.sampleformat, f"values of kind {page.sampleformat}")
+    if page.sampleformat == 1 and (bits in (8, 16) or (bits in (1, 2, 4) and page.samplesperpixel == 1)):
+        return
+    if page.sampleformat == 3 and page.dtype is not None and page.dtype.name in _DTYPES:
+        return
+    remedy = "save the file with 8 or 16 bits, unsigned, or as floating-point numbers in [0, 1]"
+    raise InvalidImage(f"samples that are {bits}-bit {kind} are not supported: {remedy}")
+
+
 def _pixels(data: bytes, page: Any) -> npt.NDArray[Any]:
     plain = page.compression in _UNCOMPRESSED_OR_DEFLATE and page.predictor in _INTEGER_PREDICTORS
     grey_or_rgb = page.photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB)
+    _check_samples(page)
     if page.bitspersample < 8 or (page.bitspersample == 8 and not (plain and grey_or_rgb)):
-        return pillow.decode(data, "TIFF")[0]
+        return _pixels_by_pillow(data, page)
     if not grey_or_rgb:
-        raise InvalidImage(f"colours of kind {page.photometric.name} are not supported: convert the file to RGB")
-    if page.dtype is None or page.dtype.name not in _DTYPES or page.bitspersample != 8 * page.dtype.itemsize:
-        kind = f"{page.bitspersample}-bit {page.sampleformat.name}"
-        raise InvalidImage(f"samples of kind {kind} are not supported: save the file with 8 or 16 bits")
-    if len(page.extrasamples) > 1:
-        raise InvalidImage(f"{page.samplesperpixel} channels are not supported: save the file as RGB or grey")
-    if _ASSOCIATED_ALPHA in page.extrasamples:
-        raise InvalidImage("premultiplied alpha is not supported: save the file with straight alpha or none")
+        raise InvalidImage(f"colours of kind {_name(page.photometric)} are not supported: convert the file to RGB")
     if plain:
         pixels = np.asarray(page.asarray())
         pixels = np.moveaxis(pixels, 0, -1) if page.axes == "SYX" else pixels
     else:
         pixels = _decompress(data, page)
     if page.photometric == _WHITE_IS_ZERO and pixels.dtype.kind == "u":
-        pixels = np.iinfo(pixels.dtype).max - pixels
+        # A further channel is no colour, and is not turned round.
+        colours = pixels if pixels.ndim == 2 else pixels[..., :1]
+        pixels = pixels.copy()
+        (pixels if pixels.ndim == 2 else pixels[..., :1])[...] = np.iinfo(colours.dtype).max - colours
     return np.ascontiguousarray(pixels)
+
+
+def _pixels_by_pillow(data: bytes, page: Any) -> npt.NDArray[Any]:
+    from PIL import TiffImagePlugin
+
+    if page.compression not in TiffImagePlugin.COMPRESSION_INFO:
+        raise _compression_error(page)
+    try:
+        return pillow.decode(data, "TIFF")[0]
+    except (SyntaxError, KeyError) as error:  # a combination of colours, samples and storage that Pillow does not know
+        kind = f"{page.samplesperpixel} x {page.bitspersample} bits of kind {_name(page.photometric)}"
+        raise InvalidImage(f"pixels of {kind} are not supported: save the file as 8- or 16-bit RGB or grey") from error
+
+
+def _compression_error(page: Any) -> InvalidImage:
+    return InvalidImage(f"{_name(page.compression)} compression of this kind is not supported: save with Deflate")
+
+
+def _name(value: Any) -> str:
+    """Return the name of a value that ``tifffile`` knows, or the number of another."""
+    return str(getattr(value, "name", value))
 
 
 def _decompress(data: bytes, page: Any) -> npt.NDArray[Any]:
@@ -131,87 +198,7 @@ def _decompress(data: bytes, page: Any) -> npt.NDArray[Any]:
     readable = page.samplesperpixel in (1, 3, 4) and (page.planarconfig == 1 or page.samplesperpixel == 1)
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if readable else None
     if pixels is None or pixels.dtype != page.dtype:
-        raise InvalidImage(f"{page.compression.name} compression of this kind is not supported: save with Deflate")
+        raise _compression_error(page)
     if pixels.ndim == 3:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
     return np.asarray(pixels)
-
-
-def _read_exif(tiff: Any, page: Any, stream: io.BytesIO) -> bytes | None:
-    """Return the EXIF metadata of a TIFF file as an EXIF block, or ``None``."""
-    from PIL import Image
-
-    source, kept = Image.Exif(), Image.Exif()
-    source.bigtiff, source.endian = tiff.is_bigtiff, tiff.byteorder
-    try:
-        source.load_from_fp(stream, page.offset)
-        kept.update({tag: _raw(source[tag]) for tag in (*_TEXTS, ORIENTATION) if tag in source})
-        kept.update(_directories(source))
-        return kept.tobytes().removeprefix(EXIF_MARK) if kept else None
-    except Exception as error:  # damaged metadata does not prevent the image from being read
-        log.warning(_EXIF_DAMAGED, error)
-        return None
-
-
-def _add_metadata(stream: io.BytesIO, header: Header) -> None:
-    """Append metadata to a TIFF file of one page, and a copy of its directory with entries for the metadata."""
-    with stream.getbuffer() as data:
-        (start,) = struct.unpack_from("<L", data, 4)
-        (count,) = struct.unpack_from("<H", data, start)
-        entries = [bytes(data[at : at + 12]) for at in range(start + 2, start + 2 + 12 * count, 12)]
-    if header.icc_profile:
-        entries.append(_entry(stream, _ICC_PROFILE, _UNDEFINED, header.icc_profile))
-    if header.exif:
-        try:
-            entries += _exif_entries(stream, header.exif)
-        except Exception as error:  # see _read_exif
-            log.warning(_EXIF_DAMAGED, error)
-    entries.sort(key=lambda entry: struct.unpack_from("<H", entry))
-    offset = _append(stream, struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4))
-    stream.seek(4)
-    stream.write(struct.pack("<L", offset))
-
-
-def _exif_entries(stream: io.BytesIO, block: bytes) -> list[bytes]:
-    """Append the content of an EXIF block to a TIFF file; return the directory entries for it."""
-    from PIL import Image
-    from PIL.TiffImagePlugin import ImageFileDirectory_v2
-
-    exif = Image.Exif()
-    exif.load(block)
-    entries = [_entry(stream, tag, _ASCII, _raw(exif[tag]).rstrip(b"\0") + b"\0") for tag in _TEXTS if tag in exif]
-    for tag, values in _directories(exif).items():
-        directory = ImageFileDirectory_v2(b"II*\0" + bytes(4), group=tag)
-        for key, value in values.items():
-            directory[key] = value
-        offset = _append(stream, b"")
-        _append(stream, directory.tobytes(offset))
-        entries.append(struct.pack("<HHLL", tag, _LONG, 1, offset))
-    return entries
-
-
-def _entry(stream: io.BytesIO, tag: int, kind: int, value: bytes) -> bytes:
-    """Return the directory entry of a value; more than four bytes do not fit into it and are appended to the file."""
-    inline = struct.pack("<L", _append(stream, value)) if len(value) > 4 else value
-    return struct.pack("<HHL4s", tag, kind, len(value), inline)
-
-
-def _append(stream: io.BytesIO, data: bytes) -> int:
-    """Append data to a file at an even offset, as TIFF requires; return the offset."""
-    end = stream.seek(0, io.SEEK_END)
-    stream.write(bytes(end % 2) + data)
-    return end + end % 2
-
-
-def _directories(exif: Any) -> dict[int, dict[int, Any]]:
-    """Return the EXIF and GPS directories of an EXIF block, if present, by tag."""
-    return {
-        tag: {key: _raw(value) for key, value in values.items() if key != _INTEROPERABILITY}
-        for tag in (_EXIF_IFD, _GPS_IFD)
-        if (values := exif.get_ifd(tag))
-    }
-
-
-def _raw(value: Any) -> Any:
-    """Return the bytes of a string, which Pillow decodes as Latin-1 but would encode as ASCII, or any other value."""
-    return value.encode("latin-1") if isinstance(value, str) else value

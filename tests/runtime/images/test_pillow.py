@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, WebPImagePlugin
 
-from runtime.errors import InvalidImage, OutOfMemory
+from runtime.errors import InvalidImage, OutOfMemory, UnsupportedType
 from runtime.images import MAX_PIXELS, Header, decode, encode, pillow
 from tests.runtime.images.samples import save, smooth_pixels
 
@@ -30,7 +30,16 @@ def test_a_transparent_palette_entry_becomes_alpha(palette):
 
 def test_a_transparent_colour_becomes_alpha():
     pixels, _ = decode(save(Image.fromarray(np.uint8([[10, 20]])), "PNG", transparency=20))
-    assert pixels.tolist() == [[[10, 10, 10, 255], [20, 20, 20, 0]]]
+    assert pixels.tolist() == [[[10, 255], [20, 0]]]
+
+
+@pytest.mark.parametrize(("mode", "key", "alpha"), [("L", 3, "LA"), ("RGB", (1, 2, 3), "RGBA")])
+def test_a_pil_image_whose_transparency_is_a_colour_is_refused(mode, key, alpha):
+    image = Image.new(mode, (4, 3))
+    image.info["transparency"] = key
+    with pytest.raises(UnsupportedType, match=rf"image\.convert\('{alpha}'\)"):
+        pillow.pixels_of(image)
+    assert pillow.pixels_of(image.convert(alpha)).shape == (3, 4, len(alpha))
 
 
 @pytest.mark.parametrize("format", ["PNG", "TIFF"])

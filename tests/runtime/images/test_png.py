@@ -7,21 +7,8 @@ from PIL import Image
 
 from runtime.errors import InvalidImage
 from runtime.images import Header, decode, encode
-from runtime.images.png import MAGIC, is_16_bit
-from tests.runtime.images.samples import exif_block, icc_profile, random_pixels, save
-
-
-def chunk(kind, payload):
-    return struct.pack(">L", len(payload)) + kind + payload + struct.pack(">L", zlib.crc32(kind + payload))
-
-
-def write_png(pixels, colour_type, before=b"", after=b""):
-    """A 16-bit PNG file, written according to the specification."""
-    height, width = pixels.shape[:2]
-    rows = [b"\0" + row.astype(">u2").tobytes() for row in pixels]
-    header = struct.pack(">LLBBBBB", width, height, 16, colour_type, 0, 0, 0)
-    data = chunk(b"IDAT", zlib.compress(b"".join(rows)))
-    return MAGIC + chunk(b"IHDR", header) + before + data + after + chunk(b"IEND", b"")
+from runtime.images.png import is_16_bit
+from tests.runtime.images.samples import chunk, exif_block, icc_profile, random_pixels, save, write_png
 
 
 @pytest.mark.parametrize(("channels", "colour_type"), [(1, 0), (2, 4), (3, 2), (4, 6)])
@@ -54,10 +41,12 @@ def test_metadata_is_written_as_pillow_reads_it(rng, tmp_path):
         assert image.info["exif"] == b"Exif\0\0" + exif_block()
 
 
-def test_grey_with_alpha_is_written_as_colour_with_alpha(rng):
-    pixels = random_pixels(rng, np.uint16, 2)
-    found, _ = decode(encode(pixels, Header("PNG")))
-    assert np.array_equal(found, pixels[..., [0, 0, 0, 1]])
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (13, 17)], ids=str)
+def test_grey_with_alpha_stays_grey_with_alpha(size, rng):
+    pixels = random_pixels(rng, np.uint16, 2, size)
+    data = encode(pixels, Header("PNG"))
+    assert data[24:26] == b"\x10\x04"
+    assert np.array_equal(decode(data)[0], pixels)
 
 
 def test_a_profile_that_libpng_dislikes_prints_nothing(rng, capfd):
@@ -79,3 +68,59 @@ def test_a_forged_size_is_refused_before_decoding(rng):
     data[16:24] = struct.pack(">LL", 60_000, 50_000)
     with pytest.raises(InvalidImage, match="60000 x 50000 pixels"):
         decode(bytes(data))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize(("channels", "colour_type"), [(1, 0), (3, 2)])
+def test_a_colour_that_means_transparent_becomes_alpha(channels, colour_type, dtype, rng):
+    pixels = random_pixels(rng, dtype, channels)
+    key = np.atleast_1d(pixels[3, 5])
+    payload = key.astype(">u2").tobytes()
+    data = write_png(pixels, colour_type, before=chunk(b"tRNS", payload), depth=8 * pixels.itemsize)
+    found, header = decode(data)
+    full = np.iinfo(dtype).max
+    assert found.dtype == dtype
+    assert np.array_equal(found[..., :-1].reshape(pixels.shape), pixels)
+    assert np.array_equal(found[..., -1] == 0, (pixels.reshape(13, 17, -1) == key).all(axis=2))
+    assert set(np.unique(found[..., -1])) == {0, full}
+    assert found[3, 5, -1] == 0
+    assert np.array_equal(decode(encode(found, header))[0], found)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_a_transparent_grey_of_few_bits_becomes_alpha(depth):
+    largest = (1 << depth) - 1
+    row = bytes([largest << (8 - depth)])  # the largest value, then zeros
+    header = struct.pack(">LLBBBBB", 2, 1, depth, 0, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"tRNS", struct.pack(">H", largest))
+    data += chunk(b"IDAT", zlib.compress(b"\0" + row)) + chunk(b"IEND", b"")
+    assert decode(data)[0].tolist() == [[[255, 0], [0, 255]]]
+
+
+def test_a_transparent_colour_of_another_kind_of_picture_is_ignored(rng):
+    pixels = random_pixels(rng, np.uint16, 3)
+    assert np.array_equal(decode(write_png(pixels, 2, before=chunk(b"tRNS", b"\0\1")))[0], pixels)
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_an_animation_is_refused(depth, rng):
+    pixels = random_pixels(rng, np.uint8 if depth == 8 else np.uint16, 1)
+    data = write_png(pixels, 0, before=chunk(b"acTL", struct.pack(">LL", 3, 0)), depth=depth)
+    with pytest.raises(InvalidImage, match="3 pictures: save one of them by itself"):
+        decode(data)
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_a_file_without_its_end_chunk_is_read(depth, rng, capfd):
+    pixels = random_pixels(rng, np.uint8 if depth == 8 else np.uint16, 3)
+    assert np.array_equal(decode(write_png(pixels, 2, depth=depth)[:-12])[0], pixels)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("missing", [24, 40, 200])
+def test_a_file_without_its_last_rows_is_refused(depth, missing, rng, capfd):
+    pixels = random_pixels(rng, np.uint8 if depth == 8 else np.uint16, 3)
+    with pytest.raises(InvalidImage, match="intact copy"):
+        decode(write_png(pixels, 2, depth=depth)[:-missing])
+    assert capfd.readouterr() == ("", "")

@@ -118,7 +118,7 @@ def test_pages_that_a_program_lists_nowhere_are_not_looked_for():
     software = (2, 4, int.from_bytes(b"SI.\0", "little"))  # a microscope, whose pages stand at equal distances
     strips = [16, *(80 + size * number + 4 for number in range(1, 6))]
     data = tiff(*[entries({305: software, 273: (LONG, 1, strip)}) for strip in strips])
-    with pytest.raises(InvalidImage, match=r"^the file holds 6 full pictures"):
+    with pytest.raises(InvalidImage, match=r"^the TIFF file holds 6 pictures"):
         decode(data + bytes(10**6))
 
 
