@@ -162,7 +162,7 @@ def _write_restored(
     job: Job, deblurrer: Deblurrer, restore_options: dict[str, Any], saved: tuple[str, ...], overwrite: bool
 ) -> dict[str, Any]:
     """Restore one photograph and write what is wanted; return what was found."""
-    from runtime.images import decode, encode, format_of, read_bytes, write_bytes, write_file
+    from runtime.images import check_storable, decode, encode, format_of, read_bytes, write_bytes, write_file
 
     start = time.perf_counter()
     target_format = None if job.target == STREAM else format_of(job.target)
@@ -174,6 +174,7 @@ def _write_restored(
         data, status = read_bytes(job.source)
         sources = [status]
     pixels, header = decode(data)
+    check_storable(pixels, target_format or header.format)
     result = deblurrer.restore(pixels, **restore_options)
     unchanged = result.code is not None or result.reason is not None or restore_options["strength"] == 0
     how: dict[str, Any] = {"overwrite": overwrite, "sources": sources}

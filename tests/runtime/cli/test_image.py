@@ -250,3 +250,11 @@ def test_a_model_that_restores_bursts_fails_once_not_at_every_photograph(deblur,
     assert result.code == 1
     assert result.err.startswith("deblur: fba restores bursts, not one photograph: ")
     assert result.err.count("\n") == 1
+
+
+def test_what_the_target_cannot_store_is_refused_before_the_work(deblur, opened, tmp_path, rng):
+    write_file(tmp_path / "in.png", random_pixels(rng, np.uint8, 4))
+    result = deblur("image", tmp_path / "in.png", "-o", tmp_path / "out.jpg")
+    assert result.code == 1
+    assert "JPEG holds no alpha channel" in result.err
+    assert not opened[0].restored
