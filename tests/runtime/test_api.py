@@ -155,7 +155,7 @@ def test_an_image_that_cannot_be_used_is_named_in_one_line(deblurrer, image, kin
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"stride": 0}, "this model takes 1 to 9"),
+        ({"stride": 0}, "stride 0: give a whole number of pixels, 1 or more"),
         ({"stride": 10}, "this model takes 1 to 9"),
         ({"nonblind": "magic"}, "give one of"),
         ({"support": 1}, "3 or more"),
