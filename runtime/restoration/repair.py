@@ -20,6 +20,7 @@ from runtime.blur.blurs import Blur
 from runtime.colour import luminance
 from runtime.decisions.thresholds import FULL_REPAIR_GAIN
 from runtime.deconvolution.saturation import bounded
+from runtime.errors import InvalidModel
 from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import Device, download
 from runtime.inference.session import open_session
@@ -103,6 +104,7 @@ class Repairer:
     def __init__(self, bundle: Bundle | None = None, *, device: Device) -> None:
         bundle = bundle or load_model(MODEL)
         part = bundle.part(PART)
+        self._path = bundle.path
         self._assumes = bundle.read_assumptions(RepairAssumptions)
         unit = self._assumes.unit
         part.require(
@@ -157,7 +159,10 @@ class Repairer:
             tile *= rows.weights(latent.shape[0], tile)[:, None] * cols.weights(latent.shape[1], tile)
             repaired[window] += tile
             inside = log_errors[:, _squares(rows, unit), _squares(cols, unit)]
-            errors += np.exp(download(inside).astype(np.float64)).sum(axis=(1, 2))
+            with np.errstate(over="ignore"):
+                errors += np.exp(download(inside).astype(np.float64)).sum(axis=(1, 2))
+        if not (np.isfinite(errors).all() and errors.min() > 0):
+            raise InvalidModel(f"{self._path}: predicts errors of {errors}: its weights are damaged; export it again")
         gain = 10 * math.log10(errors[0] / errors[1])
         weight = FULL_REPAIR_GAIN.below(gain)
         return Repaired(restored + weight * (repaired - latent), gain)

@@ -85,7 +85,7 @@ class MotionNetwork:
         bundle.require_assumptions(MotionAssumptions(longest=min(longest, LONGEST)))
         size, part = bundle.patch.size, bundle.part(PART)
         part.require(bundle.path, {"patches": ("batch", size, size)}, {"motion": ("batch", 3)})
-        self.geometry = bundle.patch
+        self._path, self.geometry = bundle.path, bundle.patch
         self._session = open_session(bundle, PART, device=device, precision=precision)
         self._batch = batch or (CUDA_BATCH if device.is_cuda else CPU_BATCH)
 
@@ -110,4 +110,10 @@ class MotionNetwork:
             if progress is not None:
                 progress(STAGE, stop / len(grid))
         motions = np.concatenate(found).reshape(grid.rows, grid.cols, 3)
-        return PatchMotions(motions[..., :2], np.exp(motions[..., 2]))
+        with np.errstate(over="ignore"):
+            errors = np.exp(motions[..., 2])
+        if not (np.isfinite(motions).all() and np.isfinite(errors).all() and errors.min() > 0):
+            raise InvalidModel(
+                f"{self._path}: predicts motions that are not finite: its weights are damaged; export it again"
+            )
+        return PatchMotions(motions[..., :2], errors)

@@ -179,6 +179,9 @@ def test_a_bank_of_ones_own(tmp_path):
 def test_what_is_no_bank_is_refused(tmp_path):
     with pytest.raises(InvalidModel, match="no inverse filter for 1 px"):
         load_bank(write(tmp_path / "bank", length_3=np.zeros((30, 3, 3), np.float16)))
+    for number, shape in enumerate([(1, 3, 5), (1, 4, 4), (1, 301, 301), (1, 3), (0, 3, 3), ()]):
+        with pytest.raises(InvalidModel, match="no inverse filter for 1 px"):
+            load_bank(write(tmp_path / f"shape {number}", length_1=np.zeros(shape, np.float16)))
     with pytest.raises(ModelNotFound):
         load_bank(tmp_path / "nothing")
 

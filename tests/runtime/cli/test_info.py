@@ -31,6 +31,22 @@ def test_models_as_json(deblur, bundle):
     assert entry["megabytes"] == round(bundle.bytes / 1e6, 1)
 
 
+def test_a_bundle_that_cannot_be_used_is_listed_with_its_fault(deblur, monkeypatch, tmp_path):
+    monkeypatch.setenv("DEBLUR_MODELS", str(tmp_path))
+    for name, text in (("broken", "{"), ("deep", "[" * 100_000)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "bundle.json").write_text(text)
+    whole = write_patch_bundle(tmp_path / "whole", "filters")
+    (whole.path / "network.fp32.onnx").unlink()
+    listed = deblur("models").out.decode()
+    assert "chakrabarti-compact" in listed
+    for name in ("broken", "deep", "whole"):
+        assert f"unusable: {tmp_path / name}" in listed
+    entries = json.loads(deblur("models", "--json").out)
+    assert sum("error" in entry for entry in entries) == 3
+    assert {"chakrabarti-compact", "fba"} <= {entry.get("name") for entry in entries}
+
+
 def test_without_models_it_says_where_to_put_them(deblur, monkeypatch):
     monkeypatch.setattr("runtime.inference.bundle.find_models", lambda: ([], []))
     assert "DEBLUR_MODELS" in deblur("models").out.decode()

@@ -77,8 +77,23 @@ def test_the_mixture_that_ships_is_one():
     )
 
 
-def test_a_bundle_without_a_mixture_is_refused(tmp_path):
-    np.savez(tmp_path / "mixture.npz", weights=np.ones(2), covariances=np.ones((2, 10)))
+WEIGHTS, COVARIANCES = np.ones(2, np.float32), np.ones((2, 2080), np.float32)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"weights": WEIGHTS, "covariances": np.ones((2, 10))},
+        {"weights": WEIGHTS, "covariances": np.ones((3, 2080))},
+        {"weights": WEIGHTS[0], "covariances": COVARIANCES},
+        {"weights": np.zeros(2), "covariances": COVARIANCES},
+        {"weights": np.array([2.0, -1.0]), "covariances": COVARIANCES},
+        {"weights": np.ones(0), "covariances": np.ones((0, 2080))},
+        {"covariances": COVARIANCES},
+    ],
+)
+def test_a_bundle_without_a_mixture_is_refused(tmp_path, arrays):
+    np.savez(tmp_path / "mixture.npz", **arrays)
     write_bundle(
         tmp_path,
         {

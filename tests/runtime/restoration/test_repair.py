@@ -214,3 +214,16 @@ def test_assumptions_that_cannot_be_met_are_refused_in_one_line(tmp_path, change
     with pytest.raises(InvalidModel, match=message) as caught:
         Repairer(bundle, device=CPU)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("log_errors", [np.nan, 1000, -1000])
+def test_errors_that_no_photograph_has_are_those_of_damaged_weights(
+    monkeypatch, repairer, observed, kernel, log_errors
+):
+    def run(self, planes, parameters):
+        sides = [-(-size // ASSUMES.unit) for size in planes.shape[1:]]
+        return planes[0].copy(), np.full((2, *sides), log_errors, np.float32)
+
+    monkeypatch.setattr(Repairer, "_run", run)
+    with pytest.raises(InvalidModel, match="its weights are damaged"):
+        repairer.repair(observed, observed, KernelBlur(kernel), log_error=-2.0, noise=NOISE)
