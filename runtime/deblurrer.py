@@ -209,8 +209,9 @@ class Deblurrer:
         register
             Whether to align the frames first. Registration runs on the CPU, also for a GPU.
         reference
-            Index, from 0, of the frame to which the others are aligned; by default the sharpest frame that shows the
-            same scene as others, or the first frame without registration.
+            Index, from 0, of the frame to which the others are aligned, whose exposure the result has, and from which
+            comes what other frames contradict; by default the sharpest well exposed frame that shows the same scene as
+            others, or the first frame without registration.
         p
             Exponent of the Fourier magnitudes in the weights of Fourier burst accumulation. 0 is the mean of the
             frames; a larger exponent gives a sharper result, to which fewer frames contribute, so that less noise is
@@ -247,7 +248,7 @@ class Deblurrer:
         Warns
         -----
         FrameLeftOut
-            For each frame that cannot be aligned to the reference.
+            For each frame that cannot be aligned to the reference, or whose exposure is too far from its.
         """
         if not isinstance(self._method, BurstMethod):
             raise InvalidModel(

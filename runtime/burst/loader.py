@@ -143,6 +143,8 @@ class BurstLoader:
 
         def align(opened: OpenFrame) -> tuple[Array, Array | None]:
             planes, trust = self._filled(opened)
+            if trust is not None and not bool((trust > 0).any()):
+                raise Unsuitable("none of its pixels is known: all are masked, or invisible")
             aligned = (planes, trust) if registration is None else registration.align(planes, trust)
             if aligned is None:
                 raise Unsuitable(

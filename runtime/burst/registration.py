@@ -221,12 +221,14 @@ def _reduced(plane: Plane) -> tuple[Plane, Homography]:
 
 
 def _known(trust: Plane | None, reduced: Plane) -> Mask | None:
-    """Return the mask of the pixels of a reduced plane that are known; ``None`` if all are."""
+    """Return the mask of the pixels of a reduced plane that know of no unknown ones when it is smoothed, or ``None``."""
     import cv2
 
     if trust is None or bool((trust > 0).all()):
         return None
-    return cv2.resize(trust, reduced.shape[::-1], interpolation=cv2.INTER_LINEAR) >= 1  # type: ignore[no-any-return]
+    known = (cv2.resize(trust, reduced.shape[::-1], interpolation=cv2.INTER_LINEAR) >= 1).astype(np.uint8)
+    side = 2 * round(3 * _FINE_SIGMA) + 1
+    return np.asarray(cv2.erode(known, np.ones((side, side), np.uint8)) > 0)
 
 
 def _smooth(plane: Plane, sigma: float) -> Plane:

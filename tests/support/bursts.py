@@ -40,3 +40,27 @@ def _blurred(latent, angle, sigma):
     response = np.exp(-2 * (np.pi * sigma * (np.cos(angle) * u + np.sin(angle) * v)) ** 2)
     blurred = np.fft.irfft2(np.fft.rfft2(padded) * response, s=padded.shape[1:])
     return blurred[:, margin:-margin, margin:-margin]
+
+
+def exposed(frame, stops):
+    """A frame of values like those in files (sRGB) under another exposure, clipped."""
+    light = (
+        np.where(frame <= 0.04045, frame / 12.92, ((np.maximum(frame, 0.04045) + 0.055) / 1.055) ** 2.4) * 2.0**stops
+    )
+    light = np.clip(light, 0, 1)
+    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055).astype(np.float32)
+
+
+def walking_box(latent, count, side=30, step=24, top=90):
+    """The scene `count` times, each time with a red box at another place."""
+    scenes = []
+    for number in range(count):
+        scenes.append(latent.copy())
+        left = 8 + step * number
+        scenes[-1][:, top : top + side, left : left + side] = np.array([0.9, 0.15, 0.1], np.float32)[:, None, None]
+    return scenes
+
+
+def shaken_each(scenes, **options):
+    """One frame of each scene, blurred as `shaken` blurs the frames of one."""
+    return [shaken(latent, len(scenes), **options)[number] for number, latent in enumerate(scenes)]

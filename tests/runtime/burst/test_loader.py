@@ -6,6 +6,7 @@ from runtime.burst.loader import _CONCURRENT_FRAMES, BurstLoader
 from runtime.errors import FrameLeftOut, InvalidArgument, InvalidImage
 from runtime.inference.devices import CPU
 from runtime.inference.progress import Stopwatch
+from tests.support.bursts import pixels_of, shaken
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,7 @@ def load(frames, register=False, reference=None, progress=None):
 
 
 def test_frames_come_in_order_as_planes(scene):
-    frames = [scene, scene[::-1].copy(), scene[:, ::-1].copy()]
+    frames = [pixels_of(frame) for frame in shaken(scene.transpose(2, 0, 1) / 255, 3)]
     loader = load(frames, reference=1)
     planes = list(loader.planes())
     assert loader.used == [0, 1, 2]
