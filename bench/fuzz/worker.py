@@ -11,6 +11,7 @@ import logging
 import os
 import resource
 import shutil
+import signal
 import sys
 import tempfile
 from dataclasses import replace
@@ -92,6 +93,8 @@ def _main() -> None:
     family, seed = find_family(sys.argv[1]), int(sys.argv[2])
     keep = Path(sys.argv[3]) if len(sys.argv) > 3 else None
     logging.getLogger().addHandler(logging.NullHandler())
+    # A shell lets what it runs in the background ignore Ctrl-C; the commands of the cases must not inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     answers = os.fdopen(os.dup(1), "w")
     try:
         family.warm_up()

@@ -42,7 +42,7 @@ def check_storable(pixels: npt.NDArray[Any], format: str) -> None:
         If no format can store the dtype.
     InvalidImage
         If this format cannot store the picture: it is transparent somewhere and the format is JPEG, its sides are
-        longer than JPEG, WebP or PNG allow, or it has more bytes than TIFF allows.
+        longer than JPEG, WebP or PNG allow, it has more bytes than TIFF allows, or it holds NaN and is not TIFF.
     """
     name = pixels.dtype.name
     if name not in DTYPES["TIFF"]:
@@ -52,6 +52,9 @@ def check_storable(pixels: npt.NDArray[Any], format: str) -> None:
         height, width = pixels.shape[:2]
         remedy = "write TIFF" if format == "PNG" else "write PNG or TIFF"
         raise InvalidImage(f"{width} x {height} pixels do not fit into {format} (at most {longest} a side): {remedy}")
+    if name not in DTYPES[format] and pixels.dtype.kind == "f" and np.isnan(pixels).any():
+        remedy = "replace it first, for example with numpy.nan_to_num, or write TIFF"
+        raise InvalidImage(f"the image holds NaN, which {format} cannot store: {remedy}")
     if format == "TIFF" and pixels.nbytes > _LARGEST_TIFF:
         raise InvalidImage(f"this image does not fit into TIFF ({pixels.nbytes >> 20} MiB of 4 GiB): write it in parts")
     if format == "JPEG" and has_alpha(pixels) and not is_opaque(pixels):
@@ -76,5 +79,5 @@ def fit_depth(pixels: npt.NDArray[Any], format: str) -> npt.NDArray[Any]:
         return pixels
     depth = np.dtype(DTYPES[format][-1])
     full_scale = 65535 if name == "uint16" else 1
-    scaled = np.clip(pixels.astype(np.float32) / full_scale, 0, 1)
+    scaled = np.clip(pixels, 0, full_scale).astype(np.float32) / full_scale
     return np.rint(scaled * np.iinfo(depth).max).astype(depth)

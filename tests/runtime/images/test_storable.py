@@ -63,3 +63,13 @@ def test_depth_is_reduced_to_what_a_format_stores():
     assert fit_depth(np.uint16([[0, 128, 129, 65535]]), "JPEG").tolist() == [[0, 0, 1, 255]]
     assert fit_depth(np.float32([[-1, 0.5, 2]]), "PNG").tolist() == [[0, 32768, 65535]]
     assert fit_depth(np.float16([[0.5]]), "TIFF").dtype == np.float16
+    with np.errstate(all="raise"):
+        assert fit_depth(np.array([[-1e300, np.inf]]), "PNG").tolist() == [[0, 65535]]
+
+
+def test_only_tiff_stores_what_is_no_number():
+    pixels = np.full((16, 16), np.nan, np.float32)
+    assert np.isnan(decode(encode(pixels, Header("TIFF")))[0]).all()
+    for format in ("PNG", "JPEG", "WEBP"):
+        with pytest.raises(InvalidImage, match=f"holds NaN, which {format} cannot store"):
+            encode(pixels, Header(format))
