@@ -59,7 +59,7 @@ def test_files_in_the_order_given_and_json(deblur, folder, tmp_path):
     assert (result.code, result.err) == (0, "")
     report = json.loads(result.out)
     assert report.pop("seconds") > 0
-    assert set(report.pop("timings")) == {"read", "fuse"}
+    assert set(report.pop("timings")) == {"read", "compose", "fuse"}
     assert report == {
         "output": f"{tmp_path}/sharp.tif",
         "weights": None,

@@ -19,7 +19,7 @@ def test_any_error_is_one_line_and_exits_1(deblur, monkeypatch, tmp_path, error,
         raise error
 
     monkeypatch.chdir(tmp_path)
-    for name in ("inference.diagnosis.diagnose", "inference.bundle.list_models", "deblurrer.Deblurrer"):
+    for name in ("inference.diagnosis.diagnose", "inference.bundle.find_models", "deblurrer.Deblurrer"):
         monkeypatch.setattr(f"runtime.{name}", fail)
     result = deblur(*command)
     assert (result.code, result.out, result.err.count("\n")) == (1, b"", 1)
