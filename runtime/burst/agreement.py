@@ -59,6 +59,8 @@ def agreement(frame: View, reference: View, scale: float) -> Grid:
     array
         Float32 ``(h, w)``.
     """
+    import cv2
+
     pairs = [
         *_pairs(frame.values, reference.values, scale),
         *((_root(one), _root(other)) for one, other in _pairs(frame.squares, reference.squares, scale**2)),
@@ -67,7 +69,8 @@ def agreement(frame: View, reference: View, scale: float) -> Grid:
     edges = np.minimum(_steepness(one), _steepness(other))
     tolerated = CONTRADICTION * scale + CONTRADICTION_AT_EDGES * edges
     difference = np.abs(one - other).max(axis=0)
-    return np.asarray(np.clip(2 - difference / np.maximum(tolerated, 1e-30), 0, 1), np.float32)
+    agreed = np.clip(2 - difference / np.maximum(tolerated, 1e-30), 0, 1).astype(np.float32)
+    return np.asarray(cv2.erode(agreed, np.ones((3, 3), np.uint8)))  # corners differ less than what they belong to
 
 
 def _pairs(first: Grid, second: Grid, scale: float) -> list[tuple[Grid, Grid]]:

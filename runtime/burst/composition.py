@@ -110,13 +110,14 @@ class Composer:
             if curve is not None and noisy:
                 power = noise_power(self.planes) + curve.gain**2 * noise_power(planes)
                 difference = above_noise(difference, power)
-            return self.planes + difference
+            return array_module(frame).clip(self.planes + difference, *self._bounds)
 
     def _measure(self) -> None:
         self._view = view(self.planes)
         self._grid = self._view.values
         self._scale = float(np.percentile(np.abs(self._grid), 99))
-        self._lowest, self._highest = float(self.planes.min()), float(self.planes.max())
+        self._highest = float(self.planes.max())
+        self._bounds = min(0.0, float(self.planes.min())), max(1.0, self._highest)
         usable = unclipped(self.planes.max(axis=0), self._highest)
         self._usable = block_means(usable if self._known is None else usable * self._known)
 
@@ -140,8 +141,7 @@ class Composer:
         if shown.mean() < FRAME_UNCLIPPED:
             raise Unsuitable(f"its exposure is too high: {1 - shown.mean():.0%} of it is clipped")
         trust = combined(trust, self._well_exposed(planes, curve, highest))
-        bounds = min(0.0, self._lowest), max(1.0, self._highest)
-        return Equalised(array_module(planes).clip(curve(planes), *bounds), trust, curve)
+        return Equalised(array_module(planes).clip(curve(planes), *self._bounds), trust, curve)
 
     def _well_exposed(self, planes: Array, curve: ToneCurve, highest: float) -> Array:
         """Return the trust (H, W) in a frame that is clipped where the reference need not be.

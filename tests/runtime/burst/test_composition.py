@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+
+from runtime.burst.composition import Composer, Unsuitable
+from tests.support.bursts import exposed, psnr, scene, shaken, shaken_each, walking_box
+
+SHAPE = (180, 240)
+
+
+@pytest.fixture(scope="module")
+def frames():
+    return shaken(scene(), 3, noise=0.002)
+
+
+def test_an_equally_exposed_frame_that_agrees_is_not_touched(frames):
+    composer = Composer(frames[0].copy(), None)
+    assert not composer.incomplete
+    for frame in frames:
+        assert composer.compose(frame, None) is frame
+    np.testing.assert_array_equal(composer.planes, frames[0])
+
+
+@pytest.mark.parametrize("stops", [-2, -1, 1])
+def test_a_frame_gets_the_exposure_of_the_reference(frames, stops):
+    reference, other, _ = frames
+    composed = Composer(reference.copy(), None).compose(exposed(other, stops), None)
+    assert psnr(exposed(other, stops), other) < 20
+    assert psnr(composed, other) > 34
+
+
+def test_where_a_frame_is_clipped_it_is_the_reference(frames):
+    reference, other, _ = frames
+    composed = Composer(reference.copy(), None).compose(np.clip(1.4 * other, 0, 1), None)
+    clipped = (1.4 * other > 1.02).any(axis=0)
+    fine = (1.4 * other < 0.9).all(axis=0)
+    assert min(clipped.mean(), fine.mean()) > 0.2
+    np.testing.assert_allclose(composed[:, clipped], reference[:, clipped], atol=1e-6)
+    assert np.abs(composed - other)[:, fine].mean() < 0.01 < 0.5 * np.abs(reference - other)[:, fine].mean()
+
+
+def test_what_the_reference_clips_too_is_not_taken_for_wrong(frames):
+    """A darker frame knows what the reference does not; in the exposure of the reference it is clipped as well."""
+    reference, other = (np.clip(2 * frame, 0, 1) for frame in frames[:2])
+    composed = Composer(reference.copy(), None).compose(frames[1], None)
+    assert composed.max() <= 1
+    assert psnr(composed, other) > 36
+
+
+def test_an_object_elsewhere_is_that_of_the_reference_and_the_rest_that_of_the_frame():
+    reference, frame = shaken_each(walking_box(scene(), 2, step=110), noise=0)
+    composed = Composer(reference.copy(), None).compose(frame, None)
+    near = (slice(None), slice(90, 120), slice(118, 148))
+    np.testing.assert_allclose(composed[near], reference[near], atol=0.02)
+    assert np.abs(frame - reference)[near].mean() > 0.2
+    far = (slice(None), slice(0, 50), slice(None))
+    np.testing.assert_allclose(composed[far], frame[far], atol=1e-6)
+
+
+def test_a_frame_is_used_only_where_it_is_trusted(frames):
+    reference, other, _ = frames
+    trust = np.ones(SHAPE, np.float32)
+    trust[:, :100] = 0
+    spoiled = np.where(trust > 0, other, np.float32(7))
+    composed = Composer(reference.copy(), None).compose(spoiled, trust)
+    np.testing.assert_array_equal(composed[:, :, :100], reference[:, :, :100])
+    np.testing.assert_allclose(composed[:, :, 100:], other[:, :, 100:], atol=1e-6)
+
+
+def test_the_reference_is_completed_from_other_frames_and_then_smoothly(frames):
+    reference, other, third = (frame.copy() for frame in frames)
+    trusts = [np.ones(SHAPE, np.float32) for _ in range(3)]
+    trusts[0][40:100, 40:140] = 0
+    trusts[1][40:100, 90:140] = 0
+    trusts[2][40:100, 120:140] = 0
+    reference[:, 40:100, 40:140] = 0.5
+    composer = Composer(reference, trusts[0])
+    assert composer.incomplete
+    composer.complete(other, trusts[1])
+    composer.complete(third, trusts[2])
+    assert composer.incomplete
+    composer.finish()
+    expected = frames[0].copy()
+    expected[:, 40:100, 40:90] = other[:, 40:100, 40:90]
+    expected[:, 40:100, 90:120] = third[:, 40:100, 90:120]
+    found = composer.planes
+    np.testing.assert_allclose(found[:, :, :120], expected[:, :, :120], atol=1e-6)
+    np.testing.assert_array_equal(found[:, :, 140:], expected[:, :, 140:])
+    assert found[:, 40:100, 120:140].std() < frames[0][:, 40:100, 120:140].std(), "a smooth fill where nobody knows"
+
+
+def test_noise_of_a_dark_frame_does_not_come_along(rng):
+    latent = scene()
+    reference = shaken(latent, 2, noise=0.005)[0]
+    dark = np.clip(shaken(latent, 2, noise=0)[1] / 5 + 0.005 * rng.standard_normal(latent.shape), 0, 1)
+    composed = Composer(reference.copy(), None).compose(dark.astype(np.float32), None)
+    clean = shaken(latent, 2, noise=0)[1]
+    assert psnr(composed, clean) > 4 + psnr(5 * dark, clean)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda frame: frame / 20, "too low: it is darker than the reference by a factor of 20"),
+        (lambda frame: np.clip(3.5 * frame, 0, 1), "too high: [0-9]+% of it is clipped|hardly any pixel"),
+        (np.zeros_like, "hardly any pixel is well exposed both in it and in the reference"),
+        (np.ones_like, "hardly any pixel is well exposed"),
+    ],
+)
+def test_an_exposure_that_is_too_far_is_named(frames, change, message):
+    with pytest.raises(Unsuitable, match=message):
+        Composer(frames[0].copy(), None).compose(change(frames[1]), None)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 9, 2), (1, 30, 40)])
+def test_frames_without_detail_are_equal(shape, level):
+    flat = np.full(shape, level, np.float32)
+    np.testing.assert_array_equal(Composer(flat.copy(), None).compose(flat, None), flat)
