@@ -71,6 +71,8 @@ def rational(value: Fraction) -> Entry:
     most = (1 << 32) - 1
     if value >= most:
         return Entry(RATIONAL, struct.pack("<LL", most, 1))
+    if value.numerator <= most and value.denominator <= most:
+        return Entry(RATIONAL, struct.pack("<LL", value.numerator, value.denominator))
     small = value.limit_denominator(min(1 << 31, max(1, int((1 << 31) / max(value, Fraction(1))))))
     return Entry(RATIONAL, struct.pack("<LL", small.numerator, small.denominator))
 
@@ -127,7 +129,7 @@ def read(data: bytes, offset: int, order: str, big: bool = False) -> dict[int, E
             entry = _narrow(kind, _swapped(data[position : position + size], kind, order))
             if entry is not None:
                 entries.setdefault(tag, entry)
-    except struct.error as error:
+    except (struct.error, OverflowError) as error:  # the latter for an offset of 64 bits
         raise ValueError(f"a directory lies outside of the file ({error})") from error
     return entries
 

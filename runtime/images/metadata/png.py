@@ -135,12 +135,8 @@ def _text(kind: bytes, payload: bytes) -> Text:
         return Text(name, inflate(rest[1:], _MOST_INFLATED).decode("latin-1"))
     compressed, (language, translated, value) = rest[:1] == b"\1", rest[2:].split(b"\0", 2)
     value = inflate(value, _MOST_INFLATED) if compressed else value
-    return Text(
-        name,
-        value.decode("utf-8", "surrogateescape"),
-        language.decode("latin-1"),
-        translated.decode("utf-8", "surrogateescape"),
-    )
+    damaged = "surrogateescape" if name == _XMP else "replace"  # a packet stays as it is
+    return Text(name, value.decode("utf-8", damaged), language.decode("latin-1"), translated.decode("utf-8", "replace"))
 
 
 def _text_chunk(text: Text) -> Chunk:
@@ -153,7 +149,7 @@ def _text_chunk(text: Text) -> Chunk:
     except ValueError:
         international = text.value.encode("utf-8", "surrogateescape")
         value = zlib.compress(international) if long else international
-        names = text.language.encode("latin-1") + b"\0" + text.translated.encode("utf-8", "surrogateescape") + b"\0"
+        names = text.language.encode("latin-1") + b"\0" + text.translated.encode("utf-8", "replace") + b"\0"
         return b"iTXt", keyword + bytes([long, 0]) + names + value
     return (b"zTXt", keyword + b"\0" + zlib.compress(plain)) if long else (b"tEXt", keyword + plain)
 

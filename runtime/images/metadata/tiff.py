@@ -68,7 +68,7 @@ def read_header(data: bytes, page: Any) -> Header:
         return Header("TIFF", page.tags.valueof(_ICC_PROFILE))
     iptc, others = photoshop.split(tags[_PHOTOSHOP].data if _PHOTOSHOP in tags else b"")
     taken = (*_EXIF, *_STRUCTURE, *_DIRECTORIES, _XMP, _IPTC, _PHOTOSHOP, _ICC_PROFILE, *_BOUND)
-    left = {tag: entry for tag, entry in tags.items() if tag not in taken}
+    left = {tag: entry for tag, entry in sorted(tags.items()) if tag not in taken}
     return Header(
         "TIFF",
         page.tags.valueof(_ICC_PROFILE),
