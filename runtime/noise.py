@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kernels.arrays import Array, array_module
+from kernels.cancellation import checkpoint
 from kernels.fft import fft_module
 
 LEAST_NOISE = 1.0 / 255 / 12**0.5
@@ -104,6 +105,7 @@ def _blocked_frequencies(kernel: Array, height: int, width: int) -> list[Array]:
 
 def _noise_at(window: Array, blocked: list[Array]) -> float:
     """Return the noise level of one window of the photograph, the largest of those of the bands."""
+    checkpoint()
     xp = array_module(window)
     taper = _taper(window.shape[0], xp)[:, None] * _taper(window.shape[1], xp)[None, :]
     mean = (window * taper).sum() / taper.sum()

@@ -22,6 +22,8 @@ from runtime.run import Run
 
 _BATCH_PIXELS = 2**24
 """Number of pixels, over the patches of all frames, that are fused in one batch: 64 MiB."""
+_LEAST_LARGEST_PATCH = 512
+"""Side in pixels of patches that may always be fused; larger ones only in frames of at least half their side."""
 
 
 class FourierBurstAccumulation:
@@ -104,7 +106,7 @@ def fuse_by_patches(frames: Sequence[Array], patch: int, run: Run[BurstOptions])
     if stride > patch:
         raise InvalidArgument(f"stride {stride} leaves gaps between patches of {patch} pixels: give at most {patch}")
     xp, (_, height, width) = array_module(frames[0]), frames[0].shape
-    largest = 2 * max(height, width)
+    largest = max(2 * max(height, width), _LEAST_LARGEST_PATCH)
     if patch > largest:
         raise InvalidArgument(f"patch {patch}: frames of {width}x{height} pixels take at most {largest}, or None")
     grid = PatchGrid(height, width, patch=patch, core=patch, stride=stride)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.arrays import Array, array_module
+from kernels.cancellation import checkpoint
 from runtime.colour import luminance
 from runtime.inference.devices import download
 from runtime.preparation.fill import fill_unknown
@@ -87,6 +88,7 @@ def _tightened(planes: Array, suspected: Mask, noise: float) -> Mask:
     """
     asarray = array_module(planes).asarray
     for _ in range(_ROUNDS):
+        checkpoint()
         filled = planes.copy()
         fill_unknown(filled, asarray(~suspected))
         covered: Mask = download(find_covered(planes, filled, asarray(suspected), noise))
@@ -127,8 +129,10 @@ def _sharp_things(plane: Array, contrast: float) -> Mask:
     sharp, edges = find_edges(plane, contrast)
     if not sharp.any():
         return sharp
+    checkpoint()
     things, count = ndimage.label(ndimage.maximum_filter(sharp.view(np.uint8), size=2 * _GAP + 1))
     sizes = np.bincount(things[sharp], minlength=count + 1)
+    checkpoint()
     purity = sizes / np.maximum(np.bincount(things[edges], minlength=count + 1), 1)
     foreign = purity >= np.minimum(_PURITY + _PURITY_OF_FEW / np.maximum(sizes, 1), _PURITY_OF_SPIKES)
     foreign[0] = False
@@ -146,6 +150,7 @@ def _with_enclosed_parts(found: Mask) -> Mask:
     """Add the parts that `found` separates from the rest, which is the largest part."""
     from scipy import ndimage
 
+    checkpoint()
     parts, count = ndimage.label(~found)
     sizes = np.bincount(parts.reshape(-1), minlength=count + 1)
     enclosed = sizes <= _ENCLOSED * found.size
@@ -175,6 +180,7 @@ def find_edges(plane: Array, contrast: float) -> tuple[Mask, Mask]:
     height, width = plane.shape
     sharp, edges = np.zeros((2, height, width), bool)
     for top, left in product(range(0, height, _TILE), range(0, width, _TILE)):
+        checkpoint()
         rows, cols = (slice(max(start - _REACH, 0), start + _TILE + _REACH) for start in (top, left))
         window = slice(top, top + _TILE), slice(left, left + _TILE)
         inside = slice(top - rows.start, None), slice(left - cols.start, None)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kernels.arrays import Array, array_module
+from kernels.cancellation import checkpoint
 from runtime.blur.blurs import Blur
 from runtime.colour import luminance
 from runtime.inference.devices import holding
@@ -136,9 +137,11 @@ def prepare(planes: Array, known: Array | None = None, *, blurred: bool = True) 
     with holding(planes):
         if known is not None:
             fill_unknown(planes, known)
+        checkpoint()
         white = find_white(planes)
         if white.level != 1:
             planes /= np.float32(white.level)
+        checkpoint()
         box = find_photograph(planes) if blurred else (slice(0, shape[0]), slice(0, shape[1]))
         xp, kept = array_module(planes), None
         if (box[0].stop - box[0].start, box[1].stop - box[1].start) != shape:
@@ -146,6 +149,7 @@ def prepare(planes: Array, known: Array | None = None, *, blurred: bool = True) 
             kept[box] = False
             planes = xp.ascontiguousarray(planes[:, *box])
             known = None if known is None else known[box]
+        checkpoint()
         overlays = _overlays(planes, known) if blurred else None
         covered_values = None
         if overlays is not None:

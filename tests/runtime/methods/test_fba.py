@@ -112,3 +112,10 @@ def test_smoothing_is_a_share_of_the_shorter_side():
     for frame in frames:
         accumulator.add(frame)
     np.testing.assert_allclose(fused(frames, smoothing=0.1).latent, accumulator.result(), atol=1e-6)
+
+
+def test_a_patch_much_larger_than_the_frames_is_refused():
+    frames = [np.full((1, 20, 30), 0.5, np.float32)] * 2
+    assert fused_by_patches(frames, 100).shape == (1, 20, 30)
+    with pytest.raises(InvalidArgument, match="patch 100000: frames of 30x20 pixels take at most 512, or None"):
+        fused_by_patches(frames, 100_000)
