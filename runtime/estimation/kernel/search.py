@@ -182,7 +182,7 @@ def find_kernel(
     if float(observed.max()) - float(observed.min()) <= FLAT_RANGE * float(abs(observed).max()):
         return None
     effort = run.options.level.search
-    window = informative_window(observed, max(effort.pixels, (4 * support) ** 2))
+    window = informative_window(observed, max(effort.pixels, (4 * support) ** 2), narrowest=support // 2 + 1)
     image, noise = observed[window], run.noise_of(observed)
     blurred = BlurredImage(image, unsaturated(image), None if initial is None else initial[window], noise)
     best, agreement = search(blurred, support, effort, load_prior() if run.options.neural else None, run.report)
