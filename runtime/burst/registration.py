@@ -221,7 +221,7 @@ def _reduced(plane: Plane) -> tuple[Plane, Homography]:
 
 
 def _known(trust: Plane | None, reduced: Plane) -> Mask | None:
-    """Return the mask of the pixels of a reduced plane that know of no unknown ones when it is smoothed, or ``None``."""
+    """Return the mask of the pixels of a reduced plane that no unknown one reaches when it is smoothed, or ``None``."""
     import cv2
 
     if trust is None or bool((trust > 0).all()):

@@ -189,7 +189,7 @@ def facts(noise: float, log_error: float, width: float, assumes: RepairAssumptio
     noise : float
         Standard deviation of the noise, in units of the value range.
     log_error : float
-        Natural logarithm of the kernel's predicted relative squared error.
+        Natural logarithm of the kernel's predicted relative squared error; NaN, without a prediction, counts as large.
     width : float
         Standard deviation of the kernel in pixels.
     assumes
@@ -198,7 +198,7 @@ def facts(noise: float, log_error: float, width: float, assumes: RepairAssumptio
     low, high = assumes.log_errors
     logarithms = (
         math.log10(max(noise, assumes.least_noise)),
-        min(max(log_error, low), high),
+        high if math.isnan(log_error) else min(max(log_error, low), high),
         math.log(max(width, assumes.least_width)),
     )
     return np.array([value + offset for value, offset in zip(logarithms, assumes.offsets, strict=True)], np.float32)

@@ -90,10 +90,13 @@ class Scene:
         white = xp.maximum(power - noise**2, 0) * (rows[:, None] + cols)
         lags = fft.irfft2(white, s=(height, width))
         top, left = origin((support, support))
-        cut = xp.roll(lags, (top, left), axis=(0, 1))[:support, :support]
+        # An image that is smaller than the kernel has no longer lags.
+        up, across = min(top, (height - 1) // 2), min(left, (width - 1) // 2)
+        cut = xp.roll(lags, (up, across), axis=(0, 1))[: support - top + up, : support - left + across]
         host = (cut.get() if hasattr(cut, "get") else cut).astype(np.float64)
         correlation = np.zeros((support, support))
-        correlation[: host.shape[0], : host.shape[1]] = host / max(float(host[top, left]), TINY)
+        inside = slice(top - up, top - up + host.shape[0]), slice(left - across, left - across + host.shape[1])
+        correlation[inside] = host / max(float(host[up, across]), TINY)
         gradient = float(0.5 * (xp.diff(image, axis=0).std() + xp.diff(image, axis=1).std()))
         return cls(correlation, noise / max(gradient, TINY))
 

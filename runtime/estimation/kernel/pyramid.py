@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kernels.arrays import Array, array_module
+from runtime.inference.devices import download
 
 RATIO = 2**0.5
 """Ratio of neighbouring scales."""
@@ -14,6 +17,8 @@ _SMALLEST_SUPPORT = 5
 """Largest side in pixels of the kernel at the coarsest scale, where the blur is hardly more than a pixel."""
 _WINDOW_STEP = 16
 """Distance in pixels of the windows that are compared."""
+_BAND = 16
+"""Rows of cells whose edges are found at a time, which bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -58,23 +63,44 @@ def _gaussian_weights(side: int, factor: float) -> Array:
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def informative_window(image: Array, pixels: int) -> tuple[slice, slice]:
-    """Return the window of about `pixels` pixels, with the image's aspect ratio, that has the strongest edges."""
+def informative_window(image: Array, pixels: int, narrowest: int = 1) -> tuple[slice, slice]:
+    """Return the window of about `pixels` pixels that has the strongest edges.
+
+    It has the image's aspect ratio. In a strip so thin that a side would be shorter than `narrowest`, that side is as
+    long as the image allows, up to a square window.
+    """
     height, width = image.shape
     share = (pixels / (height * width)) ** 0.5
     if share >= 1:
         return slice(0, height), slice(0, width)
-    xp = array_module(image)
-    edges = xp.abs(xp.diff(image, axis=0))[:, :-1] + xp.abs(xp.diff(image, axis=1))[:-1]
-    rows, cols = (height - 1) // _WINDOW_STEP, (width - 1) // _WINDOW_STEP
-    cells = (
-        edges[: rows * _WINDOW_STEP, : cols * _WINDOW_STEP]
-        .reshape(rows, _WINDOW_STEP, cols, _WINDOW_STEP)
-        .sum(axis=(1, 3))
-    )
-    total = np.zeros((rows + 1, cols + 1))
-    total[1:, 1:] = np.cumsum(np.cumsum(cells.get() if hasattr(cells, "get") else cells, axis=0), axis=1)
+    down, right = (min(_WINDOW_STEP, size - 1) for size in image.shape)
+    sums = _sum_edges(image, down, right)
+    rows, cols = sums.shape
     tall, wide = max(int(rows * share), 1), max(int(cols * share), 1)
-    sums = total[tall:, wide:] - total[:-tall, wide:] - total[tall:, :-wide] + total[:-tall, :-wide]
-    top, left = (int(i) * _WINDOW_STEP for i in np.unravel_index(np.argmax(sums), sums.shape))
-    return slice(top, top + tall * _WINDOW_STEP), slice(left, left + wide * _WINDOW_STEP)
+    if min(tall * down, wide * right) < narrowest:
+        tall, wide = _squarest((rows, cols), pixels // (down * right))
+    total = np.zeros((rows + 1, cols + 1))
+    total[1:, 1:] = np.cumsum(np.cumsum(sums, axis=0), axis=1)
+    windows = total[tall:, wide:] - total[:-tall, wide:] - total[tall:, :-wide] + total[:-tall, :-wide]
+    row, col = (int(i) for i in np.unravel_index(np.argmax(windows), windows.shape))
+    return slice(row * down, (row + tall) * down), slice(col * right, (col + wide) * right)
+
+
+def _squarest(cells: tuple[int, int], area: int) -> tuple[int, int]:
+    """Return the sides of the window of about `area` cells that is nearest to a square, within an array of cells."""
+    short = max(min(*cells, math.isqrt(area)), 1)
+    long = max(min(max(cells), area // short), 1)
+    return (short, long) if cells[0] <= cells[1] else (long, short)
+
+
+def _sum_edges(image: Array, down: int, right: int) -> NDArray[np.float32]:
+    """Return the sums of the gradients' magnitudes over cells of `down` x `right` pixels, in host memory."""
+    xp = array_module(image)
+    rows, cols = (image.shape[0] - 1) // down, (image.shape[1] - 1) // right
+    sums = xp.empty((rows, cols), np.float32)
+    for first in range(0, rows, _BAND):
+        last = min(first + _BAND, rows)
+        band = image[first * down : last * down + 1, : cols * right + 1]
+        edges = xp.abs(xp.diff(band, axis=0))[:, :-1] + xp.abs(xp.diff(band, axis=1))[:-1]
+        sums[first:last] = edges.reshape(last - first, down, cols, right).sum(axis=(1, 3))
+    return np.asarray(download(sums))

@@ -190,7 +190,7 @@ def find_kernel(
     if float(observed.max()) - float(observed.min()) <= FLAT_RANGE * float(abs(observed).max()):
         return None
     effort = run.options.level.search
-    window = informative_window(observed, max(effort.pixels, (4 * support) ** 2))
+    window = informative_window(observed, max(effort.pixels, (4 * support) ** 2), narrowest=support // 2 + 1)
     image, noise = bounded(observed[window]), run.noise_of(observed)
     known = unsaturated(image) if run.known is None else unsaturated(image) & run.known[window]
     blurred = BlurredImage(image, known, None if initial is None else initial[window], noise)

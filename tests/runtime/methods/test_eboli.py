@@ -54,7 +54,7 @@ def test_motion_is_found_and_undone(deblurrer, scene, observed):
     assert length == pytest.approx(LENGTH, abs=3)
     assert angle == pytest.approx(ANGLE, abs=8)
     assert error(result.image, scene) < 0.8 * error(observed, scene)
-    assert list(result.timings) == ["motion", "non-blind", "repair"]
+    assert list(result.timings) == ["prepare", "motion", "non-blind", "repair"]
     assert list(dict.fromkeys(stages)) == ["motion network", "deconvolve"]
 
 

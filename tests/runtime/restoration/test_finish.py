@@ -49,7 +49,7 @@ def predict_gain(monkeypatch, gain, uniformity=None):
     """Replace the repair network, which then predicts a given gain, and the uniformity check."""
 
     class Repairer:
-        def repair(self, observed, restored, blur, *, log_error, noise):
+        def repair(self, observed, restored, blur, *, log_error, noise, known):
             return Repaired(restored, gain)
 
     class Check:

@@ -151,3 +151,14 @@ def test_a_flat_image_gives_finite_evidence():
     nothing = from_periodic(*np.zeros((2, 2, 40, 44), np.float32), 9)
     assert np.isfinite(lay_out(normalise(np.ones((9, 9))), nothing, nothing, scene, ASSUMES)).all()
     assert not least_squares(nothing, 0.1).any()
+
+
+@pytest.mark.parametrize("shape", [(2, 60), (60, 3), (5, 5)])
+def test_an_image_smaller_than_the_kernel_has_no_longer_lags(shape):
+    image = np.random.default_rng(0).random(shape, dtype=np.float32)
+    correlation = Scene.of(image, 0.0, 15).correlation
+    assert correlation.shape == (15, 15)
+    assert correlation[7, 7] == pytest.approx(1, abs=1e-6)
+    for axis, side in enumerate(shape):
+        beyond = np.abs(np.arange(-7, 8)) > side // 2
+        assert not np.any(np.compress(beyond, correlation, axis=axis))

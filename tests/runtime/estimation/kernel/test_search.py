@@ -293,3 +293,14 @@ def test_gpu_agrees_with_cpu(learned, observed):
     there = estimated(cupy.asarray(observed))
     assert isinstance(there.kernel, cupy.ndarray)
     assert similarity(there.kernel.get(), learned.kernel) > 0.95
+
+
+@pytest.mark.parametrize(("axis", "neural"), [(0, True), (1, False)])
+def test_a_strip_is_judged_by_a_window_that_holds_the_kernel(axis, neural, kernel):
+    """The window of the strip's proportions would be 16 px wide, which is 2 px at the coarsest scale."""
+    strip = np.tile(pictures.camera()[200:300] / 255, (1, 34))
+    strip, blur = (strip, kernel) if axis == 0 else (strip.T, kernel.T)
+    noise = np.random.default_rng(0).normal(0, 0.01, strip.shape)
+    observed = (fftconvolve(strip, blur, mode="same") + noise).astype(np.float32)
+    found = find_kernel(observed, Run(Options(quality="fast", neural=neural)), support=49)
+    assert likeness(found.kernel, blur, 51) > 0.8
