@@ -80,4 +80,4 @@ def fit_depth(pixels: npt.NDArray[Any], format: str) -> npt.NDArray[Any]:
     depth = np.dtype(DTYPES[format][-1])
     full_scale = 65535 if name == "uint16" else 1
     scaled = np.clip(pixels, 0, full_scale).astype(np.float32) / full_scale
-    return np.rint(scaled * np.iinfo(depth).max).astype(depth)
+    return np.asarray(np.rint(scaled * np.iinfo(depth).max), depth)
