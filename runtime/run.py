@@ -16,6 +16,9 @@ from runtime.preparation.photograph import Photograph
 
 RunOptions = TypeVar("RunOptions", Options, BurstOptions)
 
+_MOST_NOISE = 0.999
+"""Standard deviation of the noise in units of white, at most: `Options.noise` is below 1, also for a dim photograph."""
+
 
 @dataclass(eq=False)
 class Run(Generic[RunOptions]):
@@ -99,8 +102,9 @@ def run_on(
     quantum : float
         Distance of neighbouring values of the image; see `runtime.images.Frame.quantum`.
     """
+    noise = photograph.noise(options.noise)
     return Run(
-        replace(options, noise=photograph.noise(options.noise)),
+        replace(options, noise=None if noise is None else min(noise, _MOST_NOISE)),
         device,
         stopwatch,
         progress,

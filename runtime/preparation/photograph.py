@@ -17,6 +17,9 @@ from runtime.preparation.fill import fill_unknown
 from runtime.preparation.overlays import find_covered, find_overlays
 from runtime.preparation.white import White, find_white
 
+_MOST_NOISE = 1e6
+"""Standard deviation of the noise in units of white, at most: under it nothing is left of any photograph."""
+
 
 @dataclass(frozen=True)
 class Photograph:
@@ -74,7 +77,7 @@ class Photograph:
 
         The value range is that of the dtype, or that of the values where floats exceed it.
         """
-        return None if given is None else given / min(self.white.level, 1.0)
+        return None if given is None else min(given / min(self.white.level, 1.0), _MOST_NOISE)
 
     def kept_beside(self, latent: Array, blur: Blur | None, noise: float) -> Array | None:
         """Return the mask (H, W) of the pixels of the image that stay as they are, now that the photograph is restored.

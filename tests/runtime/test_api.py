@@ -256,3 +256,13 @@ def test_a_restoration_by_motion_tells_the_motion(tmp_path, photograph):
     assert (result.motion.dtype, result.motion.shape) == (np.float32, (160, 200, 2))
     np.testing.assert_allclose(result.motion, np.broadcast_to((7, 45), result.motion.shape), atol=1e-3)
     assert (result.image != photograph).any()
+
+
+@pytest.mark.parametrize("noise", [0.01, 0.9])
+def test_noise_in_units_of_the_value_range_may_exceed_the_white_of_a_dim_photograph(noise):
+    dim = np.random.default_rng(0).random((70, 72), np.float32) * np.float32(0.01)
+    assert np.isfinite(runtime.Deblurrer(device="cpu").restore(dim, quality="fast", noise=noise).image).all()
+    for scale in (1e-3, 1e-40):
+        image = dim.astype(np.float64) * scale
+        restored = runtime.deconvolve(image, [[0.25, 0.5, 0.25]], quality="fast", noise=noise, device="cpu")
+        assert np.isfinite(restored).all()
