@@ -29,6 +29,11 @@ CONFIGS = {
         "data": {"shake": 0.0, "process": 0.0, "edge": 0.0, "turning": 0.0},
         "train": {**_SHORT, "steps": 60, "batch": 32, "validate_every": 30, "validation": 32},
     },
+    "schuler": {
+        "network": {"supports": [3, 5, 7, 9, 11, 13], "filters": 8, "fade": 1.0},
+        "data": {"crops": [44, 44, 44, 44, 56, 56]},
+        "train": {**_SHORT, "steps": 180, "batch": 8, "validate_every": 90, "validation": 8},
+    },
     "kernel-prior": {
         "network": {"widths": [8, 12, 16], "hidden": 8},
         "simulation": {"sizes": [4, 9], "sides": [80, 100], "turning": 0, "longest": 13},
