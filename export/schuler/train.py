@@ -14,6 +14,7 @@ from export.loop.config import SyntheticRunConfig
 from export.loop.synthetic import SyntheticTrainer
 from export.schuler.data import Blurred, SchulerData, synthesise_blurred
 from export.schuler.network import STAGES, Guide, Schuler, SchulerConfig
+from export.schuler.pages import draw_pages
 
 OUTLIER = 10.0
 """Errors above this multiple of their running mean are left out (section 3.3)."""
@@ -26,6 +27,8 @@ _FALL = 0.4
 _LOW = 0.1
 """What it falls to, except in the last phase, where it is zero."""
 _TOGETHER = 8
+_PAGES = 120
+"""Drawn pages that take the place of photographs where the content is text."""
 
 
 @dataclass(frozen=True)
@@ -124,19 +127,23 @@ class SchulerTrainer(SyntheticTrainer):
                 found[name] = float(kernel_errors(kernels, batch.kernels).mean())
         return found | {"all": list(found.values())[-1]}
 
+    def _make_validation(self, photographs: Photographs) -> dict[str, Blurred]:
+        if self.config.data.content == "text":
+            # Pages take the place of the photographs, others for validation than for training.
+            self._photographs = Photographs(draw_pages(_PAGES, 0), self.device)
+            photographs = Photographs(draw_pages(_PAGES // 4, 1), self.device)
+        made = {}
+        for scale, support in enumerate(self.config.network.supports):
+            generator = torch.Generator(self.device).manual_seed(1000 + scale)
+            made[str(support)] = self._draw(photographs, scale, self.config.train.validation, generator)
+        return made
+
     def _create_network(self) -> Schuler:
         self._typical = 0.0
         return Schuler(self.config.network)
 
     def _initialise(self) -> None:
         """Do nothing: there are no statistics of features."""
-
-    def _make_validation(self, photographs: Photographs) -> dict[str, Blurred]:
-        made = {}
-        for scale, support in enumerate(self.config.network.supports):
-            generator = torch.Generator(self.device).manual_seed(1000 + scale)
-            made[str(support)] = self._draw(photographs, scale, self.config.train.validation, generator)
-        return made
 
     def _batch(self) -> Blurred:
         return self._draw(self._photographs, self._phase.scale, self.config.train.batch, self._generator)
