@@ -131,7 +131,12 @@ class FoundKernel:
 
 
 def estimate_blind(
-    observed: Array, run: Run[Options], *, initial: Array | None = None, support: int = 51
+    observed: Array,
+    run: Run[Options],
+    *,
+    initial: Array | None = None,
+    support: int = 51,
+    start: Kernel | None = None,
 ) -> BlindEstimate:
     """Estimate the blur kernel of a photograph from the photograph alone.
 
@@ -147,6 +152,8 @@ def estimate_blind(
         the photograph best.
     support : int
         Largest side of the kernel in pixels, at least 3. The extent itself is estimated.
+    start : array (side, side), optional
+        A kernel that is nearly right, of at most `support` pixels: it is polished, and nothing is searched.
 
     Returns
     -------
@@ -157,7 +164,7 @@ def estimate_blind(
     UnsupportedType, InvalidImage, InvalidArgument
         As `runtime.estimation.kernel.single.estimate_kernel`.
     """
-    found = find_kernel(observed, run, initial=initial, support=support)
+    found = find_kernel(observed, run, initial=initial, support=support, start=start)
     asarray = array_module(observed).asarray
     no_blur = delta((support, support)).astype(np.float32)
     if found is None:
@@ -173,7 +180,12 @@ def estimate_blind(
 
 
 def find_kernel(
-    observed: Array, run: Run[Options], *, initial: Array | None = None, support: int = 51
+    observed: Array,
+    run: Run[Options],
+    *,
+    initial: Array | None = None,
+    support: int = 51,
+    start: Kernel | None = None,
 ) -> FoundKernel | None:
     """Find the best blur kernel of a photograph and the reasons against it, without deciding whether to accept it.
 
@@ -194,7 +206,11 @@ def find_kernel(
     image, noise = bounded(observed[window]), run.noise_of(observed)
     known = unsaturated(image) if run.known is None else unsaturated(image) & run.known[window]
     blurred = BlurredImage(image, known, None if initial is None else initial[window], noise)
-    best, agreement = search(blurred, support, effort, load_prior() if run.options.neural else None, run.report)
+    prior = load_prior() if run.options.neural else None
+    if start is None:
+        best, agreement = search(blurred, support, effort, prior, run.report)
+    else:
+        best, agreement = polish_start(blurred, support, effort, prior, start), 1.0
     return FoundKernel(
         kernel=best.kernel.astype(np.float32),
         width=spread(best.kernel),
@@ -254,6 +270,19 @@ def search(
     best = refine_repeatedly(blurred, best, prior, effort)
     report(STAGE, 1.0)
     return KernelCandidate(centre(fit(best.kernel, support)), best.log_error), agreement
+
+
+def polish_start(
+    blurred: BlurredImage, support: int, effort: SearchEffort, prior: KernelPrior | None, start: Kernel
+) -> KernelCandidate:
+    """Polish a kernel at the photograph's own scale, and return the best of it and the outcomes, of `support` pixels."""
+    framed = fit(start, min(extent(start) + _MARGIN, support))
+    if prior is None:
+        return KernelCandidate(centre(fit(refine(blurred, framed, ITERATIONS).kernel, support)), math.nan)
+    polished = polish(blurred, framed, effort.polishing, prior)
+    refined = polish(blurred, refine(blurred, framed, ITERATIONS, prior).kernel, effort.polishing, prior)
+    best = refine_repeatedly(blurred, choose(blurred, [*polished, *refined]), prior, effort)
+    return KernelCandidate(centre(fit(best.kernel, support)), best.log_error)
 
 
 def estimate_hypotheses(
