@@ -96,23 +96,23 @@ def attempt(observed: Array, candidate: Candidate, run: Run[Options], *, latent:
     latent : (C, H, W) array of float32, optional
         The deconvolved photograph, if it is known already.
     """
-    if latent is None:
-        latent = undo(observed, candidate, run)
+    restored = undo(observed, candidate, run) if latent is None else latent
     if not run.options.neural:
-        return Attempt(_softened(latent, candidate), None, PREDICTED_GAIN, Reason.NO_GAIN, candidate.confidence)
+        return Attempt(_softened(restored, candidate), None, PREDICTED_GAIN, Reason.NO_GAIN, candidate.confidence)
     guide = luminance(observed)
     with run.stopwatch("repair"):
         repaired = load_repairer(run.device).repair(
             observed,
-            latent,
+            restored,
             candidate.blur,
             log_error=candidate.log_error,
             noise=run.noise_of(guide),
             known=run.known,
         )
+        restored = repaired.planes
         needed, reason = _needed_gain(guide, candidate, repaired.gain, run)
     confidence = candidate.confidence * needed.above(repaired.gain)
-    return Attempt(_softened(repaired.planes, candidate), repaired.gain, needed, reason, confidence)
+    return Attempt(_softened(restored, candidate), repaired.gain, needed, reason, confidence)
 
 
 def undo(observed: Array, candidate: Candidate, run: Run[Options]) -> Array:

@@ -165,7 +165,9 @@ class Repairer:
             raise InvalidModel(f"{self._path}: predicts errors of {errors}: its weights are damaged; export it again")
         gain = 10 * math.log10(errors[0] / errors[1])
         weight = FULL_REPAIR_GAIN.below(gain)
-        return Repaired(restored + weight * (repaired - latent), gain)
+        repaired -= latent
+        repaired *= weight
+        return Repaired(restored + repaired, gain)
 
     def _run(self, planes: Array, parameters: Array) -> tuple[Array, Array]:
         """Run the network on planes (3, h, w) of any size, which are padded to multiples of the assumed unit."""
