@@ -110,7 +110,7 @@ class Chakrabarti:
         if found.reason is not None:
             return Estimate(observed, blur, initial, confidence=found.confidence, reason=found.reason), found.best
         candidate = Candidate(blur, found.log_error, found.confidence)
-        return replace(finish(observed, candidate, run), initial=initial), found.best
+        return replace(finish(observed, candidate, run, guide=guide), initial=initial), found.best
 
     def first_estimate(self, guide: Array, run: Run[Options]) -> Array:
         """Return the network's estimate of the latent luminance (H, W), from the observed luminance `guide`."""

@@ -24,7 +24,7 @@ from runtime.errors import InvalidModel
 from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import Device, download
 from runtime.inference.session import open_session
-from runtime.tiles import Span, tiles
+from runtime.tiles import FADE, Span, tiles
 
 MODEL = "repair"
 """Name of the bundle."""
@@ -119,7 +119,7 @@ class Repairer:
 
     def repair(
         self,
-        observed: Array,
+        guide: Array,
         restored: Array,
         blur: Blur,
         *,
@@ -131,9 +131,10 @@ class Repairer:
 
         Parameters
         ----------
-        observed, restored : (C, H, W) array of float32
-            The observed photograph, values in [0, 1], and its deconvolution. The luminance is repaired, and its
-            correction added to every plane.
+        guide : (H, W) array of float32
+            Luminance of the observed photograph, values in [0, 1].
+        restored : (C, H, W) array of float32
+            Its deconvolution. The luminance is repaired, and its correction added to every plane.
         blur : Blur
             The blur of the deconvolution.
         log_error : float
@@ -144,14 +145,13 @@ class Repairer:
             Pixels whose observed values are known; at the others the restoration, blurred again, takes their place.
         """
         xp = array_module(restored)
-        guide, latent = bounded(luminance(observed)), bounded(luminance(restored))
+        guide, latent = bounded(guide), bounded(luminance(restored))
         parameters = xp.asarray(facts(noise, log_error, blur.width, self._assumes)[None])
         blurred, unit = blur.apply(latent[None])[0], self._assumes.unit
         if known is not None:
             guide = xp.where(known, guide, blurred)
         repaired, errors = xp.zeros_like(latent), np.zeros(2)
-        reach = REACH + blur.support
-        for spans in tiles(latent.shape, (reach, reach)):
+        for spans in tiles(latent.shape, (REACH + FADE,) * 2):
             rows, cols = (replace(span, start=span.start // unit * unit) for span in spans)
             window = slice(rows.start, rows.stop), slice(cols.start, cols.stop)
             inputs = evidence(guide[window], latent[window], blurred[window])
