@@ -88,13 +88,13 @@ def test_the_networks_own_estimate_can_be_had(deblurrer, photograph):
 
 def test_strength_blends_with_the_photograph(deblurrer, blurred):
     image = 0.25 + blurred.astype(np.float32) / 510  # away from the ends, where results are clipped
-    whole = deblurrer.restore(image).image
+    whole = deblurrer.restore(image, quality="fast").image
     assert np.abs(whole - image).max() > 0.01
-    half = deblurrer.restore(image, strength=0.5).image
+    half = deblurrer.restore(image, quality="fast", strength=0.5).image
     kept = (whole > 0) & (whole < 1)  # what was not clipped
     assert kept.mean() > 0.99
     np.testing.assert_allclose(half[kept], ((image + whole) / 2)[kept], atol=1e-6)
-    np.testing.assert_array_equal(deblurrer.restore(image, strength=0).image, image)
+    np.testing.assert_array_equal(deblurrer.restore(image, quality="fast", strength=0).image, image)
 
 
 def test_many_threads_share_one_deblurrer(deblurrer, photograph):
