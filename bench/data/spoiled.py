@@ -101,7 +101,7 @@ def _integers(white: int) -> Spoil:
 
 def _floats(white: float) -> Spoil:
     """Store a photograph in floats with another white."""
-    return _ranged(lambda observed: (observed.clip(0, 1) * white).astype(np.float32), lambda image: image / white)
+    return _ranged(lambda observed: (observed * white).astype(np.float32), lambda image: image / white)
 
 
 def _ranged(store: Callable[[Photograph], Image], read: Callable[[Image], Image]) -> Spoil:

@@ -7,6 +7,7 @@ from scipy.signal import fftconvolve
 from skimage.data import astronaut, camera
 
 import runtime
+from kernels.cancellation import START
 from runtime.blur.blurs import MotionBlur
 from runtime.decisions.reasons import Reason
 from runtime.errors import InvalidArgument, InvalidImage, InvalidModel, ModelNotFound, UnsupportedType
@@ -71,7 +72,8 @@ def test_a_restoration_says_what_was_found_on_the_way(deblurrer, blurred):
     assert (result.code, result.reason) == (None, None)
     expected = ["prepare", "extract", "network", "filter", "overlap-add", "kernel estimate", "non-blind", "repair"]
     assert list(result.timings) == expected
-    assert stages[0] == "neural average"
+    # A slow machine reports that it has started, too.
+    assert next(stage for stage in stages if stage != START) == "neural average"
 
 
 def test_the_network_can_be_left_out(deblurrer, blurred):
