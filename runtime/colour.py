@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from kernels.arrays import Array, array_module
+from kernels.device_tables import constants
 from runtime.errors import InvalidArgument
 from runtime.inference.devices import holding
+from runtime.tiles import bands
 
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
@@ -51,9 +55,8 @@ def luminance(planes: Array) -> Array:
         raise InvalidArgument(f"planes of shape {planes.shape}: give (1, H, W) or (3, H, W)")
     if len(planes) == 1:
         return planes[0]
-    xp = array_module(planes)
     with holding(planes):
-        return xp.tensordot(xp.asarray(_LUMA), planes, axes=1)
+        return array_module(planes).tensordot(*constants(planes, _luma), planes, axes=1)
 
 
 def to_opponent(channels: Array) -> Array:
@@ -65,9 +68,9 @@ def to_opponent(channels: Array) -> Array:
     return _mix(_OPPONENT, channels)
 
 
-def from_opponent(planes: Array) -> Array:
-    """Convert mean and colour differences (3, H, W) to red, green and blue (3, H, W), float32."""
-    return _mix(_FROM_OPPONENT, planes)
+def from_opponent(planes: Array, out: Array | None = None) -> Array:
+    """Convert mean and colour differences (3, H, W) to red, green and blue (3, H, W), float32, in `out` if given."""
+    return _mix(_FROM_OPPONENT, planes, out)
 
 
 def to_lab(planes: Array) -> Array:
@@ -113,7 +116,14 @@ def with_chroma_of(planes: Array, source: Array) -> Array:
     return from_lab(lab)
 
 
-def _mix(matrix: Array, planes: Array) -> Array:
-    """Return the product of a matrix (3, 3) with the channels of planes (3, H, W), float32."""
+def _luma() -> tuple[Array, ...]:
+    return (_LUMA,)
+
+
+def _mix(matrix: Array, planes: Array, out: Array | None = None) -> Array:
+    """Return the product of a matrix (3, 3) with the channels of planes (3, ...), float32; `out` may be `planes`."""
     xp = array_module(planes)
-    return xp.tensordot(xp.asarray(matrix), planes.astype(np.float32, copy=False), axes=1)
+    matrix, mixed = xp.asarray(matrix), xp.empty(planes.shape, np.float32) if out is None else out
+    for band in bands((planes.shape[1], math.prod(planes.shape[2:]))):
+        mixed[:, band] = xp.tensordot(matrix, planes[:, band].astype(np.float32, copy=False), axes=1)
+    return mixed

@@ -7,6 +7,7 @@ import numpy as np
 from kernels.arrays import Array, array_module
 from kernels.cancellation import checkpoint
 from kernels.fft import fft_module
+from runtime.tiles import bands
 
 LEAST_NOISE = 1.0 / 255 / 12**0.5
 """Standard deviation of rounding to 8 bits, in units of the value range: the lower bound of every noise level."""
@@ -71,14 +72,21 @@ def estimate_noise(plane: Array, kernel: Array | None = None, *, known: Array | 
 def _white_noise(plane: Array, known: Array | None) -> float:
     """Return the noise level from the second differences at the pixels that are not clipped; 0 if there are none."""
     xp = array_module(plane)
-    if min(plane.shape) < 3:
+    height, width = plane.shape
+    if min(height, width) < 3:
         return 0.0
-    rows = plane[:-2] - 2 * plane[1:-1] + plane[2:]
-    response = xp.abs(rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]) / 6
-    centre = plane[1:-1, 1:-1]
-    used = (centre > 0) & (centre < 1)
-    response = response[used if known is None else used & known[1:-1, 1:-1]]
-    return float(xp.median(response)) / _NORMAL_MEDIAN if response.size else 0.0
+    responses = []
+    for band in bands((height - 2, width)):
+        lines = plane[band.start : band.stop + 2]
+        rows = lines[:-2] - 2 * lines[1:-1] + lines[2:]
+        response = xp.abs(rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]) / 6
+        centre = lines[1:-1, 1:-1]
+        used = (centre > 0) & (centre < 1)
+        if known is not None:
+            used &= known[band.start + 1 : band.stop + 1, 1:-1]
+        responses.append(response[used])
+    values = xp.concatenate(responses)
+    return float(xp.median(values, overwrite_input=True)) / _NORMAL_MEDIAN if values.size else 0.0
 
 
 def _blocked_frequencies(kernel: Array, height: int, width: int) -> list[Array]:

@@ -1,4 +1,4 @@
-"""Overlapping tiles of large photographs, and the weights that blend them.
+"""Overlapping tiles of large photographs, with the weights that blend them, and bands of rows.
 
 Time is linear in the number of pixels, and the memory of one tile does not grow with it.
 """
@@ -13,6 +13,8 @@ from kernels.arrays import Array, array_module
 
 CORE = 1024
 """Side of a tile in pixels, about, without the overlap."""
+BAND = 2**20
+"""Pixels of a band, about."""
 FADE = 16
 """Half the width in pixels of the strip in which neighbouring tiles are blended."""
 
@@ -70,3 +72,14 @@ def tiles(shape: tuple[int, int], reach: tuple[int, int], core: int | None = Non
     `reach` is the overlap of the tiles beyond their seams, in rows and in columns.
     """
     yield from product(split(shape[0], reach[0], core), split(shape[1], reach[1], core))
+
+
+def bands(shape: tuple[int, int]) -> Iterator[slice]:
+    """Yield ranges of rows that make up an image (H, W), of about `BAND` pixels each and at least one row.
+
+    What is computed pixel by pixel, or from close neighbours, needs little memory beside the image if it is done so.
+    """
+    height, width = shape
+    rows = max(BAND // max(width, 1), 1)
+    for first in range(0, height, rows):
+        yield slice(first, min(first + rows, height))

@@ -21,6 +21,8 @@ from bench.accuracy.summary import summarise
 from bench.data.datasets import samples
 from runtime import Deblurrer
 
+pytestmark = pytest.mark.slow
+
 PHOTOGRAPHS = 4
 LEAST_GAIN = 9.1
 """Mean gain in PSNR over the blurred photographs, in dB."""

@@ -40,8 +40,11 @@ def _framed(
     return spoil
 
 
-def _stamped(draw: Callable[[Any, int, int], None]) -> Spoil:
-    """Draw something on an 8-bit photograph; it is left out of the comparison."""
+def _stamped(draw: Callable[[Any, int, int], None], *, bare: bool = False) -> Spoil:
+    """Draw something on an 8-bit photograph; it is left out of the comparison.
+
+    A `bare` photograph stays as it is, but the same pixels are left out of its comparison.
+    """
 
     def spoil(observed: Photograph, sharp: Photograph) -> tuple[Image, View]:
         from PIL import Image as Pictures
@@ -60,7 +63,7 @@ def _stamped(draw: Callable[[Any, int, int], None]) -> Spoil:
             seen[covered] = sharp[covered]
             return seen
 
-        return image, view
+        return plain if bare else image, view
 
     return spoil
 
@@ -98,7 +101,7 @@ def _integers(white: int) -> Spoil:
 
 def _floats(white: float) -> Spoil:
     """Store a photograph in floats with another white."""
-    return _ranged(lambda observed: (observed.clip(0, 1) * white).astype(np.float32), lambda image: image / white)
+    return _ranged(lambda observed: (observed * white).astype(np.float32), lambda image: image / white)
 
 
 def _ranged(store: Callable[[Photograph], Image], read: Callable[[Image], Image]) -> Spoil:
@@ -114,10 +117,9 @@ SPOILED: dict[str, dict[str, Spoil]] = {
         "scan": _framed((40, 25, 0, 60), PAPER, 0.008),
     },
     "stamps": {
-        "date": _stamped(_date),
-        "logo": _stamped(_logo),
-        "watermark": _stamped(_watermark),
-        "dead_pixels": _stamped(_dead_pixels),
+        f"{name}{suffix}": _stamped(draw, bare=bool(suffix))
+        for name, draw in (("date", _date), ("logo", _logo), ("watermark", _watermark), ("dead_pixels", _dead_pixels))
+        for suffix in ("", "_bare")
     },
     "ranges": {
         "12_bit": _integers(4095),

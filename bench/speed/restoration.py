@@ -15,7 +15,7 @@ from runtime.inference.devices import resolve_device
 from runtime.inference.patch_engine import CPU_BATCH, CUDA_BATCH
 
 NEURAL_AVERAGE = ("extract", "network", "filter", "overlap-add")
-STAGES = (*NEURAL_AVERAGE, "kernel estimate", "non-blind", "repair")
+STAGES = ("prepare", *NEURAL_AVERAGE, "kernel estimate", "non-blind", "repair")
 WARM_UP_MEGAPIXELS = 0.05
 
 
@@ -48,7 +48,7 @@ def measure_restoration(
     Returns
     -------
     dict
-        Sizes and counts; ``seconds``, as of `spread`, of each of `STAGES`, of ``neural average`` (the first four
+        Sizes and counts; ``seconds``, as of `spread`, of each of `STAGES`, of ``neural average`` (`NEURAL_AVERAGE`
         together), of ``whole``, the whole call, and of ``other``, its time outside all stages; rates by the medians;
         ``not_network``, the share of the neural average outside the network; if onnx is installed
         ``network_flops_per_second`` of its dense layers; on a GPU ``gpu_bytes``, the memory in use at the end by the

@@ -53,13 +53,15 @@ def burst_command(
     """Restore one photograph from a burst: FRAME is a file, or a folder of frames in the order of their names.
 
     All frames must have the same size. A frame that cannot be aligned is left out and reported; one that cannot be
-    read is an error. Colour profile and EXIF are those of the reference frame.
+    read is an error. Metadata are those of the reference frame.
     """
     frames = _list_frames(inputs, output, save_weights, options["model"] == _FBA and options["patch"] is None, as_json)
     targets = [target for target in (output, save_weights) if target not in (None, STREAM)]
     for target in targets:
         _check_picture(target, overwrite)
     remove_leftovers_of(targets)
+    if output != STREAM:
+        _check_storable(frames[0], output)
     deblurrer, restore_options = load_deblurrer(options)
     start = time.perf_counter()
     with said_warnings(), ProgressLine(output) as progress:
@@ -115,6 +117,17 @@ def _check_picture(path: str, overwrite: bool) -> None:
 
     format_of(path)
     check_target(path, overwrite)
+
+
+def _check_storable(frame: str, output: str) -> None:
+    """Raise an error, before the work, unless the output can store a picture like a frame."""
+    from runtime.images import check_storable, format_of, read_file
+
+    try:
+        pixels = read_file(frame)[0]
+    except DeblurError:  # restoring the burst fails too, and its message says which frame it is
+        return
+    check_storable(pixels, format_of(output))
 
 
 def _status(paths: Iterable[str]) -> list[os.stat_result]:

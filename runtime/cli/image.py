@@ -78,9 +78,9 @@ def image_command(
 ) -> None:
     """Restore photographs: IN is a file, a folder, or - for stdin.
 
-    PNG, JPEG, TIFF and WebP; bit depth, colour profile and EXIF are kept. OUT is a folder for several photographs, else
-    a file, whose suffix determines the format. A photograph that is left unchanged is copied. After a failure, the
-    other photographs are still restored.
+    PNG, JPEG, TIFF and WebP; bit depth and metadata are kept. OUT is a folder for several photographs, else a file,
+    whose suffix determines the format. A photograph that is left unchanged is copied. After a failure, the other
+    photographs are still restored.
     """
     saved = tuple(kind for kind, wanted in zip(KINDS, (save_kernel, save_motion), strict=True) if wanted)
     writing = Writing(saved, overwrite, skip_existing)

@@ -23,12 +23,11 @@ def unsaturated(image: Array) -> Array:
     return xp.logical_not(clipped)
 
 
-def bounded(plane: Array) -> Array:
-    """Return a plane whose values have a magnitude of at most 2: the plane itself, unless it has a larger one.
+def bounded(values: Array) -> Array:
+    """Return an array whose values have a magnitude of at most 2: the array itself, unless it has a larger one.
 
     Lights of a high dynamic range would outweigh everything else.
     """
-    xp = array_module(plane)
-    if float(plane.max()) <= LARGEST_VALUE and float(plane.min()) >= -LARGEST_VALUE:
-        return plane
-    return xp.clip(plane, -LARGEST_VALUE, LARGEST_VALUE)
+    if float(values.max()) <= LARGEST_VALUE and float(values.min()) >= -LARGEST_VALUE:
+        return values
+    return array_module(values).clip(values, -LARGEST_VALUE, LARGEST_VALUE)

@@ -15,7 +15,7 @@ from runtime.deconvolution.epll import epll
 from runtime.deconvolution.hyper_laplacian import hyper_laplacian
 from runtime.deconvolution.irc import irc
 from runtime.deconvolution.observation import Observation
-from runtime.deconvolution.saturation import LARGEST_VALUE
+from runtime.deconvolution.saturation import LARGEST_VALUE, bounded
 from runtime.deconvolution.wiener import wiener
 from runtime.errors import InvalidArgument
 from runtime.inference.progress import Progress
@@ -82,11 +82,11 @@ def deconvolve_uniform(
     xp = array_module(planes)
     method = method or effort.method
     methods, scales, factors = [method] * len(planes), [1.0] * len(planes), [1.0] * len(planes)
-    valid = xp.abs(planes) < saturated
+    valid = xp.stack([xp.abs(plane) < saturated for plane in planes])
     if known is not None:
         valid &= known
     if saturated <= LARGEST_VALUE:  # Pixels beyond take no part, but must not outweigh the others in a transform.
-        planes = xp.clip(planes, -LARGEST_VALUE, LARGEST_VALUE)
+        planes = bounded(planes)
     everywhere = valid.all(axis=0)
     hidden = hidden_noise(planes, everywhere) if hidden is None else hidden
     limit = PARTLY_SATURATED_NOISY if any(hidden) else PARTLY_SATURATED
@@ -116,7 +116,7 @@ def deconvolve_uniform(
         restored[window] += tile
         if progress is not None:
             progress("deconvolve", (done + 1) / len(jobs))
-    return from_opponent(restored) if opponent else restored
+    return from_opponent(restored, out=restored) if opponent else restored
 
 
 def _restore(observation: Observation, method: str, effort: DeconvolutionEffort) -> Array:

@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 _ALLOCATION_FAILURES = ("Failed to allocate memory", "out of memory", "ALLOC_FAILED", "ALLOCATION_FAILED")
 """Messages of ONNX Runtime, CUDA and its libraries for a failed allocation."""
 
+_LARGE_INPUTS = 2**23
+"""Bytes of the inputs from which ONNX Runtime gives the memory of a run on the CPU back after it: hundreds of megabytes
+for a tile of a photograph, which nothing else could use. Below, it is kept for the next batch, which is faster."""
+
 _cache: dict[tuple[Any, ...], Session] = {}
 _alive: weakref.WeakSet[Session] = weakref.WeakSet()
 _lock = threading.Lock()
@@ -172,6 +176,8 @@ class Session:
         names = [spec.name for spec in self.part.outputs]
         options = load_onnxruntime().RunOptions()
         options.log_severity_level = 4  # What fails is reported by an error alone.
+        if sum(array.nbytes for array in inputs.values()) >= _LARGE_INPUTS:
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         with Workers(1) as workers:
             running = workers.submit(session.run, names, inputs, options)
             try:

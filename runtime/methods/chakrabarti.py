@@ -86,31 +86,31 @@ class Chakrabarti:
                 kernel = estimate_kernel(guide, initial, support=support, progress=run.progress).kernel
             candidate = Candidate(KernelBlur(kernel), float("nan"))
             return Estimate(undo(observed, candidate, run), candidate.blur, initial)
-        estimate, best = self._restore_blind(observed, initial, support, run)
+        estimate, best = self._restore_blind(observed, guide, initial, support, run)
         if estimate.reason is Reason.NOT_UNIFORM and best is not None:
             with run.stopwatch("outliers"):
                 outliers = find_outliers(guide, best, run)
             if outliers is not None:
                 filled, others = run.leaving_out(outliers, observed)
-                again, _ = self._restore_blind(filled, initial, support, others)
-                if again.reason is None and again.blur is not None:
-                    expected = again.blur.apply(again.latent)
+                again, _ = self._restore_blind(filled, luminance(filled), initial, support, others)
+                if again.reason is None and (blur := again.blur) is not None:
+                    expected = (blur.apply(plane[None])[0] for plane in again.latent)
                     foreign = find_covered(observed, expected, outliers, run.noise_of(guide))
                     again.latent[:, foreign] = observed[:, foreign]
                     return again
         return estimate
 
     def _restore_blind(
-        self, observed: Array, initial: Array | None, support: int, run: Run[Options]
+        self, observed: Array, guide: Array, initial: Array | None, support: int, run: Run[Options]
     ) -> tuple[Estimate, NDArray[np.float32] | None]:
         """Estimate the kernel and restore the photograph; return the best kernel found too, accepted or not."""
         with run.stopwatch("kernel estimate"):
-            found = estimate_blind(luminance(observed), run, initial=initial, support=support)
+            found = estimate_blind(guide, run, initial=initial, support=support)
         blur = KernelBlur(found.kernel)
         if found.reason is not None:
             return Estimate(observed, blur, initial, confidence=found.confidence, reason=found.reason), found.best
         candidate = Candidate(blur, found.log_error, found.confidence)
-        return replace(finish(observed, candidate, run), initial=initial), found.best
+        return replace(finish(observed, candidate, run, guide=guide), initial=initial), found.best
 
     def first_estimate(self, guide: Array, run: Run[Options]) -> Array:
         """Return the network's estimate of the latent luminance (H, W), from the observed luminance `guide`."""

@@ -97,9 +97,9 @@ class Eboli:
                     return replace(other, motion=motion)
                 factor = MOTION_NOISE_FACTOR
         if factor != candidate.noise_factor:
-            found = finish(observed, replace(candidate, noise_factor=factor), run)
+            found = finish(observed, replace(candidate, noise_factor=factor), run, guide=guide)
         else:
-            found = finish(observed, candidate, run, latent=latent)
+            found = finish(observed, candidate, run, guide=guide, latent=latent)
         return replace(found, motion=motion)
 
     def estimate_motion(self, guide: Array, run: Run[Options]) -> tuple[Floats, PatchMotions]:

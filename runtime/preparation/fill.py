@@ -21,21 +21,23 @@ def fill_unknown(planes: Array, known: Array) -> None:
     known : (H, W) array of bool
         On the device of `planes`.
     """
-    xp = array_module(planes)
-    filled = _fill(xp.where(known, planes, np.float32(0)), known.astype(np.float32))
-    planes[...] = xp.where(known, planes, filled)
+    xp, weight = array_module(planes), known.astype(np.float32)
+    for plane in planes:
+        plane[...] = _fill(xp.where(known, plane, np.float32(0)), weight)
 
 
-def _fill(planes: Array, weight: Array) -> Array:
-    """Return planes that are 0 where `weight` (H, W) in [0, 1] is 0, completed there from coarser scales."""
-    xp = array_module(planes)
-    if min(weight.shape) < 2 or bool((weight > 0).all()):
-        mean = planes.sum(axis=(1, 2), keepdims=True) / xp.maximum(weight.sum(), 1)
-        return planes if bool((weight > 0).all()) else xp.where(weight > 0, planes, mean)
+def _fill(plane: Array, weight: Array) -> Array:
+    """Return a plane that is 0 where `weight` (H, W), 0 or 1, is 0, completed there from coarser scales."""
+    xp = array_module(plane)
+    known = weight > 0
+    if bool(known.all()):
+        return plane
+    if min(weight.shape) < 2:
+        return xp.where(known, plane, plane.sum() / xp.maximum(weight.sum(), 1))
     share = _halve(weight)
-    coarse = _halve(planes * weight) / xp.maximum(share, np.float32(1e-6))
+    coarse = _halve(plane) / xp.maximum(share, np.float32(1e-6))
     coarse = _fill(coarse, (share > 0).astype(np.float32))
-    return xp.where(weight > 0, planes, _double(coarse, weight.shape))
+    return xp.where(known, plane, _double(coarse, weight.shape))
 
 
 def _halve(planes: Array) -> Array:

@@ -6,7 +6,7 @@ cannot have been blurred, so what it belongs to has been added afterwards, if th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 
 import numpy as np
@@ -88,20 +88,27 @@ def _tightened(planes: Array, suspected: Mask, noise: float) -> Mask:
     """
     asarray = array_module(planes).asarray
     for _ in range(_ROUNDS):
-        checkpoint()
-        filled = planes.copy()
-        fill_unknown(filled, asarray(~suspected))
-        covered: Mask = download(find_covered(planes, filled, asarray(suspected), noise))
+        expected = _without(planes, asarray(~suspected))
+        covered: Mask = download(find_covered(planes, expected, asarray(suspected), noise))
         suspected = covered
     return suspected
 
 
-def find_covered(observed: Array, expected: Array, suspected: Array, noise: float) -> Array:
+def _without(planes: Array, known: Array) -> Iterator[Array]:
+    """Yield each plane with its unknown pixels filled."""
+    for plane in planes:
+        checkpoint()
+        filled = plane.copy()
+        fill_unknown(filled[None], known)
+        yield filled
+
+
+def find_covered(observed: Iterable[Array], expected: Iterable[Array], suspected: Array, noise: float) -> Array:
     """Tell which of the suspected pixels really are covered: those that differ from what is expected.
 
     Parameters
     ----------
-    observed, expected : (C, H, W) array of float32
+    observed, expected : (C, H, W) array, or iterable of C planes (H, W), of float32
         The image, and what the photograph would show, such as its restoration blurred again; in units of white.
     suspected : (H, W) array of bool
     noise : float
@@ -112,7 +119,9 @@ def find_covered(observed: Array, expected: Array, suspected: Array, noise: floa
     (H, W) array of bool
         True at covered pixels and their neighbours, on the same device.
     """
-    covered = abs(observed - expected).max(axis=0) > _FOREIGN + _FOREIGN_NOISE * noise
+    covered = array_module(suspected).zeros_like(suspected)
+    for seen, shown in zip(observed, expected, strict=True):
+        covered |= abs(seen - shown) > _FOREIGN + _FOREIGN_NOISE * noise
     covered &= suspected
     for axis in (0, 1):
         lines, grown = (covered, covered.copy()) if axis == 0 else (covered.T, covered.copy().T)

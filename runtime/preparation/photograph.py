@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,13 +94,20 @@ class Photograph:
         noise
             Standard deviation of the noise in units of white.
         """
-        if self.overlays is None or self.kept is None or blur is None:
+        if self.overlays is None or self.covered_values is None or self.kept is None or blur is None:
             return self.kept
-        observed = self.planes.copy()
-        observed[:, self.overlays] = self.covered_values
+        observed = self._as_they_came(self.overlays, self.covered_values)
+        expected = (blur.apply(plane[None])[0] for plane in latent)
         kept = self.kept.copy()
-        kept[self.box] = find_covered(observed, blur.apply(latent), self.overlays, noise)
+        kept[self.box] = find_covered(observed, expected, self.overlays, noise)
         return kept
+
+    def _as_they_came(self, overlays: Array, values: Array) -> Iterator[Array]:
+        """Yield each plane with what covers the photograph in the image."""
+        for plane, covered in zip(self.planes, values, strict=True):
+            whole = plane.copy()
+            whole[overlays] = covered
+            yield whole
 
     def in_image(self, planes: Array) -> Array:
         """Return planes ``(..., h, w)`` of the photograph in units of white as planes of the image, ``(..., H, W)``.

@@ -58,12 +58,19 @@ class Attempt:
         return self.gain is None or self.confidence >= CONFIDENT
 
 
-def finish(observed: Array, candidate: Candidate, run: Run[Options], *, latent: Array | None = None) -> Estimate:
+def finish(
+    observed: Array,
+    candidate: Candidate,
+    run: Run[Options],
+    *,
+    guide: Array | None = None,
+    latent: Array | None = None,
+) -> Estimate:
     """Restore a photograph with an estimated blur, and accept the result only if it is predicted to be better.
 
     Parameters
     ----------
-    observed, candidate, run, latent
+    observed, candidate, run, guide, latent
         As in `attempt`.
 
     Returns
@@ -71,13 +78,20 @@ def finish(observed: Array, candidate: Candidate, run: Run[Options], *, latent: 
     Estimate
         The restoration, or the observed photograph with a reason if the predicted gain is too small.
     """
-    result = attempt(observed, candidate, run, latent=latent)
+    result = attempt(observed, candidate, run, guide=guide, latent=latent)
     if result.accepted:
         return Estimate(result.planes, candidate.blur, confidence=result.confidence, gain=result.gain)
     return Estimate(observed, candidate.blur, confidence=result.confidence, reason=result.reason, gain=result.gain)
 
 
-def attempt(observed: Array, candidate: Candidate, run: Run[Options], *, latent: Array | None = None) -> Attempt:
+def attempt(
+    observed: Array,
+    candidate: Candidate,
+    run: Run[Options],
+    *,
+    guide: Array | None = None,
+    latent: Array | None = None,
+) -> Attempt:
     """Restore a photograph with an estimated blur, and predict the gain.
 
     The photograph is deconvolved. A network then repairs the artefacts that the error of the blur causes, and predicts
@@ -93,26 +107,28 @@ def attempt(observed: Array, candidate: Candidate, run: Run[Options], *, latent:
         The estimated blur.
     run : Run
         Its stopwatch measures ``"non-blind"`` and ``"repair"``.
+    guide : (H, W) array of float32, optional
+        The observed luminance, if it is known already.
     latent : (C, H, W) array of float32, optional
         The deconvolved photograph, if it is known already.
     """
-    if latent is None:
-        latent = undo(observed, candidate, run)
+    restored = undo(observed, candidate, run) if latent is None else latent
     if not run.options.neural:
-        return Attempt(_softened(latent, candidate), None, PREDICTED_GAIN, Reason.NO_GAIN, candidate.confidence)
-    guide = luminance(observed)
+        return Attempt(_softened(restored, candidate), None, PREDICTED_GAIN, Reason.NO_GAIN, candidate.confidence)
+    guide = luminance(observed) if guide is None else guide
     with run.stopwatch("repair"):
         repaired = load_repairer(run.device).repair(
-            observed,
-            latent,
+            guide,
+            restored,
             candidate.blur,
             log_error=candidate.log_error,
             noise=run.noise_of(guide),
             known=run.known,
         )
+        restored = repaired.planes
         needed, reason = _needed_gain(guide, candidate, repaired.gain, run)
     confidence = candidate.confidence * needed.above(repaired.gain)
-    return Attempt(_softened(repaired.planes, candidate), repaired.gain, needed, reason, confidence)
+    return Attempt(_softened(restored, candidate), repaired.gain, needed, reason, confidence)
 
 
 def undo(observed: Array, candidate: Candidate, run: Run[Options]) -> Array:

@@ -24,7 +24,7 @@ from runtime.errors import InvalidModel
 from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import Device, download
 from runtime.inference.session import open_session
-from runtime.tiles import Span, tiles
+from runtime.tiles import FADE, Span, tiles
 
 MODEL = "repair"
 """Name of the bundle."""
@@ -119,7 +119,7 @@ class Repairer:
 
     def repair(
         self,
-        observed: Array,
+        guide: Array,
         restored: Array,
         blur: Blur,
         *,
@@ -131,9 +131,10 @@ class Repairer:
 
         Parameters
         ----------
-        observed, restored : (C, H, W) array of float32
-            The observed photograph, values in [0, 1], and its deconvolution. The luminance is repaired, and its
-            correction added to every plane.
+        guide : (H, W) array of float32
+            Luminance of the observed photograph, values in [0, 1].
+        restored : (C, H, W) array of float32
+            Its deconvolution. The luminance is repaired, and its correction added to every plane.
         blur : Blur
             The blur of the deconvolution.
         log_error : float
@@ -143,19 +144,22 @@ class Repairer:
         known : (H, W) array of bool, optional
             Pixels whose observed values are known; at the others the restoration, blurred again, takes their place.
         """
-        xp = array_module(restored)
-        guide, latent = bounded(luminance(observed)), bounded(luminance(restored))
-        parameters = xp.asarray(facts(noise, log_error, blur.width, self._assumes)[None])
+        parameters = array_module(restored).asarray(facts(noise, log_error, blur.width, self._assumes)[None])
+        correction, gain = self._correct(bounded(guide), bounded(luminance(restored)), blur, parameters, known)
+        return Repaired(restored + correction, gain)
+
+    def _correct(
+        self, guide: Array, latent: Array, blur: Blur, parameters: Array, known: Array | None
+    ) -> tuple[Array, float]:
+        """Return the correction (H, W) of a restored luminance, and the predicted gain in dB."""
+        xp = array_module(latent)
         blurred, unit = blur.apply(latent[None])[0], self._assumes.unit
-        if known is not None:
-            guide = xp.where(known, guide, blurred)
         repaired, errors = xp.zeros_like(latent), np.zeros(2)
-        reach = REACH + blur.support
-        for spans in tiles(latent.shape, (reach, reach)):
+        for spans in tiles(latent.shape, (REACH + FADE,) * 2):
             rows, cols = (replace(span, start=span.start // unit * unit) for span in spans)
             window = slice(rows.start, rows.stop), slice(cols.start, cols.stop)
-            inputs = evidence(guide[window], latent[window], blurred[window])
-            tile, log_errors = self._run(inputs, parameters)
+            seen = guide[window] if known is None else xp.where(known[window], guide[window], blurred[window])
+            tile, log_errors = self._run(evidence(seen, latent[window], blurred[window]), parameters)
             tile *= rows.weights(latent.shape[0], tile)[:, None] * cols.weights(latent.shape[1], tile)
             repaired[window] += tile
             inside = log_errors[:, _squares(rows, unit), _squares(cols, unit)]
@@ -164,8 +168,9 @@ class Repairer:
         if not (np.isfinite(errors).all() and errors.min() > 0):
             raise InvalidModel(f"{self._path}: predicts errors of {errors}: its weights are damaged; export it again")
         gain = 10 * math.log10(errors[0] / errors[1])
-        weight = FULL_REPAIR_GAIN.below(gain)
-        return Repaired(restored + weight * (repaired - latent), gain)
+        repaired -= latent
+        repaired *= FULL_REPAIR_GAIN.below(gain)
+        return repaired, gain
 
     def _run(self, planes: Array, parameters: Array) -> tuple[Array, Array]:
         """Run the network on planes (3, h, w) of any size, which are padded to multiples of the assumed unit."""

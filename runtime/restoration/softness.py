@@ -8,6 +8,7 @@ so that the estimated kernel is slightly too soft, and the restoration slightly 
 from __future__ import annotations
 
 from kernels.arrays import Array, array_module
+from runtime.tiles import bands
 
 VARIANCE = 0.1
 """Variance in square pixels, along each axis, by which an estimated kernel is too soft; see `docs/thresholds.md`."""
@@ -30,10 +31,12 @@ def soften(planes: Array, variance: float = VARIANCE) -> Array:
     """
     xp = array_module(planes)
     side = xp.float32(variance / 2)
-    for axis in (-2, -1):
-        margins = [(0, 0)] * planes.ndim
-        margins[axis] = (1, 1)
-        padded = xp.moveaxis(xp.pad(planes, margins, mode="edge"), axis, -1)
-        blurred = (1 - 2 * side) * padded[..., 1:-1] + side * (padded[..., :-2] + padded[..., 2:])
-        planes = xp.moveaxis(blurred, -1, axis)
-    return xp.ascontiguousarray(planes)
+    height, width = planes.shape[-2:]
+    softened = xp.empty_like(planes)
+    columns = xp.clip(xp.arange(-1, width + 1), 0, width - 1)
+    for band in bands((height, width)):
+        lines = planes[..., xp.clip(xp.arange(band.start - 1, band.stop + 1), 0, height - 1), :]
+        lines = (1 - 2 * side) * lines[..., 1:-1, :] + side * (lines[..., :-2, :] + lines[..., 2:, :])
+        lines = lines[..., columns]
+        softened[..., band, :] = (1 - 2 * side) * lines[..., 1:-1] + side * (lines[..., :-2] + lines[..., 2:])
+    return softened

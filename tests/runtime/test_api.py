@@ -7,6 +7,7 @@ from scipy.signal import fftconvolve
 from skimage.data import astronaut, camera
 
 import runtime
+from kernels.cancellation import START
 from runtime.blur.blurs import MotionBlur
 from runtime.decisions.reasons import Reason
 from runtime.errors import InvalidArgument, InvalidImage, InvalidModel, ModelNotFound, UnsupportedType
@@ -71,7 +72,8 @@ def test_a_restoration_says_what_was_found_on_the_way(deblurrer, blurred):
     assert (result.code, result.reason) == (None, None)
     expected = ["prepare", "extract", "network", "filter", "overlap-add", "kernel estimate", "non-blind", "repair"]
     assert list(result.timings) == expected
-    assert stages[0] == "neural average"
+    # A slow machine reports that it has started, too.
+    assert next(stage for stage in stages if stage != START) == "neural average"
 
 
 def test_the_network_can_be_left_out(deblurrer, blurred):
@@ -88,13 +90,13 @@ def test_the_networks_own_estimate_can_be_had(deblurrer, photograph):
 
 def test_strength_blends_with_the_photograph(deblurrer, blurred):
     image = 0.25 + blurred.astype(np.float32) / 510  # away from the ends, where results are clipped
-    whole = deblurrer.restore(image).image
+    whole = deblurrer.restore(image, quality="fast").image
     assert np.abs(whole - image).max() > 0.01
-    half = deblurrer.restore(image, strength=0.5).image
+    half = deblurrer.restore(image, quality="fast", strength=0.5).image
     kept = (whole > 0) & (whole < 1)  # what was not clipped
     assert kept.mean() > 0.99
     np.testing.assert_allclose(half[kept], ((image + whole) / 2)[kept], atol=1e-6)
-    np.testing.assert_array_equal(deblurrer.restore(image, strength=0).image, image)
+    np.testing.assert_array_equal(deblurrer.restore(image, quality="fast", strength=0).image, image)
 
 
 def test_many_threads_share_one_deblurrer(deblurrer, photograph):

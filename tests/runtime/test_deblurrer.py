@@ -9,6 +9,7 @@ from PIL import Image
 from skimage.data import chelsea
 
 import runtime
+from kernels.cancellation import START
 from runtime.burst.registration import warp
 from runtime.colour import luminance
 from runtime.contract import BurstEstimate
@@ -85,7 +86,8 @@ def test_a_restoration_says_who_gave_what(deblurrer, frames):
     assert result.frames == (0, 1, 2, 3, 4)
     assert result.model == "fba"
     assert list(result.timings) == ["read", "sharpest frame", "register", "fuse"]
-    stages = list(dict.fromkeys(stages))
+    # A slow machine reports that it has started, too.
+    stages = [stage for stage in dict.fromkeys(stages) if stage[0] != START]
     assert stages[4:6] == [("sharpest frame", 1.0), ("frames", 0.2)]
     assert stages[-1] == ("frames", 1.0)
     assert result.leaders.dtype == np.int32

@@ -18,6 +18,7 @@ from bench.accuracy.evaluation import (
     score_results,
 )
 from bench.accuracy.sheet import WIDTH
+from bench.data import datasets
 from bench.data.datasets import lai, levin
 from runtime import Deblurrer
 
@@ -131,7 +132,7 @@ def test_rows_quality_and_jobs_are_chosen(measured, bundle, data_set, only, meth
     assert (setup.quality, setup.nonblind, setup.stride, processes) == ("best", "wiener", 2, 2)
     assert not any(task.drawn for task in tasks)
     # Without a choice, every set.
-    assert len({task.set for task in tasks}) == 10
+    assert {task.set for task in tasks} == set(datasets.SETS)
 
 
 def test_few_cases_can_be_chosen(measured, bundle, data_set, tmp_path):

@@ -79,6 +79,7 @@ def test_a_run_cut_short_leaves_the_levels_it_has_measured(measured, bundle, dat
     assert [row["quality"] for row in rows] == ["fast", "balanced"]
 
 
+@pytest.mark.slow
 def test_one_small_run_for_real(bundle, data_set, tmp_path, monkeypatch):
     monkeypatch.setattr(quality_module, "QUALITIES", ("fast",))
     result = run("--model", bundle.path, "--device", "cpu", "--data", data_set, "--set", "levin", "--cases", 1,

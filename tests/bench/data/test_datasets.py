@@ -11,6 +11,7 @@ from scipy.signal import fftconvolve
 
 from bench.accuracy.scoring import score
 from bench.data.datasets import (
+    BUNDLED,
     DEFAULT_CASES,
     SAMPLES,
     SETS,
@@ -220,7 +221,7 @@ def test_the_samples_need_no_data(monkeypatch, tmp_path):
         choose_cases(None, ["samples", "levin"], None)
 
 
-@pytest.mark.parametrize("name", sorted({*SETS} - {"samples"}))
+@pytest.mark.parametrize("name", sorted({*SETS} - BUNDLED))
 def test_a_folder_without_the_set_is_refused(name, tmp_path):
     with pytest.raises(click.UsageError, match="no files"):
         SETS[name](tmp_path)

@@ -1,11 +1,14 @@
 import os
 
+import pytest
+
 from bench.fuzz.bundles import Bundles
 from bench.fuzz.case import generator, judge
 from runtime.inference.bundle import SEARCH_VARIABLE
 from tests.bench.fuzz.short import check_family
 
 
+@pytest.mark.slow
 def test_mutated_bundles_are_used_or_refused():
     check_family("bundles", results=10, refusals=20)
 

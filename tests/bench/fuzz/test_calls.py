@@ -6,6 +6,7 @@ from bench.fuzz.case import Broken, generator
 from tests.bench.fuzz.short import check_family
 
 
+@pytest.mark.slow
 def test_calls_give_images_or_errors():
     check_family("calls", results=20, refusals=40)
 

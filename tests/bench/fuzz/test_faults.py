@@ -1,10 +1,12 @@
 import numpy as np
+import pytest
 
 from bench.fuzz.case import generator
 from bench.fuzz.faults import FAULTS, Faults
 from tests.bench.fuzz.short import check_family
 
 
+@pytest.mark.slow
 def test_faults_lose_nothing():
     # The cases of this seed are of all quick kinds.
     check_family("faults", results=3, refusals=3, seed=308)

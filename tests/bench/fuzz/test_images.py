@@ -6,6 +6,7 @@ from bench.fuzz.images import Images, check_pixels
 from tests.bench.fuzz.short import check_family
 
 
+@pytest.mark.slow
 def test_mutated_files_are_decoded_or_refused():
     check_family("images", results=20, refusals=50)
 

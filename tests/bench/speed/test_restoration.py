@@ -40,7 +40,7 @@ def test_rates_are_those_of_the_medians(row):
 
 def test_the_neural_average_alone_has_no_further_stages(bundle):
     row = measure_restoration(str(bundle.path), 0.01, repeats=1, device="cpu", nonblind="none")
-    assert set(row["seconds"]) == {*NEURAL_AVERAGE, "neural average", "other", "whole"}
+    assert set(row["seconds"]) == {"prepare", *NEURAL_AVERAGE, "neural average", "other", "whole"}
     assert (row["stride"], row["batch"], row["channels"]) == (4, CPU_BATCH, 3)
     assert row["precision"] == "fp32"
     # This bundle's network has no dense layers.

@@ -15,6 +15,7 @@ def importable(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
+@pytest.mark.slow
 def test_every_combination_is_measured_in_a_process_of_its_own(bundle, tmp_path):
     arguments = (
         "--model", str(bundle.path), "--device", "cpu", "--megapixels", "0.01", "--batch", "64", "--repeats", "2",

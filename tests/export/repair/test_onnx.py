@@ -42,7 +42,7 @@ def test_the_runtime_takes_the_bundle(tmp_path):
     bundle = export_bundle(make("repair"), tmp_path / "repair")
     planes, _ = probe(1, (44, 60))
     blur = KernelBlur(np.ones((1, 3), np.float32) / 3)
-    repaired = Repairer(bundle, device=CPU).repair(planes[:, 0], planes[:, 1], blur, log_error=-1.0, noise=0.01)
+    repaired = Repairer(bundle, device=CPU).repair(planes[0, 0], planes[:, 1], blur, log_error=-1.0, noise=0.01)
     assert repaired.planes.shape == (1, 44, 60)
     assert np.isfinite(repaired.gain)
 

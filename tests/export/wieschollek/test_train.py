@@ -48,6 +48,7 @@ def test_a_checkpoint_holds_the_network(trained):
     assert torch.equal(found.network.restore(patches), trainer.network.restore(patches))
 
 
+@pytest.mark.slow
 def test_resuming_reproduces_the_uninterrupted_run(config, trained, photographs, tmp_path):
     BurstTrainer(config, tmp_path, photographs, photographs).run(until=20, progress=False)
     resumed = BurstTrainer(config, tmp_path, photographs, photographs, resume=True)

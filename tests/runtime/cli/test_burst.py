@@ -255,3 +255,13 @@ def test_an_empty_folder_is_wrong_usage(deblur, tmp_path):
 def test_an_image_is_not_written_to_a_terminal(deblur, folder, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     assert deblur("burst", folder, "-o", "-").code == 2
+
+
+def test_what_the_output_cannot_store_is_refused_before_the_work(deblur, tmp_path, seen):
+    frames = [tmp_path / f"{number}.png" for number in range(2)]
+    for number, path in enumerate(frames):
+        write_file(path, np.full((8, 9, 4), 100 + number, np.uint8), Header("PNG"))
+    result = deblur("burst", *frames, "-o", tmp_path / "sharp.jpg")
+    assert result.code == 1
+    assert result.err.startswith("deblur: JPEG holds no alpha channel")
+    assert seen == [], "no model was loaded"

@@ -36,6 +36,12 @@ def test_memory_that_does_not_suffice_says_what_to_do(deblur, monkeypatch):
     assert result.err.startswith("deblur: there is not enough memory: give a smaller photograph")
 
 
+LISTENING = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""
+"""A shell makes jobs in the background, and so all that they start, ignore SIGINT."""
+
 SLOW = """
 import sys, time
 from runtime import deblurrer
@@ -62,7 +68,7 @@ main()
 
 
 def start(*arguments, **streams):
-    command = [sys.executable, "-c", SLOW, *map(str, arguments)]
+    command = [sys.executable, "-c", LISTENING + SLOW, *map(str, arguments)]
     return subprocess.Popen(command, **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams)
 
 
@@ -82,7 +88,9 @@ def test_a_signal_during_a_write_leaves_nothing(photograph, tmp_path, number, st
 
 
 def test_a_signal_while_modules_are_imported_leaves_one_line():
-    code = """
+    code = (
+        LISTENING
+        + """
 import builtins, os, signal, time
 load = builtins.__import__
 def interrupt(name, *arguments, **options):
@@ -94,6 +102,7 @@ from runtime.cli import main
 builtins.__import__ = interrupt
 main()
 """
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=30)
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"deblur: interrupted\n")
 

@@ -4,6 +4,7 @@ from scipy.signal import fftconvolve
 from skimage.data import astronaut
 
 import runtime
+from kernels.cancellation import START
 from runtime.blur.blurs import KernelBlur, MotionBlur, PoseBlur
 from runtime.blur.motion import motion_kernel
 from runtime.blur.poses import Poses
@@ -55,7 +56,8 @@ def test_motion_is_found_and_undone(deblurrer, scene, observed):
     assert angle == pytest.approx(ANGLE, abs=8)
     assert error(result.image, scene) < 0.8 * error(observed, scene)
     assert list(result.timings) == ["prepare", "motion", "non-blind", "repair"]
-    assert list(dict.fromkeys(stages)) == ["motion network", "deconvolve"]
+    # A slow machine reports that it has started, too.
+    assert [stage for stage in dict.fromkeys(stages) if stage != START] == ["motion network", "deconvolve"]
 
 
 def test_a_sharp_photograph_comes_back_as_it_was(deblurrer, scene):

@@ -70,18 +70,26 @@ def error(planes, sharp):
 def test_a_wrong_kernel_does_less_harm(repairer, observed, sharp, kernel):
     wrong = np.ascontiguousarray(kernel[::-1])
     restored = deconvolve(observed, wrong, kernel_error=0.2)
-    repaired = repairer.repair(observed, restored, KernelBlur(wrong), log_error=-0.5, noise=noise_of(observed))
+    repaired = repairer.repair(
+        luminance(observed), restored, KernelBlur(wrong), log_error=-0.5, noise=noise_of(observed)
+    )
     assert error(repaired.planes, sharp) < 0.5 * error(restored, sharp)
 
 
 def test_a_right_kernel_is_trusted_and_promises_a_gain(repairer, observed, sharp, kernel):
     restored = deconvolve(observed, kernel, kernel_error=0.2)
-    repaired = repairer.repair(observed, restored, KernelBlur(kernel), log_error=-2.5, noise=noise_of(observed))
+    repaired = repairer.repair(
+        luminance(observed), restored, KernelBlur(kernel), log_error=-2.5, noise=noise_of(observed)
+    )
     gained = error(observed, sharp) - error(restored, sharp)
     assert error(observed, sharp) - error(repaired.planes, sharp) > 0.95 * gained
     wrong = np.ascontiguousarray(kernel[::-1])
     promised = repairer.repair(
-        observed, deconvolve(observed, wrong, kernel_error=0.2), KernelBlur(wrong), log_error=-0.5, noise=NOISE
+        luminance(observed),
+        deconvolve(observed, wrong, kernel_error=0.2),
+        KernelBlur(wrong),
+        log_error=-0.5,
+        noise=NOISE,
     ).gain
     assert repaired.gain > promised + 1
 
@@ -89,7 +97,9 @@ def test_a_right_kernel_is_trusted_and_promises_a_gain(repairer, observed, sharp
 def test_every_plane_changes_alike(repairer, observed, kernel):
     restored = deconvolve(observed, kernel)
     change = (
-        repairer.repair(observed, restored, KernelBlur(kernel), log_error=-2.0, noise=noise_of(observed)).planes
+        repairer.repair(
+            luminance(observed), restored, KernelBlur(kernel), log_error=-2.0, noise=noise_of(observed)
+        ).planes
         - restored
     )
     np.testing.assert_allclose(change[0], change[1], atol=1e-6)
@@ -99,9 +109,9 @@ def test_every_plane_changes_alike(repairer, observed, kernel):
 
 def test_tiles_leave_no_seam(repairer, observed, kernel, monkeypatch):
     restored = deconvolve(observed, kernel)
-    whole = repairer.repair(observed, restored, KernelBlur(kernel), log_error=-2.0, noise=noise_of(observed))
+    whole = repairer.repair(luminance(observed), restored, KernelBlur(kernel), log_error=-2.0, noise=noise_of(observed))
     monkeypatch.setattr(tiles, "CORE", 80)
-    tiled = repairer.repair(observed, restored, KernelBlur(kernel), log_error=-2.0, noise=noise_of(observed))
+    tiled = repairer.repair(luminance(observed), restored, KernelBlur(kernel), log_error=-2.0, noise=noise_of(observed))
     assert abs(tiled.gain - whole.gain) < 0.5
     # The weight of the repair depends on the predicted gain of the whole image, so that tiles have no seams.
     changed, expected = tiled.planes - restored, whole.planes - restored
@@ -113,7 +123,7 @@ def test_tiles_leave_no_seam(repairer, observed, kernel, monkeypatch):
 def test_any_size_is_repaired(repairer, observed, kernel, shape):
     some = np.ascontiguousarray(observed[:1, : shape[0], : shape[1]])
     repaired = repairer.repair(
-        some, deconvolve(some, kernel), KernelBlur(kernel), log_error=-1.0, noise=noise_of(observed)
+        luminance(some), deconvolve(some, kernel), KernelBlur(kernel), log_error=-1.0, noise=noise_of(observed)
     )
     assert repaired.planes.shape == some.shape
     assert repaired.planes.dtype == np.float32
@@ -123,9 +133,9 @@ def test_any_size_is_repaired(repairer, observed, kernel, shape):
 
 def test_the_blur_that_it_is_told_counts(repairer, observed, kernel):
     restored = deconvolve(observed, kernel)
-    right = repairer.repair(observed, restored, KernelBlur(kernel), log_error=-2.0, noise=noise_of(observed))
+    right = repairer.repair(luminance(observed), restored, KernelBlur(kernel), log_error=-2.0, noise=noise_of(observed))
     wrong = repairer.repair(
-        observed, restored, KernelBlur(kernel[::-1].copy()), log_error=-2.0, noise=noise_of(observed)
+        luminance(observed), restored, KernelBlur(kernel[::-1].copy()), log_error=-2.0, noise=noise_of(observed)
     )
     assert np.abs(wrong.planes - right.planes).max() > 1e-3
 
@@ -190,7 +200,9 @@ def test_facts_are_clipped_as_the_bundle_assumes(tmp_path, repairer, observed, k
     restored = deconvolve(observed, kernel)
 
     def repair(network, log_error):
-        return network.repair(observed, restored, KernelBlur(kernel), log_error=log_error, noise=noise_of(observed))
+        return network.repair(
+            luminance(observed), restored, KernelBlur(kernel), log_error=log_error, noise=noise_of(observed)
+        )
 
     expected, found = repair(repairer, -2.5), repair(other, -1.0)
     np.testing.assert_array_equal(found.planes, expected.planes)
@@ -226,4 +238,4 @@ def test_errors_that_no_photograph_has_are_those_of_damaged_weights(
 
     monkeypatch.setattr(Repairer, "_run", run)
     with pytest.raises(InvalidModel, match="its weights are damaged"):
-        repairer.repair(observed, observed, KernelBlur(kernel), log_error=-2.0, noise=NOISE)
+        repairer.repair(luminance(observed), observed, KernelBlur(kernel), log_error=-2.0, noise=NOISE)
