@@ -157,7 +157,7 @@ def _open_stage(
     bundle: Bundle, assumes: QuotientAssumptions, scale: int, stage: int, device: Device, precision: str
 ) -> Session:
     part = bundle.part(part_name(scale, stage))
-    images = next((spec.shape[1] for spec in part.outputs), None)
+    images = next((spec.shape[1] for spec in part.outputs if len(spec.shape) == 4), 0)
     inside = ("batch", images, *(f"{side}-{assumes.filter - 1}" for side in ("height", "width")))
     inputs = 1 if scale == stage == 0 else 2
     part.require(bundle.path, {"planes": ("batch", inputs, "height", "width")}, {"sharp": inside, "blurred": inside})
