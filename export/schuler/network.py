@@ -99,7 +99,8 @@ class Features(nn.Module):
     def forward(self, planes: Tensor) -> tuple[Tensor, Tensor]:
         """Map ``(N, inputs, H, W)`` to sharp and blurred features, ``(N, images, H - side + 1, W - side + 1)`` each."""
         hidden = tanh(F.conv2d(planes, centred(self.first.weight)))
-        features = self.last(tanh(self.second(hidden)))
+        # Spectra are divided in full precision, whatever that of the layers.
+        features = self.last(tanh(self.second(hidden))).float()
         return features[:, : self.images], features[:, self.images :]
 
     def _start(self) -> None:

@@ -131,7 +131,9 @@ def transfer(kernels: Tensor, shape: tuple[int, int]) -> Tensor:
 def resample(planes: Tensor, shape: tuple[int, int]) -> Tensor:
     """Resample planes ``(N, H, W)`` to another shape by `runtime.estimation.learned.resampling_matrix`."""
     rows, cols = (_matrix(old, new).to(planes) for old, new in zip(planes.shape[1:], shape, strict=True))
-    return rows @ planes @ cols.T
+    # In full precision, as all that is no layer.
+    with torch.autocast(planes.device.type, enabled=False):
+        return rows @ planes @ cols.T
 
 
 @lru_cache(maxsize=64)

@@ -23,6 +23,7 @@ LAST = {
     "eboli": ("motion", "trunk.3.bias"),
     "kernel-prior": ("prior", "correction.bias"),
     "repair": ("repair", "tail.bias"),
+    "schuler": ("scale1_stage1", "scales.0.0.features.last.weight"),
 }
 """By kind a part, and a weight whose change shows."""
 
@@ -39,7 +40,7 @@ def bundle(trained, tmp_path_factory):
 
 
 def altered(trained, amount):
-    """The same network but for one bias."""
+    """The same network but for one weight or bias."""
     name = LAST[trained.checkpoint.method][1]
     weights = {key: value.clone() for key, value in trained.checkpoint.weights.items()}
     weights[name] += amount
