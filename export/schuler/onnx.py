@@ -64,8 +64,11 @@ def probes(inputs: int, photographs: Photographs | None) -> list[Inputs]:
 
 
 def pack(weights: Mapping[str, Tensor]) -> dict[str, Arrays]:
-    """Return the numbers of the quotients of all stages ``(scales, stages)``, and the stages trained ``(scales,)``."""
-    rows = [[quotient_numbers(weights[_numbers(*place)]) for place in row] for row in _places()]
+    """Return the numbers of the quotients of all stages ``(scales, stages)``, and the stages trained ``(scales,)``.
+
+    They are those of weights rounded to float16, as everything learned is in a bundle and in a slim checkpoint.
+    """
+    rows = [[quotient_numbers(weights[_numbers(*place)].half().float()) for place in row] for row in _places()]
     numbers = np.array([[to_numpy(stage) for stage in row] for row in rows], np.float32)
     quotients = {name: numbers[..., index] for index, name in enumerate(("beta", "weight", "threshold"))}
     return {CONSTANTS: {**quotients, "trained": to_numpy(weights["trained"]).astype(np.int32)}}

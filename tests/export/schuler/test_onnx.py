@@ -47,7 +47,17 @@ def test_numbers_survive_the_constants():
     restored = unpack(pack(weights))
     assert set(restored) == {name for name in weights if "features" not in name}
     for name, value in restored.items():
-        np.testing.assert_allclose(value, weights[name].numpy(), rtol=1e-5)
+        np.testing.assert_allclose(value, weights[name].half().numpy(), rtol=1e-5)
+
+
+def test_constants_are_the_same_from_a_slim_checkpoint_and_from_a_bundle():
+    weights = {name: value * 1.0001 for name, value in make("schuler").checkpoint.weights.items()}
+    packed = pack(weights)[CONSTANTS]
+    rounded = {name: torch.from_numpy(value) for name, value in unpack({CONSTANTS: packed}).items()}
+    slim = {name: value.half().float() for name, value in weights.items()}
+    for other in (slim, rounded):
+        for name, array in pack(other)[CONSTANTS].items():
+            np.testing.assert_array_equal(array, packed[name])
 
 
 def test_training_can_start_from_the_bundle(bundle):
