@@ -100,11 +100,9 @@ class KernelNetwork:
         finest = (enough or fitting[-1:])[0]
         last = self.supports.index(finest)
         kernel = latent = None
-        for scale in range(last + 1):
-            side = self.supports[scale]
-            observed = _resampled(luminance, scaled_shape(luminance.shape, side, finest))
+        for scale, observed in enumerate(self._pyramid(luminance, last)):
             if kernel is not None:
-                kernel, latent = _rescaled(kernel, side), _resampled(latent, observed.shape)
+                kernel, latent = _rescaled(kernel, self.supports[scale]), _resampled(latent, observed.shape)
             count = len(self._sessions[scale])
             for stage in range(count if stages is None or scale < last else min(stages, count)):
                 if latent is None and kernel is not None:
@@ -115,6 +113,14 @@ class KernelNetwork:
             if progress is not None:
                 progress(STAGE, (scale + 1) / (last + 1))
         return kernel
+
+    def _pyramid(self, luminance: Array, last: int) -> list[Array]:
+        """Return a photograph (H, W) at each scale up to the one with the index `last`, which is its own."""
+        planes = [luminance]
+        for scale in range(last, 0, -1):
+            shape = scaled_shape(planes[0].shape, self.supports[scale - 1], self.supports[scale])
+            planes.insert(0, _resampled(planes[0], shape))
+        return planes
 
     def _estimate(self, observed: Array, latent: Array | None, kernel: Array | None, scale: int, stage: int) -> Array:
         """Run one stage, from the photograph (H, W), and the latent image and the kernel before."""
