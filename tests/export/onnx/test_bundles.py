@@ -14,8 +14,8 @@ from export.loop.checkpoints import read_checkpoint, write_slim
 from export.onnx.bundles import check_bundle, export_bundle, read_weights, replacing
 from export.registry import load
 from runtime.errors import InvalidModel
-from runtime.inference.bundle import load_model
-from tests.export.kinds import CONFIGS, make
+from runtime.inference.bundle import list_models, load_model
+from tests.export.kinds import CONFIGS, NOT_SHIPPED, make
 
 LAST = {
     "chakrabarti": ("network", "head.bias"),
@@ -72,6 +72,9 @@ def test_a_bundle_says_what_it_is(trained, bundle):
 
 
 def test_the_shipped_bundle_of_a_kind_has_the_same_parts(trained):
+    if trained.checkpoint.method in NOT_SHIPPED:
+        assert trained.checkpoint.method not in {bundle.name for bundle in list_models()}
+        return
     shipped = load_model(trained.checkpoint.method)
     for name, spec in trained.spec.parts.items():
         assert {tensor.name: tensor.shape for tensor in shipped.part(name).inputs} == dict(spec.inputs)

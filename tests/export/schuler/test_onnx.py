@@ -12,6 +12,7 @@ from export.schuler.network import SchulerConfig
 from export.schuler.onnx import BATCHES, SHAPES, SPEC, pack, probes, unpack
 from kernels.quotient import fade, image_quotient, kernel_quotient, shape_kernels
 from runtime.estimation.learned import CONSTANTS, QuotientAssumptions, part_name
+from runtime.estimation.quotients import KernelNetwork
 from runtime.inference.bundle import load_model
 from runtime.inference.devices import CPU
 from runtime.inference.session import open_session
@@ -116,3 +117,18 @@ def test_the_network_of_the_paper_fits_two_megabytes():
 
     learned = sum(parameter.numel() for parameter in Schuler(SchulerConfig()).parameters())
     assert 2 * learned < 1e6
+
+
+def test_the_runtime_estimates_what_the_network_estimates(tmp_path):
+    trained = make("schuler")
+    trained.checkpoint.weights["trained"] = torch.full((6,), 3.0)
+    export_bundle(trained, tmp_path / "schuler")
+    bundle = load_model(tmp_path / "schuler")
+    ours, theirs = KernelNetwork(bundle, device=CPU), load_bundle(bundle).network
+    observed = np.random.default_rng(0).random((90, 101), np.float32)
+    for scale, support in enumerate(ours.supports):
+        for stages in (1, 3):
+            with torch.no_grad():
+                expected = theirs(torch.from_numpy(observed)[None], scale, stages)[-1][0].numpy()
+            found = ours.estimate(observed, support=support, stages=stages)
+            np.testing.assert_allclose(found, expected, atol=1e-5)
