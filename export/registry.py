@@ -35,6 +35,9 @@ from export.repair.network import Repair
 from export.repair.onnx import SPEC as REPAIR
 from export.repair.run import train_repair
 from export.repair.train import RepairRunConfig
+from export.schuler.network import Schuler
+from export.schuler.onnx import SPEC as QUOTIENTS
+from export.schuler.train import SchulerRunConfig, SchulerTrainer
 from export.wieschollek.network import Wieschollek
 from export.wieschollek.onnx import SPEC as BURST
 from export.wieschollek.train import BurstRunConfig, BurstTrainer
@@ -87,6 +90,9 @@ KINDS = {
         BurstRunConfig, "burst", partial(train_synthetic, BurstTrainer), _SYNTHETIC, BURST, Wieschollek
     ),
     "eboli": Kind(MotionRunConfig, "motion", partial(train_synthetic, MotionTrainer), _SYNTHETIC, MOTION, MotionNet),
+    "schuler": Kind(
+        SchulerRunConfig, "schuler", partial(train_synthetic, SchulerTrainer), _SYNTHETIC, QUOTIENTS, Schuler
+    ),
     "kernel-prior": Kind(PriorRunConfig, "kernel-prior", train_prior, _RECORDED, PRIOR, KernelPrior),
     "repair": Kind(RepairRunConfig, "repair", train_repair, _RECORDED, REPAIR, Repair),
     "epll": Kind(

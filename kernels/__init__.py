@@ -22,6 +22,8 @@ shrinkage
     Shrinkage of gradients under a sparse prior.
 mixture
     Denoising of patches under a Gaussian mixture, as in EPLL.
+quotient
+    Kernels and latent images by division of spectra, summed over features.
 nnls
     Non-negative least squares whose normal matrix is a convolution, as in blur kernel estimation.
 """

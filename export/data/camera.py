@@ -34,6 +34,8 @@ class CameraConfig:
         Lowest and highest quality of the compression; uniform in between.
     clip
         Whether observed values are clipped to [0, 1], noise included.
+    curves
+        Whether the exponent of patches blurred in linear light is drawn, from 1 to `GAMMA`, instead of `GAMMA`.
     """
 
     linear: float = 0.0
@@ -41,6 +43,7 @@ class CameraConfig:
     jpeg: float = 0.0
     quality: tuple[int, int] = (60, 98)
     clip: bool = False
+    curves: bool = False
 
     def __post_init__(self) -> None:
         for name in ("linear", "bright", "jpeg"):
@@ -66,8 +69,15 @@ def blur_as_light(
     if not config.linear:
         return blur(sharp)
     chosen = _some(len(sharp), config.linear, generator)
-    observed = blur(sharp.index_copy(0, chosen, sharp[chosen] ** GAMMA))
-    return observed.index_copy(0, chosen, observed[chosen].clamp(min=0) ** (1 / GAMMA))
+    exponent = torch.full((len(chosen), 1, 1), GAMMA, device=sharp.device)
+    if config.curves:
+        exponent = 1 + (GAMMA - 1) * torch.rand(exponent.shape, generator=generator, device=sharp.device)
+    light = sharp[chosen] ** exponent
+    observed = blur(sharp.index_copy(0, chosen, light))
+    stored = observed[chosen].clamp(min=0)
+    if config.clip:
+        stored = stored.clamp(max=1)
+    return observed.index_copy(0, chosen, stored ** (1 / exponent))
 
 
 def develop(observed: Tensor, config: CameraConfig, generator: torch.Generator) -> Tensor:

@@ -131,7 +131,7 @@ def plot(folder: str | Path, measured: str) -> None:
     left.set(xlabel="samples", ylabel="training loss")
     for name in entries[-1]["accuracy"]:
         label = f"grid {name} px" if name.isdigit() else name
-        right.plot(samples, [entry["accuracy"][name] for entry in entries], label=label)
+        right.plot(samples, [entry["accuracy"].get(name, float("nan")) for entry in entries], label=label)
     right.set(xlabel="samples", ylabel=f"validation ({measured})")
     right.legend()
     figure.savefig(Path(folder) / PLOT, dpi=100)

@@ -82,6 +82,8 @@ class BundleSpec:
         From the run's configuration to what the weights assume: a dataclass, see `Bundle.read_assumptions`.
     constants
         From the weights of a checkpoint to the arrays of each ``.npz`` file, by its name.
+    unpack
+        From these arrays back to entries of the state dict, for weights that lie in no part.
     patch
         Patch geometry, for networks that work on patches.
     accuracy
@@ -91,6 +93,7 @@ class BundleSpec:
     parts: Mapping[str, PartSpec] = field(default_factory=dict)
     assumes: Callable[[Any], Any] | None = None
     constants: Callable[[Mapping[str, Tensor]], Mapping[str, Arrays]] | None = None
+    unpack: Callable[[Mapping[str, Arrays]], Arrays] | None = None
     patch: PatchGeometry | None = None
     accuracy: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
 
@@ -251,6 +254,9 @@ def read_weights(bundle: Bundle, spec: BundleSpec, network: nn.Module) -> dict[s
                     f"{bundle.path}: holds no weight called {key!r} in part {name!r}; use another bundle"
                 )
             weights[prefix + key] = torch.from_numpy(restored[key].astype(np.float32)) if value.numel() else value
+    if spec.unpack:
+        constants = {name: bundle.load_constants(name) for name in bundle.constants}
+        weights |= {key: torch.from_numpy(value.astype(np.float32)) for key, value in spec.unpack(constants).items()}
     return weights
 
 

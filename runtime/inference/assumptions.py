@@ -64,6 +64,8 @@ def _fits(value: Any, hint: Any) -> bool:
     """Tell whether a value of JSON, whose lists have become tuples, is of the type of a field."""
     if get_origin(hint) is tuple:
         hints = get_args(hint)
+        if hints[-1] is Ellipsis:
+            return isinstance(value, tuple) and all(_fits(each, hints[0]) for each in value)
         return isinstance(value, tuple) and len(value) == len(hints) and all(map(_fits, value, hints))
     if isinstance(value, bool) or hint is bool:
         return isinstance(value, bool) and hint is bool

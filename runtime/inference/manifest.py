@@ -26,8 +26,8 @@ _LONGEST_NAME = 120
 """Characters of a name, at most."""
 _LARGEST_PATCH = 1024
 """Side of a patch in pixels, at most."""
-_SIZE = re.compile(r"([A-Za-z_]\w*)(?:/([1-9]\d{0,3}))?", re.ASCII)
-"""A symbolic dimension."""
+_SIZE = re.compile(r"([A-Za-z_]\w*)(?:[/-]([1-9]\d{0,3}))?", re.ASCII)
+"""A symbolic dimension, or for an output a quotient or difference of one and a number."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _MEND = "export the model again"
 
@@ -37,7 +37,7 @@ Shapes: TypeAlias = Mapping[str, tuple[int | str, ...]]
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """One input or output of a graph. Symbolic dimensions are strings; an output's may be a quotient: "height/8"."""
+    """One input or output of a graph. Symbolic dimensions are strings; an output's may be "height/8" or "height-6"."""
 
     name: str
     type: str
@@ -255,8 +255,8 @@ def parse_part(name: str, content: Fields, folder: Path, files: Iterable[str]) -
         if not specs or len({spec.name for spec in specs}) < len(specs):
             raise InvalidModel(f"{where}: part {shown(name)} has no {kind}, or two of one name; {_MEND}")
     symbols = {size for spec in part.inputs for size in spec.shape if isinstance(size, str)}
-    computed = {size.partition("/")[0] for spec in part.outputs for size in spec.shape if isinstance(size, str)}
-    if any("/" in size for size in symbols) or not computed <= symbols:
+    computed = {re.split("[/-]", size)[0] for spec in part.outputs for size in spec.shape if isinstance(size, str)}
+    if any("/" in size or "-" in size for size in symbols) or not computed <= symbols:
         raise InvalidModel(
             f"{where}: sizes of the outputs of part {shown(name)} do not follow from those of its inputs; {_MEND}"
         )

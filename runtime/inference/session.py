@@ -266,9 +266,12 @@ def _check_inputs(part: Part, inputs: dict[str, Array]) -> dict[str, int]:
 
 
 def _output_size(size: int | str, sizes: dict[str, int]) -> int:
-    """Return the size of an output dimension: a number, a symbol of the inputs, or its quotient, as "height/8"."""
+    """Return the size of an output dimension: a number, a symbol of the inputs, or "height/8" or "height-6"."""
     if isinstance(size, int):
         return size
+    if "-" in size:
+        name, _, less = size.partition("-")
+        return max(sizes[name] - int(less), 0)
     name, _, divisor = size.partition("/")
     return sizes[name] // int(divisor or 1)
 

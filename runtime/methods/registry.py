@@ -16,6 +16,7 @@ from runtime.options import BurstOptions, Options, changed_options
 METHODS = {
     "chakrabarti": "runtime.methods.chakrabarti:Chakrabarti",
     "eboli": "runtime.methods.eboli:Eboli",
+    "schuler": "runtime.methods.schuler:Schuler",
     "fba": "runtime.methods.fba:FourierBurstAccumulation",
     "wieschollek": "runtime.methods.wieschollek:Wieschollek",
 }

@@ -11,6 +11,8 @@ from export.registry import kind_of, parse_config
 
 _PATCHES = {"first": 24, "second": 32, "full": 48, "layers": 3, "style": "residual", "spectra": True, "support": 33}
 _SHORT = {"learning_rate": 3e-3, "precision": "fp32"}
+NOT_SHIPPED = frozenset({"schuler"})
+"""Kinds whose weights are not included yet."""
 CONFIGS = {
     "chakrabarti": {
         "network": _PATCHES,
@@ -28,6 +30,11 @@ CONFIGS = {
         "network": {"width": 64, "pairs": 1},
         "data": {"shake": 0.0, "process": 0.0, "edge": 0.0, "turning": 0.0},
         "train": {**_SHORT, "steps": 60, "batch": 32, "validate_every": 30, "validation": 32},
+    },
+    "schuler": {
+        "network": {"supports": [3, 5, 7, 9, 11, 13], "filters": 8, "fade": 1.0},
+        "data": {"crops": [44, 44, 44, 44, 56, 56]},
+        "train": {**_SHORT, "steps": 180, "batch": 8, "validate_every": 90, "validation": 8},
     },
     "kernel-prior": {
         "network": {"widths": [8, 12, 16], "hidden": 8},

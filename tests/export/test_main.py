@@ -51,6 +51,18 @@ steps = 2
 batch = 16
 validation = 8
 """,
+    "schuler": """
+[network]
+supports = [3, 5, 7, 9, 11, 13]
+filters = 8
+fade = 1.0
+[data]
+crops = [44, 44, 44, 44, 56, 56]
+[train]
+steps = 2
+batch = 4
+validation = 4
+""",
     "kernel-prior": """
 rounds = 1
 minutes = 0.002

@@ -10,9 +10,12 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from runtime.estimation.learned import CONSTANTS, part_name
 from runtime.inference.bundle import MANIFEST, Bundle, write_bundle
 
 OPSET = 21
+QUOTIENTS = {"beta": 1e-4, "weight": 1e-3, "threshold": 0.05}
+"""Numbers of the quotients of `write_kernel_bundle`."""
 
 
 def write_patch_bundle(
@@ -140,6 +143,57 @@ def write_motion_bundle(
         "patch": {"size": size, "core": core, "stride": stride},
         "assumes": {"range": [0, 1], "colour": "luminance"},
     }
+    return write_bundle(folder, {**described, **manifest})
+
+
+def write_kernel_bundle(
+    folder: Path, supports: tuple[int, ...] = (7, 11), trained: tuple[int, ...] = (2, 2), **manifest: Any
+) -> Bundle:
+    """Write a bundle of a kernel network whose features are gradients: of the last plane and of the photograph."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shapes = {name: ["batch", 2, "height-2", "width-2"] for name in ("sharp", "blurred")}
+    parts = {}
+    for planes in (1, 2):
+        slopes = np.zeros((4, planes, 3, 3), np.float32)
+        slopes[0, -1, 1, 1:] = slopes[1, -1, 1:, 1] = slopes[2, 0, 1, 1:] = slopes[3, 0, 1:, 1] = -1, 1
+        graph = helper.make_graph(
+            [
+                helper.make_node("Conv", ["planes", "slopes"], ["features"]),
+                helper.make_node("Split", ["features"], ["sharp", "blurred"], axis=1, num_outputs=2),
+            ],
+            "gradients",
+            [helper.make_tensor_value_info("planes", TensorProto.FLOAT, ["batch", planes, "height", "width"])],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 2, None, None]) for name in shapes],
+            [numpy_helper.from_array(slopes, "slopes")],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+        onnx.checker.check_model(model)
+        onnx.save(model, folder / f"gradients{planes}.fp32.onnx")
+    for scale, stages in enumerate(trained):
+        for stage in range(stages):
+            planes = 1 if scale == stage == 0 else 2
+            parts[part_name(scale, stage)] = {
+                "graphs": {"fp32": f"gradients{planes}.fp32.onnx"},
+                "opset": OPSET,
+                "inputs": [{"name": "planes", "type": "float32", "shape": ["batch", planes, "height", "width"]}],
+                "outputs": [{"name": name, "type": "float32", "shape": shape} for name, shape in shapes.items()],
+                "parity": {"fp32": {"max_abs": 0.0, "batches": [1]}},
+            }
+    numbers = {name: np.full((len(supports), 2), value, np.float32) for name, value in QUOTIENTS.items()}
+    np.savez(folder / "quotients.npz", **numbers, trained=np.array(trained, np.int32))
+    described = {
+        "name": "gradients",
+        "version": "1",
+        "method": "schuler",
+        "description": "takes gradients for features",
+        "licence": "Apache-2.0",
+        "parts": parts,
+        "constants": {CONSTANTS: "quotients.npz"},
+        "assumes": {
+            "range": [0, 1], "colour": "luminance", "supports": list(supports), "stages": 2, "filter": 3,
+            "tied": False, "fade": 1.0, "pad": 1.0,
+        },
+    }  # fmt: skip
     return write_bundle(folder, {**described, **manifest})
 
 

@@ -18,19 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.arrays import Array, array_module
-from runtime.blur.kernel import Kernel, align, centre, delta, extent, fit, prune, resize, similarity, spread
+from runtime.blur.kernel import Kernel, centre, delta, extent, fit, resize, spread
 from runtime.decisions.reasons import Reason
 from runtime.decisions.thresholds import (
-    ALLOWED_MISFIT,
     ALLOWED_MISFIT_BETWEEN_HYPOTHESES,
-    CLOSE_COST,
     CONFIDENT,
     FLAT_RANGE,
-    SAME_KERNEL,
-    TIE_BREAK,
 )
 from runtime.deconvolution.saturation import bounded, unsaturated
 from runtime.errors import InvalidArgument
+from runtime.estimation.kernel.choice import choose, close_candidates, weighted_mean
 from runtime.estimation.kernel.doubts import find_doubts
 from runtime.estimation.kernel.prior import load_prior
 from runtime.estimation.kernel.pyramid import RATIO, informative_window
@@ -52,10 +49,6 @@ from runtime.quality import SearchEffort
 from runtime.run import Run
 
 STAGE = "blur kernel"
-_LOG_ERROR_SCALE = 0.2
-"""Increase of the predicted log error that lowers the weight of a hypothesis in the mean by a factor e."""
-_MEAN_PRUNE_BELOW = 0.06
-"""Values of the mean kernel under this fraction of the largest are set to zero as noise."""
 _MARGIN = 4
 """Pixels by which the frame of a kernel exceeds its extent while it is refined."""
 
@@ -131,7 +124,12 @@ class FoundKernel:
 
 
 def estimate_blind(
-    observed: Array, run: Run[Options], *, initial: Array | None = None, support: int = 51
+    observed: Array,
+    run: Run[Options],
+    *,
+    initial: Array | None = None,
+    support: int = 51,
+    start: Kernel | None = None,
 ) -> BlindEstimate:
     """Estimate the blur kernel of a photograph from the photograph alone.
 
@@ -147,6 +145,8 @@ def estimate_blind(
         the photograph best.
     support : int
         Largest side of the kernel in pixels, at least 3. The extent itself is estimated.
+    start : array (side, side), optional
+        A kernel that is nearly right, of at most `support` pixels: it is polished, and nothing is searched.
 
     Returns
     -------
@@ -157,7 +157,7 @@ def estimate_blind(
     UnsupportedType, InvalidImage, InvalidArgument
         As `runtime.estimation.kernel.single.estimate_kernel`.
     """
-    found = find_kernel(observed, run, initial=initial, support=support)
+    found = find_kernel(observed, run, initial=initial, support=support, start=start)
     asarray = array_module(observed).asarray
     no_blur = delta((support, support)).astype(np.float32)
     if found is None:
@@ -173,7 +173,12 @@ def estimate_blind(
 
 
 def find_kernel(
-    observed: Array, run: Run[Options], *, initial: Array | None = None, support: int = 51
+    observed: Array,
+    run: Run[Options],
+    *,
+    initial: Array | None = None,
+    support: int = 51,
+    start: Kernel | None = None,
 ) -> FoundKernel | None:
     """Find the best blur kernel of a photograph and the reasons against it, without deciding whether to accept it.
 
@@ -194,7 +199,11 @@ def find_kernel(
     image, noise = bounded(observed[window]), run.noise_of(observed)
     known = unsaturated(image) if run.known is None else unsaturated(image) & run.known[window]
     blurred = BlurredImage(image, known, None if initial is None else initial[window], noise)
-    best, agreement = search(blurred, support, effort, load_prior() if run.options.neural else None, run.report)
+    prior = load_prior() if run.options.neural else None
+    if start is None:
+        best, agreement = search(blurred, support, effort, prior, run.report)
+    else:
+        best, agreement = polish_start(blurred, support, effort, prior, start), 1.0
     return FoundKernel(
         kernel=best.kernel.astype(np.float32),
         width=spread(best.kernel),
@@ -256,6 +265,19 @@ def search(
     return KernelCandidate(centre(fit(best.kernel, support)), best.log_error), agreement
 
 
+def polish_start(
+    blurred: BlurredImage, support: int, effort: SearchEffort, prior: KernelPrior | None, start: Kernel
+) -> KernelCandidate:
+    """Polish a kernel at the photograph's own scale, with and without refining it; return the best, of `support` px."""
+    framed = fit(start, min(extent(start) + _MARGIN, support))
+    if prior is None:
+        return KernelCandidate(centre(fit(refine(blurred, framed, ITERATIONS).kernel, support)), math.nan)
+    polished = polish(blurred, framed, effort.polishing, prior)
+    refined = polish(blurred, refine(blurred, framed, ITERATIONS, prior).kernel, effort.polishing, prior)
+    best = refine_repeatedly(blurred, choose(blurred, [*polished, *refined]), prior, effort)
+    return KernelCandidate(centre(fit(best.kernel, support)), best.log_error)
+
+
 def estimate_hypotheses(
     blurred: BlurredImage, side: int, count: int, prior: KernelPrior | None, report: Callable[[float], None]
 ) -> list[KernelCandidate]:
@@ -305,41 +327,6 @@ def refine_repeatedly(
     return choose(blurred, candidates) if effort.rounds else best
 
 
-def close_candidates(blurred: BlurredImage, candidates: list[KernelCandidate]) -> list[KernelCandidate]:
-    """Return the candidate that suits the photograph best, and the next best different kernel if its cost is close."""
-    (least, best), *others = rank(blurred, candidates, ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
-    close = [each for cost, each in others if cost < least + CLOSE_COST and not same_kernel(each.kernel, best.kernel)]
-    return [best, *close[:1]]
-
-
-def same_kernel(first: Kernel, second: Kernel) -> bool:
-    """Tell whether two kernels of any sizes are the same but for details and a shift."""
-    side = 2 * max(first.shape[0], second.shape[0]) + 1
-    return similarity(align(fit(first, side), fit(second, side)), fit(second, side)) >= SAME_KERNEL
-
-
-def choose(
-    blurred: BlurredImage, candidates: list[KernelCandidate], allowed_misfit: float = ALLOWED_MISFIT
-) -> KernelCandidate:
-    """Return the candidate that suits the photograph best; see `KernelScore.cost` for `allowed_misfit`."""
-    return candidates[0] if len(candidates) == 1 else rank(blurred, candidates, allowed_misfit)[0][1]
-
-
-def rank(
-    blurred: BlurredImage, candidates: list[KernelCandidate], allowed_misfit: float
-) -> list[tuple[float, KernelCandidate]]:
-    """Return the candidates with their costs, by rising cost."""
-    costs = in_parallel([partial(cost_of, blurred, each, allowed_misfit) for each in candidates], blurred.image)
-    return sorted(zip(costs, candidates, strict=True), key=lambda pair: pair[0])
-
-
-def cost_of(blurred: BlurredImage, candidate: KernelCandidate, allowed_misfit: float = ALLOWED_MISFIT) -> float:
-    """Return how badly a kernel suits the photograph, plus a little of its predicted log error, to break ties."""
-    return score_kernel(blurred, candidate.kernel).cost(allowed_misfit) + TIE_BREAK * float(
-        np.nan_to_num(candidate.log_error)
-    )
-
-
 def estimate_from_initial(
     blurred: BlurredImage, side: int, prior: KernelPrior | None, polishing: int
 ) -> KernelCandidate:
@@ -349,26 +336,3 @@ def estimate_from_initial(
     host: Kernel = start.get() if hasattr(start, "get") else start
     refined = refine(blurred, fit(host, side), ITERATIONS, prior)
     return polish_and_choose(blurred, refined.kernel, prior, polishing) if prior else refined
-
-
-def weighted_mean(candidates: list[KernelCandidate]) -> tuple[Kernel, float]:
-    """Return the weighted mean of candidates of any sizes, and how far they agree with it.
-
-    All are aligned with the one of the largest weight. The weights are ``exp(-log_error / 0.2)``, relative to the
-    largest, and equal where no error is predicted.
-
-    Returns
-    -------
-    mean : array (side, side), float64, non-negative, of sum 1, centred
-    agreement : float
-        Median of the candidates' similarities to the mean, in [0, 1].
-    """
-    errors = np.nan_to_num(np.array([each.log_error for each in candidates]))
-    weights = np.exp((errors.min() - errors) / _LOG_ERROR_SCALE)
-    # Room for a shift, so that alignment moves nothing out of the frame.
-    side = 2 * max(each.kernel.shape[0] for each in candidates) + 1
-    padded = [fit(each.kernel, side) for each in candidates]
-    reference = padded[int(np.argmax(weights))]
-    aligned = np.array([align(kernel, reference) for kernel in padded])
-    mean = prune(np.tensordot(weights, aligned, axes=1), relative=_MEAN_PRUNE_BELOW)
-    return centre(mean), float(np.median([similarity(kernel, mean) for kernel in aligned]))

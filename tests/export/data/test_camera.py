@@ -62,6 +62,22 @@ def test_linear_light_is_blurred_as_light():
     assert int((found > 0.51).sum()) == found.numel() // 2
 
 
+def test_curves_lie_between_identity_and_the_usual_one():
+    sharp = torch.tensor([0.2, 0.8])[None, None].expand(64, 2, 2)
+    config = CameraConfig(linear=1.0, curves=True)
+    found = blur_as_light(sharp, lambda light: light.mean(2, keepdim=True), config, _generator())[:, 0, 0]
+    assert 0.5 - 1e-6 <= found.min() < 0.51
+    assert found.max() <= ((0.2**GAMMA + 0.8**GAMMA) / 2) ** (1 / GAMMA) + 1e-6
+    assert len(found.unique()) > 50
+
+
+@pytest.mark.parametrize("clip", [False, True])
+def test_light_is_clipped_before_it_is_stored(clip):
+    config = CameraConfig(linear=1.0, clip=clip)
+    found = blur_as_light(torch.full((1, 2, 2), 1.5), lambda light: light, config, _generator())
+    assert float(found.max()) == pytest.approx(1.0 if clip else 1.5, abs=1e-6)
+
+
 def test_developing_clips_and_compresses(photographs):
     patches = photographs.crops(16, 65, _generator()) * 1.5 - 0.2
     assert torch.equal(develop(patches, CameraConfig(), _generator()), patches)

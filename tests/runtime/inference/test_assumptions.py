@@ -54,3 +54,16 @@ def test_another_type_is_refused_in_one_short_line(changes, message):
 def test_a_missing_one_is_named():
     with pytest.raises(InvalidModel, match="unit"):
         read_assumptions({"range": [0, 1]}, Assumptions, WHERE)
+
+
+@dataclass(frozen=True)
+class Sides:
+    sides: tuple[int, ...] = ()
+
+
+def test_a_tuple_may_be_of_any_length():
+    assert read_assumptions({"sides": [3, 5, 9]}, Sides, WHERE) == Sides((3, 5, 9))
+    assert read_assumptions({"sides": []}, Sides, WHERE) == Sides()
+    for wrong in ([3, "5"], [3, 5.5], 3):
+        with pytest.raises(InvalidModel, match="sides is"):
+            read_assumptions({"sides": wrong}, Sides, WHERE)

@@ -65,6 +65,36 @@ def test_no_value_of_any_field_ends_in_a_raw_error(bundle):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("size", "fits"),
+    [
+        ("batch", True),
+        ("batch/2", True),
+        ("batch-6", True),
+        ("batch-0", False),
+        ("batch-6/2", False),
+        ("other-6", False),
+    ],
+)
+def test_an_output_may_be_a_fraction_of_an_input_or_less_by_a_number(bundle, size, fits):
+    content = json.loads((bundle.path / MANIFEST).read_text())
+    content["parts"]["network"]["outputs"][0]["shape"][0] = size
+    (bundle.path / MANIFEST).write_text(json.dumps(content))
+    if fits:
+        assert load_model(bundle.path).part("network").outputs[0].shape[0] == size
+    else:
+        with pytest.raises(InvalidModel):
+            load_model(bundle.path)
+
+
+def test_an_input_is_no_difference(bundle):
+    content = json.loads((bundle.path / MANIFEST).read_text())
+    content["parts"]["network"]["inputs"][0]["shape"][0] = "batch-1"
+    (bundle.path / MANIFEST).write_text(json.dumps(content))
+    with pytest.raises(InvalidModel, match="do not follow from those of its inputs"):
+        load_model(bundle.path)
+
+
 @pytest.mark.parametrize("missing", ["name", "version", "method", "description", "licence", "format"])
 def test_a_missing_field_is_named(bundle, missing):
     content = json.loads((bundle.path / MANIFEST).read_text())

@@ -221,6 +221,11 @@ def test_a_network_that_fails_is_an_error_of_one_line(bundle, patches, capfd):
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize(("size", "expected"), [(7, 7), ("side", 40), ("side/8", 5), ("side-6", 34), ("side-50", 0)])
+def test_the_size_of_an_output_follows_from_those_of_the_inputs(size, expected):
+    assert sessions._output_size(size, {"side": 40}) == expected
+
+
 def test_an_output_of_another_size_than_promised_is_refused(bundle, patches):
     def crop_by_the_batch(graph):
         graph.node.insert(0, onnx.helper.make_node("Shape", ["patches"], ["batch"], end=1))

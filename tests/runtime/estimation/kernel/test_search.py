@@ -9,7 +9,7 @@ import pytest
 from scipy.signal import fftconvolve
 from skimage import data as pictures
 
-from runtime.blur.kernel import align, centre, centre_offset, delta, fit, shift, similarity, spread
+from runtime.blur.kernel import align, centre, centre_offset, delta, fit, similarity, spread
 from runtime.decisions.reasons import Reason
 from runtime.deconvolution.saturation import unsaturated
 from runtime.errors import InvalidArgument, InvalidImage, UnsupportedType
@@ -21,7 +21,6 @@ from runtime.estimation.kernel.search import (
     estimate_blind,
     find_kernel,
     refine_repeatedly,
-    weighted_mean,
 )
 from runtime.noise import estimate_noise
 from runtime.options import Options
@@ -233,33 +232,6 @@ def test_reports_progress(observed):
     assert len({stage for stage, _ in reports}) == 1
     assert reports[-1][1] == 1
     assert [f for _, f in reports] == sorted(f for _, f in reports)
-
-
-class TestWeightedMean:
-    path = np.zeros((9, 9))
-    path[4, 2:7] = 0.2
-
-    @pytest.mark.parametrize("log_error", [-1.5, math.nan])
-    def test_the_same_kernel_in_another_place_and_frame_agrees(self, log_error):
-        kernels = [self.path, shift(self.path, 2, 1), fit(self.path, 13)]
-        mean, agreement = weighted_mean([KernelCandidate(kernel, log_error) for kernel in kernels])
-        np.testing.assert_allclose(fit(mean, 9), self.path, atol=1e-12)
-        assert agreement == pytest.approx(1)
-
-    def test_prefers_the_lowest_expected_error(self):
-        found = [
-            KernelCandidate(self.path.T, -0.5),
-            KernelCandidate(self.path, -3.0),
-            KernelCandidate(self.path.T, -0.5),
-        ]
-        mean, agreement = weighted_mean(found)
-        np.testing.assert_allclose(fit(mean, 9), self.path, atol=1e-4)
-        assert agreement < 0.5
-
-    def test_where_no_error_is_known_all_count_alike(self):
-        cross = (self.path + self.path.T) / 2
-        mean, _ = weighted_mean([KernelCandidate(kernel, math.nan) for kernel in (self.path, cross)])
-        np.testing.assert_allclose(fit(mean, 9), 0.75 * self.path + 0.25 * self.path.T, atol=1e-12)
 
 
 PLANE = np.random.default_rng(0).random((60, 70), np.float32)

@@ -1,0 +1,114 @@
+import json
+
+import numpy as np
+import pytest
+from scipy.signal import fftconvolve
+
+from runtime.errors import InvalidModel
+from runtime.estimation.quotients import KernelNetwork
+from runtime.inference.bundle import MANIFEST, load_model, write_bundle
+from runtime.inference.devices import CPU
+from tests.support.models import write_kernel_bundle
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return write_kernel_bundle(tmp_path_factory.mktemp("models") / "gradients")
+
+
+@pytest.fixture(scope="module")
+def network(bundle):
+    return KernelNetwork(bundle, device=CPU)
+
+
+@pytest.fixture(scope="module")
+def sharp():
+    random = np.random.default_rng(0)
+    blocks = np.kron(random.uniform(0.1, 0.9, (14, 16)), np.ones((9, 9)))
+    return (blocks + random.normal(0, 0.02, blocks.shape)).astype(np.float32)
+
+
+def motion(side):
+    kernel = np.zeros((side, side), np.float32)
+    kernel[side // 2, side // 2 - 2 : side // 2 + 3] = 0.2
+    return kernel
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (60, 41), (33, 90)])
+def test_where_the_features_are_the_gradients_of_the_photograph_there_is_no_blur(network, sharp, shape):
+    kernel = network.estimate(np.ascontiguousarray(sharp[: shape[0], : shape[1]]), support=7)
+    assert kernel.shape == (7, 7)
+    assert kernel.dtype == np.float32
+    assert kernel.sum() == pytest.approx(1, abs=1e-5)
+    assert kernel[3, 3] > 0.98
+
+
+def test_gradients_of_the_sharp_image_give_the_kernel(network, sharp):
+    observed = fftconvolve(sharp, motion(11), "same").astype(np.float32)
+    kernel = network._estimate(observed, sharp, None, scale=1, stage=1)
+    assert np.square(kernel - motion(11)).sum() < 0.02 * np.square(motion(11)).sum()
+
+
+def test_the_blur_of_a_known_kernel_is_undone(network, sharp):
+    observed = fftconvolve(sharp, motion(11), "same").astype(np.float32)
+    latent = network._undo(observed, motion(11), scale=1, stage=0)
+    inner = np.s_[15:-15, 15:-15]
+    assert latent.shape == sharp.shape
+    assert np.square(latent - sharp)[inner].mean() < 0.3 * np.square(observed - sharp)[inner].mean()
+
+
+def test_scales_are_those_that_are_asked_for_and_fit(network, sharp):
+    assert network.supports == (7, 11)
+    assert network.estimate(sharp, support=5).shape == (7, 7)
+    assert network.estimate(sharp, support=9).shape == (11, 11)
+    assert network.estimate(sharp, support=99).shape == (11, 11)
+    small = np.ascontiguousarray(sharp[: network.smallest(), :40])
+    assert network.estimate(small).shape == (7, 7)
+
+
+def test_progress_is_that_of_the_scales(network, sharp):
+    seen = []
+    network.estimate(sharp, progress=lambda *report: seen.append(report))
+    assert seen == [("kernel network", 0.5), ("kernel network", 1.0)]
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_what_shows_nothing_gives_no_blur(network, value):
+    kernel = network.estimate(np.full((40, 50), value, np.float32))
+    np.testing.assert_array_equal(kernel, np.pad([[1.0]], 5))
+
+
+def test_scales_that_are_not_trained_are_not_used(tmp_path, sharp):
+    network = KernelNetwork(write_kernel_bundle(tmp_path / "half", trained=(2, 0)), device=CPU)
+    assert network.estimate(sharp).shape == (7, 7)
+
+
+def spoiled(bundle, tmp_path, **arrays):
+    folder = tmp_path / "spoiled"
+    write_kernel_bundle(folder)
+    with np.load(folder / "quotients.npz") as stored:
+        np.savez(folder / "quotients.npz", **{**stored, **arrays})
+    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest.pop("files")
+    write_bundle(folder, manifest)
+    return load_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"beta": np.ones((1, 2), np.float32)}, "quotients are not beta"),
+        ({"beta": np.zeros((2, 2), np.float32)}, "out of their ranges"),
+        ({"threshold": np.full((2, 2), 1.0, np.float32)}, "out of their ranges"),
+        ({"trained": np.array([3, 2], np.int32)}, "out of their ranges"),
+        ({"trained": np.array([0, 2], np.int32)}, "none of its stages is trained"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused(bundle, tmp_path, arrays, message):
+    with pytest.raises(InvalidModel, match=message):
+        KernelNetwork(spoiled(bundle, tmp_path, **arrays), device=CPU)
+
+
+def test_a_bundle_of_another_kind_is_refused():
+    with pytest.raises(InvalidModel):
+        KernelNetwork(load_model("eboli"), device=CPU)
