@@ -27,17 +27,27 @@ _LEAST_DEVIATION = 0.002
 """Least standard deviation of the residuals, relative to the range."""
 
 
+_LEAST_SCALE = 1e-30
+"""Range below which frames show nothing."""
+
+
 class View(NamedTuple):
-    """What is compared of a frame: smooth block means ``(C, h, w)`` of its values, and of the squares of its values."""
+    """What is compared of a frame: smooth block means ``(C, h, w)`` of its values, and of their squares.
+
+    The squares are in units of that of the largest value, since float32 could not hold those of all values.
+    """
 
     values: Grid
     squares: Grid
+    largest: float
 
 
 def view(planes: Array) -> View:
     """Return the view of planes ``(C, H, W)``."""
-    squares = [block_means(plane * abs(plane)) for plane in planes]
-    return View(smooth(block_means(planes)), smooth(np.stack(squares)))
+    largest = max(_LEAST_SCALE, *(float(abs(plane).max()) for plane in planes))
+    relative = (plane / np.float32(largest) for plane in planes)
+    squares = [block_means(plane * abs(plane)) for plane in relative]
+    return View(smooth(block_means(planes)), smooth(np.stack(squares)), largest)
 
 
 def agreement(frame: View, reference: View, scale: float) -> Grid:
@@ -61,29 +71,35 @@ def agreement(frame: View, reference: View, scale: float) -> Grid:
     """
     import cv2
 
+    scale = max(scale, _LEAST_SCALE)
     pairs = [
-        *_pairs(frame.values, reference.values, scale),
-        *((_root(one), _root(other)) for one, other in _pairs(frame.squares, reference.squares, scale**2)),
+        *_pairs(frame.values / scale, reference.values / scale),
+        *((_root(one), _root(other)) for one, other in _pairs(*(_squares(each, scale) for each in (frame, reference)))),
     ]
     one, other = min(pairs, key=lambda pair: float(np.sqrt(np.abs(pair[0] - pair[1])).sum()))
     edges = np.minimum(_steepness(one), _steepness(other))
-    tolerated = CONTRADICTION * scale + CONTRADICTION_AT_EDGES * edges
+    tolerated = CONTRADICTION + CONTRADICTION_AT_EDGES * edges
     difference = np.abs(one - other).max(axis=0)
-    agreed = np.clip(2 - difference / np.maximum(tolerated, 1e-30), 0, 1).astype(np.float32)
+    agreed = np.clip(2 - difference / tolerated, 0, 1).astype(np.float32)
     return np.asarray(cv2.erode(agreed, np.ones((3, 3), np.uint8)))  # corners differ less than what they belong to
 
 
-def _pairs(first: Grid, second: Grid, scale: float) -> list[tuple[Grid, Grid]]:
+def _squares(view: View, scale: float) -> Grid:
+    """Return the block means of the squares in units of that of `scale`."""
+    return view.squares * np.float32((view.largest / scale) ** 2)
+
+
+def _pairs(first: Grid, second: Grid) -> list[tuple[Grid, Grid]]:
     """Return two block means with the first, and with the second, filtered to be as blurred as the other."""
-    return [(_blurred_like(first, second, scale), second), (first, _blurred_like(second, first, scale))]
+    return [(_blurred_like(first, second), second), (first, _blurred_like(second, first))]
 
 
 def _root(squares: Grid) -> Grid:
     return np.asarray(np.copysign(np.sqrt(np.abs(squares)), squares), np.float32)
 
 
-def _blurred_like(source: Grid, target: Grid, scale: float) -> Grid:
-    """Filter block means ``(C, h, w)`` by the one filter that makes them most like those of another frame.
+def _blurred_like(source: Grid, target: Grid) -> Grid:
+    """Filter block means ``(C, h, w)``, relative to the range, by the one filter that makes them most like others.
 
     Its sum is 1. Where the other frame shows something else counts less with each turn of the fit.
     """
@@ -98,7 +114,7 @@ def _blurred_like(source: Grid, target: Grid, scale: float) -> Grid:
         normal[np.diag_indices_from(normal)] += _RIDGE * np.trace(normal) / len(normal) + 1e-12
         taps = np.linalg.solve(normal, (weighted.T @ wanted).astype(np.float64)).astype(np.float32)
         residual = wanted - shifted @ taps
-        deviation = max(1.4826 * float(np.median(np.abs(residual))), _LEAST_DEVIATION * scale, 1e-30)
+        deviation = max(1.4826 * float(np.median(np.abs(residual))), _LEAST_DEVIATION)
         weights = np.maximum(1 - (residual / (_OUTLIER * deviation)) ** 2, 0) ** 2
     filtered = source.copy()
     for plane, result in zip(source, filtered, strict=True):

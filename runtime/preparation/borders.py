@@ -37,8 +37,8 @@ _WIDEST = 0.45
 """Largest width of a strip, as a share of the image."""
 _CHUNK = 64
 """Lines that are examined at once."""
-_SMALLEST = 32
-"""Side in pixels under which an image is taken for a photograph altogether."""
+_SMALLEST = 65
+"""Side in pixels of the smallest photograph that a border is taken off: less would be too little to restore blindly."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +86,8 @@ def find_photograph(planes: Array) -> Box:
         cut = False
         for side in _SIDES:
             inside = planes[:, *box]
-            if min(inside.shape[1:]) < _SMALLEST:
-                return box
             strip = strip_width(side.orient(inside))
-            if strip:
+            if strip and inside.shape[1 + side.axis] - strip >= _SMALLEST:
                 box, cut = side.cut(box, strip), True
     return box
 

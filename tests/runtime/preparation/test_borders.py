@@ -84,6 +84,12 @@ def test_a_small_image_is_a_photograph_altogether():
     assert find_photograph(image) == (slice(0, 20), slice(0, 20))
 
 
+@pytest.mark.parametrize(("width", "cut"), [(15, 15), (16, 0)])
+def test_a_border_stays_where_too_little_would_be_left(photograph, width, cut):
+    image = np.pad(photograph[:, :80, : 80 - width], ((0, 0), (0, 0), (0, width)))
+    assert find_photograph(image) == (slice(0, 80), slice(0, 80 - cut))
+
+
 def test_the_widest_strip_is_less_than_half():
     image = np.zeros((1, 100, 50), np.float32)
     image[:, 70:] = 0.8
