@@ -65,15 +65,16 @@ def overexpose(sharp: Tensor, config: CameraConfig, generator: torch.Generator) 
 def blur_as_light(
     sharp: Tensor, blur: Callable[[Tensor], Tensor], config: CameraConfig, generator: torch.Generator
 ) -> Tensor:
-    """Apply `blur` to patches ``(N, S, S)``, the share ``config.linear`` of them in linear light."""
+    """Apply `blur` to patches ``(N, S, S)``, the share ``config.linear`` of them in linear light; it may make bursts."""
     if not config.linear:
         return blur(sharp)
     chosen = _some(len(sharp), config.linear, generator)
-    exponent = torch.full((len(chosen), 1, 1), GAMMA, device=sharp.device)
+    exponent = torch.full((len(chosen),), GAMMA, device=sharp.device)
     if config.curves:
         exponent = 1 + (GAMMA - 1) * torch.rand(exponent.shape, generator=generator, device=sharp.device)
-    light = sharp[chosen] ** exponent
+    light = sharp[chosen] ** exponent[:, None, None]
     observed = blur(sharp.index_copy(0, chosen, light))
+    exponent = exponent.reshape(-1, *[1] * (observed.ndim - 1))
     stored = observed[chosen].clamp(min=0)
     if config.clip:
         stored = stored.clamp(max=1)
