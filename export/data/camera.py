@@ -65,7 +65,7 @@ def overexpose(sharp: Tensor, config: CameraConfig, generator: torch.Generator) 
 def blur_as_light(
     sharp: Tensor, blur: Callable[[Tensor], Tensor], config: CameraConfig, generator: torch.Generator
 ) -> Tensor:
-    """Apply `blur` to patches ``(N, S, S)``, the share ``config.linear`` of them in linear light; it may make bursts."""
+    """Apply `blur` to patches ``(N, S, S)``, a share ``config.linear`` of them in linear light; it may make bursts."""
     if not config.linear:
         return blur(sharp)
     chosen = _some(len(sharp), config.linear, generator)
