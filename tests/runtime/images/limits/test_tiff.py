@@ -77,7 +77,10 @@ COMPRESSIONS = ["raw", "packbits", "tiff_lzw", "tiff_deflate", "tiff_adobe_defla
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_flat_pictures_pass_however_they_are_compressed(compression, mode):
-    data = save(Image.new(mode, (1000, 1500), "grey"), "TIFF", compression=compression)
+    try:
+        data = save(Image.new(mode, (1000, 1500), "grey"), "TIFF", compression=compression)
+    except OSError as error:
+        pytest.skip(f"this Pillow cannot write {compression}: {error}")
     assert check(data, "TIFF") is data
 
 
