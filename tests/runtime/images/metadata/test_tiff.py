@@ -73,7 +73,11 @@ def test_all_of_them_come_back_together(byteorder, bigtiff):
 RESOLUTIONS = {
     "300 dpi": ((300, 300), 2, Resolution(Fraction(300), Fraction(300))),
     "72.5 dpi": (((145, 2), (145, 2)), 2, Resolution(Fraction(145, 2), Fraction(145, 2))),
-    "centimetres": (((11811, 100), (11811, 100)), 3, Resolution(Fraction(11811, 100), Fraction(11811, 100), "centimetre")),
+    "centimetres": (
+        ((11811, 100), (11811, 100)),
+        3,
+        Resolution(Fraction(11811, 100), Fraction(11811, 100), "centimetre"),
+    ),
     "oblong pixels": ((300, 150), 2, Resolution(Fraction(300), Fraction(150))),
     "proportion": ((2, 1), 1, Resolution(Fraction(2), Fraction(1), "none")),
     "number without a unit": ((300, 300), 1, Resolution(Fraction(300), Fraction(300), "none")),
