@@ -24,7 +24,7 @@ from runtime.estimation.learned import QuotientAssumptions, scaled_shape
 
 SCALES, STAGES = 6, 3
 RATE = 10.0
-"""The numbers of a stage are learned as logarithms of this base of nature's, so that small steps reach far."""
+"""The numbers of a stage are learned as their natural logarithms over this, so that small steps reach far."""
 _GAIN = 5.0
 """Of the first filters: a gradient of 0.2 is where the tangent hyperbolicus bends, for the sharp features of 0.07."""
 _BETA, _WEIGHT, _THRESHOLD = 0.01, 0.01, 0.05

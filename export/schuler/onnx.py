@@ -21,7 +21,7 @@ from export.onnx.graph import Graph, Weights
 from export.onnx.layers import to_numpy
 from export.onnx.parity import Inputs, probe_patches
 from export.schuler.network import RATE, SCALES, STAGES, Features, SchulerConfig, quotient_numbers
-from runtime.estimation.learned import CONSTANTS, part_name
+from runtime.estimation.learned import CONSTANTS, QuotientAssumptions, part_name
 
 SHAPES = ((24, 24), (65, 40), (119, 128))
 """Heights and widths on which the graphs are compared with the network."""
@@ -115,9 +115,20 @@ def _accuracy(errors: Any) -> dict[str, Any]:
     return {"validation_kernel_error": {name: round(value, 4) for name, value in errors.items()}}
 
 
+def _assumptions(config: Any) -> QuotientAssumptions:
+    """Return what the runtime must know; a network of other sizes than the manifest states cannot be exported."""
+    network: SchulerConfig = config.network
+    if (network.side, network.images) != (_SIZES.side, _SIZES.images):
+        raise ValueError(
+            f"side {network.side} and images {network.images} cannot be exported: train with side {_SIZES.side} and "
+            f"images {_SIZES.images}"
+        )
+    return network.assumptions()
+
+
 SPEC = BundleSpec(
     {part_name(scale, stage): _part(scale, stage) for row in _places() for scale, stage in row},
-    assumes=lambda config: config.network.assumptions(),
+    assumes=_assumptions,
     constants=pack,
     unpack=unpack,
     accuracy=_accuracy,

@@ -8,6 +8,7 @@ transforms, in proportion to the pixels.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +20,7 @@ from kernels.borders import fast_side
 from kernels.quotient import fade, image_quotient, kernel_quotient, shape_kernels
 from runtime.errors import InvalidModel
 from runtime.estimation.learned import CONSTANTS, QuotientAssumptions, part_name, resampling_matrix, scaled_shape
+from runtime.inference.assumptions import ImageAssumptions
 from runtime.inference.bundle import Bundle
 from runtime.inference.devices import Device
 from runtime.inference.progress import Progress
@@ -54,7 +56,8 @@ class KernelNetwork:
 
     def __init__(self, bundle: Bundle, *, device: Device, precision: str = "auto") -> None:
         self.assumes = assumes = bundle.read_assumptions(QuotientAssumptions)
-        bundle.require_assumptions(assumes)
+        # The geometry is the bundle's own, the pixels are what the runtime provides.
+        bundle.require_assumptions(replace(assumes, range=ImageAssumptions.range, colour=ImageAssumptions.colour))
         self._numbers, trained = _read_numbers(bundle, assumes)
         scales = next((scale for scale, stages in enumerate(trained) if stages == 0), len(trained))
         if scales == 0:

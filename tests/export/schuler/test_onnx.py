@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -132,3 +133,10 @@ def test_the_runtime_estimates_what_the_network_estimates(tmp_path):
                 expected = theirs(torch.from_numpy(observed)[None], scale, stages)[-1][0].numpy()
             found = ours.estimate(observed, support=support, stages=stages)
             np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("sizes", [{"side": 5}, {"images": (2, 2, 4)}])
+def test_a_network_of_other_sizes_than_a_manifest_states_is_refused(sizes):
+    config = SimpleNamespace(network=SchulerConfig(**sizes))
+    with pytest.raises(ValueError, match="cannot be exported"):
+        SPEC.assumes(config)

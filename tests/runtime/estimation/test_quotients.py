@@ -109,6 +109,13 @@ def test_numbers_that_cannot_be_are_refused(bundle, tmp_path, arrays, message):
         KernelNetwork(spoiled(bundle, tmp_path, **arrays), device=CPU)
 
 
+@pytest.mark.parametrize("changes", [{"range": [0, 255]}, {"colour": "rgb"}])
+def test_a_network_for_other_pixels_is_refused(bundle, tmp_path, changes):
+    other = write_kernel_bundle(tmp_path / "other", assumes={**bundle.assumes, **changes})
+    with pytest.raises(InvalidModel, match="but the runtime provides"):
+        KernelNetwork(other, device=CPU)
+
+
 def test_a_bundle_of_another_kind_is_refused():
     with pytest.raises(InvalidModel):
         KernelNetwork(load_model("eboli"), device=CPU)
