@@ -17,10 +17,11 @@ from runtime.colour import luminance
 from runtime.deblurrer import DEFAULT_MODEL, Deblurrer
 from runtime.deconvolution import deconvolve as _deconvolve
 from runtime.errors import InvalidArgument
+from runtime.estimation.response import in_light
 from runtime.images import open_image
 from runtime.inference.devices import Device, on_device, resolve_device, upload
 from runtime.inference.progress import Progress, Stopwatch, reporting
-from runtime.options import DECONVOLUTIONS, FBA, Loading, Options
+from runtime.options import AUTO, DECONVOLUTIONS, FBA, Loading, Options
 from runtime.preparation.photograph import prepare
 from runtime.run import run_on
 
@@ -50,8 +51,8 @@ def deblur(
     model, device, precision, batch
         As in `Deblurrer`. The loaded model is cached for the next call.
     **options
-        ``quality``, ``stride``, ``nonblind``, ``support``, ``noise``, ``refine``, ``neural``, ``strength`` and
-        ``progress``, as in `Deblurrer.restore`.
+        ``quality``, ``stride``, ``nonblind``, ``support``, ``noise``, ``refine``, ``neural``, ``response``,
+        ``strength`` and ``progress``, as in `Deblurrer.restore`.
 
     Returns
     -------
@@ -110,6 +111,7 @@ def deconvolve(
     method: str | None = None,
     quality: str = "balanced",
     noise: float | None = None,
+    response: str | float = AUTO,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Any:
@@ -133,6 +135,8 @@ def deconvolve(
     noise
         Standard deviation of the noise, in units of the value range, 0 or more; by default estimated from the
         photograph.
+    response
+        As in `Deblurrer.restore`; ``"auto"`` means ``"linear"`` for a motion.
     device
         As in `Deblurrer`.
     progress
@@ -169,8 +173,9 @@ def deconvolve(
             blur = KernelBlur(given)
         else:
             blur = MotionBlur(given[photograph.box] if given.shape[:2] == photograph.shape else given)
-        options = Options(quality=quality, nonblind=method)
+        options = Options(quality=quality, nonblind=method, response=response)
         run = run_on(photograph, frame.quantum, options, target, Stopwatch(target), progress)
+        photograph, run = in_light(photograph, frame.quantum, options, run, blur)
         latent = _deconvolve(photograph.planes, blur, run, noise=photograph.noise(noise))
         kept = photograph.kept
         if kept is not None:

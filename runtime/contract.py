@@ -10,6 +10,7 @@ from kernels.arrays import Array
 from runtime.blur.blurs import Blur
 from runtime.decisions.reasons import Reason
 from runtime.options import BurstOptions, Options
+from runtime.response import LINEAR, Response
 from runtime.run import Run
 
 
@@ -58,6 +59,8 @@ class Estimate:
     gain
         Predicted gain in PSNR, in dB, of the restoration over the observed photograph; ``None`` if it was not
         predicted.
+    response
+        The curve from light to the values of the photograph, if the method chose it; `latent` holds such values too.
     """
 
     latent: Array
@@ -67,6 +70,7 @@ class Estimate:
     confidence: float | None = None
     reason: Reason | None = None
     gain: float | None = None
+    response: Response = LINEAR
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,15 @@ from runtime.colour import luminance
 from runtime.contract import BurstMethod, Estimate, Method
 from runtime.decisions.reasons import Reason
 from runtime.errors import InvalidModel
+from runtime.estimation.response import in_light
 from runtime.images import Frame, open_image
 from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import download, on_device, resolve_device
 from runtime.inference.progress import Progress, Stopwatch, reporting
 from runtime.methods.registry import check_options, check_result, create_method
-from runtime.options import FBA, BurstOptions, Loading, Options
+from runtime.options import AUTO, FBA, BurstOptions, Loading, Options
 from runtime.preparation.photograph import Photograph, prepare
+from runtime.response import LINEAR
 from runtime.results import BurstRestoration, Restoration
 from runtime.run import Run, run_on
 
@@ -96,6 +98,7 @@ class Deblurrer:
         noise: float | None = None,
         refine: bool = True,
         neural: bool = True,
+        response: str | float = AUTO,
         strength: float = 1.0,
         progress: Progress | None = None,
     ) -> Restoration:
@@ -124,6 +127,10 @@ class Deblurrer:
             own estimate as in the paper (faster).
         neural
             Whether networks are used; if not, the kernel is estimated by refinement alone.
+        response
+            The curve from light to the values of the photograph, which is undone first, since blur is a convolution of
+            light: ``"srgb"``, ``"linear"`` for values that are light, the exponent of a power from 1 to 4, or
+            ``"auto"`` to choose between the first two by the photograph.
         strength
             Weight of the restoration in [0, 1]: 0 returns the photograph, 1 the restoration, values between them a
             linear blend.
@@ -156,6 +163,7 @@ class Deblurrer:
             noise=noise,
             refine=refine,
             neural=neural,
+            response=response,
         )
         remedy = "give a number from 0 (unchanged) to 1 (fully restored)"
         strength = check_real("strength", strength, lambda weight: 0 <= weight <= 1, remedy)
@@ -168,6 +176,7 @@ class Deblurrer:
                 photograph = prepare(observed, frame.known)
             del observed
             run = run_on(photograph, frame.quantum, options, self.device, stopwatch, progress)
+            photograph, run = in_light(photograph, frame.quantum, options, run)
             if photograph.empty:
                 estimate = Estimate(photograph.planes, confidence=0.0, reason=Reason.EMPTY)
             else:
@@ -183,6 +192,7 @@ class Deblurrer:
                 confidence=estimate.confidence,
                 code=None if estimate.reason is None else estimate.reason.code,
                 reason=None if estimate.reason is None else estimate.reason.sentence,
+                response=(photograph if photograph.response is not LINEAR else estimate).response.name,
             )
 
     def restore_burst(
@@ -285,7 +295,7 @@ def _finished(photograph: Photograph, frame: Frame, estimate: Estimate, strength
     latent, observed = estimate.latent, photograph.planes
     kept = photograph.kept
     if kept is not None:
-        kept = photograph.kept_beside(latent, estimate.blur, run.noise_of(luminance(observed)))
+        kept = photograph.kept_beside(latent, estimate.blur, run.noise_of(luminance(observed)), estimate.response)
     if strength < 1:
         latent = observed + strength * (latent - observed)
     return frame.close(photograph.in_image(latent), kept)

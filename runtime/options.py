@@ -13,11 +13,14 @@ from runtime.inference.bundle import Bundle
 from runtime.inference.devices import check_device
 from runtime.inference.manifest import PRECISIONS
 from runtime.quality import LEVELS, Quality, find_level
+from runtime.response import find_response
 
 DECONVOLUTIONS = ("hyper-laplacian", "epll", "wiener", "irc")
 """Names of the deconvolution methods, values of `Options.nonblind`."""
 NEURAL = "none"
 """Value of `Options.nonblind` that returns the patch network's own estimate, without deconvolution."""
+AUTO = "auto"
+"""Value of `Options.response` that leaves it to the photograph."""
 FBA = "fba"
 """Name of Fourier burst accumulation, both as a model and as a value of `BurstOptions.chroma`."""
 _LARGEST_P = 3e38
@@ -83,6 +86,9 @@ class Options:
         Whether the kernel is refined from coarse to fine, or estimated once from the network's estimate.
     neural
         Whether networks are used.
+    response
+        The curve from light to the values of the photograph: ``"srgb"``, ``"linear"``, the exponent of a power, or
+        ``"auto"`` to choose it by the photograph.
 
     Raises
     ------
@@ -97,6 +103,7 @@ class Options:
     noise: float | None = None
     refine: bool = True
     neural: bool = True
+    response: str | float = AUTO
 
     def __post_init__(self) -> None:
         _set(self, quality=check_choice("quality", self.quality, tuple(LEVELS)))
@@ -108,6 +115,7 @@ class Options:
             remedy = "give a standard deviation in [0, 1), or None"
             _set(self, noise=check_real("noise", self.noise, lambda noise: 0 <= noise < 1, remedy))
         _set(self, refine=check_flag("refine", self.refine), neural=check_flag("neural", self.neural))
+        _set(self, response=check_response(self.response))
         if not self.neural and self.nonblind == NEURAL:
             raise InvalidArgument(
                 "neural=False and nonblind='none' leave nothing to do: give another nonblind, or neural=True"
@@ -164,6 +172,23 @@ class BurstOptions:
             smoothing = check_real("smoothing", self.smoothing, lambda fraction: 0 <= fraction < math.inf, remedy)
             _set(self, smoothing=smoothing)
         _set(self, chroma=check_choice("chroma", self.chroma, CHROMA))
+
+
+def check_response(given: Any) -> str | float:
+    """Return ``"auto"`` or what `runtime.response.find_response` understands, as plain values.
+
+    Raises
+    ------
+    InvalidArgument
+        If it is neither.
+    """
+    if isinstance(given, str) and given == AUTO:
+        return AUTO
+    try:
+        response = find_response(given)
+    except InvalidArgument as error:
+        raise InvalidArgument(f'{error}, or "auto"') from None
+    return response.gamma if response.gamma and not response.linear else response.name
 
 
 def changed_options(options: Options | BurstOptions) -> dict[str, Any]:

@@ -40,6 +40,9 @@ class Restoration:
         ``"not-blurred"``; ``None`` if the image was restored.
     reason
         The same as one sentence.
+    response
+        The curve from light to the values of the photograph that the restoration is based on: ``"linear"``,
+        ``"srgb"``, or the exponent of a power.
     """
 
     image: Any
@@ -51,6 +54,7 @@ class Restoration:
     confidence: float | None = None
     code: str | None = None
     reason: str | None = None
+    response: str = "linear"
 
 
 @dataclass(frozen=True)

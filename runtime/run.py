@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+
 from kernels.arrays import Array
 from runtime.decisions.thresholds import SATURATED
 from runtime.inference.devices import CPU, Device
@@ -13,6 +15,7 @@ from runtime.noise import LEAST_NOISE, estimate_noise
 from runtime.options import BurstOptions, Options
 from runtime.preparation.fill import fill_unknown
 from runtime.preparation.photograph import Photograph
+from runtime.response import LINEAR, Response
 
 RunOptions = TypeVar("RunOptions", Options, BurstOptions)
 
@@ -40,6 +43,8 @@ class Run(Generic[RunOptions]):
         Values from here on are taken for clipped by the camera.
     least_noise : float
         Lower bound of the standard deviation of the noise, by rounding; in units of the value range, as all here.
+    response : Response
+        The curve from the values that are restored to those of the image: linear, unless they are light.
     """
 
     options: RunOptions
@@ -49,6 +54,7 @@ class Run(Generic[RunOptions]):
     known: Array | None = None
     saturated: float = SATURATED
     least_noise: float = LEAST_NOISE
+    response: Response = LINEAR
     _noise: float | None = None
 
     def report(self, stage: str, fraction: float) -> None:
@@ -82,6 +88,23 @@ class Run(Generic[RunOptions]):
         fill_unknown(filled, known)
         return filled, replace(self, known=known)
 
+    def in_light(self, response: Response, stored: Array) -> Run[RunOptions]:
+        """Return a run on the light of a photograph.
+
+        Parameters
+        ----------
+        response
+            The curve from light to the values of the photograph.
+        stored : (H, W) array of float32
+            Luminance of these values.
+        """
+        slope = response.mean_slope(stored)
+        changed = replace(self, least_noise=slope * self.least_noise, response=response, _noise=None)
+        if np.isfinite(self.saturated):
+            changed.saturated = float(response.to_light(np.array([self.saturated], np.float32))[0])
+        noise = getattr(self.options, "noise", None)
+        return changed if noise is None else changed.with_options(noise=min(slope * noise, _MOST_NOISE))
+
     def with_options(self, **changes: Any) -> Run[RunOptions]:
         """Return a run with some options changed, and the same stopwatch, progress and estimated noise."""
         return replace(self, options=replace(self.options, **changes))
@@ -111,4 +134,5 @@ def run_on(
         known=photograph.known,
         saturated=photograph.white.saturated,
         least_noise=photograph.least_noise(quantum),
+        response=photograph.response,
     )

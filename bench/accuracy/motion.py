@@ -13,7 +13,8 @@ import numpy as np
 
 import runtime
 from bench.accuracy.scoring import score
-from bench.data.datasets import Case, Plane, choose, data_folder, find_files, luma, read_photograph, shake
+from bench.data.datasets import Case, Plane, choose, data_folder, luma, shake
+from bench.data.files import find_files, read_photograph
 from bench.data.motions import (  # fmt: skip
     BORDER,
     HEIGHT,

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bench.data.datasets import NOISE, Photograph, find_files, read_photograph
+from bench.data.datasets import NOISE, Photograph
+from bench.data.files import find_files, read_photograph
 
 FRAMES = 14
 _EXTENTS = (7, 14, 17)

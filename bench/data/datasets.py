@@ -13,7 +13,9 @@ import click
 import numpy as np
 import numpy.typing as npt
 
+from bench.data.camera import RECIPES
 from bench.data.drawings import DRAWINGS
+from bench.data.files import find_files, read_photograph
 from bench.data.spoiled import SPOILED, View
 
 Plane = npt.NDArray[np.float32]
@@ -32,9 +34,11 @@ _LAI_KINDS = {"natural": "natural, people", "people": "natural, people"}
 """Kinds of scenes that are summarised together."""
 SAMPLES = {"astronaut": 13, "camera": 17, "chelsea": 21, "coffee": 25, "hubble_deep_field": 29, "rocket": 33}
 """Free photographs of scikit-image, and the sizes of their kernels in pixels."""
+_CAMERA_STEP = 3
+"""Distance of the two kernels, in their order, under which a photograph of `camera_cid` is seen."""
 _SAMPLE_SIDE, _SAMPLE_SEED = 512, 7
 """Largest side of the centre crop of a photograph, and the seed of the first kernel."""
-BUNDLED = frozenset({"samples", *SPOILED})
+BUNDLED = frozenset({"samples", "camera", *SPOILED})
 """Sets that need no data folder."""
 DEFAULT_CASES = {"sun": 24}
 """Default number of cases by set; all cases of sets not listed."""
@@ -196,9 +200,36 @@ def spoiled(data: Path, *, how: str) -> list[Case]:
     ]
 
 
+def camera(data: Path) -> list[Case]:
+    """Return the photographs of `samples` as a camera makes them: by each of `bench.data.camera.RECIPES`."""
+    return [
+        Case(f"{name}_{size}_{recipe}", partial(_load_camera_sample, name, size, number, recipe), recipe)
+        for recipe in RECIPES
+        for number, (name, size) in enumerate(SAMPLES.items())
+    ]
+
+
+def camera_cid(data: Path) -> list[Case]:
+    """Return sharp photographs, each under two of Levin's kernels, as a camera makes them."""
+    photographs = find_files(data / "eval" / "sharp_cid22_val", "*.png")
+    measured = find_files(data / "eval" / "levin2009", "im*_ker*.npz")[:_LEVIN_KERNELS]
+    return [
+        Case(
+            f"{photograph.stem}_{file.stem.split('_')[1]}_{recipe}",
+            partial(_load_camera_photograph, photograph, file, recipe, (row, column)),
+            recipe,
+        )
+        for recipe in RECIPES
+        for row, photograph in enumerate(photographs)
+        for column, file in enumerate(measured)
+        if column in (row, (row + _CAMERA_STEP) % _LEVIN_KERNELS)
+    ]
+
+
 SETS: dict[str, Callable[[Path], list[Case]]] = {
     "levin": levin, "sun": sun_style, "kohler": kohler, "kohler_large": partial(kohler, large=True), "lai": lai,
     "lai_real": lai_real, "gopro": gopro, "shake": shake, "harmless": harmless, "samples": samples,
+    "camera": camera, "camera_cid": camera_cid,
     **{how: partial(spoiled, how=how) for how in SPOILED},
 }  # fmt: skip
 """All sets, by name."""
@@ -309,7 +340,20 @@ def _load_photograph(
     )
 
 
-def _load_sample(name: str, size: int, number: int) -> Sample:
+def _load_camera_photograph(photograph: Path, measured: Path, recipe: str, seed: tuple[int, int]) -> Sample:
+    _, _, kernel = _read_levin(measured)
+    observed, sharp = RECIPES[recipe](read_photograph(photograph), kernel, seed)
+    return Sample(observed, sharp, kernel, _SUN_BORDER)
+
+
+def _load_camera_sample(name: str, size: int, number: int, recipe: str) -> Sample:
+    sharp, kernel = _sharp_sample(name, size, number)
+    observed, truth = RECIPES[recipe](sharp, kernel, (number,))
+    return Sample(observed, truth, kernel, _SUN_BORDER)
+
+
+def _sharp_sample(name: str, size: int, number: int) -> tuple[Photograph, Plane]:
+    """Return the centre of a photograph of scikit-image, and a kernel."""
     from skimage import data
 
     from runtime.cli.demo import motion_kernel
@@ -317,7 +361,11 @@ def _load_sample(name: str, size: int, number: int) -> Sample:
     sharp = getattr(data, name)().astype(np.float32) / 255
     top, left = (max(side - _SAMPLE_SIDE, 0) // 2 for side in sharp.shape[:2])
     sharp = sharp[top : top + _SAMPLE_SIDE, left : left + _SAMPLE_SIDE]
-    kernel = motion_kernel(_SAMPLE_SEED + number, size)
+    return sharp, motion_kernel(_SAMPLE_SEED + number, size)
+
+
+def _load_sample(name: str, size: int, number: int) -> Sample:
+    sharp, kernel = _sharp_sample(name, size, number)
     planes = [sharp] if sharp.ndim == 2 else list(np.moveaxis(sharp, -1, 0))
     pairs = [blur_valid(plane, kernel, NOISE, (number, index)) for index, plane in enumerate(planes)]
     observed, truth = (each[0] if len(each) == 1 else np.stack(each, axis=-1) for each in zip(*pairs, strict=True))
@@ -340,27 +388,3 @@ def _load_harmless(make: Callable[[], Photograph]) -> Sample:
 def _convolution(correlation: Plane) -> Plane:
     """Flip a stored correlation kernel and normalise it to sum 1."""
     return np.ascontiguousarray(correlation[::-1, ::-1] / correlation.sum())
-
-
-def read_photograph(file: Path, *, grey: bool = False) -> Photograph:
-    """Read an image as ``(H, W, 3)``, or as luminance ``(H, W)`` if it is grey or `grey` is set."""
-    from runtime.colour import luminance
-    from runtime.images import open_image, read_file
-
-    planes, _ = open_image(read_file(file)[0])
-    image: Photograph = luminance(planes) if grey or len(planes) == 1 else np.moveaxis(planes, 0, -1)
-    return np.ascontiguousarray(image)
-
-
-def find_files(folder: Path, pattern: str) -> list[Path]:
-    """Return the files in a folder that match a pattern, sorted.
-
-    Raises
-    ------
-    click.UsageError
-        If there are none.
-    """
-    files = sorted(folder.glob(pattern))
-    if not files:
-        raise click.UsageError(f"{folder}: no files {pattern} there; give the folder of the data with --data")
-    return files

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.data.datasets import Case, Photograph, Plane, Sample, find_files, read_photograph
+from bench.data.datasets import Case, Photograph, Plane, Sample
+from bench.data.files import find_files, read_photograph
 
 HEIGHT, WIDTH = 375, 500
 """Size of the synthetic cases, as in Eboli et al."""

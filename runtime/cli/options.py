@@ -44,6 +44,14 @@ _MODEL_OPTIONS = (
     ),
     click.option("--neural/--no-neural", default=True, show_default=True, help="Use networks."),
     click.option(
+        "--response",
+        default="auto",
+        show_default=True,
+        metavar="CURVE",
+        callback=lambda context, option, value: _curve(value),
+        help="From light to stored values: auto, srgb, linear, or an exponent from 1 to 4.",
+    ),
+    click.option(
         "--strength", type=click.FloatRange(0, 1), default=1.0, show_default=True, help="0 to 1; 0: unchanged."
     ),
 )
@@ -124,6 +132,14 @@ class ProgressLine:
                 self._stream.write(f"\r\x1b[K{line}")
                 self._stream.flush()
             self._shown = line
+
+
+def _curve(given: str) -> str | float:
+    """Return the exponent of a power, or the name of a curve, as it was given."""
+    try:
+        return float(given)
+    except ValueError:
+        return given
 
 
 def _with_options(command: Command, options: Iterable[Callable[[Command], Command]]) -> Command:

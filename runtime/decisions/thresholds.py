@@ -59,6 +59,8 @@ PREDICTED_GAIN = Logistic(3.0, 0.2)
 """For one kernel, or the poses of a camera."""
 CONTRADICTED_GAIN = Logistic(6.0, 0.2)
 """For one kernel where the motion network contradicts it."""
+LIGHT_GAIN = Logistic(2.2, 0.2)
+"""For one kernel that light was blurred with: less is promised there than is gained."""
 MOTION_GAIN = Logistic(1.0, 0.2)
 """For a motion at each pixel."""
 KERNEL_ERROR = 0.2
@@ -91,6 +93,14 @@ MOTION_NOISE_FACTOR_POORLY = 16.0
 """... and that explains it poorly, where nothing else does better."""
 MOTION_LOG_ERROR = -2.5
 """Logarithm of the relative error that the repair network is told a motion field has."""
+
+# Whether the values of a photograph are light, or bent by a response curve.
+RESPONSE_DARKNESS = 3e-4
+"""Root mean square of restored light below 0, in units of white, that means nothing."""
+RESPONSE_SPARSITY_WEIGHT = 8.0
+"""Weight of the logarithm of the gradients' sparsity beside that of the light below 0."""
+RESPONSE_BENT = -1.3
+"""Evidence from which the curve of sRGB is assumed."""
 
 # What the values of a photograph mean.
 DIM = 0.5

@@ -92,6 +92,7 @@ def deconvolve(
             kernel_error=kernel_error,
             known=run.known,
             saturated=run.saturated,
+            lights=not run.response.linear,
             progress=run.progress,
         )
     raise InvalidArgument(f"a blur of type {type(blur).__name__} is unknown: give one kernel, poses or a motion field")

@@ -9,10 +9,10 @@ LARGEST_VALUE = 2.0
 """Magnitude, in units of white, to which values are bounded where they would outweigh all others."""
 
 
-def unsaturated(image: Array) -> Array:
-    """Return the mask (H, W) of the pixels of an image (H, W) that are not saturated nor next to saturated ones."""
+def unsaturated(image: Array, saturated: float = SATURATED) -> Array:
+    """Return the mask (H, W) of the pixels of an image (H, W) that are below `saturated`, and their neighbours too."""
     xp = array_module(image)
-    clipped = image >= SATURATED
+    clipped = image >= saturated
     for axis in (0, 1):
         ahead, behind = [slice(None)] * 2, [slice(None)] * 2
         ahead[axis], behind[axis] = slice(1, None), slice(None, -1)

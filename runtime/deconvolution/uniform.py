@@ -14,6 +14,7 @@ from runtime.deconvolution.chroma import hidden_noise
 from runtime.deconvolution.epll import epll
 from runtime.deconvolution.hyper_laplacian import hyper_laplacian
 from runtime.deconvolution.irc import irc
+from runtime.deconvolution.lights import restore_lights
 from runtime.deconvolution.observation import Observation
 from runtime.deconvolution.saturation import LARGEST_VALUE, bounded
 from runtime.deconvolution.wiener import wiener
@@ -38,6 +39,7 @@ def deconvolve_uniform(
     known: Array | None = None,
     saturated: float = SATURATED,
     hidden: tuple[float, float] | None = None,
+    lights: bool = False,
     progress: Progress | None = None,
 ) -> Array:
     """Restore a photograph that is blurred by one kernel.
@@ -62,6 +64,9 @@ def deconvolve_uniform(
     hidden
         Noise of the two colour differences that the kernel does not show, by default `hidden_noise` of the planes.
         Where it is not 0, the difference is restored with a hyper-Laplacian prior, whatever the method.
+    lights
+        Whether the values are light, so that what surrounds saturated pixels is restored by
+        `runtime.deconvolution.lights`.
     progress
         Called with ``("deconvolve", fraction)``.
 
@@ -87,7 +92,7 @@ def deconvolve_uniform(
         valid &= known
     if saturated <= LARGEST_VALUE:  # Pixels beyond take no part, but must not outweigh the others in a transform.
         planes = bounded(planes)
-    everywhere = valid.all(axis=0)
+    everywhere, light, usable = valid.all(axis=0), planes, valid
     hidden = hidden_noise(planes, everywhere) if hidden is None else hidden
     limit = PARTLY_SATURATED_NOISY if any(hidden) else PARTLY_SATURATED
     opponent = len(planes) == 3 and float((valid.any(axis=0) & ~everywhere).mean()) < limit
@@ -116,7 +121,11 @@ def deconvolve_uniform(
         restored[window] += tile
         if progress is not None:
             progress("deconvolve", (done + 1) / len(jobs))
-    return from_opponent(restored, out=restored) if opponent else restored
+    if opponent:
+        restored = from_opponent(restored, out=restored)
+    if lights:
+        restore_lights(light, restored, kernel, xp.abs(light) >= saturated, usable)
+    return restored
 
 
 def _restore(observation: Observation, method: str, effort: DeconvolutionEffort) -> Array:

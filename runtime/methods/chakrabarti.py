@@ -20,19 +20,23 @@ from runtime.contract import Candidate, Estimate
 from runtime.decisions.reasons import Reason
 from runtime.errors import InvalidImage
 from runtime.estimation.kernel.outliers import find_outliers
-from runtime.estimation.kernel.search import estimate_blind
+from runtime.estimation.kernel.search import BlindEstimate, estimate_blind
 from runtime.estimation.kernel.single import estimate_kernel
+from runtime.estimation.response import choose_response
 from runtime.inference.bundle import Bundle
-from runtime.inference.devices import Device
+from runtime.inference.devices import Device, download
 from runtime.inference.patch_engine import NetworkPatchModel, PatchEngine
-from runtime.options import NEURAL, Options
+from runtime.options import AUTO, NEURAL, Options
 from runtime.preparation.overlays import find_covered
+from runtime.response import LINEAR, SRGB
 from runtime.restoration.finish import finish, undo
 from runtime.restoration.repair import load_repairer
 from runtime.run import Run
 
 _SUPPORT = 85
 """Side in pixels of the largest kernel to estimate, if the photograph is large enough."""
+_SAY_ENOUGH = (Reason.FLAT, Reason.NOT_BLURRED)
+"""Reasons against a kernel that hold under every response curve."""
 _PAPER_SUPPORT = 51
 """The same for the single estimate of the paper, "as is standard for the benchmark" (section 3)."""
 
@@ -92,6 +96,7 @@ class Chakrabarti:
                 outliers = find_outliers(guide, best, run)
             if outliers is not None:
                 filled, others = run.leaving_out(outliers, observed)
+                others = others.with_options(response=LINEAR.name)
                 again, _ = self._restore_blind(filled, luminance(filled), initial, support, others)
                 if again.reason is None and (blur := again.blur) is not None:
                     expected = (blur.apply(plane[None])[0] for plane in again.latent)
@@ -106,11 +111,51 @@ class Chakrabarti:
         """Estimate the kernel and restore the photograph; return the best kernel found too, accepted or not."""
         with run.stopwatch("kernel estimate"):
             found = estimate_blind(guide, run, initial=initial, support=support)
+        best = found.best
+        if run.options.response == AUTO and best is not None and found.reason not in _SAY_ENOUGH:
+            light = self._restore_light(observed, guide, initial, support, found, run)
+            if light is not None and light.reason is None:
+                return replace(light, initial=initial), best
+        return replace(self._restore_with(observed, guide, found, run), initial=initial), best
+
+    def _restore_light(
+        self,
+        observed: Array,
+        guide: Array,
+        initial: Array | None,
+        support: int,
+        found: BlindEstimate,
+        run: Run[Options],
+    ) -> Estimate | None:
+        """Restore the photograph as light under the curve of sRGB; ``None`` if its values are not bent.
+
+        A kernel that explains the values is nearly right for the light too: it tells whether they are bent, and is only
+        polished. Otherwise another one is searched for, which has to tell the same.
+        """
+        start = None
+        if found.reason is None and found.best is not None:
+            start = found.best.astype(np.float64)
+            if choose_response(guide, run, start).linear:
+                return None
+        light, light_run = SRGB.to_light(observed), run.in_light(SRGB, guide)
+        light_guide = luminance(light)
+        if initial is not None:
+            initial = SRGB.to_light(initial)
+        with run.stopwatch("kernel estimate"):
+            again = estimate_blind(light_guide, light_run, initial=initial, support=support, start=start)
+        if again.reason is not None:
+            return None
+        if start is None and choose_response(guide, run, download(again.kernel).astype(np.float64)).linear:
+            return None
+        estimate = self._restore_with(light, light_guide, again, light_run)
+        return replace(estimate, latent=SRGB.from_light(estimate.latent), response=SRGB)
+
+    def _restore_with(self, observed: Array, guide: Array, found: BlindEstimate, run: Run[Options]) -> Estimate:
+        """Restore the photograph with the kernel that was found, if it is accepted."""
         blur = KernelBlur(found.kernel)
         if found.reason is not None:
-            return Estimate(observed, blur, initial, confidence=found.confidence, reason=found.reason), found.best
-        candidate = Candidate(blur, found.log_error, found.confidence)
-        return replace(finish(observed, candidate, run, guide=guide), initial=initial), found.best
+            return Estimate(observed, blur, confidence=found.confidence, reason=found.reason)
+        return finish(observed, Candidate(blur, found.log_error, found.confidence), run, guide=guide)
 
     def first_estimate(self, guide: Array, run: Run[Options]) -> Array:
         """Return the network's estimate of the latent luminance (H, W), from the observed luminance `guide`."""

@@ -42,7 +42,9 @@ class Schuler:
         Not used: a photograph is one batch.
     """
 
-    supported_options: ClassVar[frozenset[str]] = frozenset({"quality", "nonblind", "support", "noise", "refine"})
+    supported_options: ClassVar[frozenset[str]] = frozenset(
+        {"quality", "nonblind", "support", "noise", "refine", "response"}
+    )
 
     def __init__(self, bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> None:
         self._network = KernelNetwork(bundle, device=device, precision=precision)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,7 +17,11 @@ from runtime.preparation.borders import Box, find_photograph
 from runtime.preparation.fill import fill_unknown
 from runtime.preparation.overlays import find_covered, find_overlays
 from runtime.preparation.white import White, find_white
+from runtime.response import LINEAR, Response
+from runtime.tiles import bands
 
+_SAMPLED = 256
+"""Rows and columns from which the mean slope of a response is measured, at most twice as many."""
 _MOST_NOISE = 1e6
 """Standard deviation of the noise in units of white, at most: under it nothing is left of any photograph."""
 
@@ -47,6 +51,8 @@ class Photograph:
         Bool ``(h, w)``: pixels that something sharp may cover; ``None`` if there is nothing.
     covered_values
         Float32 ``(C, n)``: the values of these pixels in the image, in units of white.
+    response
+        The curve from `planes` and `covered_values` to the values of the image: linear, unless they are light.
     """
 
     planes: Array
@@ -57,11 +63,30 @@ class Photograph:
     shape: tuple[int, int]
     overlays: Array | None = None
     covered_values: Array | None = None
+    response: Response = LINEAR
 
     @property
     def empty(self) -> bool:
         """Whether no pixel is known."""
         return self.known is not None and not bool(self.known.any())
+
+    def as_light(self, response: Response) -> Photograph:
+        """Return the photograph with the light that its values stand for; its planes are used up.
+
+        Parameters
+        ----------
+        response
+            The curve from light to the values.
+        """
+        if response.linear:
+            return self
+        for band in bands(self.planes.shape[1:]):
+            self.planes[:, band] = response.to_light(self.planes[:, band])
+        covered = None if self.covered_values is None else response.to_light(self.covered_values)
+        saturated = self.white.saturated
+        if np.isfinite(saturated):
+            saturated = float(response.to_light(np.array([saturated], np.float32))[0])
+        return replace(self, white=White(self.white.level, saturated), covered_values=covered, response=response)
 
     def least_noise(self, quantum: float) -> float:
         """Return the standard deviation of rounding to 8 bits, or to the image's own values, in units of white.
@@ -71,16 +96,25 @@ class Photograph:
         quantum : float
             Distance of neighbouring values of the image in units of its full scale; see `runtime.images.Frame`.
         """
-        return max(LEAST_NOISE, quantum / 12**0.5 / self.white.level)
+        return max(LEAST_NOISE, quantum / 12**0.5 / self.white.level) * self._mean_slope()
 
     def noise(self, given: float | None) -> float | None:
         """Convert a standard deviation of the noise from units of the value range to units of white.
 
         The value range is that of the dtype, or that of the values where floats exceed it.
         """
-        return None if given is None else min(given / min(self.white.level, 1.0), _MOST_NOISE)
+        if given is None:
+            return None
+        return min(given / min(self.white.level, 1.0) * self._mean_slope(), _MOST_NOISE)
 
-    def kept_beside(self, latent: Array, blur: Blur | None, noise: float) -> Array | None:
+    def _mean_slope(self) -> float:
+        """Return the factor by which noise of the image's values becomes noise of the planes."""
+        if self.response.linear:
+            return 1.0
+        rows, cols = (max(size // _SAMPLED, 1) for size in self.planes.shape[1:])
+        return self.response.mean_slope(self.response.from_light(self.planes[:, ::rows, ::cols]))
+
+    def kept_beside(self, latent: Array, blur: Blur | None, noise: float, response: Response = LINEAR) -> Array | None:
         """Return the mask (H, W) of the pixels of the image that stay as they are, now that the photograph is restored.
 
         Pixels that were only suspected to be covered, but show what the restored photograph predicts, are none of them.
@@ -93,11 +127,13 @@ class Photograph:
             Its blur, if it was estimated.
         noise
             Standard deviation of the noise in units of white.
+        response
+            The curve from the light that was blurred to `latent`.
         """
         if self.overlays is None or self.covered_values is None or self.kept is None or blur is None:
             return self.kept
         observed = self._as_they_came(self.overlays, self.covered_values)
-        expected = (blur.apply(plane[None])[0] for plane in latent)
+        expected = (response.from_light(blur.apply(response.to_light(plane)[None])[0]) for plane in latent)
         kept = self.kept.copy()
         kept[self.box] = find_covered(observed, expected, self.overlays, noise)
         return kept
@@ -110,10 +146,13 @@ class Photograph:
             yield whole
 
     def in_image(self, planes: Array) -> Array:
-        """Return planes ``(..., h, w)`` of the photograph in units of white as planes of the image, ``(..., H, W)``.
+        """Return planes ``(..., h, w)``, in the units of `planes`, as planes of the image, ``(..., H, W)``.
 
         Around the photograph they are 0. `planes` may be changed.
         """
+        if not self.response.linear:
+            for band in bands(planes.shape[-2:]):
+                planes[..., band, :] = self.response.from_light(planes[..., band, :])
         if self.white.level != 1:
             planes *= np.float32(self.white.level)
         return self.framed(planes)

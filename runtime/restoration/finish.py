@@ -13,6 +13,7 @@ from runtime.decisions.thresholds import (
     CONFIDENT,
     CONTRADICTED_GAIN,
     KERNEL_ERROR,
+    LIGHT_GAIN,
     MOTION_GAIN,
     PREDICTED_GAIN,
     Logistic,
@@ -124,6 +125,7 @@ def attempt(
             log_error=candidate.log_error,
             noise=run.noise_of(guide),
             known=run.known,
+            response=run.response,
         )
         restored = repaired.planes
         needed, reason = _needed_gain(guide, candidate, repaired.gain, run)
@@ -147,6 +149,8 @@ def _needed_gain(guide: Array, candidate: Candidate, gain: float, run: Run[Optio
     """
     if isinstance(candidate.blur, MotionBlur):
         return MOTION_GAIN, Reason.NO_GAIN
+    if not run.response.linear:
+        return LIGHT_GAIN, Reason.NO_GAIN
     undecided = PREDICTED_GAIN.threshold < gain < CONTRADICTED_GAIN.threshold + _CERTAIN * CONTRADICTED_GAIN.scale
     if isinstance(candidate.blur, KernelBlur) and undecided:
         uniformity = load_uniformity_check(run.device).measure(guide, candidate.blur.width)

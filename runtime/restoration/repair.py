@@ -24,6 +24,7 @@ from runtime.errors import InvalidModel
 from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import Device, download
 from runtime.inference.session import open_session
+from runtime.response import LINEAR, Response
 from runtime.tiles import FADE, Span, tiles
 
 MODEL = "repair"
@@ -126,6 +127,7 @@ class Repairer:
         log_error: float,
         noise: float,
         known: Array | None = None,
+        response: Response = LINEAR,
     ) -> Repaired:
         """Repair a restored photograph, tile by tile; the larger the predicted gain, the weaker the correction.
 
@@ -143,17 +145,24 @@ class Repairer:
             Standard deviation of the noise of the photograph, in units of the value range.
         known : (H, W) array of bool, optional
             Pixels whose observed values are known; at the others the restoration, blurred again, takes their place.
+        response : Response
+            The curve from all these values to those that the network looks at, which are as stored.
         """
+        latent = bounded(luminance(restored))
+        blurred = blur.apply(latent[None])[0]
+        if not response.linear:
+            guide = response.from_light(guide)
+            noise /= response.mean_slope(guide)
+            restored, latent, blurred = (response.from_light(each) for each in (restored, latent, blurred))
         parameters = array_module(restored).asarray(facts(noise, log_error, blur.width, self._assumes)[None])
-        correction, gain = self._correct(bounded(guide), bounded(luminance(restored)), blur, parameters, known)
-        return Repaired(restored + correction, gain)
+        correction, gain = self._correct(bounded(guide), latent, blurred, parameters, known)
+        return Repaired(response.to_light(restored + correction), gain)
 
     def _correct(
-        self, guide: Array, latent: Array, blur: Blur, parameters: Array, known: Array | None
+        self, guide: Array, latent: Array, blurred: Array, parameters: Array, known: Array | None
     ) -> tuple[Array, float]:
         """Return the correction (H, W) of a restored luminance, and the predicted gain in dB."""
-        xp = array_module(latent)
-        blurred, unit = blur.apply(latent[None])[0], self._assumes.unit
+        xp, unit = array_module(latent), self._assumes.unit
         repaired, errors = xp.zeros_like(latent), np.zeros(2)
         for spans in tiles(latent.shape, (REACH + FADE,) * 2):
             rows, cols = (replace(span, start=span.start // unit * unit) for span in spans)

@@ -31,3 +31,16 @@ def test_changed_options_are_those_that_differ_from_the_defaults():
     assert changed_options(Options()) == {}
     assert changed_options(Options(quality="fast", stride=4)) == {"quality": "fast", "stride": 4}
     assert changed_options(BurstOptions(p=30.0)) == {"p": 30.0}
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [("auto", "auto"), ("srgb", "srgb"), ("linear", "linear"), (1, "linear"), (2.2, 2.2)]
+)
+def test_a_response_is_a_name_or_an_exponent(given, kept):
+    assert Options(response=given).response == kept
+
+
+@pytest.mark.parametrize("given", ["gamma", 0.5, 9, None, True, [1]])
+def test_other_responses_are_refused(given):
+    with pytest.raises(InvalidArgument, match='"auto"'):
+        Options(response=given)

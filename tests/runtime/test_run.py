@@ -7,6 +7,7 @@ from runtime.inference.progress import Stopwatch
 from runtime.noise import LEAST_NOISE, estimate_noise
 from runtime.options import BurstOptions, Options
 from runtime.preparation.photograph import prepare
+from runtime.response import SRGB
 from runtime.run import Run, run_on
 
 
@@ -74,3 +75,15 @@ def test_a_run_on_a_photograph_is_in_units_of_its_white(plane):
     assert run.saturated == photograph.white.saturated
     assert run.least_noise == pytest.approx(LEAST_NOISE / photograph.white.level)
     assert run.noise_of(photograph.planes[0]) == run.options.noise > run.least_noise
+
+
+def test_a_run_in_light_knows_its_noise_and_what_is_clipped(plane):
+    run = Run(Options(noise=0.02))
+    light = run.in_light(SRGB, plane)
+    slope = SRGB.mean_slope(plane)
+    assert light.response == SRGB
+    assert light.options.noise == pytest.approx(0.02 * slope)
+    assert light.least_noise == pytest.approx(LEAST_NOISE * slope)
+    assert light.saturated == pytest.approx(0.9555, abs=1e-3)
+    assert Run(Options()).in_light(SRGB, plane).noise_of(SRGB.to_light(plane)) == pytest.approx(0.02 * slope, rel=0.15)
+    assert Run(Options(), saturated=np.inf).in_light(SRGB, plane).saturated == np.inf

@@ -57,7 +57,9 @@ def find_outliers(observed: Array, kernel: NDArray[np.float32], run: Run[Options
         known=run.known,
         saturated=run.saturated,
     )
-    used = unsaturated(observed) if run.known is None else unsaturated(observed) & run.known
+    used = unsaturated(observed, run.saturated)
+    if run.known is not None:
+        used &= run.known
     misfit = download(xp.where(used, xp.abs(KernelBlur(blur).apply(latent)[0] - observed), 0))
     local = ndimage.uniform_filter(misfit, _NEIGHBOURHOOD)
     outlying = local > _OUTLYING * float(np.median(local[download(used)]))

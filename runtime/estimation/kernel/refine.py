@@ -17,6 +17,7 @@ from runtime.estimation.kernel.correlations import NormalEquations, from_periodi
 from runtime.estimation.kernel.edges import ExtendedImage, edge_profile, gradients, keep_strongest, sharp_gradients
 from runtime.estimation.kernel.kernel_step import solve_kernel
 from runtime.estimation.kernel.pyramid import scales, shrink
+from runtime.response import LINEAR, Response
 
 ITERATIONS = 6
 """Iterations at each scale, of a latent step and a kernel step each."""
@@ -85,18 +86,21 @@ class BlurredImage:
         An estimate of the latent image.
     noise : float
         Standard deviation of the noise, in units of the value range.
+    response : Response
+        The curve from these values to those of the photograph: linear, unless they are light.
     """
 
     image: Array
     known: Array
     initial: Array | None
     noise: float
+    response: Response = LINEAR
 
     def downscaled(self, factor: float) -> BlurredImage:
         """Return the same image `factor` times smaller; a pixel is known where all that it averages are."""
         known = shrink(self.known.astype(np.float32), factor) > 0.99
         initial = None if self.initial is None else shrink(self.initial, factor)
-        return BlurredImage(shrink(self.image, factor), known, initial, self.noise / factor)
+        return BlurredImage(shrink(self.image, factor), known, initial, self.noise / factor, self.response)
 
 
 class KernelPrior(Protocol):

@@ -75,22 +75,32 @@ class KernelScore:
 
 
 def score_kernel(blurred: BlurredImage, kernel: Kernel) -> KernelScore:
-    """Restore an image with a kernel under a prior of sparse gradients, and measure misfit and sparsity."""
+    """Restore an image with a kernel under a prior of sparse gradients, and measure misfit and sparsity.
+
+    The misfit of light is divided by what its noise grows by, and the sparsity is that of the values that it is stored
+    as, so that both mean the same under every response curve.
+    """
     xp = array_module(blurred.image)
     blur = xp.asarray(fit(kernel, extent(kernel)).astype(np.float32))
     observation = Observation(blurred.image, blur, blurred.noise + _EXTRA_NOISE, valid=blurred.known)
     model = observation.model
     plane = hyper_laplacian(observation, steps=_BORDER_STEPS)
+    predicted, latent = model.crop(model.plane(model.transfer * model.spectrum(plane))), model.crop(plane)
+    response, misfit = blurred.response, predicted - blurred.image
+    observed, mean_slope = blurred.image, 1.0
+    if not response.linear:
+        observed, latent = response.from_light(observed), response.from_light(xp.maximum(latent, 0))
+        mean_slope = response.mean_slope(observed)
+        # The noise of a sensor is that of darkness, and one that grows with light.
+        misfit *= 2 / (response.slope(observed) + np.float32(mean_slope))
     # Near the boundary the restored image depends on pixels that are not observed, so it is left out.
-    rows, cols = (min(max(blur.shape) // 2 + 1, side // 4) for side in blurred.image.shape)
-    inside = slice(rows, blurred.image.shape[0] - rows), slice(cols, blurred.image.shape[1] - cols)
-    error = xp.where(blurred.known, model.crop(model.plane(model.transfer * model.spectrum(plane))) - blurred.image, 0)
+    rows, cols = (min(max(blur.shape) // 2 + 1, side // 4) for side in observed.shape)
+    inside = slice(rows, observed.shape[0] - rows), slice(cols, observed.shape[1] - cols)
+    error = xp.where(blurred.known, misfit, 0)
     misfits = [_root_mean_square(part) for band in _split(error[inside], 0) for part in _split(band, 1)]
-    sparsity, before = (
-        _sparsity(xp.moveaxis(gradients(each), 0, -1)[inside]) for each in (model.crop(plane), blurred.image)
-    )
+    sparsity, before = (_sparsity(xp.moveaxis(gradients(each), 0, -1)[inside]) for each in (latent, observed))
     return KernelScore(
-        noise=blurred.noise,
+        noise=blurred.noise / mean_slope,
         misfit=_root_mean_square(error[inside]),
         unevenness=max(misfits) / max(float(np.median(misfits)), _TINY),
         sparsity=sparsity,

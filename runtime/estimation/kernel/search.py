@@ -197,8 +197,10 @@ def find_kernel(
     effort = run.options.level.search
     window = informative_window(observed, max(effort.pixels, (4 * support) ** 2), narrowest=support // 2 + 1)
     image, noise = bounded(observed[window]), run.noise_of(observed)
-    known = unsaturated(image) if run.known is None else unsaturated(image) & run.known[window]
-    blurred = BlurredImage(image, known, None if initial is None else initial[window], noise)
+    known = unsaturated(image, run.saturated)
+    if run.known is not None:
+        known &= run.known[window]
+    blurred = BlurredImage(image, known, None if initial is None else initial[window], noise, run.response)
     prior = load_prior() if run.options.neural else None
     if start is None:
         best, agreement = search(blurred, support, effort, prior, run.report)

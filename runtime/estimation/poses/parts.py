@@ -34,6 +34,7 @@ class Part:
             xp.ascontiguousarray(blurred.known[window]),
             None,
             blurred.noise,
+            blurred.response,
         )
 
 

@@ -95,8 +95,10 @@ def estimate_poses(
     if side > _LARGEST_SIDE or len(split(observed.shape, _PART_SIDE, _OVERLAP)) == 1:
         return None
     noise, observed = run.noise_of(observed), bounded(observed)
-    known = unsaturated(observed) if run.known is None else unsaturated(observed) & run.known
-    blurred = BlurredImage(observed, known, None, noise)
+    known = unsaturated(observed, run.saturated)
+    if run.known is not None:
+        known &= run.known
+    blurred = BlurredImage(observed, known, None, noise, run.response)
     half_diagonal = math.hypot(*observed.shape) / 2
     levels = _levels(side, observed.size)
     start = np.zeros((levels[0].support,) * 2)

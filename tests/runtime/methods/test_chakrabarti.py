@@ -3,7 +3,10 @@ import pytest
 from scipy.signal import fftconvolve
 from skimage.data import astronaut
 
+from bench.data.camera import light
+from bench.data.photographs import shake_kernel
 from runtime.colour import luminance
+from runtime.decisions.reasons import Reason
 from runtime.errors import InvalidImage, InvalidModel
 from runtime.estimation.kernel.search import BlindEstimate
 from runtime.inference.devices import CPU
@@ -11,6 +14,7 @@ from runtime.methods import chakrabarti as module
 from runtime.methods.chakrabarti import choose_support
 from runtime.methods.registry import create_method
 from runtime.options import Options
+from runtime.response import LINEAR, SRGB
 from runtime.restoration import finish
 from runtime.run import Run
 from tests.support.models import write_patch_bundle
@@ -153,3 +157,39 @@ def test_a_bundle_without_patches_is_refused(tmp_path):
     bundle = write_patch_bundle(tmp_path / "none", "filters", patch=None)
     with pytest.raises(InvalidModel, match="no patch geometry"):
         create_method(bundle, device=CPU, precision="auto", batch=None)
+
+
+@pytest.fixture(scope="module")
+def as_light():
+    """A photograph that was blurred as light, and its sharp image, (3, H, W)."""
+    sharp = astronaut()[20:300, 60:380].astype(np.float32) / np.float32(255)
+    return [np.ascontiguousarray(np.moveaxis(each, -1, 0)) for each in light(sharp, shake_kernel(13), (0,))]
+
+
+def test_light_is_restored_as_light(method, as_light):
+    bent, sharp = as_light
+    automatic, straight = (
+        method.restore(bent, Run(Options(quality="fast", response=response))) for response in ("auto", "linear")
+    )
+    assert (automatic.response, straight.response) == (SRGB, LINEAR)
+    assert automatic.reason is None
+    assert error(automatic.latent.clip(0, 1), sharp) < 0.6 * error(straight.latent.clip(0, 1), sharp)
+
+
+def test_where_the_kernel_is_refused_another_one_has_to_tell_that_values_are_bent(method, as_light, monkeypatch):
+    asked = []
+
+    def estimate(guide, run, **options):
+        asked.append((run.response, options["start"] is None))
+        kernel = np.ones((1, 1), np.float32)
+        reason = None if run.response == SRGB else Reason.NOT_UNIFORM
+        return BlindEstimate(kernel, confidence=1.0, agreement=1.0, reason=reason, best=kernel)
+
+    monkeypatch.setattr(module, "estimate_blind", lambda guide, run, start=None, **o: estimate(guide, run, start=start))
+    monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel: LINEAR)
+    monkeypatch.setattr(module, "find_outliers", lambda *arguments: None)
+    found = method.restore(as_light[0], Run(Options(quality="fast")))
+    assert asked == [(LINEAR, True), (SRGB, True)]
+    assert found.reason is Reason.NOT_UNIFORM
+    assert found.response == LINEAR
+    np.testing.assert_array_equal(found.latent, as_light[0])

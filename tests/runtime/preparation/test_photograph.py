@@ -5,6 +5,7 @@ from skimage import data
 
 from runtime.noise import LEAST_NOISE
 from runtime.preparation.photograph import prepare
+from runtime.response import LINEAR, SRGB, find_response
 
 
 @pytest.fixture
@@ -82,3 +83,21 @@ def test_what_unknown_pixels_hold_makes_no_difference(planes):
 
 def test_nothing_known_is_empty(planes):
     assert prepare(planes, np.zeros(planes.shape[1:], bool)).empty
+
+
+@pytest.mark.parametrize("curve", [SRGB, find_response(1.7)], ids=lambda curve: curve.name)
+def test_light_is_stored_again_as_it_came(planes, curve):
+    photograph = prepare(planes.copy())
+    light = photograph.as_light(curve)
+    assert light.response == curve
+    assert light.white.saturated == pytest.approx(float(curve.to_light(np.array([photograph.white.saturated]))[0]))
+    np.testing.assert_allclose(light.planes, curve.to_light(planes), atol=1e-6)
+    np.testing.assert_allclose(light.in_image(light.planes.copy()), planes, atol=1e-5)
+    slope = curve.mean_slope(planes)
+    assert light.noise(0.01) == pytest.approx(0.01 * slope, rel=0.05)
+    assert light.least_noise(1 / 255) == pytest.approx(photograph.least_noise(1 / 255) * slope, rel=0.05)
+
+
+def test_values_that_are_light_already_stay(planes):
+    photograph = prepare(planes.copy())
+    assert photograph.as_light(LINEAR) is photograph

@@ -1,5 +1,6 @@
 """The last steps of a restoration: which results are accepted, and which photographs are returned unchanged."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -13,6 +14,7 @@ from runtime.blur.poses import Poses
 from runtime.contract import Candidate
 from runtime.decisions.reasons import Reason
 from runtime.options import Options
+from runtime.response import LINEAR, SRGB
 from runtime.restoration import finish as module
 from runtime.restoration.finish import attempt, finish, undo
 from runtime.restoration.repair import Repaired
@@ -49,7 +51,7 @@ def predict_gain(monkeypatch, gain, uniformity=None):
     """Replace the repair network, which then predicts a given gain, and the uniformity check."""
 
     class Repairer:
-        def repair(self, observed, restored, blur, *, log_error, noise, known):
+        def repair(self, observed, restored, blur, *, log_error, noise, known, response):
             return Repaired(restored, gain)
 
     class Check:
@@ -171,3 +173,13 @@ def test_the_noise_factor_makes_deconvolution_careful(observed):
     blur = blurs(observed.shape[1:])["motion"]
     bold, careful = (undo(observed, Candidate(blur, -2.5, noise_factor=factor), fast()) for factor in (1.0, 16.0))
     assert np.abs(np.diff(careful)).mean() < 0.9 * np.abs(np.diff(bold)).mean()
+
+
+@pytest.mark.parametrize(
+    ("gain", "response", "accepted"), [(2.6, SRGB, True), (2.6, LINEAR, False), (1.9, SRGB, False)]
+)
+def test_less_needs_to_be_promised_for_light(observed, monkeypatch, gain, response, accepted):
+    predict_gain(monkeypatch, gain)
+    run = dataclasses.replace(fast(), response=response)
+    found = finish(observed, Candidate(blurs(observed.shape[1:])["kernel"], -2.5), run)
+    assert (found.reason is None) == accepted

@@ -1,0 +1,173 @@
+"""Which response curve a blurred photograph was stored under, judged by what its restoration looks like.
+
+Light that the photograph was not blurred in cannot be restored: at every strong edge the deconvolution overshoots. In
+the shadows it then proposes less than no light, and the gradients become less sparse. So a rough kernel is enough to
+tell the curves apart, as long as there are dark places beside bright ones.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from kernels.arrays import Array, array_module
+from runtime.blur.blurs import CENTRE, Blur, MotionBlur
+from runtime.blur.kernel import Kernel, extent, fit
+from runtime.colour import luminance
+from runtime.decisions.thresholds import (
+    FLAT_RANGE,
+    RESPONSE_BENT,
+    RESPONSE_DARKNESS,
+    RESPONSE_SPARSITY_WEIGHT,
+)
+from runtime.deconvolution.hyper_laplacian import hyper_laplacian
+from runtime.deconvolution.observation import Observation
+from runtime.deconvolution.saturation import bounded, unsaturated
+from runtime.estimation.kernel.edges import gradients
+from runtime.estimation.kernel.pyramid import informative_window
+from runtime.estimation.kernel.refine import BlurredImage
+from runtime.inference.devices import download
+from runtime.options import AUTO, Options
+from runtime.preparation.photograph import Photograph
+from runtime.response import LINEAR, SRGB, Response, find_response
+from runtime.run import Run, run_on
+
+_PIXELS = 100_000
+"""Pixels of the window that is looked at, about."""
+_EXTRA_NOISE = 0.01
+"""Standard deviation added to that of the noise, for the error of the kernel."""
+_STEPS = 8
+"""Conjugate-gradient steps for the pixels beyond the border."""
+_UNTOUCHED = 0.01
+"""Share of the light of a latent pixel that may reach clipped pixels for it to be counted."""
+_TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Overshoot:
+    """What speaks against a response curve.
+
+    Attributes
+    ----------
+    darkness : float
+        Root mean square of the restored light below 0, in units of white.
+    sparsity_gain : float
+        Ratio ``|g|_1 / |g|_2`` of the gradients of the restored light, over that of the observed light.
+    """
+
+    darkness: float
+    sparsity_gain: float
+
+
+def in_light(
+    photograph: Photograph, quantum: float, options: Options, run: Run[Options], blur: Blur | None = None
+) -> tuple[Photograph, Run[Options]]:
+    """Return a photograph as the light that its values stand for, and a run on that.
+
+    Parameters
+    ----------
+    photograph
+        Its planes are used up.
+    quantum : float
+        As in `runtime.run.run_on`.
+    options
+        Those of the call: they tell the response curve, or that it is to be chosen.
+    run
+        On the photograph as it is.
+    blur
+        The blur, if it is known.
+    """
+    given = options.response
+    if given != AUTO:
+        response = find_response(given)
+    elif blur is None or isinstance(blur, MotionBlur):
+        response = LINEAR
+    else:
+        kernel = download(blur.kernel_at(CENTRE)).astype(np.float64)
+        response = choose_response(luminance(photograph.planes), run, kernel)
+    if response.linear:
+        return photograph, run
+    light = photograph.as_light(response)
+    return light, run_on(light, quantum, options, run.device, run.stopwatch, run.progress)
+
+
+def choose_response(observed: Array, run: Run[Options], kernel: Kernel) -> Response:
+    """Choose the response curve of a photograph.
+
+    Parameters
+    ----------
+    observed : (H, W) array of float32
+        Observed luminance as stored, in units of white.
+    run : Run
+        Knows the noise, and the pixels that are known and not clipped.
+    kernel : (h, w) array
+        The kernel, in host memory, known or nearly right.
+
+    Returns
+    -------
+    Response
+        `LINEAR` or `SRGB`.
+    """
+    window = informative_window(observed, _PIXELS, narrowest=2 * max(kernel.shape))
+    image = bounded(observed[window])
+    if float(image.max()) - float(image.min()) <= FLAT_RANGE:
+        return LINEAR
+    known = unsaturated(image, run.saturated)
+    if run.known is not None:
+        known &= run.known[window]
+    blurred = BlurredImage(image, known, None, run.noise_of(observed))
+    evidence = bend(*(measure_overshoot(blurred, kernel, each) for each in (LINEAR, SRGB)))
+    return SRGB if evidence > RESPONSE_BENT else LINEAR
+
+
+def bend(straight: Overshoot, bent: Overshoot) -> float:
+    """Return the evidence for a bent response curve, from the overshoot under a straight and under the bent one.
+
+    ``log((d + d0) / (d' + d0)) + w log(s / s')``, with the darkness d and the sparsity gain s.
+    """
+    darkness = math.log((straight.darkness + RESPONSE_DARKNESS) / (bent.darkness + RESPONSE_DARKNESS))
+    return darkness + RESPONSE_SPARSITY_WEIGHT * math.log(
+        max(straight.sparsity_gain, _TINY) / max(bent.sparsity_gain, _TINY)
+    )
+
+
+def measure_overshoot(blurred: BlurredImage, kernel: Kernel, response: Response) -> Overshoot:
+    """Restore a photograph in the light of a response curve, and measure what it shows that cannot be.
+
+    Latent pixels that spread light to clipped ones are left out.
+
+    Parameters
+    ----------
+    blurred : BlurredImage
+        Values as stored.
+    kernel : array (side, side)
+        Nearly right.
+    response
+        The curve.
+    """
+    xp = array_module(blurred.image)
+    light = response.to_light(blurred.image)
+    noise = blurred.noise * response.mean_slope(blurred.image)
+    blur = xp.asarray(fit(kernel, extent(kernel)).astype(np.float32))
+    observation = Observation(light, blur, noise + _EXTRA_NOISE, valid=blurred.known)
+    model = observation.model
+    latent = model.crop(hyper_laplacian(observation, steps=_STEPS))
+    clipped = xp.zeros(model.shape, np.float32)
+    model.crop(clipped)[...] = ~blurred.known
+    share = model.crop(model.plane(model.spectrum(clipped) * model.transfer.conj() * model.power))
+    rows, cols = (min(max(blur.shape) // 2 + 1, side // 4) for side in light.shape)
+    inside = slice(rows, light.shape[0] - rows), slice(cols, light.shape[1] - cols)
+    counted = (share < _UNTOUCHED)[inside]
+    if not bool(counted.any()):
+        return Overshoot(0.0, 1.0)
+    below = xp.minimum(latent[inside][counted], 0)
+    after, before = (_sparsity(gradients(plane)[:, *inside][:, counted]) for plane in (latent, light))
+    return Overshoot(math.sqrt(float(xp.square(below).mean())), after / max(before, _TINY))
+
+
+def _sparsity(edges: Array) -> float:
+    """Return ``|g|_1 / |g|_2``, each a mean over the values."""
+    xp = array_module(edges)
+    return float(xp.abs(edges).mean()) / max(math.sqrt(float(xp.square(edges).mean())), _TINY)

@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+from scipy.signal import fftconvolve
+
+from bench.data.photographs import shake_kernel
+from runtime.deconvolution.lights import restore_lights
+from runtime.deconvolution.uniform import deconvolve_uniform
+from runtime.quality import LEVELS
+
+KERNEL = shake_kernel(15).astype(np.float32)
+REACH = len(KERNEL) // 2
+WHITE = 0.95
+
+
+def scene(seed=0, side=120, lamps=6, brightness=8.0):
+    """Dark surroundings with small lamps, far brighter than white: as they are, and as they are seen."""
+    random = np.random.default_rng(seed)
+    sharp = np.full((side + 2 * REACH,) * 2, 0.05, np.float32)
+    sharp[side // 2 :] = 0.15
+    for row, col in random.integers(30, side - 15, (lamps, 2)):
+        sharp[row : row + 5, col : col + 4] = brightness
+    observed = fftconvolve(sharp, KERNEL, "valid").astype(np.float32)
+    observed += 0.002 * random.standard_normal(observed.shape).astype(np.float32)
+    return np.ascontiguousarray(sharp[REACH:-REACH, REACH:-REACH]), observed.clip(0, 1)
+
+
+def restored(observed, **options):
+    return deconvolve_uniform(observed[None], KERNEL, LEVELS["fast"].deconvolution, **options)
+
+
+def error(latent, sharp):
+    return float(np.square(latent.clip(0, 1) - sharp.clip(0, 1)).mean())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_lamps_are_restored_far_better_than_without_what_clipped_pixels_say(seed):
+    sharp, observed = scene(seed)
+    assert (observed >= 0.98).mean() > 0.01
+    with_lights, without = restored(observed, lights=True)[0], restored(observed)[0]
+    assert error(with_lights, sharp) < 0.6 * error(without, sharp)
+
+
+def test_a_photograph_without_clipped_pixels_is_left_alone():
+    _, observed = scene(brightness=0.6)
+    assert observed.max() < 0.98
+    np.testing.assert_array_equal(restored(observed, lights=True), restored(observed))
+
+
+def test_what_no_lamp_reaches_is_left_alone():
+    _, observed = scene(lamps=1)
+    clipped = observed[None] >= WHITE
+    before = np.full_like(observed, 0.3)[None]
+    after = before.copy()
+    restore_lights(observed[None], after, KERNEL, clipped, ~clipped)
+    rows, cols = np.nonzero(clipped[0])
+    far = np.ones(observed.shape, bool)
+    reach = 2 * len(KERNEL)
+    far[max(rows.min() - reach, 0) : rows.max() + reach, max(cols.min() - reach, 0) : cols.max() + reach] = False
+    assert far.any()
+    np.testing.assert_allclose(after[0][far], 0.3, atol=1e-3)
+    assert np.abs(after - before).max() > 0.1
+
+
+def test_light_is_never_below_nothing_around_a_lamp():
+    _, observed = scene(lamps=1)
+    clipped = observed[None] >= WHITE
+    latent = np.full_like(observed, -1.0)[None]
+    restore_lights(observed[None], latent, KERNEL, clipped, ~clipped)
+    rows, cols = (int(np.median(at)) for at in np.nonzero(clipped[0]))
+    assert latent[0, rows - 3 : rows + 4, cols - 3 : cols + 4].min() >= 0
+
+
+def test_without_a_blur_nothing_changes():
+    _, observed = scene()
+    clipped = observed[None] >= WHITE
+    latent = observed[None].copy()
+    restore_lights(observed[None], latent, np.ones((1, 1), np.float32), clipped, ~clipped)
+    np.testing.assert_allclose(latent[0].clip(0, 1)[~clipped[0]], observed[~clipped[0]], atol=2e-3)
+    assert latent[0][clipped[0]].min() >= WHITE - 1e-3
+
+
+def test_unknown_pixels_say_nothing():
+    _, observed = scene()
+    spoiled, known = observed.copy(), np.ones(observed.shape, bool)
+    known[60:64, 40:60] = False
+    spoiled[~known] = 0.9
+    clipped = (observed >= WHITE) & known
+
+    def change(known):
+        """The largest change of the restoration, away from the spoiled pixels, by what they hold."""
+        latents = []
+        for image in (observed, spoiled):
+            latent = np.zeros_like(observed)[None]
+            restore_lights(image[None], latent, KERNEL, clipped[None], (known & ~clipped)[None])
+            latents.append(latent[0])
+        far = np.ones(observed.shape, bool)
+        far[60 - REACH : 64 + REACH, 40 - REACH : 60 + REACH] = False
+        return float(np.abs(latents[0] - latents[1])[far].max())
+
+    # The iterations start from the image, so that a trace of it remains.
+    assert change(known) < 0.2 * change(np.ones_like(known))
+
+
+@pytest.mark.parametrize("shape", [(33, 200), (16, 16), (40, 41)])
+def test_photographs_of_any_shape(shape, rng):
+    planes = rng.uniform(0, 1, (3, *shape)).astype(np.float32)
+    clipped = planes >= WHITE
+    latent = planes.copy()
+    restore_lights(planes, latent, KERNEL, clipped, ~clipped)
+    assert np.isfinite(latent).all()

@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+from skimage import data
+
+import runtime
+from bench.data.camera import RECIPES
+from bench.data.photographs import shake_kernel
+from runtime.blur.blurs import KernelBlur, MotionBlur
+from runtime.colour import luminance
+from runtime.estimation.kernel.refine import BlurredImage
+from runtime.estimation.response import Overshoot, bend, choose_response, in_light, measure_overshoot
+from runtime.inference.devices import CPU
+from runtime.inference.progress import Stopwatch
+from runtime.metrics import psnr
+from runtime.options import Options
+from runtime.preparation.photograph import prepare
+from runtime.response import LINEAR, SRGB
+from runtime.run import Run, run_on
+
+KERNEL = shake_kernel(17).astype(np.float32)
+NAMES = ("astronaut", "coffee", "chelsea")
+
+
+def seen(name, recipe):
+    sharp = getattr(data, name)()[:280, :320].astype(np.float32) / np.float32(255)
+    observed, truth = RECIPES[recipe](sharp, KERNEL, (3,))
+    return np.ascontiguousarray(np.moveaxis(observed, -1, 0).clip(0, 1)), np.moveaxis(truth, -1, 0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("recipe", "expected"), [("plain", LINEAR), ("light", SRGB), ("phone", SRGB)])
+def test_the_curve_is_found_with_the_kernel(name, recipe, expected):
+    observed, _ = seen(name, recipe)
+    assert choose_response(luminance(observed), Run(Options()), KERNEL.astype(float)) == expected
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_deconvolution_undoes_the_curve_by_itself(name):
+    observed, truth = seen(name, "light")
+    automatic, straight, bent = (
+        psnr(runtime.deconvolve(np.moveaxis(observed, 0, -1), KERNEL, quality="fast", response=response).clip(0, 1),
+             np.moveaxis(truth, 0, -1), border=20)
+        for response in ("auto", "linear", "srgb")
+    )  # fmt: skip
+    assert automatic == bent
+    assert automatic > straight + 1.5
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 300), (33, 20)])
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_flat_and_small_photographs_are_taken_as_they_are(shape, value):
+    flat = np.full(shape, value, np.float32)
+    assert choose_response(flat, Run(Options()), np.ones((1, 1))) == LINEAR
+
+
+def test_the_darkness_around_lamps_does_not_count():
+    observed, _ = seen("coffee", "lights")
+    image = luminance(observed)
+    known = image < 0.9
+    clipped = BlurredImage(image, known, None, 0.005)
+    naive = BlurredImage(image, np.ones_like(known), None, 0.005)
+    darkness = [measure_overshoot(each, KERNEL.astype(float), SRGB).darkness for each in (clipped, naive)]
+    assert darkness[0] < darkness[1]
+
+
+def test_more_darkness_and_less_sparsity_speak_against_a_curve():
+    usual = Overshoot(0.001, 0.7)
+    assert bend(usual, usual) == 0
+    assert bend(Overshoot(0.01, 0.7), usual) > 0 > bend(usual, Overshoot(0.01, 0.7))
+    assert bend(Overshoot(0.001, 0.75), usual) > 0 > bend(usual, Overshoot(0.001, 0.75))
+
+
+def prepared(observed, **options):
+    photograph, options = prepare(observed.copy()), Options(**options)
+    return photograph, options, run_on(photograph, 1 / 255, options, CPU, Stopwatch(CPU), None)
+
+
+@pytest.mark.parametrize(("given", "level"), [("linear", 1.0), ("srgb", SRGB.gamma), (1.8, 1.8)])
+def test_a_given_curve_is_undone(given, level):
+    observed, _ = seen("coffee", "light")
+    photograph, options, run = prepared(observed, response=given, noise=0.01)
+    light, other = in_light(photograph, 1 / 255, options, run)
+    assert light.response.gamma == other.response.gamma == level
+    np.testing.assert_allclose(light.in_image(light.planes.copy()), observed, atol=1e-5)
+    assert other.options.noise == pytest.approx(0.01 * light.response.mean_slope(observed), rel=0.05)
+
+
+@pytest.mark.parametrize("blur", [None, MotionBlur(np.zeros((264, 304, 2), np.float32))])
+def test_without_a_kernel_nothing_is_decided(blur):
+    observed, _ = seen("coffee", "light")
+    photograph, options, run = prepared(observed)
+    same, other = in_light(photograph, 1 / 255, options, run, blur)
+    assert same is photograph
+    assert other is run
+
+
+def test_the_kernel_decides():
+    observed, _ = seen("coffee", "light")
+    photograph, options, run = prepared(observed)
+    light, other = in_light(photograph, 1 / 255, options, run, KernelBlur(KERNEL))
+    assert light.response == other.response == SRGB
+    assert other.saturated == pytest.approx(0.9555, abs=1e-3)
