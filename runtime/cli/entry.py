@@ -13,6 +13,7 @@ from runtime.cli.burst import burst_command
 from runtime.cli.demo import demo_command
 from runtime.cli.image import image_command
 from runtime.cli.info import doctor, models
+from runtime.messages import describe
 
 _INTERRUPTED = 130
 """Exit status after Ctrl-C, by convention of shells."""
@@ -45,7 +46,7 @@ def run() -> int:
         streams.say("deblur: interrupted")
         return _INTERRUPTED
     except Exception as error:
-        streams.say(f"deblur: {streams.describe(error)}")
+        streams.say(f"deblur: {describe(error)}")
         return 1
     finally:
         with suppress(Exception):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from runtime.cli.streams import printable
+from runtime.messages import printable
 
 if TYPE_CHECKING:
     from types import TracebackType
