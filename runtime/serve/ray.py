@@ -1,0 +1,369 @@
+"""A batch on the machines of a Ray cluster, by Ray Data.
+
+Ray Data spreads the jobs over workers, each a process that holds a model, and starts a worker anew that was killed or
+whose machine was lost. What it does not do is done here. An error of a photograph is caught in the worker, since one
+that comes out would end the whole batch. A block of jobs whose worker was lost is not tried again by Ray, which would
+go on without end where the photograph itself kills its worker. It is left out of the results; the account of the batch
+shows what is missing, and that is given out again, in blocks of one, a limited number of times.
+
+Jobs are a list that the driver holds, and workers read the photographs: no readers compete with them for cores.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import queue
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from runtime.errors import DeblurError, DeviceUnavailable, InvalidArgument, MissingDependency
+from runtime.messages import describe, printable
+from runtime.options import Options
+from runtime.serve.batch import FAILED, Job, Ledger, Outcome, restore_job
+from runtime.serve.cores import confine_to_cores
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
+
+    from runtime.deblurrer import Deblurrer
+
+_MOST_JOBS_IN_BLOCK = 16
+"""What is lost with a worker is at most one block."""
+_BLOCKS_PER_WORKER = 8
+"""At least so many blocks for each worker in the first pass, so that none waits long for the last ones."""
+_PATIENCE = 60.0
+"""Seconds for which a cluster may have no place for any worker, after which the batch ends."""
+_GLANCE = 1.0
+"""Seconds between two looks at the cluster while nothing is reported."""
+_COLUMNS = ("number", "source", "target", "existed")
+"""Of a block of jobs: the places are bytes, since Arrow takes no text that is not UTF-8, as names of files may be."""
+_END = 10.0
+"""Seconds that the thread which receives reports has to end; one that hears nothing any more is left behind."""
+_UNUSABLE = "unusable"
+"""Status that a worker reports that cannot load the model."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """What each worker has, and how many there are.
+
+    Attributes
+    ----------
+    device
+        ``"cuda"``: one GPU each; ``"cpu"``: none; ``"auto"``: a GPU if a machine of the cluster has one.
+    cores
+        Cores of the CPU for each.
+    count
+        How many; by default as many as the cluster has room for.
+    attempts
+        How often a photograph is given out, at most, whose worker is lost each time.
+    """
+
+    device: str = "auto"
+    cores: int = 1
+    count: int | None = None
+    attempts: int = 3
+
+
+def run_batch(
+    jobs: list[Job],
+    load_options: dict[str, Any],
+    restore_options: dict[str, Any],
+    *,
+    overwrite: bool = False,
+    workers: Workers = Workers(),
+    address: str | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> Ledger:
+    """Restore the photographs of a batch on a Ray cluster; return the account, in which each of them has its outcome.
+
+    Parameters
+    ----------
+    jobs
+        From `runtime.serve.batch.plan_batch`.
+    load_options, restore_options
+        Options of `runtime.Deblurrer`, but for the device, and of `runtime.Deblurrer.restore`. A model that is given by
+        its path must lie there on every machine.
+    overwrite
+        Whether results that are there are made anew; by default they are left if they can be read.
+    workers
+        What the workers have.
+    address
+        Address of the cluster, as ``ray.init`` takes it; by default that of ``RAY_ADDRESS``, a cluster that runs on
+        this machine, or a new one on this machine, which ends with the batch.
+    progress
+        Called as ``progress(finished, all)``.
+
+    Raises
+    ------
+    MissingDependency
+        If Ray is not installed.
+    InvalidArgument
+        If an option cannot be used.
+    DeviceUnavailable
+        If no machine of the cluster has room for a worker, or a worker cannot use its GPU.
+    DeblurError
+        If a worker cannot load the model.
+    """
+    Options(**{name: value for name, value in restore_options.items() if name != "strength"})
+    with _connected(address):
+        device, count = _room(workers)
+        work = _Work({**load_options, "device": device}, restore_options, overwrite, workers.cores)
+        ledger = Ledger(jobs)
+        reason = ""
+        for attempt in range(workers.attempts):
+            before = len(ledger.outcomes)
+            block = min(_MOST_JOBS_IN_BLOCK, max(1, len(jobs) // (count * _BLOCKS_PER_WORKER))) if attempt == 0 else 1
+            reason = _run_pass(ledger, work, workers, count, block, progress)
+            if not ledger.open:
+                break
+            if reason and len(ledger.outcomes) == before and attempt > 0:
+                break
+            ledger.lost.update(ledger.open)
+        for number in ledger.open:
+            ledger.enter(number, Outcome(FAILED, _lost(jobs[number], ledger.lost[number], reason)))
+    return ledger
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a worker has to know."""
+
+    load_options: dict[str, Any]
+    restore_options: dict[str, Any]
+    overwrite: bool
+    cores: int
+
+
+class Worker:
+    """A process of the cluster that holds a model and restores one block of jobs after another.
+
+    Parameters
+    ----------
+    work
+        What it has to know.
+    """
+
+    def __init__(self, work: _Work) -> None:
+        confine_to_cores(work.cores)
+        self._work = work
+        self._deblurrer: Deblurrer | None = None
+        self._fault: str | None = None
+        try:
+            from runtime.deblurrer import Deblurrer
+
+            self._deblurrer = Deblurrer(**work.load_options)
+        except Exception as error:  # one that came out would be answered with a new worker, without end
+            self._fault = describe(error)
+
+    def __call__(self, block: dict[str, Any]) -> dict[str, list[Any]]:
+        """Restore the photographs of a block; return their numbers and outcomes, the latter as JSON."""
+        numbers, outcomes = [], []
+        for number, *places, existed in zip(*(block[name] for name in _COLUMNS), strict=True):
+            source, target = map(os.fsdecode, places)
+            numbers.append(int(number))
+            outcomes.append(json.dumps(asdict(self._restore(Job(source, target, bool(existed))))))
+        return {"number": numbers, "outcome": outcomes}
+
+    def _restore(self, job: Job) -> Outcome:
+        if self._deblurrer is None:
+            return Outcome(_UNUSABLE, self._fault, fatal=True)
+        return restore_job(job, self._deblurrer, self._work.restore_options, self._work.overwrite)
+
+
+def _run_pass(
+    ledger: Ledger,
+    work: _Work,
+    workers: Workers,
+    count: int,
+    block: int,
+    progress: Callable[[int, int], object] | None,
+) -> str:
+    """Give out all photographs that are open, once; enter what is reported; return why the pass ended early, or ''."""
+    dataset = _dataset(ledger, work, workers, count, block)
+    reports: queue.Queue[tuple[int, Outcome] | BaseException | None] = queue.Queue()
+    is_over = threading.Event()
+
+    def receive() -> None:
+        try:
+            for row in dataset.iter_rows():
+                reports.put((int(row["number"]), Outcome(**json.loads(row["outcome"]))))
+                if is_over.is_set():
+                    return
+            reports.put(None)
+        except BaseException as error:  # handed to the thread that waits
+            reports.put(error)
+
+    receiver = threading.Thread(target=receive, name="batch", daemon=True)
+    receiver.start()
+    had_room = time.monotonic()
+    try:
+        while True:
+            try:
+                report = reports.get(timeout=_GLANCE)
+            except queue.Empty:
+                # Without a machine that could hold a worker, Ray would wait for ever.
+                if _capacity(workers, work.load_options["device"]):
+                    had_room = time.monotonic()
+                elif time.monotonic() - had_room > _PATIENCE:
+                    raise DeviceUnavailable(
+                        f"the cluster has lost every machine with room for a worker ({_needs(workers, work)}): "
+                        "start the batch again when there is one; what is finished will be skipped"
+                    ) from None
+                continue
+            if report is None:
+                return ""
+            if isinstance(report, BaseException):
+                return describe(report)
+            number, outcome = report
+            if outcome.fatal:
+                raise DeblurError(f"a worker cannot do the work: {outcome.error}")
+            ledger.enter(number, outcome)
+            if progress is not None:
+                progress(len(ledger.outcomes), len(ledger.jobs))
+    finally:
+        is_over.set()
+        receiver.join(_END)
+
+
+def _dataset(ledger: Ledger, work: _Work, workers: Workers, count: int, block: int) -> Dataset:
+    """Return the data set of the outcomes of all photographs that are open."""
+    import ray.data
+
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    # Blocks of lost workers are left out of the results, and found missing there.
+    context.max_errored_blocks = -1
+    numbers = ledger.open
+    rows = [
+        {
+            "number": number,
+            "source": os.fsencode(ledger.jobs[number].source),
+            "target": os.fsencode(ledger.jobs[number].target),
+            "existed": ledger.jobs[number].existed,
+        }
+        for number in numbers
+    ]
+    blocks = math.ceil(len(rows) / block)
+    with warnings.catch_warnings():
+        # Ray will have other names for what it does with a lost worker; the versions allowed have these.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
+            Worker,
+            batch_size=None,
+            fn_constructor_args=(work,),
+            num_cpus=workers.cores,
+            num_gpus=1 if work.load_options["device"] == "cuda" else 0,
+            # Ray sets OMP_NUM_THREADS to 1 unless the worker asks for another value.
+            runtime_env={"env_vars": {"OMP_NUM_THREADS": str(workers.cores)}},
+            compute=ray.data.ActorPoolStrategy(size=min(count, blocks), max_tasks_in_flight_per_actor=1),
+            # A worker that is lost is started again, and what becomes of its block is left to us.
+            max_restarts=-1,
+            max_task_retries=0,
+        )
+
+
+@contextmanager
+def _connected(address: str | None) -> Iterator[None]:
+    """Connect to a cluster, or start one on this machine; a connection that was there before stays."""
+    # Ray sends statistics of its use to its makers unless it is told not to before it is imported.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # A thread that is left behind must not start a cluster of its own when it asks for a report after the end.
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise MissingDependency(f"Ray cannot be imported ({error}): pip install 'deblur-runtime[ray]'") from error
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    if ray.is_initialized():
+        yield
+        return
+    try:
+        _start(address)
+    except Exception as error:
+        where = f"at {address}" if address else "here"
+        raise DeblurError(
+            f"no Ray cluster can be reached or started {where} ({' '.join(printable(str(error)).split())}): "
+            "check the address, or 'ray status'"
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _start(address: str | None) -> None:
+    import ray
+
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    if address is not None or "RAY_ADDRESS" in os.environ:
+        ray.init(address, **quiet)
+        return
+    try:
+        ray.init("auto", **quiet)
+    except ConnectionError:  # none runs here
+        ray.init(num_cpus=_own_cores(), include_dashboard=False, **quiet)
+
+
+def _own_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _room(workers: Workers) -> tuple[str, int]:
+    """Return the device of the workers, and their number, as many as there is room for."""
+    for name in ("cores", "attempts", "count"):
+        value = getattr(workers, name)
+        if value is not None and value < 1:
+            raise InvalidArgument(f"{name} must be at least 1, not {value}: give a larger number")
+    if workers.device not in ("auto", "cpu", "cuda"):
+        raise InvalidArgument(f"device must be auto, cpu or cuda, not {workers.device!r}: Ray chooses which GPU")
+    device = workers.device
+    if device == "auto":
+        device = "cuda" if _capacity(workers, "cuda") else "cpu"
+    room = _capacity(workers, device)
+    if not room:
+        if device == "cuda" and _capacity(replace(workers, cores=0), "cuda"):
+            remedy = f"no machine with a GPU has {workers.cores} cores beside it: give fewer --cores"
+        elif device == "cuda":
+            remedy = "no machine of the cluster has a GPU that Ray knows of: add one, or give --device cpu"
+        else:
+            remedy = f"no machine of the cluster has {workers.cores} cores: give fewer --cores"
+        raise DeviceUnavailable(f"there is no room for a worker, which would be waited for without end: {remedy}")
+    return device, min(room, workers.count or room)
+
+
+def _capacity(workers: Workers, device: str) -> int:
+    """Return how many workers the machines of the cluster hold that are alive, if nothing else runs there."""
+    import ray
+
+    total = 0
+    for node in ray.nodes():  # type: ignore[no-untyped-call]
+        if node["Alive"]:
+            has = node["Resources"]
+            rooms = [int(has.get("CPU", 0) // workers.cores)] if workers.cores else []
+            total += min([*rooms, *([int(has.get("GPU", 0))] if device == "cuda" else [])])
+    return total
+
+
+def _needs(workers: Workers, work: _Work) -> str:
+    gpu = ", 1 GPU" if work.load_options["device"] == "cuda" else ""
+    return f"{workers.cores} {'core' if workers.cores == 1 else 'cores'}{gpu}"
+
+
+def _lost(job: Job, times: int, reason: str) -> str:
+    """Return what is said of a photograph whose worker was lost each time."""
+    why = f" ({reason})" if reason else ""
+    return (
+        f"{printable(job.source)}: its worker was lost {times} times{why}: it may need more memory than there is; "
+        "try it alone with 'deblur image'"
+    )
