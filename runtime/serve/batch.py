@@ -85,8 +85,8 @@ def plan_batch(inputs: Sequence[str], output: str, manifest: str | None = None) 
     ImageFileError
         If there is no photograph, or something cannot be listed.
     """
-    output = storage.checked_place(output)
     storage.check_writable(output)
+    output = storage.checked_place(output)
     found = [pair for place in inputs for pair in storage.find_photographs(storage.checked_place(place))]
     listed = [] if manifest is None else _read_manifest(manifest)
     found += listed

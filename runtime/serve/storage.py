@@ -53,7 +53,7 @@ def checked_place(place: str) -> str:
 def check_writable(folder: str) -> None:
     """Raise `InvalidArgument` if results cannot be written atomically there."""
     protocol = protocol_of(folder)
-    if protocol is not None and protocol not in OBJECT_STORES:
+    if protocol not in (None, "file") and protocol not in OBJECT_STORES:
         raise InvalidArgument(
             f"{folder}: results are written to folders and to object stores ({', '.join(sorted(OBJECT_STORES))}), "
             "where a file has its name only when it is complete: name one of these"
