@@ -6,6 +6,7 @@
 * ``deblur demo`` (`demo`): blur a sample photograph, restore it and report the gain.
 * ``deblur models`` (`info`): list the installed models.
 * ``deblur doctor`` (`info`): report what works, and why the rest does not.
+* ``deblur warmup`` (`warmup`): compile and load beforehand what the first restorations would wait for.
 
 `options` holds the options and the progress line that these commands share, `paths` the rules for their inputs and
 outputs, `jobs` what becomes of which photograph, `streams` stdin, stdout and stderr, `entry` what becomes of errors.
