@@ -10,6 +10,7 @@ from importlib import resources
 import numpy as np
 import numpy.typing as npt
 
+from kernels import transforms
 from runtime.api import deconvolve
 from runtime.deblurrer import Deblurrer
 from runtime.images import decode
@@ -20,6 +21,8 @@ from runtime.quality import LEVELS
 
 _SIDE = 128
 """Side in pixels of the photograph that is restored: small, but large enough for every stage."""
+_LARGE = 512
+"""Side in pixels of a plane that is transformed on all cores."""
 _BLUR = 9
 """Length in pixels of its blur, along a diagonal."""
 _NOISE = 2.0
@@ -94,6 +97,9 @@ def _warm_model(model: str | os.PathLike[str] | Bundle, device: str, photograph:
 def _warm_deconvolution(device: str, photograph: npt.NDArray[np.uint8]) -> None:
     kernel = np.eye(_BLUR, dtype=np.float32) / _BLUR
     motion = np.full((*photograph.shape[:2], 2), (_BLUR, -45.0), np.float32)
+    # Large planes are transformed slice by slice, by kernels of other types.
+    large = np.zeros((_LARGE, _LARGE), np.float32)
+    transforms.irfft2(transforms.rfft2(large), _LARGE)
     for method in DECONVOLUTIONS:
         deconvolve(photograph, kernel, method=method, device=device)
     deconvolve(photograph, motion=motion, method="irc", device=device)

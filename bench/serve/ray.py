@@ -32,6 +32,8 @@ _BLURS = (3, 5, 7, 9)
 """Lengths in pixels of the horizontal and vertical motions of the photographs."""
 _WAIT = 0.05
 """Seconds between two looks at the results."""
+_INTO_WORK = 0.3
+"""Seconds after a result in which its worker has begun the next photograph, but not yet finished it."""
 _WORKER_TITLE = "ray::MapWorker"
 """Start of the name under which Ray runs a worker."""
 
@@ -122,8 +124,10 @@ def cluster_of(machines: int, home: Path) -> Iterator[Callable[[], None]]:
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     try:
-        nodes = [cluster.add_node(num_cpus=1) for _ in range(machines)]
+        # First, since the driver joins any machine that is there, and it is not to be on one that is killed.
         ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.CRITICAL)
+        nodes = [cluster.add_node(num_cpus=1) for _ in range(machines)]
+        cluster.wait_for_nodes()
         yield lambda: cluster.remove_node(nodes.pop(), allow_graceful=False)
     finally:
         ray.shutdown()
@@ -156,9 +160,10 @@ def kill_worker() -> bool:
 
 
 def wait_for_results(folder: Path, count: int, end: Callable[[], bool]) -> None:
-    """Wait until a folder holds so many results, or until the end."""
+    """Wait until a folder holds so many results, or until the end, and until the next photograph is in work."""
     while not end() and len([*folder.glob("*.png")]) < count:
         time.sleep(_WAIT)
+    time.sleep(_INTO_WORK)
 
 
 def _kill(folder: Path, photographs: int, remove_machine: Callable[[], None], killed: dict[str, int]) -> None:

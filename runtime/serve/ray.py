@@ -4,7 +4,8 @@ Ray Data spreads the jobs over workers, each a process that holds a model, and s
 whose machine was lost. What it does not do is done here. An error of a photograph is caught in the worker, since one
 that comes out would end the whole batch. A block of jobs whose worker was lost is not tried again by Ray, which would
 go on without end where the photograph itself kills its worker. It is left out of the results; the account of the batch
-shows what is missing, and that is given out again, in blocks of one, a limited number of times.
+shows what is missing, and that is given out again, in blocks of one. How often depends on what a worker had begun: a
+machine that has gone without a word seems to be there for half a minute, in which Ray gives it block after block.
 
 Jobs are a list that the driver holds, and workers read the photographs: no readers compete with them for cores.
 """
@@ -20,7 +21,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ _MOST_JOBS_IN_BLOCK = 16
 _BLOCKS_PER_WORKER = 8
 """At least so many blocks for each worker in the first pass, so that none waits long for the last ones."""
 _PATIENCE = 60.0
-"""Seconds for which a cluster may have no place for any worker, after which the batch ends."""
+"""Seconds for which a cluster may have no place for any worker, or begin nothing, after which the batch ends."""
 _GLANCE = 1.0
 """Seconds between two looks at the cluster while nothing is reported."""
 _COLUMNS = ("number", "source", "target", "existed")
@@ -64,7 +65,7 @@ class Workers:
     count
         How many; by default as many as the cluster has room for.
     attempts
-        How often a photograph is given out, at most, whose worker is lost each time.
+        How often a photograph is begun, at most, whose worker is lost each time.
     """
 
     device: str = "auto"
@@ -118,18 +119,24 @@ def run_batch(
         device, count = _room(workers)
         work = _Work({**load_options, "device": device}, restore_options, overwrite, workers.cores)
         ledger = Ledger(jobs)
-        reason = ""
-        for attempt in range(workers.attempts):
+        block = min(_MOST_JOBS_IN_BLOCK, max(1, len(jobs) // (count * _BLOCKS_PER_WORKER)))
+        fruitful = time.monotonic()
+        while ledger.open:
             before = len(ledger.outcomes)
-            block = min(_MOST_JOBS_IN_BLOCK, max(1, len(jobs) // (count * _BLOCKS_PER_WORKER))) if attempt == 0 else 1
-            reason = _run_pass(ledger, work, workers, count, block, progress)
-            if not ledger.open:
-                break
-            if reason and len(ledger.outcomes) == before and attempt > 0:
-                break
-            ledger.lost.update(ledger.open)
-        for number in ledger.open:
-            ledger.enter(number, Outcome(FAILED, _lost(jobs[number], ledger.lost[number], reason)))
+            reason, begun = _run_pass(ledger, work, workers, count, block, progress)
+            block = 1
+            lost = begun.intersection(ledger.open)
+            ledger.lost.update(lost)
+            for number in lost:
+                if ledger.lost[number] >= workers.attempts:
+                    ledger.enter(number, Outcome(FAILED, _lost(jobs[number], ledger.lost[number])))
+            if begun or len(ledger.outcomes) > before:
+                fruitful = time.monotonic()
+            elif time.monotonic() - fruitful > _PATIENCE:
+                for number in ledger.open:
+                    ledger.enter(number, Outcome(FAILED, _unreached(jobs[number], reason)))
+            else:
+                time.sleep(_GLANCE)
     return ledger
 
 
@@ -143,6 +150,21 @@ class _Work:
     cores: int
 
 
+class Begun:
+    """The photographs that workers have begun in one pass; an actor, which workers tell before they begin."""
+
+    def __init__(self) -> None:
+        self._numbers: set[int] = set()
+
+    def add(self, number: int) -> None:
+        """Add the number of a photograph."""
+        self._numbers.add(number)
+
+    def numbers(self) -> set[int]:
+        """Return the numbers of all."""
+        return self._numbers
+
+
 class Worker:
     """A process of the cluster that holds a model and restores one block of jobs after another.
 
@@ -150,11 +172,14 @@ class Worker:
     ----------
     work
         What it has to know.
+    begin
+        Called with the number of each photograph before it is begun.
     """
 
-    def __init__(self, work: _Work) -> None:
+    def __init__(self, work: _Work, begin: Callable[[int], object]) -> None:
         confine_to_cores(work.cores)
         self._work = work
+        self._begin = begin
         self._deblurrer: Deblurrer | None = None
         self._fault: str | None = None
         try:
@@ -169,6 +194,7 @@ class Worker:
         numbers, outcomes = [], []
         for number, *places, existed in zip(*(block[name] for name in _COLUMNS), strict=True):
             source, target = map(os.fsdecode, places)
+            self._begin(int(number))
             numbers.append(int(number))
             outcomes.append(json.dumps(asdict(self._restore(Job(source, target, bool(existed))))))
         return {"number": numbers, "outcome": outcomes}
@@ -186,9 +212,21 @@ def _run_pass(
     count: int,
     block: int,
     progress: Callable[[int, int], object] | None,
-) -> str:
-    """Give out all photographs that are open, once; enter what is reported; return why the pass ended early, or ''."""
-    dataset = _dataset(ledger, work, workers, count, block)
+) -> tuple[str, set[int]]:
+    """Give out all photographs that are open, once, and enter what is reported.
+
+    Returns
+    -------
+    reason, begun
+        Why the pass ended early, or ``""``, and the numbers of the photographs that were begun.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    # On the machine of the driver, without which there is no batch.
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    begun: Any = ray.remote(Begun).options(num_cpus=0, scheduling_strategy=here).remote()
+    dataset = _dataset(ledger, work, workers, count, block, _Telling(begun))
     reports: queue.Queue[tuple[int, Outcome] | BaseException | None] = queue.Queue()
     is_over = threading.Event()
 
@@ -219,10 +257,8 @@ def _run_pass(
                         "start the batch again when there is one; what is finished will be skipped"
                     ) from None
                 continue
-            if report is None:
-                return ""
-            if isinstance(report, BaseException):
-                return describe(report)
+            if report is None or isinstance(report, BaseException):
+                return "" if report is None else describe(report), _numbers(begun)
             number, outcome = report
             if outcome.fatal:
                 raise DeblurError(f"a worker cannot do the work: {outcome.error}")
@@ -234,7 +270,38 @@ def _run_pass(
         receiver.join(_END)
 
 
-def _dataset(ledger: Ledger, work: _Work, workers: Workers, count: int, block: int) -> Dataset:
+def _numbers(begun: Any) -> set[int]:
+    """Return what `Begun` knows; nothing if it is lost, which is held against no photograph."""
+    import ray
+
+    try:
+        return set(ray.get(begun.numbers.remote()))
+    except ray.exceptions.RayError:
+        return set()
+
+
+class _Telling:
+    """Tells `Begun`, from a worker, that a photograph is begun, and waits until it knows.
+
+    Parameters
+    ----------
+    begun
+        The actor.
+    """
+
+    def __init__(self, begun: Any) -> None:
+        self._begun = begun
+
+    def __call__(self, number: int) -> None:
+        import ray
+
+        with suppress(ray.exceptions.RayError):  # it is lost, but the photograph can be restored all the same
+            ray.get(self._begun.add.remote(number))
+
+
+def _dataset(
+    ledger: Ledger, work: _Work, workers: Workers, count: int, block: int, begin: Callable[[int], object]
+) -> Dataset:
     """Return the data set of the outcomes of all photographs that are open."""
     import ray.data
 
@@ -259,7 +326,7 @@ def _dataset(ledger: Ledger, work: _Work, workers: Workers, count: int, block: i
         return ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
             Worker,
             batch_size=None,
-            fn_constructor_args=(work,),
+            fn_constructor_args=(work, begin),
             num_cpus=workers.cores,
             num_gpus=1 if work.load_options["device"] == "cuda" else 0,
             # Ray sets OMP_NUM_THREADS to 1 unless the worker asks for another value.
@@ -360,10 +427,16 @@ def _needs(workers: Workers, work: _Work) -> str:
     return f"{workers.cores} {'core' if workers.cores == 1 else 'cores'}{gpu}"
 
 
-def _lost(job: Job, times: int, reason: str) -> str:
+def _lost(job: Job, times: int) -> str:
     """Return what is said of a photograph whose worker was lost each time."""
-    why = f" ({reason})" if reason else ""
+    often = "once" if times == 1 else f"{times} times"
     return (
-        f"{printable(job.source)}: its worker was lost {times} times{why}: it may need more memory than there is; "
+        f"{printable(job.source)}: its worker was lost {often}: it may need more memory than there is; "
         "try it alone with 'deblur image'"
     )
+
+
+def _unreached(job: Job, reason: str) -> str:
+    """Return what is said of a photograph that no worker began any more."""
+    why = f" ({reason})" if reason else ""
+    return f"{printable(job.source)}: no worker of the cluster begins it{why}: look at 'ray status', and start again"

@@ -24,10 +24,11 @@ LATER = """
 import numpy as np
 import runtime
 from runtime.warming import _photograph
-photograph = np.tile(_photograph(), (2, 2, 1))
+photograph = np.tile(_photograph(), (2, 3, 1))
 deblurrer = runtime.Deblurrer(device="cpu")
 deblurrer.restore(photograph, quality="fast")
 deblurrer.restore(photograph[..., 0].astype(np.uint16) * 257, quality="balanced")
+deblurrer.restore(np.tile(photograph, (2, 2, 1)), quality="fast")
 deblurrer.restore(photograph / 255, quality="fast", nonblind="wiener")
 runtime.Deblurrer(model="eboli", device="cpu").restore(photograph, quality="fast")
 frames = [np.roll(photograph, shift, axis=1) for shift in range(4)]

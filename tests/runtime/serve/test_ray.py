@@ -1,4 +1,6 @@
 import os
+import signal
+import sys
 import threading
 import time
 from contextlib import nullcontext
@@ -6,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from ray import cloudpickle
 
 from bench.serve.ray import cluster_of, kill_worker, make_photographs, wait_for_results
 from runtime.errors import DeblurError, DeviceUnavailable, InvalidArgument
@@ -19,10 +22,14 @@ DEADLINE = 300
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    """Two machines with one core each, simulated on this one."""
+    """Two machines with one core each, simulated on this one; one that is lost is missed within seconds."""
     home = tmp_path_factory.mktemp("home")
-    with cluster_of(2, home) as remove_machine:
-        yield SimpleNamespace(home=home, remove_machine=remove_machine)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_health_check_period_ms", "1000")
+        patch.setenv("RAY_health_check_timeout_ms", "5000")
+        patch.setenv("RAY_health_check_failure_threshold", "5")
+        with cluster_of(2, home) as remove_machine:
+            yield SimpleNamespace(home=home, remove_machine=remove_machine)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +53,7 @@ def test_every_photograph_is_written_though_a_worker_is_killed(cluster, photogra
     killed, seen = [], []
     killer = threading.Thread(target=kill_after, args=(3, tmp_path / "out", killed), daemon=True)
     killer.start()
-    options = {"quality": "fast", "strength": 1.0}
+    options = {"quality": "balanced", "strength": 1.0}
     ledger = run_batch(jobs, {"model": "chakrabarti"}, options, progress=lambda *counts: seen.append(counts))
     killer.join(DEADLINE)
     assert killed == [True]
@@ -90,9 +97,35 @@ def test_what_the_cluster_has_no_room_for_is_refused_at_once(cluster, photograph
             run_batch(jobs, {"model": "chakrabarti"}, {}, workers=workers)
 
 
+class Deadly:
+    """Stands for `Worker`: the photograph number 3 kills its process."""
+
+    def __init__(self, work, begin):
+        self.begin = begin
+
+    def __call__(self, block):
+        for number in block["number"]:
+            self.begin(int(number))
+            if number == 3:
+                os.kill(os.getpid(), signal.SIGKILL)
+        done = '{"status": "done"}'
+        return {"number": block["number"], "outcome": [done] * len(block["number"])}
+
+
+@pytest.mark.slow
+def test_a_photograph_that_kills_its_worker_costs_no_other_one(cluster, photographs, tmp_path, monkeypatch):
+    cloudpickle.register_pickle_by_value(sys.modules[Deadly.__module__])
+    monkeypatch.setattr(module, "Worker", Deadly)
+    jobs = plan_batch([str(photographs)], str(tmp_path / "out"))
+    ledger = run_batch(jobs, {"model": "chakrabarti"}, {}, workers=Workers(attempts=2))
+    assert [number for number, outcome in ledger.outcomes.items() if outcome.status == FAILED] == [3]
+    assert "its worker was lost 2 times" in ledger.outcomes[3].error
+    assert ledger.counts()["done"] == 11
+
+
 @pytest.mark.slow
 def test_a_cluster_that_loses_every_machine_ends_the_batch(cluster, photographs, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_PATIENCE", 2.0)
+    monkeypatch.setattr(module, "_PATIENCE", 20.0)
     jobs = plan_batch([str(photographs)], str(tmp_path / "out"))
     killers = [threading.Timer(8, cluster.remove_machine) for _ in range(2)]
     for killer in killers:
@@ -119,10 +152,10 @@ def test_a_photograph_that_costs_its_worker_each_time_fails_with_a_reason(no_clu
 
     def run_pass(ledger, work, workers, count, block, progress):
         blocks.append((len(ledger.open), block))
-        for number in ledger.open:
-            if number != 3:
-                ledger.enter(number, Outcome(DONE))
-        return ""
+        begun = set(ledger.open)
+        for number in begun - {3}:
+            ledger.enter(number, Outcome(DONE))
+        return "", begun
 
     monkeypatch.setattr(module, "_run_pass", run_pass)
     ledger = run_batch([job(f"{number}.png") for number in range(640)], {"model": "m"}, {}, workers=Workers(attempts=3))
@@ -131,17 +164,28 @@ def test_a_photograph_that_costs_its_worker_each_time_fails_with_a_reason(no_clu
     assert ledger.outcomes[3].error.startswith("/in/3.png: its worker was lost 3 times: it may need more memory")
 
 
-def test_a_cluster_that_does_nothing_any_more_is_not_asked_for_ever(no_cluster, monkeypatch):
+def test_what_no_worker_had_begun_is_not_held_against_a_photograph(no_cluster, monkeypatch):
+    monkeypatch.setattr(module, "_GLANCE", 0.001)
     passes = []
 
     def run_pass(ledger, *_):
         passes.append(len(ledger.open))
-        return "the connection is gone"
+        if len(passes) == 7:
+            ledger.enter(0, Outcome(DONE))
+        return "", set()
 
     monkeypatch.setattr(module, "_run_pass", run_pass)
+    ledger = run_batch([job("a.png")], {"model": "m"}, {}, workers=Workers(attempts=2))
+    assert len(passes) == 7
+    assert (ledger.counts()["done"], ledger.counts()["lost"]) == (1, 0)
+
+
+def test_a_cluster_that_does_nothing_any_more_is_not_asked_for_ever(no_cluster, monkeypatch):
+    monkeypatch.setattr(module, "_GLANCE", 0.001)
+    monkeypatch.setattr(module, "_PATIENCE", 0.1)
+    monkeypatch.setattr(module, "_run_pass", lambda *_: ("the connection is gone", set()))
     ledger = run_batch([job("a.png")], {"model": "m"}, {}, workers=Workers(attempts=9))
-    assert passes == [1, 1]
-    assert "(the connection is gone)" in ledger.outcomes[0].error
+    assert "no worker of the cluster begins it (the connection is gone)" in ledger.outcomes[0].error
 
 
 @pytest.mark.parametrize(
@@ -161,9 +205,10 @@ def test_wrong_options_are_refused_before_the_work(no_cluster, options, workers,
 
 def test_a_worker_that_cannot_load_its_model_says_so_for_each_photograph(monkeypatch):
     monkeypatch.setattr(module, "confine_to_cores", lambda cores: set())
-    worker = Worker(_Work({"model": "no-such-model"}, {}, False, 1))
+    begun = []
+    worker = Worker(_Work({"model": "no-such-model"}, {}, False, 1), begun.append)
     block = {"number": [5], "source": [b"/in/\xff.png"], "target": [b"/out/\xff.png"], "existed": [False]}
     report = worker(block)
-    assert report["number"] == [5]
+    assert report["number"] == begun == [5]
     assert '"fatal": true' in report["outcome"][0]
     assert "no-such-model" in report["outcome"][0]
