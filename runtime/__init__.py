@@ -29,7 +29,7 @@ Packages and modules:
 * `images`: image arrays and files. `colour`: luminance and CIE Lab. `noise`: noise estimation. `tiles`: tiling.
 * `inference`: model bundles, ONNX Runtime sessions, devices, and patch networks over whole images.
 * `options`, `quality`, `run`, `results`: what a caller asks for, passes along and gets back.
-* `photographs`: photographs in files. `messages`: messages of one line. `warming`: the function above.
+* `messages`: messages of one line. `warming`: the function above.
 * `metrics`: PSNR after alignment.
 
 The public names load on first use: importing the package takes little time, touches no device, and is safe before a

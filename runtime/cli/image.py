@@ -26,7 +26,7 @@ from runtime.cli.streams import (
 )
 from runtime.errors import ImageFileError, InvalidArgument, InvalidModel
 from runtime.messages import describe, printable
-from runtime.photographs import KINDS, restore_encoded
+from runtime.serve.photographs import KINDS, restore_encoded
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,7 +12,7 @@ import click
 
 from runtime.cli.paths import STREAM, key, list_inputs
 from runtime.cli.streams import check_photograph_goes_to_stdout
-from runtime.photographs import is_whole
+from runtime.serve.photographs import is_whole
 
 
 @dataclass(frozen=True)

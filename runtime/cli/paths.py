@@ -10,7 +10,7 @@ import click
 
 from runtime.cli.streams import is_stdout, say
 from runtime.errors import ImageFileError
-from runtime.photographs import photographs_among
+from runtime.serve.photographs import photographs_among
 
 STREAM = "-"
 """Path that means stdin or stdout."""

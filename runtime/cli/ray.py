@@ -50,8 +50,9 @@ def ray_command(
     if report is not None:
         check_target(report, overwrite=True)
     from runtime.images.quiet import quiet
-    from runtime.serve.batch import DONE, FAILED, SKIPPED, UNCHANGED, plan_batch
-    from runtime.serve.ray import Workers, run_batch
+    from runtime.serve.batch.cluster import Workers
+    from runtime.serve.batch.jobs import DONE, FAILED, SKIPPED, UNCHANGED, plan_batch
+    from runtime.serve.batch.ray import run_batch
 
     start = time.perf_counter()
     load_options, restore_options = split_options({**options, "device": device})

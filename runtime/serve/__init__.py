@@ -1,5 +1,6 @@
-"""Serving: many photographs, on many machines.
+"""Serving: photographs in files, on many machines, and in other servers.
 
-* `batch`: the jobs of a batch, and what becomes of each. `storage`: its files, on disks and in object stores.
-* `ray`: a batch on the machines of a Ray cluster. `cores`: the cores of one worker.
+* `photographs`: photographs in files: which they are, and an encoded one restored.
+* `batch`: many photographs on the machines of a Ray cluster.
+* `triton`: a model repository for NVIDIA's Triton Inference Server.
 """

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from bench.serve.ray import make_photographs
-from runtime.serve import ray as module
-from runtime.serve.batch import DONE, FAILED, Ledger, Outcome
+from runtime.serve.batch import ray as module
+from runtime.serve.batch.cluster import Workers
+from runtime.serve.batch.jobs import DONE, FAILED, Ledger, Outcome
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_a_batch_is_planned_and_its_options_are_passed_on(deblur, ran, photograp
     assert [job.target for job in jobs] == [str(output / f"{number:04}.png") for number in range(3)]
     assert load_options == {"model": "chakrabarti", "precision": "auto", "batch": None}
     assert (restore_options["quality"], restore_options["strength"]) == ("fast", 0.5)
-    assert settings["workers"] == module.Workers("cpu", 2, 3, 4)
+    assert settings["workers"] == Workers("cpu", 2, 3, 4)
     assert (settings["address"], settings["overwrite"]) == ("here:1", True)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.errors import DeblurError, ImageFileError, InvalidArgument, MissingDependency
 from runtime.messages import printable
-from runtime.photographs import photographs_among
+from runtime.serve.photographs import photographs_among
 
 if TYPE_CHECKING:
     from fsspec.spec import AbstractFileSystem

@@ -13,9 +13,11 @@ from ray import cloudpickle
 from bench.serve.ray import cluster_of, kill_worker, make_photographs, wait_for_results
 from runtime.errors import DeblurError, DeviceUnavailable, InvalidArgument
 from runtime.images import read_file
-from runtime.serve import ray as module
-from runtime.serve.batch import DONE, FAILED, Job, Outcome, plan_batch
-from runtime.serve.ray import Worker, Workers, _Work, run_batch
+from runtime.serve.batch import cluster as cluster_module
+from runtime.serve.batch import ray as module
+from runtime.serve.batch.cluster import Workers
+from runtime.serve.batch.jobs import DONE, FAILED, Job, Outcome, plan_batch
+from runtime.serve.batch.ray import Worker, _Work, run_batch
 
 DEADLINE = 300
 
@@ -139,8 +141,8 @@ def test_a_cluster_that_loses_every_machine_ends_the_batch(cluster, photographs,
 @pytest.fixture
 def no_cluster(monkeypatch):
     """A cluster of one machine, which nobody asks for anything."""
-    monkeypatch.setattr(module, "_connected", lambda address: nullcontext())
-    monkeypatch.setattr(module, "_capacity", lambda workers, device: 0 if device == "cuda" else 4)
+    monkeypatch.setattr(module, "connected", lambda address: nullcontext())
+    monkeypatch.setattr(cluster_module, "capacity", lambda workers, device: 0 if device == "cuda" else 4)
 
 
 def job(name):

@@ -7,8 +7,8 @@ import pytest
 from runtime.errors import ImageFileError, InvalidArgument, InvalidImage, InvalidModel
 from runtime.images import read_file, write_file
 from runtime.results import Restoration
-from runtime.serve import batch
-from runtime.serve.batch import DONE, FAILED, SKIPPED, UNCHANGED, Job, Ledger, Outcome, plan_batch, restore_job
+from runtime.serve.batch import jobs as batch
+from runtime.serve.batch.jobs import DONE, FAILED, SKIPPED, UNCHANGED, Job, Ledger, Outcome, plan_batch, restore_job
 
 PIXELS = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
 

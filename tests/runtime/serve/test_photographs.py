@@ -6,8 +6,8 @@ from PIL import Image
 
 from runtime.errors import InvalidImage
 from runtime.images import decode
-from runtime.photographs import is_whole, photographs_among, restore_encoded
 from runtime.results import Restoration
+from runtime.serve.photographs import is_whole, photographs_among, restore_encoded
 
 
 class Negative:

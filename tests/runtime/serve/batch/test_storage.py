@@ -6,7 +6,7 @@ import pytest
 
 from runtime.errors import ImageFileError, InvalidArgument
 from runtime.images import write_file
-from runtime.serve import storage
+from runtime.serve.batch import storage
 
 PIXELS = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from runtime.errors import DeblurError, ImageFileError, InvalidArgument, InvalidModel
 from runtime.images import SUFFIXES, decode, format_of
 from runtime.messages import describe, printable
-from runtime.photographs import restore_encoded
-from runtime.serve import storage
+from runtime.serve.batch import storage
+from runtime.serve.photographs import restore_encoded
 
 if TYPE_CHECKING:
     from runtime.deblurrer import Deblurrer
@@ -31,7 +31,7 @@ class Job:
     Attributes
     ----------
     source, target
-        Places of the photograph and of the result; see `runtime.serve.storage`.
+        Places of the photograph and of the result; see `runtime.serve.batch.storage`.
     existed
         Whether the target was there when the batch began.
     """
@@ -69,8 +69,8 @@ def plan_batch(inputs: Sequence[str], output: str, manifest: str | None = None) 
     Parameters
     ----------
     inputs
-        Photographs, folders and patterns; see `runtime.serve.storage.find_photographs`. Results keep the names relative
-        to the folder. Of a folder, what lies below the output is left out.
+        Photographs, folders and patterns; see `runtime.serve.batch.storage.find_photographs`. Results keep the names
+        relative to the folder. Of a folder, what lies below the output is left out.
     output
         Folder of the results.
     manifest

@@ -13,23 +13,23 @@ Jobs are a list that the driver holds, and workers read the photographs: no read
 from __future__ import annotations
 
 import json
-import logging
 import math
 import os
 import queue
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from runtime.errors import DeblurError, DeviceUnavailable, InvalidArgument, MissingDependency
+from runtime.errors import DeblurError, DeviceUnavailable
 from runtime.messages import describe, printable
 from runtime.options import Options
-from runtime.serve.batch import FAILED, Job, Ledger, Outcome, restore_job
-from runtime.serve.cores import confine_to_cores
+from runtime.serve.batch.cluster import Workers, capacity, connected, needs, room
+from runtime.serve.batch.cores import confine_to_cores
+from runtime.serve.batch.jobs import FAILED, Job, Ledger, Outcome, restore_job
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -52,35 +52,13 @@ _UNUSABLE = "unusable"
 """Status that a worker reports that cannot load the model."""
 
 
-@dataclass(frozen=True)
-class Workers:
-    """What each worker has, and how many there are.
-
-    Attributes
-    ----------
-    device
-        ``"cuda"``: one GPU each; ``"cpu"``: none; ``"auto"``: a GPU if a machine of the cluster has one.
-    cores
-        Cores of the CPU for each.
-    count
-        How many; by default as many as the cluster has room for.
-    attempts
-        How often a photograph is begun, at most, whose worker is lost each time.
-    """
-
-    device: str = "auto"
-    cores: int = 1
-    count: int | None = None
-    attempts: int = 3
-
-
 def run_batch(
     jobs: list[Job],
     load_options: dict[str, Any],
     restore_options: dict[str, Any],
     *,
     overwrite: bool = False,
-    workers: Workers = Workers(),
+    workers: Workers | None = None,
     address: str | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Ledger:
@@ -89,14 +67,14 @@ def run_batch(
     Parameters
     ----------
     jobs
-        From `runtime.serve.batch.plan_batch`.
+        From `runtime.serve.batch.jobs.plan_batch`.
     load_options, restore_options
         Options of `runtime.Deblurrer`, but for the device, and of `runtime.Deblurrer.restore`. A model that is given by
         its path must lie there on every machine.
     overwrite
         Whether results that are there are made anew; by default they are left if they can be read.
     workers
-        What the workers have.
+        What the workers have; by default one core, or a GPU and one core, each.
     address
         Address of the cluster, as ``ray.init`` takes it; by default that of ``RAY_ADDRESS``, a cluster that runs on
         this machine, or a new one on this machine, which ends with the batch.
@@ -115,8 +93,9 @@ def run_batch(
         If a worker cannot load the model.
     """
     Options(**{name: value for name, value in restore_options.items() if name != "strength"})
-    with _connected(address):
-        device, count = _room(workers)
+    workers = workers or Workers()
+    with connected(address):
+        device, count = room(workers)
         work = _Work({**load_options, "device": device}, restore_options, overwrite, workers.cores)
         ledger = Ledger(jobs)
         block = min(_MOST_JOBS_IN_BLOCK, max(1, len(jobs) // (count * _BLOCKS_PER_WORKER)))
@@ -242,18 +221,18 @@ def _run_pass(
 
     receiver = threading.Thread(target=receive, name="batch", daemon=True)
     receiver.start()
-    had_room = time.monotonic()
+    had_room, device = time.monotonic(), work.load_options["device"]
     try:
         while True:
             try:
                 report = reports.get(timeout=_GLANCE)
             except queue.Empty:
                 # Without a machine that could hold a worker, Ray would wait for ever.
-                if _capacity(workers, work.load_options["device"]):
+                if capacity(workers, device):
                     had_room = time.monotonic()
                 elif time.monotonic() - had_room > _PATIENCE:
                     raise DeviceUnavailable(
-                        f"the cluster has lost every machine with room for a worker ({_needs(workers, work)}): "
+                        f"the cluster has lost every machine with room for a worker ({needs(workers, device)}): "
                         "start the batch again when there is one; what is finished will be skipped"
                     ) from None
                 continue
@@ -336,95 +315,6 @@ def _dataset(
             max_restarts=-1,
             max_task_retries=0,
         )
-
-
-@contextmanager
-def _connected(address: str | None) -> Iterator[None]:
-    """Connect to a cluster, or start one on this machine; a connection that was there before stays."""
-    # Ray sends statistics of its use to its makers unless it is told not to before it is imported.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # A thread that is left behind must not start a cluster of its own when it asks for a report after the end.
-    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise MissingDependency(f"Ray cannot be imported ({error}): pip install 'deblur-runtime[ray]'") from error
-    for name in ("ray", "ray.data"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    if ray.is_initialized():
-        yield
-        return
-    try:
-        _start(address)
-    except Exception as error:
-        where = f"at {address}" if address else "here"
-        raise DeblurError(
-            f"no Ray cluster can be reached or started {where} ({' '.join(printable(str(error)).split())}): "
-            "check the address, or 'ray status'"
-        ) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _start(address: str | None) -> None:
-    import ray
-
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
-    if address is not None or "RAY_ADDRESS" in os.environ:
-        ray.init(address, **quiet)
-        return
-    try:
-        ray.init("auto", **quiet)
-    except ConnectionError:  # none runs here
-        ray.init(num_cpus=_own_cores(), include_dashboard=False, **quiet)
-
-
-def _own_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _room(workers: Workers) -> tuple[str, int]:
-    """Return the device of the workers, and their number, as many as there is room for."""
-    for name in ("cores", "attempts", "count"):
-        value = getattr(workers, name)
-        if value is not None and value < 1:
-            raise InvalidArgument(f"{name} must be at least 1, not {value}: give a larger number")
-    if workers.device not in ("auto", "cpu", "cuda"):
-        raise InvalidArgument(f"device must be auto, cpu or cuda, not {workers.device!r}: Ray chooses which GPU")
-    device = workers.device
-    if device == "auto":
-        device = "cuda" if _capacity(workers, "cuda") else "cpu"
-    room = _capacity(workers, device)
-    if not room:
-        if device == "cuda" and _capacity(replace(workers, cores=0), "cuda"):
-            remedy = f"no machine with a GPU has {workers.cores} cores beside it: give fewer --cores"
-        elif device == "cuda":
-            remedy = "no machine of the cluster has a GPU that Ray knows of: add one, or give --device cpu"
-        else:
-            remedy = f"no machine of the cluster has {workers.cores} cores: give fewer --cores"
-        raise DeviceUnavailable(f"there is no room for a worker, which would be waited for without end: {remedy}")
-    return device, min(room, workers.count or room)
-
-
-def _capacity(workers: Workers, device: str) -> int:
-    """Return how many workers the machines of the cluster hold that are alive, if nothing else runs there."""
-    import ray
-
-    total = 0
-    for node in ray.nodes():  # type: ignore[no-untyped-call]
-        if node["Alive"]:
-            has = node["Resources"]
-            rooms = [int(has.get("CPU", 0) // workers.cores)] if workers.cores else []
-            total += min([*rooms, *([int(has.get("GPU", 0))] if device == "cuda" else [])])
-    return total
-
-
-def _needs(workers: Workers, work: _Work) -> str:
-    gpu = ", 1 GPU" if work.load_options["device"] == "cuda" else ""
-    return f"{workers.cores} {'core' if workers.cores == 1 else 'cores'}{gpu}"
 
 
 def _lost(job: Job, times: int) -> str:
