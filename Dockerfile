@@ -1,8 +1,10 @@
 # The service on the CPU of an x86-64 machine of 2013 or newer (AVX2). docs/deployment.md says how to run it.
+ARG PROCESSOR=x86-64-v3
 FROM python:3.13-slim-bookworm AS build
 
 # Machine code for that kind of processor, whichever one builds the image.
-ENV NUMBA_CPU_NAME=x86-64-v3 \
+ARG PROCESSOR
+ENV NUMBA_CPU_NAME=$PROCESSOR \
     NUMBA_CPU_FEATURES="" \
     NUMBA_CACHE_DIR=/opt/deblur/kernels \
     ORT_DISABLE_TELEMETRY=1
@@ -17,7 +19,8 @@ RUN python -m venv --without-pip /opt/deblur \
 
 FROM python:3.13-slim-bookworm
 
-ENV NUMBA_CPU_NAME=x86-64-v3 \
+ARG PROCESSOR
+ENV NUMBA_CPU_NAME=$PROCESSOR \
     NUMBA_CPU_FEATURES="" \
     NUMBA_CACHE_DIR=/tmp/kernels \
     ORT_DISABLE_TELEMETRY=1 \
