@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,6 +53,7 @@ def connected(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    on_end = signal.getsignal(signal.SIGTERM)
     try:
         _start(address)
     except Exception as error:
@@ -60,6 +62,9 @@ def connected(address: str | None) -> Iterator[None]:
             f"no Ray cluster can be reached or started {where} ({printable(' '.join(str(error).split()))}): "
             "check the address, or 'ray status'"
         ) from error
+    finally:
+        with suppress(ValueError, TypeError):  # not in the main thread, or set by no Python code
+            signal.signal(signal.SIGTERM, on_end)  # Ray's own ends the process by an abort
     try:
         yield
     finally:

@@ -1,4 +1,5 @@
 import os
+import signal
 import sys
 from types import SimpleNamespace
 
@@ -125,3 +126,19 @@ def test_without_ray_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingDependency, match=r"pip install 'deblur-runtime\[ray\]'"):
         connected(None).__enter__()
+
+
+def test_what_a_signal_does_is_not_left_to_ray(clean, monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+    init = ray.init
+
+    def init_with_handler(*arguments, **options):
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        init(*arguments, **options)
+
+    monkeypatch.setattr(ray, "init", init_with_handler)
+    try:
+        with connected("machine:1"):
+            assert signal.getsignal(signal.SIGTERM) == before
+    finally:
+        signal.signal(signal.SIGTERM, before)
