@@ -5,6 +5,7 @@ Functions:
 * `deblur`: restore a photograph whose blur is unknown.
 * `deblur_burst`: restore one photograph from several blurred frames of one scene.
 * `deconvolve`: restore a photograph whose blur kernel or motion field is known.
+* `warm_up`: compile and load beforehand what a first restoration would wait for.
 * `load_model`, `list_models`: find model bundles by name or path.
 * `diagnose`: report which devices and packages work, and why the others do not.
 
@@ -18,7 +19,8 @@ Classes:
 
 Packages and modules:
 
-* `api`, `deblurrer`: the functions and the class above. `cli`: the command ``deblur``.
+* `api`, `deblurrer`: the functions and the class above. `cli`: the command ``deblur``. `serve`: batches on
+  many machines.
 * `methods`: one deblurring method per paper. `contract`: the interface between methods and the API.
 * `estimation`: blind estimation of the blur. `deconvolution`: the latent image, given the blur.
 * `restoration`: deconvolution followed by repair and the decision whether to keep the result.
@@ -27,6 +29,7 @@ Packages and modules:
 * `images`: image arrays and files. `colour`: luminance and CIE Lab. `noise`: noise estimation. `tiles`: tiling.
 * `inference`: model bundles, ONNX Runtime sessions, devices, and patch networks over whole images.
 * `options`, `quality`, `run`, `results`: what a caller asks for, passes along and gets back.
+* `messages`: messages of one line. `warming`: the function above.
 * `metrics`: PSNR after alignment.
 
 The public names load on first use: importing the package takes little time, touches no device, and is safe before a
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from runtime.inference.bundle import Bundle, list_models, load_model
     from runtime.inference.diagnosis import diagnose
     from runtime.results import BurstRestoration, Restoration
+    from runtime.warming import warm_up
 
 __all__ = [
     "Bundle",
@@ -61,6 +65,7 @@ __all__ = [
     "errors",
     "list_models",
     "load_model",
+    "warm_up",
 ]
 
 _MODULE_OF = {
@@ -74,6 +79,7 @@ _MODULE_OF = {
     "diagnose": "runtime.inference.diagnosis",
     "list_models": "runtime.inference.bundle",
     "load_model": "runtime.inference.bundle",
+    "warm_up": "runtime.warming",
 }
 
 

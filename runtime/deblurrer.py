@@ -83,6 +83,11 @@ class Deblurrer:
                 self.bundle, device=self.device, precision=loading.precision, batch=loading.batch
             )
 
+    @property
+    def restores_bursts(self) -> bool:
+        """Whether the model restores bursts, with `restore_burst`, instead of single photographs."""
+        return isinstance(self._method, BurstMethod)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to another process as what was asked for: the bundle, which is loaded there again, and the options."""
         return _load, (replace(self._loading, model=self.bundle),)

@@ -2,9 +2,12 @@
 
 * ``deblur image`` (`image`): restore photographs from files, folders or stdin. `motion` draws motion fields.
 * ``deblur burst`` (`burst`): restore one photograph from several frames.
+* ``deblur ray`` (`ray`): restore many photographs on the machines of a Ray cluster.
+* ``deblur triton`` (`triton`): write a model repository for NVIDIA's Triton Inference Server.
 * ``deblur demo`` (`demo`): blur a sample photograph, restore it and report the gain.
 * ``deblur models`` (`info`): list the installed models.
 * ``deblur doctor`` (`info`): report what works, and why the rest does not.
+* ``deblur warmup`` (`warmup`): compile and load beforehand what the first restorations would wait for.
 
 `options` holds the options and the progress line that these commands share, `paths` the rules for their inputs and
 outputs, `jobs` what becomes of which photograph, `streams` stdin, stdout and stderr, `entry` what becomes of errors.

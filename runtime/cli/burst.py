@@ -17,13 +17,13 @@ from runtime.cli.paths import STREAM, check_target, key, leave_out_results, list
 from runtime.cli.streams import (
     check_photograph_goes_to_stdout,
     check_stdout,
-    printable,
     said_warnings,
     say,
     tell,
     write_photograph,
 )
 from runtime.errors import DeblurError
+from runtime.messages import printable
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,6 +13,10 @@ from runtime.cli.burst import burst_command
 from runtime.cli.demo import demo_command
 from runtime.cli.image import image_command
 from runtime.cli.info import doctor, models
+from runtime.cli.ray import ray_command
+from runtime.cli.triton import triton_command
+from runtime.cli.warmup import warmup_command
+from runtime.messages import describe
 
 _INTERRUPTED = 130
 """Exit status after Ctrl-C, by convention of shells."""
@@ -24,7 +28,16 @@ def cli() -> None:
     """Make blurred photographs sharp."""
 
 
-for _command in (image_command, burst_command, demo_command, models, doctor):
+for _command in (
+    image_command,
+    burst_command,
+    demo_command,
+    ray_command,
+    triton_command,
+    models,
+    doctor,
+    warmup_command,
+):
     cli.add_command(_command)
 
 
@@ -45,7 +58,7 @@ def run() -> int:
         streams.say("deblur: interrupted")
         return _INTERRUPTED
     except Exception as error:
-        streams.say(f"deblur: {streams.describe(error)}")
+        streams.say(f"deblur: {describe(error)}")
         return 1
     finally:
         with suppress(Exception):

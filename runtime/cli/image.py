@@ -15,11 +15,9 @@ import click
 
 from runtime.cli.jobs import Job, check_resumable, goes_into_folder, plan_jobs
 from runtime.cli.options import ProgressLine, load_deblurrer, model_options
-from runtime.cli.paths import KINDS, STREAM, check_target, remove_leftovers_of
+from runtime.cli.paths import STREAM, check_target, remove_leftovers_of
 from runtime.cli.streams import (
     check_stdout,
-    describe,
-    printable,
     read_photograph,
     said_warnings,
     say,
@@ -27,6 +25,8 @@ from runtime.cli.streams import (
     write_photograph,
 )
 from runtime.errors import ImageFileError, InvalidArgument, InvalidModel
+from runtime.messages import describe, printable
+from runtime.serve.photographs import KINDS, restore_encoded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -162,7 +162,7 @@ def _write_restored(
     job: Job, deblurrer: Deblurrer, restore_options: dict[str, Any], saved: tuple[str, ...], overwrite: bool
 ) -> dict[str, Any]:
     """Restore one photograph and write what is wanted; return what was found."""
-    from runtime.images import check_storable, decode, encode, format_of, read_bytes, write_bytes, write_file
+    from runtime.images import format_of, read_bytes, write_bytes
 
     start = time.perf_counter()
     target_format = None if job.target == STREAM else format_of(job.target)
@@ -173,17 +173,13 @@ def _write_restored(
     else:
         data, status = read_bytes(job.source)
         sources = [status]
-    pixels, header = decode(data)
-    check_storable(pixels, target_format or header.format)
-    result = deblurrer.restore(pixels, **restore_options)
-    unchanged = result.code is not None or result.reason is not None or restore_options["strength"] == 0
+    restored = restore_encoded(deblurrer, data, target_format, **restore_options)
+    result, pixels = restored.result, restored.pixels
     how: dict[str, Any] = {"overwrite": overwrite, "sources": sources}
     if target_format is None:
-        write_photograph(data if unchanged else encode(result.image, header))
-    elif unchanged and target_format == header.format:
-        write_bytes(job.target, data, **how)
+        write_photograph(restored.data)
     else:
-        write_file(job.target, result.image, header, **how)
+        write_bytes(job.target, restored.data, **how)
     if "kernel" in saved:
         _save_kernel(job, result.kernel, how)
     if "motion" in saved:

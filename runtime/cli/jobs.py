@@ -12,7 +12,7 @@ import click
 
 from runtime.cli.paths import STREAM, key, list_inputs
 from runtime.cli.streams import check_photograph_goes_to_stdout
-from runtime.errors import DeblurError
+from runtime.serve.photographs import is_whole
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Job:
 
     def is_finished(self, saved: tuple[str, ...]) -> bool:
         """Return whether the target, and what is saved beside it, are there and whole."""
-        return all(os.path.isfile(path) and _is_whole(path) for path in (self.target, *self.beside(saved)))
+        return all(os.path.isfile(path) and is_whole(path) for path in (self.target, *self.beside(saved)))
 
 
 def plan_jobs(inputs: tuple[str, ...], output: str, saved: tuple[str, ...] = ()) -> list[Job]:
@@ -115,19 +115,3 @@ def _with_distinct_names(jobs: list[Job], saved: tuple[str, ...]) -> list[Job]:
         kinds = " and ".join(saved)
         raise click.UsageError(f"the {kinds} of {job.source} would replace another file: rename it.")
     return jobs
-
-
-def _is_whole(path: str) -> bool:
-    """Return whether a picture, or an array in a ``.npy`` file, can be read."""
-    import numpy as np
-
-    from runtime.images import read_file
-
-    try:
-        if path.endswith(".npy"):
-            np.load(path, allow_pickle=False)
-        else:
-            read_file(path)
-    except (DeblurError, OSError, ValueError, EOFError):
-        return False
-    return True

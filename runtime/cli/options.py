@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from runtime.cli.streams import printable
+from runtime.messages import printable
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -21,14 +21,14 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 _LOAD_OPTIONS = ("model", "device", "precision", "batch")
 """Names of the options that load a model; the others are those of one restoration."""
 
+_DEVICE_OPTION = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 _SHARED_OPTIONS = (
-    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
     click.option("--precision", default="auto", show_default=True, help="auto, fp32 or fp16."),
     click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Patches per batch."),
     click.option("--stride", type=click.IntRange(min=1), metavar="PX", help="Distance between patches."),
 )
 
-_MODEL_OPTIONS = (
+_PHOTOGRAPH_OPTIONS = (
     click.option("--model", default="chakrabarti", show_default=True, help="Name or folder of a model."),
     *_SHARED_OPTIONS,
     click.option("--quality", default="balanced", show_default=True, metavar="LEVEL", help="fast, balanced or best."),
@@ -58,6 +58,7 @@ _MODEL_OPTIONS = (
 
 _BURST_OPTIONS = (
     click.option("--model", default="fba", show_default=True, help="fba, or the name or folder of a burst model."),
+    _DEVICE_OPTION,
     *_SHARED_OPTIONS,
     click.option("--register/--no-register", default=True, show_default=True, help="Align the frames first."),
     click.option(
@@ -81,7 +82,12 @@ _BURST_OPTIONS = (
 
 def model_options(command: Command) -> Command:
     """Add the options of `runtime.Deblurrer` and `runtime.Deblurrer.restore` to a command."""
-    return _with_options(command, _MODEL_OPTIONS)
+    return _with_options(command, (_PHOTOGRAPH_OPTIONS[0], _DEVICE_OPTION, *_PHOTOGRAPH_OPTIONS[1:]))
+
+
+def batch_options(command: Command) -> Command:
+    """Add the options of `model_options` but for the device, which is chosen machine by machine."""
+    return _with_options(command, _PHOTOGRAPH_OPTIONS)
 
 
 def burst_options(command: Command) -> Command:
@@ -93,7 +99,7 @@ def load_deblurrer(options: dict[str, Any]) -> tuple[Deblurrer, dict[str, Any]]:
     """Load the model of the options; return it with the remaining options, those of one restoration."""
     from runtime import deblurrer
 
-    load_options, restore_options = _split_options(options)
+    load_options, restore_options = split_options(options)
     return deblurrer.Deblurrer(**load_options), restore_options
 
 
@@ -148,7 +154,7 @@ def _with_options(command: Command, options: Iterable[Callable[[Command], Comman
     return command
 
 
-def _split_options(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def split_options(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Split options into those that load a model and those of one restoration."""
     return (
         {name: options[name] for name in _LOAD_OPTIONS},

@@ -5,18 +5,15 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import click
 
 from runtime.cli.streams import is_stdout, say
 from runtime.errors import ImageFileError
+from runtime.serve.photographs import photographs_among
 
 STREAM = "-"
 """Path that means stdin or stdout."""
-
-KINDS = ("kernel", "motion")
-"""What ``deblur image`` saves beside a photograph: ``photo.kernel.png`` to look at and ``photo.kernel.npy``."""
 
 _APPLE_DOUBLE = b"\x00\x05\x16\x07"
 """Start of the companion files, ``._photo.jpg``, in which macOS keeps what another file system has no place for."""
@@ -46,8 +43,7 @@ def list_photographs(path: str) -> list[str]:
         entries = sorted(os.listdir(path))
     except OSError as error:
         raise ImageFileError(f"{path}: cannot be listed ({error.strerror}): check its permissions") from error
-    names = (name for name in entries if not name.startswith(".") and not _is_saved_picture(name, entries))
-    pictures = (os.path.join(path, name) for name in names if Path(name).suffix.lower() in SUFFIXES)
+    pictures = (os.path.join(path, name) for name in photographs_among(entries))
     files = [file for file in pictures if os.path.isfile(file)]
     if not files:
         raise click.UsageError(f"{path} holds no photographs: files named {', '.join(SUFFIXES)}.")
@@ -135,12 +131,6 @@ def remove_leftovers_of(targets: Iterable[str]) -> None:
 
     for folder in {os.path.dirname(os.path.realpath(target)) for target in targets if target != STREAM}:
         remove_leftovers(folder)
-
-
-def _is_saved_picture(name: str, entries: Sequence[str]) -> bool:
-    """Return whether a file is the picture of a kernel or a motion field, whose values are then beside it."""
-    stem, suffix = os.path.splitext(name)
-    return suffix == ".png" and stem.endswith(tuple(f".{kind}" for kind in KINDS)) and f"{stem}.npy" in entries
 
 
 def _is_companion(path: str) -> bool:

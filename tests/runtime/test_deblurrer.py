@@ -374,3 +374,8 @@ def test_a_real_burst_that_moved_is_as_good_as_the_registered_one(deblurrer, rea
         return score_against(inner(truth[part]), deblurrer.restore_burst(pixels, register=register, reference=4).image)
 
     assert score(moved(frames, still=4)[0], register=True) > score([inner(frame) for frame in frames], False) - 0.3
+
+
+def test_a_model_says_whether_it_restores_bursts():
+    assert runtime.Deblurrer(model="fba", device="cpu").restores_bursts
+    assert not runtime.Deblurrer(device="cpu").restores_bursts

@@ -1,0 +1,1 @@
+"""Load and faults: what serving does while its parts are killed."""
