@@ -12,6 +12,7 @@ Classes:
 
 * `Deblurrer`: a loaded model that restores many photographs or bursts.
 * `Restoration`, `BurstRestoration`: a restored image with its blur, confidence and timings.
+* `Task`: an image with options of its own, for `Deblurrer.restore_many`.
 * `Bundle`: a model on disk, its networks and its metadata.
 
 `errors` holds the exceptions and warnings, `__version__` the version.
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from runtime.deblurrer import Deblurrer
     from runtime.inference.bundle import Bundle, list_models, load_model
     from runtime.inference.diagnosis import diagnose
+    from runtime.options import Task
     from runtime.results import BurstRestoration, Restoration
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "BurstRestoration",
     "Deblurrer",
     "Restoration",
+    "Task",
     "__version__",
     "deblur",
     "deblur_burst",
@@ -68,6 +71,7 @@ _MODULE_OF = {
     "BurstRestoration": "runtime.results",
     "Deblurrer": "runtime.deblurrer",
     "Restoration": "runtime.results",
+    "Task": "runtime.options",
     "deblur": "runtime.api",
     "deblur_burst": "runtime.api",
     "deconvolve": "runtime.api",

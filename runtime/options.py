@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from runtime.arguments import check_choice, check_flag, check_path, check_real, check_whole
@@ -164,6 +165,22 @@ class BurstOptions:
             smoothing = check_real("smoothing", self.smoothing, lambda fraction: 0 <= fraction < math.inf, remedy)
             _set(self, smoothing=smoothing)
         _set(self, chroma=check_choice("chroma", self.chroma, CHROMA))
+
+
+@dataclass(frozen=True)
+class Task:
+    """An image for `Deblurrer.restore_many`, with options of its own.
+
+    Attributes
+    ----------
+    image
+        As in `Deblurrer.restore`, or the path of an image file.
+    options
+        Options of `Deblurrer.restore`, which take the place of those of the call.
+    """
+
+    image: Any
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def changed_options(options: Options | BurstOptions) -> dict[str, Any]:
