@@ -3,6 +3,7 @@
 * ``deblur image`` (`image`): restore photographs from files, folders or stdin. `motion` draws motion fields.
 * ``deblur burst`` (`burst`): restore one photograph from several frames.
 * ``deblur demo`` (`demo`): blur a sample photograph, restore it and report the gain.
+* ``deblur serve`` (`serve`): restore photographs over HTTP.
 * ``deblur models`` (`info`): list the installed models.
 * ``deblur doctor`` (`info`): report what works, and why the rest does not.
 

@@ -13,6 +13,7 @@ from runtime.cli.burst import burst_command
 from runtime.cli.demo import demo_command
 from runtime.cli.image import image_command
 from runtime.cli.info import doctor, models
+from runtime.cli.serve import serve_command
 
 _INTERRUPTED = 130
 """Exit status after Ctrl-C, by convention of shells."""
@@ -24,7 +25,7 @@ def cli() -> None:
     """Make blurred photographs sharp."""
 
 
-for _command in (image_command, burst_command, demo_command, models, doctor):
+for _command in (image_command, burst_command, demo_command, serve_command, models, doctor):
     cli.add_command(_command)
 
 

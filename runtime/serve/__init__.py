@@ -1,0 +1,9 @@
+"""The service: photographs restored in worker processes, within limits, and its transport over HTTP.
+
+* `service`: requests in, answers out, without a transport: `Service`. `settings`: its limits.
+* `tickets`: a request on its way. `queue`: the bounded queue, and the bytes that may be held.
+* `metrics`: what is counted.
+* `parameters`: options as text. `refusals`: why a request is not answered with a photograph.
+* `workers`: the worker processes as the service sees them. `worker`: what runs in them.
+* `http`: the service over HTTP.
+"""
