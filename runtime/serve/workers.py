@@ -18,6 +18,8 @@ from runtime.serve.worker.wire import pack, unpack
 
 log = logging.getLogger("runtime")
 
+WORKER = "from runtime.serve.worker.process import main; main()"
+"""What a worker process runs."""
 _POLL = 0.2
 """Seconds between two looks at whether the service ends."""
 _LONGEST_PAUSE = 30.0
@@ -237,7 +239,7 @@ def _launch(line: socket.socket, device: str, cores: tuple[int, ...]) -> subproc
     arguments = [str(line.fileno()), device, ",".join(map(str, cores))]
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     return subprocess.Popen(
-        [sys.executable, "-P", "-c", "from runtime.serve.worker.process import main; main()", *arguments],
+        [sys.executable, "-P", "-c", WORKER, *arguments],
         pass_fds=[line.fileno()],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

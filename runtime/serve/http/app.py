@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -21,6 +22,8 @@ from runtime.serve.http.problems import problem
 from runtime.serve.parameters import parse_options
 from runtime.serve.refusals import FAILED, Refusal
 from runtime.serve.service import Service, describe_models
+
+log = logging.getLogger("runtime")
 
 _FILES = {"deblur": ("image",), "deconvolve": ("image", "kernel", "motion"), "burst": ("frames",)}
 """Names of the files in the form of each kind of request."""
@@ -197,4 +200,5 @@ async def _not_there(request: Request, error: Exception) -> Response:
 
 
 async def _failed(request: Request, error: Exception) -> Response:
+    log.error("request %s failed", request.state.id, exc_info=error)
     return problem(Refusal("failed", FAILED), request.state.id)

@@ -6,6 +6,8 @@ import asyncio
 import hmac
 import re
 import uuid
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -16,6 +18,8 @@ from runtime.serve.http.problems import problem
 from runtime.serve.refusals import Refusal
 
 _HARMLESS = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_PART = 1 << 16
+"""Bytes of an answer that are sent at a time."""
 _PROTECTED = ("/v1/", "/metrics")
 """Beginnings of the addresses that take a token."""
 
@@ -35,6 +39,10 @@ class Access:
 
     token: str | None = None
     hosts: frozenset[str] | None = None
+
+
+class _TooSlow(Exception):
+    """The client does not take the answer."""
 
 
 class Guard:
@@ -69,12 +77,17 @@ class Guard:
                 added["X-Request-ID"] = id
                 added["X-Content-Type-Options"] = "nosniff"
                 added.setdefault("Cache-Control", "no-store")
-            async with asyncio.timeout(self._seconds):
-                await send(message)
+            for part in _parts(message):
+                try:
+                    async with asyncio.timeout(self._seconds):
+                        await send(part)
+                except TimeoutError as error:
+                    raise _TooSlow from error
 
         refusal = self._refusal(scope, headers)
         app = self._app if refusal is None else problem(refusal, id)
-        await app(scope, receive, send_on)
+        with suppress(_TooSlow):
+            await app(scope, receive, send_on)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Refusal | None:
         host, origin = headers.get("host", ""), headers.get("origin")
@@ -88,3 +101,15 @@ class Guard:
             if kind.lower() != "bearer" or not hmac.compare_digest(given.encode(), token.encode()):
                 return Refusal("unauthorised", "the token is missing or wrong: send Authorization: Bearer ...")
         return None
+
+
+def _parts(message: Message) -> Iterator[Message]:
+    """Cut a body into parts, after each of which the server waits until the client has taken most of it."""
+    body = message.get("body", b"")
+    if len(body) <= _PART:
+        yield message
+        return
+    for start in range(0, len(body), _PART):
+        is_last = start + _PART >= len(body)
+        more = not is_last or message.get("more_body", False)
+        yield {**message, "body": body[start : start + _PART], "more_body": more}

@@ -72,7 +72,7 @@ async def _serve(
     service = Service(settings, cannot_start)
     config = uvicorn.Config(
         create_app(service, access), host, port, loop="asyncio", http="h11", ws="none", lifespan="off",
-        log_level="error", access_log=False, server_header=False, proxy_headers=False,
+        log_level="critical", access_log=False, server_header=False, proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE, timeout_graceful_shutdown=int(settings.body_seconds) + 1,
         h11_max_incomplete_event_size=_MOST_HEADERS,
     )  # fmt: skip
