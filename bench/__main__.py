@@ -1,7 +1,7 @@
 """``python -m bench``: the command line of the benchmarks.
 
 Commands: ``kernels``, ``throughput``, ``latency``, ``burst-throughput``, ``peers``, ``gpu``, ``accuracy``, ``bursts``,
-``quality``, ``nonblind``, ``motion``, ``decisions`` and ``fuzz``.
+``quality``, ``nonblind``, ``motion``, ``decisions``, ``fuzz`` and ``serve``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from bench.accuracy.motion import motion
 from bench.fuzz.command import fuzz
 from bench.gpu.command import gpu
 from bench.peers.command import peers
+from bench.serve.command import serve
 from bench.solvers.command import nonblind
 from bench.speed.burst_throughput import burst_throughput
 from bench.speed.kernels import kernels
@@ -38,7 +39,7 @@ class _Group(click.Group):
 
 COMMANDS = [
     kernels, throughput, latency, burst_throughput, peers, gpu, accuracy, bursts, quality, nonblind, motion, decisions,
-    fuzz,
+    fuzz, serve,
 ]  # fmt: skip
 
 

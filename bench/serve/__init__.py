@@ -1,0 +1,5 @@
+"""Benchmarks of what serves photographs: load and faults.
+
+* `command`: ``python -m bench serve``. `cases`: what is sent, and the answers that are expected.
+* `load`: clients that send it, and what becomes of each request. `running`: the service as a process of its own.
+"""
