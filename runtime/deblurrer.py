@@ -197,8 +197,8 @@ class Deblurrer:
         """Restore many photographs: results come in the order of the images, each the same as that of `restore`.
 
         Photographs are taken from `images` and decoded in another thread while others are restored. On the CPU small
-        photographs are restored side by side, which is faster than one after the other. No more are taken ahead than
-        twice as many as are restored at a time, so that memory does not grow with their number.
+        photographs are restored side by side, each with its share of the cores. No more are taken ahead than twice as
+        many as are restored at a time, so that memory does not grow with their number.
 
         Parameters
         ----------

@@ -107,7 +107,11 @@ async def _restore(service: Service, kind: str, request: Request) -> Any:
             service.metrics.requests.labels(kind, refusal.code).inc()
             # The rest of the body may still be on its way.
             return _Sent(answers.WhileReceiving(problem(refusal, request.state.id)))
-        asked = _read(service, kind, request, body, wanted, client)
+        try:
+            asked = _read(service, kind, request, body, wanted, client)
+        except Refusal as refusal:
+            service.metrics.requests.labels(kind, refusal.code).inc()
+            raise
         del body
         ticket = service.submit(asked)
         response = await _settled(service, ticket, request)

@@ -226,6 +226,17 @@ def test_outcomes_of_workers_are_told(serving, photograph):
     check_problem(post(client, photograph, stride=6), 422, "invalid-image")
 
 
+def test_every_refusal_is_counted_once(serving, photograph):
+    service, client = serving()
+    post(client, b"")
+    post(client, photograph, quality="superb")
+    post(client, b"no photograph")
+    post(client, photograph, headers={**PNG, "Accept": "text/html"})
+    text = service.metrics.text().decode()
+    counts = dict(re.findall(r'deblur_requests_total\{kind="deblur",outcome="([a-z-]+)"\} ([\d.]+)', text))
+    assert counts == {"malformed": "1.0", "invalid-option": "1.0", "undecodable": "1.0", "not-acceptable": "1.0"}
+
+
 def test_a_client_has_its_quota(serving, until, photograph):
     service, client = serving(per_client=1)
     with ThreadPoolExecutor(1) as pool:
