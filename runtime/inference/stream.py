@@ -11,7 +11,6 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
-from contextvars import copy_context
 from typing import Generic, TypeVar
 
 from kernels.cancellation import INTERVAL, Workers, checkpoint
@@ -74,8 +73,7 @@ class Stream(Generic[Item, Prepared, Result]):
 
     def results(self) -> Iterator[Future[Result]]:
         """Yield the outcome of each item, in order: a finished future. Errors of the iterable itself are raised."""
-        # The context carries what cancels the work of the caller, for the threads that are started from this one.
-        feeder = threading.Thread(target=copy_context().run, args=(self._feed,), name="deblur-feed", daemon=True)
+        feeder = threading.Thread(target=self._feed, name="deblur-feed", daemon=True)
         with self._workers:
             feeder.start()
             try:

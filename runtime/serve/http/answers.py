@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
-import time
 from typing import Any
 
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from runtime.serve import tickets
 from runtime.serve.http.accept import FORM, MEDIA_TYPES
@@ -67,35 +64,3 @@ def _headers(report: dict[str, Any], queued: float) -> dict[str, str]:
 def _part(name: str, content: bytes, media_type: str, file: str | None = None) -> bytes:
     disposition = f'form-data; name="{name}"' + (f'; filename="{file}"' if file else "")
     return f"Content-Disposition: {disposition}\r\nContent-Type: {media_type}\r\n\r\n".encode() + content + b"\r\n"
-
-
-class WhileReceiving:
-    """An answer that is given at once, although the body of the request is still coming.
-
-    What comes is thrown away for a while. If the connection were closed at once, a client that is still sending would
-    see a broken connection instead of the answer.
-
-    Parameters
-    ----------
-    response
-        The answer.
-    seconds
-        How long to go on receiving.
-    """
-
-    def __init__(self, response: Response, seconds: float = 2.0) -> None:
-        self._response, self._seconds = response, seconds
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the answer."""
-        response, end = self._response, time.monotonic() + self._seconds
-        await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
-        await send({"type": "http.response.body", "body": response.body, "more_body": True})
-        more = True
-        while more and (left := end - time.monotonic()) > 0:
-            try:
-                message = await asyncio.wait_for(receive(), left)
-            except TimeoutError:
-                break
-            more = message.get("more_body", False)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})

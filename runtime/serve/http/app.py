@@ -81,19 +81,19 @@ def add_addresses(app: FastAPI, service: Service) -> None:
         return JSONResponse(found)
 
     @app.post("/v1/deblur")
-    async def deblur(request: Request) -> Any:
+    async def deblur(request: Request) -> Response:
         return await _restore(service, "deblur", request)
 
     @app.post("/v1/deconvolve")
-    async def deconvolve(request: Request) -> Any:
+    async def deconvolve(request: Request) -> Response:
         return await _restore(service, "deconvolve", request)
 
     @app.post("/v1/burst")
-    async def burst(request: Request) -> Any:
+    async def burst(request: Request) -> Response:
         return await _restore(service, "burst", request)
 
 
-async def _restore(service: Service, kind: str, request: Request) -> Any:
+async def _restore(service: Service, kind: str, request: Request) -> Response:
     """Receive a request, let the service do it, and answer it."""
     held = Held(service.budget)
     try:
@@ -103,11 +103,6 @@ async def _restore(service: Service, kind: str, request: Request) -> Any:
             wanted = read_accept(request.headers.get("accept", ""))
             settings, stated = service.settings, request.headers.get("content-length")
             body = await receive(request.stream(), stated, settings.request_bytes, settings.body_seconds, held)
-        except Refusal as refusal:
-            service.metrics.requests.labels(kind, refusal.code).inc()
-            # The rest of the body may still be on its way.
-            return _Sent(answers.WhileReceiving(problem(refusal, request.state.id)))
-        try:
             asked = _read(service, kind, request, body, wanted, client)
         except Refusal as refusal:
             service.metrics.requests.labels(kind, refusal.code).inc()
@@ -118,17 +113,6 @@ async def _restore(service: Service, kind: str, request: Request) -> Any:
         return answers.photograph(response, request.state.id, wanted.form)
     finally:
         held.release()
-
-
-class _Sent(Response):
-    """Hands an answer of another kind to FastAPI."""
-
-    def __init__(self, answer: ASGIApp) -> None:
-        super().__init__()
-        self._answer = answer
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self._answer(scope, receive, send)
 
 
 def _read(service: Service, kind: str, request: Request, body: bytes, wanted: Wanted, client: str) -> tickets.Request:

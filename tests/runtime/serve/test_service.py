@@ -149,6 +149,14 @@ def test_abandoned_requests_are_not_begun(start, asking, until, patience):
     assert abandoned.begun is None
 
 
+def test_abandoned_requests_free_their_place_in_the_queue(start, asking, until, patience):
+    service = start(queue=1)
+    running = service.submit(asking(0.9))
+    until(lambda: running.state == "running")
+    service.abandon(service.submit(asking()))
+    assert service.submit(asking()).settled.result(patience)
+
+
 def test_one_client_may_have_so_many_requests(start, asking, patience):
     service = start(per_client=1)
     first = service.submit(asking(0.3, client="a"))

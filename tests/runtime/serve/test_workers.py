@@ -1,7 +1,10 @@
 import os
 import signal
+import time
 
 from runtime.serve import workers
+from runtime.serve.queue import BoundedQueue
+from runtime.serve.tickets import Ticket
 
 
 def test_workers_share_the_cores_evenly(monkeypatch):
@@ -43,8 +46,53 @@ def test_requests_of_several_workers_run_at_a_time(start, asking, until, patienc
         ticket.settled.result(patience)
 
 
-def test_a_request_that_killed_a_worker_takes_no_other_with_it(start, asking, patience):
-    service = start(workers=1)
-    bad, good = service.submit(asking(what=2)), [service.submit(asking()) for _ in range(5)]
+def test_a_request_that_killed_a_worker_has_the_next_one_for_itself(start, asking, until, patience):
+    service = start(devices=("2",))
+    bad = service.submit(asking(0.4, what=2))
+    until(lambda: bad.attempts == 1)
+    good = [service.submit(asking()) for _ in range(3)]
     assert bad.settled.exception(patience).code == "worker-lost"
-    assert all(ticket.settled.result(patience) and ticket.attempts == 0 for ticket in good)
+    assert all(ticket.settled.result(patience) for ticket in good)
+    assert [ticket.attempts for ticket in good] == [0, 0, 0]
+
+
+class Owner:
+    """Takes what a place for a worker tells."""
+
+    def progressed(self, ticket, stage, fraction):
+        pass
+
+    def answered(self, ticket, message, blocks):
+        ticket.answer(message["report"], *blocks)
+
+    def lost(self, ticket):
+        raise AssertionError("lost")
+
+    def died(self, reason):
+        pass
+
+
+def test_a_request_that_killed_a_worker_waits_until_another_has_nothing_else(start, asking, until, patience):
+    # `start` makes workers stand-ins.
+    queue = BoundedQueue(8)
+    place = workers.Place("2", (), queue, Owner(), 30)
+    fresh, killed_one, end = Ticket(asking(0.5), 1e9), Ticket(asking(), 1e9), time.monotonic() + patience
+    killed_one.attempts = 1
+    place.start()
+    try:
+        queue.put(fresh)
+        until(lambda: fresh.state == "running")
+        queue.put(killed_one)
+        killed_one.settled.result(end - time.monotonic())
+        assert killed_one.begun >= fresh.ended
+    finally:
+        place.close()
+
+
+def test_a_request_that_kills_workers_takes_another_with_it_once_at_most(start, asking, until, patience):
+    service = start(devices=("2",))
+    bad, good = service.submit(asking(0.4, what=2)), service.submit(asking())
+    until(lambda: good.state == "running")
+    assert bad.settled.exception(patience).code == "worker-lost"
+    assert good.settled.result(patience)
+    assert good.attempts == 1

@@ -165,6 +165,12 @@ def test_a_body_that_is_too_large_is_refused_before_it_has_arrived(serving, raw,
     assert b'outcome="too-many-bytes"} 2.0' in service.metrics.text()
 
 
+def test_a_client_that_sends_all_before_it_reads_gets_its_refusal(serving, raw):
+    _, client = serving(request_bytes=100_000)
+    head = b"POST /v1/deblur HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 20000000\r\n\r\n"
+    assert b" 413 " in raw(client, head + bytes(20_000_000)).recv(1000)
+
+
 def test_bodies_of_all_clients_together_are_bounded(serving, raw, until):
     service, client = serving(bytes_held=100_000)
     head = b"POST /v1/deblur HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 90000\r\n\r\n"
