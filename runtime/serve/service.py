@@ -59,7 +59,7 @@ class Service:
         self._live: dict[int, Ticket] = {}
         self._clients: Counter[str] = Counter()
         self._named: OrderedDict[str, Ticket | dict[str, Any]] = OrderedDict()
-        self._draining = self._was_ready = False
+        self._draining = self._hurried = self._was_ready = False
         self._ended = threading.Event()
         self._watch = threading.Thread(target=self._look_after, name="deblur-watch", daemon=True)
         for name, text, value in (
@@ -159,7 +159,7 @@ class Service:
         self._draining = True
         end = time.monotonic() + timeout
         with self._changed:
-            while self._live and (left := end - time.monotonic()) > 0:
+            while self._live and not self._hurried and (left := end - time.monotonic()) > 0:
                 self._changed.wait(left)
             left_over = list(self._live.values())
         for ticket in left_over:
@@ -169,6 +169,12 @@ class Service:
         for place in self._places:
             place.close()
         return not left_over
+
+    def hurry(self) -> None:
+        """Let `drain` no longer wait."""
+        with self._changed:
+            self._hurried = True
+            self._changed.notify_all()
 
     def progressed(self, ticket: Ticket, stage: str, fraction: float) -> None:
         """Note how far a request is."""

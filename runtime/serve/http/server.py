@@ -80,7 +80,8 @@ async def _serve(
 
     def signalled() -> None:
         if ended.is_set():
-            server.should_exit = server.force_exit = True
+            server.force_exit = True
+            service.hurry()
         ended.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -190,6 +190,17 @@ def test_what_is_not_done_in_time_is_refused_when_the_service_ends(start, asking
     assert service.process_ids == []
 
 
+def test_draining_can_be_cut_short(start, asking, until, patience):
+    service = start()
+    ticket = service.submit(asking(30))
+    until(lambda: ticket.state == "running")
+    threading.Timer(0.2, service.hurry).start()
+    began = time.monotonic()
+    assert not service.drain(30)
+    assert time.monotonic() - began < 15
+    assert code_of(ticket, patience) == "draining"
+
+
 def test_sizes_are_read_before_anything_is_decoded(start, asking):
     service = start(pixels=10_000, frames=2)
     assert refused(service.submit, Request("deblur", [forged(20_000, 20_000)])).code == "too-many-pixels"
