@@ -1,7 +1,7 @@
 """``python -m bench``: the command line of the benchmarks.
 
 Commands: ``kernels``, ``throughput``, ``latency``, ``burst-throughput``, ``peers``, ``gpu``, ``accuracy``, ``bursts``,
-``quality``, ``nonblind``, ``motion``, ``decisions``, ``fuzz`` and ``ray``.
+``quality``, ``nonblind``, ``motion``, ``decisions``, ``fuzz``, ``serve`` and ``ray``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from bench.accuracy.motion import motion
 from bench.fuzz.command import fuzz
 from bench.gpu.command import gpu
 from bench.peers.command import peers
+from bench.serve.command import serve
 from bench.serve.ray import ray_batch
 from bench.solvers.command import nonblind
 from bench.speed.burst_throughput import burst_throughput
@@ -39,7 +40,7 @@ class _Group(click.Group):
 
 COMMANDS = [
     kernels, throughput, latency, burst_throughput, peers, gpu, accuracy, bursts, quality, nonblind, motion, decisions,
-    fuzz, ray_batch,
+    fuzz, serve, ray_batch,
 ]  # fmt: skip
 
 

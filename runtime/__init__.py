@@ -13,6 +13,7 @@ Classes:
 
 * `Deblurrer`: a loaded model that restores many photographs or bursts.
 * `Restoration`, `BurstRestoration`: a restored image with its blur, confidence and timings.
+* `Task`: an image with options of its own, for `Deblurrer.restore_many`.
 * `Bundle`: a model on disk, its networks and its metadata.
 
 `errors` holds the exceptions and warnings, `__version__` the version.
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from runtime.deblurrer import Deblurrer
     from runtime.inference.bundle import Bundle, list_models, load_model
     from runtime.inference.diagnosis import diagnose
+    from runtime.options import Task
     from runtime.results import BurstRestoration, Restoration
     from runtime.warming import warm_up
 
@@ -57,6 +59,7 @@ __all__ = [
     "BurstRestoration",
     "Deblurrer",
     "Restoration",
+    "Task",
     "__version__",
     "deblur",
     "deblur_burst",
@@ -73,6 +76,7 @@ _MODULE_OF = {
     "BurstRestoration": "runtime.results",
     "Deblurrer": "runtime.deblurrer",
     "Restoration": "runtime.results",
+    "Task": "runtime.options",
     "deblur": "runtime.api",
     "deblur_burst": "runtime.api",
     "deconvolve": "runtime.api",

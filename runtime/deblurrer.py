@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from kernels.arrays import Array, array_module
-from runtime.arguments import check_progress, check_real
+from kernels.arrays import Array
+from runtime.arguments import check_choice, check_progress, check_real
 from runtime.blur.blurs import CENTRE, Blur, MotionBlur
 from runtime.burst.loader import BurstLoader
 from runtime.colour import luminance
@@ -19,12 +22,13 @@ from runtime.contract import BurstMethod, Estimate, Method
 from runtime.decisions.reasons import Reason
 from runtime.errors import InvalidModel
 from runtime.estimation.response import in_light
-from runtime.images import Frame, open_image
+from runtime.images import Frame, open_image, pixels_of
 from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import download, on_device, resolve_device
 from runtime.inference.progress import Progress, Stopwatch, reporting
+from runtime.inference.stream import Stream, lanes_on, outcomes
 from runtime.methods.registry import check_options, check_result, create_method
-from runtime.options import AUTO, FBA, BurstOptions, Loading, Options
+from runtime.options import AUTO, FBA, BurstOptions, Loading, Options, Task
 from runtime.preparation.photograph import Photograph, prepare
 from runtime.response import LINEAR
 from runtime.results import BurstRestoration, Restoration
@@ -37,7 +41,7 @@ DEFAULT_MODEL = "chakrabarti"
 class Deblurrer:
     """A model that is loaded once and restores any number of photographs, from any number of threads.
 
-    A model restores either single photographs, with `restore`, or bursts, with `restore_burst`.
+    A model restores either single photographs, with `restore` and `restore_many`, or bursts, with `restore_burst`.
 
     Parameters
     ----------
@@ -155,12 +159,8 @@ class Deblurrer:
         InvalidModel
             If the model restores bursts.
         """
-        if not isinstance(self._method, Method):
-            raise InvalidModel(
-                f"{self.name} restores bursts, not one photograph: call restore_burst, or load another model, "
-                f"such as {DEFAULT_MODEL!r}"
-            )
-        options = Options(
+        method = self._single()
+        options, strength = self._checked(
             quality=quality,
             stride=stride,
             nonblind=nonblind,
@@ -169,11 +169,9 @@ class Deblurrer:
             refine=refine,
             neural=neural,
             response=response,
+            strength=strength,
+            progress=progress,
         )
-        remedy = "give a number from 0 (unchanged) to 1 (fully restored)"
-        strength = check_real("strength", strength, lambda weight: 0 <= weight <= 1, remedy)
-        check_progress(progress)
-        check_options(self.name, self._method, options)
         with on_device(self.device), reporting(progress) as progress:
             stopwatch = Stopwatch(self.device)
             observed, frame = open_image(image, self.device)
@@ -185,13 +183,13 @@ class Deblurrer:
             if photograph.empty:
                 estimate = Estimate(photograph.planes, confidence=0.0, reason=Reason.EMPTY)
             else:
-                estimate = self._method.restore(photograph.planes, run)
+                estimate = method.restore(photograph.planes, run)
                 check_result(self.bundle, estimate.latent)
             return Restoration(
                 image=_finished(photograph, frame, estimate, strength, run),
                 kernel=_central_kernel(estimate.blur),
                 initial=None if estimate.initial is None else frame.fetch(photograph.in_image(estimate.initial)),
-                motion=None if estimate.motion is None else frame.fetch(_framed_field(photograph, estimate.motion)),
+                motion=None if estimate.motion is None else frame.fetch(photograph.framed_field(estimate.motion)),
                 timings=run.stopwatch.seconds(),
                 model=self.name,
                 confidence=estimate.confidence,
@@ -199,6 +197,57 @@ class Deblurrer:
                 reason=None if estimate.reason is None else estimate.reason.sentence,
                 response=(photograph if photograph.response is not LINEAR else estimate).response.name,
             )
+
+    @overload
+    def restore_many(
+        self, images: Iterable[Any], *, errors: Literal["raise"] = "raise", **options: Any
+    ) -> Iterator[Restoration]: ...
+    @overload
+    def restore_many(
+        self, images: Iterable[Any], *, errors: str, **options: Any
+    ) -> Iterator[Restoration | Exception]: ...
+    def restore_many(
+        self, images: Iterable[Any], *, errors: str = "raise", **options: Any
+    ) -> Iterator[Restoration | Exception]:
+        """Restore many photographs: results come in the order of the images, each the same as that of `restore`.
+
+        Photographs are taken from `images` and decoded in another thread while others are restored. On the CPU small
+        photographs are restored side by side, each with its share of the cores. No more are taken ahead than twice as
+        many as are restored at a time, so that memory does not grow with their number.
+
+        Parameters
+        ----------
+        images
+            Any iterable, without end too, of images as in `restore`, paths of image files, or of `Task`, which holds
+            an image or a path with options of its own.
+        errors
+            ``"raise"`` to end with the error of the first image that cannot be restored, or ``"return"`` to yield the
+            error in place of its result and go on. What the iterable itself raises ends it in either case.
+        **options
+            As in `restore`. Progress is called from several threads; a `Task` can have a callback of its own.
+
+        Yields
+        ------
+        Restoration
+            As from `restore`; `Restoration.image` is a NumPy array for a path.
+
+        Raises
+        ------
+        InvalidArgument
+            At once, if an option has an invalid value.
+        InvalidModel
+            At once, if the model restores bursts.
+
+        Examples
+        --------
+        >>> for result in deblurrer.restore_many(folder.glob("*.jpg")):  # doctest: +SKIP
+        ...     show(result.image)
+        """
+        wanted = check_choice("errors", errors, ("raise", "return"))
+        inspect.signature(self.restore).bind(None, **options)
+        self._checked(**options)
+        stream = Stream(images, _opened, _size_of, partial(self._restore_task, options), lanes_on(self.device))
+        return outcomes(stream, wanted == "return")
 
     def restore_burst(
         self,
@@ -288,6 +337,40 @@ class Deblurrer:
                 model=self.name,
             )
 
+    def _single(self) -> Method:
+        """Return the method, if it restores single photographs."""
+        if isinstance(self._method, Method):
+            return self._method
+        raise InvalidModel(
+            f"{self.name} restores bursts, not one photograph: call restore_burst, or load another model, "
+            f"such as {DEFAULT_MODEL!r}"
+        )
+
+    def _checked(
+        self, *, strength: float = 1.0, progress: Progress | None = None, **options: Any
+    ) -> tuple[Options, float]:
+        """Return the options of `restore`, and the strength, if they can be used."""
+        checked = Options(**options)
+        remedy = "give a number from 0 (unchanged) to 1 (fully restored)"
+        strength = check_real("strength", strength, lambda weight: 0 <= weight <= 1, remedy)
+        check_progress(progress)
+        check_options(self.name, self._single(), checked)
+        return checked, strength
+
+    def _restore_task(self, options: dict[str, Any], task: Task) -> Restoration:
+        return self.restore(task.image, **{**options, **task.options})
+
+
+def _opened(item: Any) -> Task:
+    """Return an item of a stream as a task whose image has been read and decoded."""
+    task = item if isinstance(item, Task) else Task(item)
+    return Task(pixels_of(task.image), task.options)
+
+
+def _size_of(task: Task) -> int:
+    """Return the number of pixels of an opened task."""
+    return math.prod(task.image.values.shape[:2])
+
 
 def _load(loading: Loading) -> Deblurrer:
     return Deblurrer(model=loading.model, device=loading.device, precision=loading.precision, batch=loading.batch)
@@ -304,12 +387,6 @@ def _finished(photograph: Photograph, frame: Frame, estimate: Estimate, strength
     if strength < 1:
         latent = observed + strength * (latent - observed)
     return frame.close(photograph.in_image(latent), kept)
-
-
-def _framed_field(photograph: Photograph, motion: Array) -> Array:
-    """Return a motion field (h, w, 2) of the photograph as one of the image, (H, W, 2); nothing moves around it."""
-    xp = array_module(motion)
-    return xp.ascontiguousarray(xp.moveaxis(photograph.framed(xp.moveaxis(motion, -1, 0)), 0, -1))
 
 
 def _central_kernel(blur: Blur | None) -> npt.NDArray[np.float32] | None:

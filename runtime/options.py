@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from runtime.arguments import check_choice, check_flag, check_path, check_real, check_whole
@@ -189,6 +190,22 @@ def check_response(given: Any) -> str | float:
     except InvalidArgument as error:
         raise InvalidArgument(f'{error}, or "auto"') from None
     return response.gamma if response.gamma and not response.linear else response.name
+
+
+@dataclass(frozen=True)
+class Task:
+    """An image for `Deblurrer.restore_many`, with options of its own.
+
+    Attributes
+    ----------
+    image
+        As in `Deblurrer.restore`, or the path of an image file.
+    options
+        Options of `Deblurrer.restore`, which take the place of those of the call.
+    """
+
+    image: Any
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def changed_options(options: Options | BurstOptions) -> dict[str, Any]:

@@ -5,6 +5,7 @@
 * ``deblur ray`` (`ray`): restore many photographs on the machines of a Ray cluster.
 * ``deblur triton`` (`triton`): write a model repository for NVIDIA's Triton Inference Server.
 * ``deblur demo`` (`demo`): blur a sample photograph, restore it and report the gain.
+* ``deblur serve`` (`serve`): restore photographs over HTTP.
 * ``deblur models`` (`info`): list the installed models.
 * ``deblur doctor`` (`info`): report what works, and why the rest does not.
 * ``deblur warmup`` (`warmup`): compile and load beforehand what the first restorations would wait for.

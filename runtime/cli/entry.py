@@ -14,6 +14,7 @@ from runtime.cli.demo import demo_command
 from runtime.cli.image import image_command
 from runtime.cli.info import doctor, models
 from runtime.cli.ray import ray_command
+from runtime.cli.serve import serve_command
 from runtime.cli.triton import triton_command
 from runtime.cli.warmup import warmup_command
 from runtime.messages import describe
@@ -32,6 +33,7 @@ for _command in (
     image_command,
     burst_command,
     demo_command,
+    serve_command,
     ray_command,
     triton_command,
     models,

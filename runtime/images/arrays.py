@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from kernels.arrays import Array, array_module, is_cuda
 from runtime.errors import InvalidArgument, InvalidImage, MissingDependency, UnsupportedType
 from runtime.images import pillow
 from runtime.images.codecs import decode, encode
+from runtime.images.files import read_file
 from runtime.inference.devices import Device, download, holding, upload
 
 _FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0, "float16": 1.0, "float32": 1.0, "float64": 1.0}
@@ -114,6 +116,46 @@ class Frame:
             return self.rewrap(self.fetch(pixels))
 
 
+@dataclass(frozen=True)
+class Pixels:
+    """The pixels of an image, and how an image of its type is made of such pixels again.
+
+    Attributes
+    ----------
+    values
+        ``(H, W)`` or ``(H, W, C)``, on the device of the image.
+    masked
+        Bool ``(H, W)``: the pixels of which any channel is masked, or ``None``.
+    rewrap
+        Converts an array to the type of the image.
+    copy
+        Returns the image itself once more: a copy of an array, or the same bytes.
+    """
+
+    values: Array
+    masked: Array | None
+    rewrap: Callable[[Array], Any]
+    copy: Callable[[], Any]
+
+
+def pixels_of(image: Any) -> Pixels:
+    """Return the pixels of an image that `open_image` takes, decoded if it is encoded, or of an image file.
+
+    Raises
+    ------
+    UnsupportedType
+        If the type of `image` cannot be used.
+    InvalidImage
+        If it cannot be decoded.
+    ImageFileError
+        If the file cannot be read.
+    """
+    if isinstance(image, Pixels):
+        return image
+    values, rewrap, copy = _unwrap(read_file(image)[0] if isinstance(image, str | os.PathLike) else image)
+    return Pixels(values, _masked_pixels(image), rewrap, copy)
+
+
 def open_image(image: Any, device: Device | None = None) -> tuple[Array, Frame]:
     """Convert an image to float32 colour planes; return them and the format of the image.
 
@@ -125,7 +167,7 @@ def open_image(image: Any, device: Device | None = None) -> tuple[Array, Frame]:
         ``(H, W)`` or ``(H, W, C)`` with 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha) channels. The dtype
         determines the value range: uint8 is [0, 255], uint16 [0, 65535], float16, float32 and float64 [0, 1]. Floats
         may lie outside [0, 1] (HDR); they are neither scaled nor clipped. What masked pixels hold, NaN included, makes
-        no difference.
+        no difference. Or the `Pixels` of any of these.
     device
         Device of the planes; by default that of the image. Pixels are uploaded, and downloaded by `Frame.close`, in
         the dtype of the image: 8-bit pixels have a quarter of the bytes of the planes.
@@ -147,11 +189,12 @@ def open_image(image: Any, device: Device | None = None) -> tuple[Array, Frame]:
     InvalidArgument
         If it lies on a GPU other than `device`.
     """
-    pixels, rewrap, copy = _unwrap(image)
+    opened = image if isinstance(image, Pixels) else pixels_of(image)
+    pixels = opened.values
     if pixels.dtype.name not in _FULL_SCALE:
         raise UnsupportedType(f"images of dtype {pixels.dtype} are not supported: convert to {_names(_FULL_SCALE)}")
     _check_shape(pixels.shape)
-    source, masked = pixels, _masked_pixels(image)
+    source, masked = pixels, opened.masked
     if device is not None:
         pixels = upload(pixels, device)
         masked = None if masked is None else upload(masked, device)
@@ -173,7 +216,7 @@ def open_image(image: Any, device: Device | None = None) -> tuple[Array, Frame]:
         known = None if masked is None else ~masked
         if channels.shape[2] > colours and not (visible := channels[..., -1] > 0).all():
             known = visible if known is None else known & visible
-    return planes, Frame(pixels.shape, pixels.dtype, bounds, pixels, known, rewrap, fetch, copy)
+    return planes, Frame(pixels.shape, pixels.dtype, bounds, pixels, known, opened.rewrap, fetch, opened.copy)
 
 
 def _unwrap(image: Any) -> tuple[Array, Callable[[Array], Any], Callable[[], Any]]:

@@ -50,6 +50,14 @@ def create_method(bundle: Bundle, *, device: Device, precision: str, batch: int 
     return made
 
 
+def restores_bursts(method: str) -> bool | None:
+    """Tell whether a method restores bursts, or single photographs; ``None`` for what restores neither by itself."""
+    if method not in METHODS:
+        return None
+    module, _, name = METHODS[method].partition(":")
+    return hasattr(getattr(import_module(module), name), "restore_burst")
+
+
 def check_result(bundle: Bundle, latent: Array) -> None:
     """Raise an error if a restored photograph holds NaN or infinity, rather than return it.
 

@@ -165,6 +165,11 @@ class Photograph:
         whole[..., *self.box] = planes
         return whole
 
+    def framed_field(self, motion: Array) -> Array:
+        """Return a motion field (h, w, 2) of the photograph as one of the image, (H, W, 2); nothing moves around it."""
+        xp = array_module(motion)
+        return xp.ascontiguousarray(xp.moveaxis(self.framed(xp.moveaxis(motion, -1, 0)), 0, -1))
+
 
 def prepare(planes: Array, known: Array | None = None, *, blurred: bool = True) -> Photograph:
     """Find the photograph in an image.

@@ -1,5 +1,11 @@
-"""Serving: photographs in files, on many machines, and in other servers.
+"""Serving: the service over HTTP, and photographs on many machines and in other servers.
 
+* `service`: requests in, answers out, without a transport: `Service`. `settings`: its limits.
+* `tickets`: a request on its way. `queue`: the bounded queue, and the bytes that may be held.
+* `metrics`: what is counted.
+* `parameters`: options as text. `refusals`: why a request is not answered with a photograph.
+* `workers`: the worker processes as the service sees them. `worker`: what runs in them.
+* `http`: the service over HTTP.
 * `photographs`: photographs in files: which they are, and an encoded one restored.
 * `batch`: many photographs on the machines of a Ray cluster.
 * `triton`: a model repository for NVIDIA's Triton Inference Server.

@@ -16,7 +16,7 @@ from runtime.images.limits.size import check_memory, check_size
 log = logging.getLogger("runtime")
 
 _SCAN, _END, _APP1 = 0xDA, 0xD9, 0xE1
-_FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 """Markers of frame headers; the three left out are those of tables and an extension."""
 _BARE = frozenset({0x01, 0xD8, *range(0xD0, 0xD8)})
 """Markers without content."""
@@ -64,10 +64,10 @@ class _Picture:
 def check(data: bytes) -> bytes:
     """Check a JPEG file; see `runtime.images.limits.check`."""
     picture, exif = _Picture(), []
-    for count, (marker, start, stop) in enumerate(_segments(data)):
+    for count, (marker, start, stop) in enumerate(segments(data)):
         if count >= _MAX_SEGMENTS:
             raise InvalidImage(f"the JPEG image has more than {_MAX_SEGMENTS} segments: save it again")
-        if marker in _FRAMES:
+        if marker in FRAMES:
             _read_frame(picture, marker, data[start:stop])
         elif marker == _SCAN:
             _read_scan(picture, data, start, stop)
@@ -119,7 +119,7 @@ def _with_readable_exif(data: bytes, parts: list[tuple[int, int]]) -> bytes:
     return omitted(data, [(start - 4, stop) for start, stop in parts])
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+def segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield marker, start and end of the content of each segment; the content of a scan includes its pixels."""
     position = 2
     while True:

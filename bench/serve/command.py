@@ -1,0 +1,232 @@
+"""``python -m bench serve``: the service under load and faults, and its throughput beside that of the library."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+
+from bench.options import publish, report_options
+from bench.report import Column, Report, Table
+from bench.serve.cases import Case, bad_cases, good_cases, photographs
+from bench.serve.load import Load, send
+from bench.serve.running import Running, resident, running
+from runtime.deblurrer import Deblurrer
+from runtime.images import Header, encode
+from runtime.options import Task
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_SIDE = 66
+"""Shorter side of the photographs of the load; blind estimation needs 65 pixels."""
+_GOOD = 25
+"""Different photographs of the load."""
+_BAD_EVERY = 3
+"""One request of so many is bad."""
+_KILLED = 0.8
+"""Share of the load in which workers are killed; the memory of the last worker is measured in the rest."""
+_WARM = 0.05
+"""Share of the load that memory is not measured in, in the beginning."""
+_REFUSALS, _IMPATIENT = 400, 8
+"""Requests to a full service, and the clients that send them, again as soon as they are refused."""
+_LIMITS = ("--limit-megabytes", "1", "--limit-megapixels", "20")
+_THROUGHPUT = {"quality": "fast", "refine": False}
+
+
+@click.command()
+@click.option(
+    "--requests", type=click.IntRange(min=20), default=10_000, show_default=True, help="Requests of the load."
+)
+@click.option("--clients", type=click.IntRange(min=1), default=16, show_default=True, help="Clients at a time.")
+@click.option("--kills", type=click.IntRange(min=0), default=10, show_default=True, help="Workers to kill.")
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Workers of the service.")
+@click.option(
+    "--photographs", "count", type=click.IntRange(min=4), default=120, show_default=True,
+    help="Photographs for the comparison with restore_many.",
+)  # fmt: skip
+@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Repeats of that comparison.")
+@report_options()
+def serve(
+    requests: int, clients: int, kills: int, workers: int, count: int, rounds: int, json: Path | None, plot: Path | None
+) -> None:
+    """Load a service with good and bad requests while its workers are killed, fill it, and time it."""
+    settings = {"requests": requests, "clients": clients, "kills": kills, "workers": workers, "side_px": _SIDE}
+    report = Report("serve", {**settings, "photographs": count, "rounds": rounds})
+    deblurrer = Deblurrer(device="cpu")
+    report.tables["load"] = _load(deblurrer, requests, clients, kills, workers)
+    report.tables["saturation"] = _saturation()
+    report.tables["throughput"] = _throughput(deblurrer, count, clients, rounds, workers)
+    publish(report, json, plot, draw, (7, 4))
+
+
+def _load(deblurrer: Deblurrer, requests: int, clients: int, kills: int, workers: int) -> Table:
+    good, bad = good_cases(deblurrer, _GOOD, _SIDE), bad_cases(_SIDE)
+    cases = [
+        bad[number // _BAD_EVERY % len(bad)] if number % _BAD_EVERY == 0 else good[number % len(good)]
+        for number in range(_BAD_EVERY * len(bad) * len(good))
+    ]
+    with running("--device", "cpu", "--workers", str(workers), "--queue", "64", *_LIMITS) as service:
+        watch = _Watch(service, [round(requests * _KILLED * (index + 1) / (kills or 1)) for index in range(kills)])
+        load = send(service.host, service.port, cases, requests, clients, watch.note)
+        watch.end()
+        status = service.end()
+    return Table(
+        "Load with faults",
+        (
+            Column("requests", "requests"),
+            Column("answered once", "answered_once"),
+            Column("wrong", "wrong"),
+            Column("lost", "lost"),
+            Column("broken off", "broken_off"),
+            Column("kills", "kills"),
+            Column("p50, ms", "p50", ".0f", 1e3),
+            Column("p99, ms", "p99", ".0f", 1e3),
+            Column("a second", "rate", ".1f"),
+            Column("service, MB per 1000", "service_slope", ".3f", 1e-6),
+            Column("worker, MB per 1000", "worker_slope", ".3f", 1e-6),
+            Column("exit status", "exit_status"),
+        ),
+        [{**_fates(load), **watch.summary(requests), "exit_status": status}],
+        ("Good answers are compared with the library's bit by bit. Memory: slope of the resident bytes.",),
+    )
+
+
+def _fates(load: Load) -> dict[str, Any]:
+    """Return how many requests had which fate, and the times of those that were restored."""
+    restored = [fate.seconds for fate in load.fates if fate.status == 200]
+    statuses: dict[str, int] = {}
+    for fate in load.fates:
+        key = str(fate.status)
+        statuses[key] = statuses.get(key, 0) + 1
+    return {
+        "requests": len(load.fates),
+        "answered_once": sum(fate.answers for fate in load.fates),
+        "wrong": sum(not fate.right for fate in load.fates if fate.status > 0),
+        "lost": sum(fate.status < 0 for fate in load.fates),
+        "broken_off": sum(fate.status == 0 for fate in load.fates),
+        "statuses": statuses,
+        "p50": float(np.percentile(restored, 50)),
+        "p99": float(np.percentile(restored, 99)),
+        "longest": max(restored),
+        "seconds": load.seconds,
+        "rate": len(load.fates) / load.seconds,
+    }
+
+
+class _Watch:
+    """Kills workers when so many requests have ended, and measures memory meanwhile."""
+
+    def __init__(self, service: Running, kills: list[int]) -> None:
+        self._service, self._due = service, kills
+        self._lock = threading.Lock()
+        self._owed = self._killed = self._done = 0
+        self._samples: list[tuple[int, int, tuple[int, ...], int]] = []
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+        self._thread.start()
+
+    def note(self, done: int) -> None:
+        """Take note of the number of requests that have ended."""
+        with self._lock:
+            self._done = max(self._done, done)
+            while self._due and self._due[0] <= done:
+                self._due.pop(0)
+                self._owed += 1
+
+    def end(self) -> None:
+        """Stop watching."""
+        self._ended.set()
+        self._thread.join()
+
+    def summary(self, requests: int) -> dict[str, Any]:
+        """Return the number of kills, and by how many bytes memory grows with 1000 requests."""
+        steady = [sample for sample in self._samples if sample[0] >= requests * _WARM]
+        last = steady[-1][2] if steady else ()
+        alone = [sample for sample in steady if sample[2] == last]
+        later = [sample for sample in alone if sample[0] >= alone[0][0] + (requests - alone[0][0]) / 3]
+        return {
+            "kills": self._killed,
+            "service_slope": _slope([(done, memory) for done, memory, _, _ in steady]),
+            "worker_slope": _slope([(done, memory) for done, _, _, memory in later]),
+            "service_bytes": steady[-1][1] if steady else None,
+            "workers_bytes": steady[-1][3] if steady else None,
+        }
+
+    def _look(self) -> None:
+        while not self._ended.wait(0.5):
+            if self._owed and self._service.kill_worker():
+                self._owed, self._killed = self._owed - 1, self._killed + 1
+            workers = tuple(self._service.workers())
+            memory = sum(map(resident, workers))
+            self._samples.append((self._done, self._service.memory(), workers, memory))
+
+
+def _slope(samples: list[tuple[int, int]]) -> float | None:
+    """Return by how much a quantity grows with 1000 requests, by least squares."""
+    if len({done for done, _ in samples}) < 3:
+        return None
+    done, values = np.array(samples, float).T
+    return float(np.polyfit(done / 1000, values, 1)[0])
+
+
+def _saturation() -> Table:
+    """Send more slow requests than a short queue takes, and time the refusals."""
+    (pixels,) = photographs(1, 200)
+    slow = Case("slow", "quality=fast", encode(pixels, Header("PNG")), 200)
+    with running("--device", "cpu", "--queue", "2") as service:
+        load = send(service.host, service.port, [slow], _REFUSALS, _IMPATIENT)
+    refused = [fate.seconds for fate in load.fates if fate.status == 503]
+    row = {
+        "refused": len(refused),
+        "answered": sum(fate.status == 200 for fate in load.fates),
+        "p50": float(np.percentile(refused, 50)) if refused else None,
+        "p99": float(np.percentile(refused, 99)) if refused else None,
+        "longest": max(refused, default=None),
+    }
+    columns = (
+        Column("refused", "refused"),
+        Column("answered", "answered"),
+        Column("p50, ms", "p50", ".1f", 1e3),
+        Column("p99, ms", "p99", ".1f", 1e3),
+        Column("longest, ms", "longest", ".1f", 1e3),
+    )
+    return Table("Time to 503 of a full service", columns, [row])
+
+
+def _throughput(deblurrer: Deblurrer, count: int, clients: int, rounds: int, workers: int) -> Table:
+    """Restore the same photographs by the service and by `restore_many`, in turn."""
+    bodies = [encode(pixels, Header("PNG")) for pixels in photographs(count, 96)]
+    query = "quality=fast&refine=false"
+    cases = [Case("photograph", query, body, 200) for body in bodies]
+    times: dict[str, list[float]] = {"service": [], "restore_many": []}
+    with running("--device", "cpu", "--workers", str(workers)) as service:
+        for number in range(rounds + 1):
+            load = send(service.host, service.port, cases, count, clients)
+            began = time.perf_counter()
+            for _ in deblurrer.restore_many(Task(body, _THROUGHPUT) for body in bodies):
+                pass
+            seconds = time.perf_counter() - began
+            if number:  # the first round warms up
+                times["service"].append(load.seconds)
+                times["restore_many"].append(seconds)
+    rows = [
+        {"by": by, "rate": {"median": statistics.median(rates), "min": min(rates), "max": max(rates)}}
+        for by, seconds in times.items()
+        for rates in [[count / each for each in seconds]]
+    ]
+    columns = (Column("by", "by"), Column("photographs a second", "rate", ".2f"))
+    return Table("Throughput, 96 px, PNG in and out", columns, rows, ("Median (min-max) of the rounds, in turn.",))
+
+
+def draw(report: Report, figure: Figure) -> None:
+    """Draw the throughput."""
+    rows = report.tables["throughput"].rows
+    axes = figure.add_subplot()
+    axes.bar([row["by"] for row in rows], [row["rate"]["median"] for row in rows])
+    axes.set_ylabel("photographs a second")

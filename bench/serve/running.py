@@ -1,0 +1,91 @@
+"""The service as a process of its own: started, watched, its workers killed, and ended."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from runtime.errors import DeblurError
+
+_START = 180.0
+"""Seconds in which a service must be ready; the first start after an installation compiles."""
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Running:
+    """A service that runs.
+
+    Attributes
+    ----------
+    host, port
+        Where it listens.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self._process = process
+        self._log = log
+        self.host, self.port = "", 0
+
+    def wait_until_ready(self) -> None:
+        """Wait until it says so."""
+        end = time.monotonic() + _START
+        while time.monotonic() < end and self._process.poll() is None:
+            if found := re.search(r"ready on http://([\d.]+):(\d+)", self._log.read_text()):
+                self.host, self.port = found[1], int(found[2])
+                return
+            time.sleep(0.05)
+        raise DeblurError(f"the service did not start: {self._log.read_text()[-500:]}")
+
+    def workers(self) -> list[int]:
+        """Return the ids of its worker processes."""
+        children = Path(f"/proc/{self._process.pid}/task").glob("*/children")
+        return [int(number) for file in children for number in file.read_text().split()]
+
+    def kill_worker(self) -> bool:
+        """Kill a worker; return False if there is none at the moment."""
+        workers = self.workers()
+        if workers:
+            os.kill(workers[0], signal.SIGKILL)
+        return bool(workers)
+
+    def memory(self) -> int:
+        """Return the resident bytes of the service itself."""
+        return resident(self._process.pid)
+
+    def end(self) -> int:
+        """Ask it to end; return its exit status."""
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(_START)
+
+
+def resident(process: int) -> int:
+    """Return the resident bytes of a process, 0 if it has ended."""
+    try:
+        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE
+    except (OSError, IndexError):
+        return 0
+
+
+@contextmanager
+def running(*options: str) -> Iterator[Running]:
+    """Run ``deblur serve`` with options until the ``with`` block ends."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        command = [sys.executable, "-m", "runtime.cli", "serve", "--port", "0", *options]
+        with log.open("wb") as stream:
+            process = subprocess.Popen(command, stdout=stream, stderr=stream)
+        service = Running(process, log)
+        try:
+            service.wait_until_ready()
+            yield service
+        finally:
+            process.kill()
+            process.wait()

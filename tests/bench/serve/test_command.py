@@ -1,0 +1,39 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from bench.serve import command as module
+from bench.serve.cases import Case
+from bench.serve.command import serve
+from bench.serve.load import Fate, Load
+
+pytest.importorskip("fastapi", reason="needs the extra serve")
+
+
+def test_growth_is_that_of_a_line_through_the_samples():
+    assert module._slope([(0, 100), (1000, 300), (2000, 500)]) == pytest.approx(200)
+    assert module._slope([(0, 100), (0, 300), (10, 500)]) is None
+
+
+def test_fates_are_counted():
+    case = Case("photograph", "", b"", 200)
+    fates = [Fate(case, 200, 1, True, 0.1, 1), Fate(case, 200, 1, False, 0.3, 2), Fate(case, -1, 0, False, 9, 3)]
+    row = module._fates(Load([*fates, Fate(case, 0, 0, True, 0, 4)]))
+    assert (row["requests"], row["answered_once"], row["wrong"], row["lost"], row["broken_off"]) == (4, 2, 1, 1, 1)
+    assert row["statuses"] == {"200": 2, "-1": 1, "0": 1}
+    assert (row["longest"], row["rate"]) == (0.3, 1)
+
+
+@pytest.mark.slow
+def test_the_whole_suite_in_short(tmp_path):
+    file = tmp_path / "report.json"
+    arguments = ["--requests", "60", "--clients", "4", "--kills", "1", "--photographs", "4", "--rounds", "1"]
+    result = CliRunner().invoke(serve, [*arguments, "--json", str(file)])
+    assert result.exit_code == 0, result.output
+    tables = json.loads(file.read_text())["tables"]
+    (load,) = tables["load"]
+    assert (load["requests"], load["wrong"], load["lost"], load["kills"], load["exit_status"]) == (60, 0, 0, 1, 0)
+    assert load["answered_once"] + load["broken_off"] == 60
+    assert tables["saturation"][0]["refused"] > 0
+    assert {row["by"] for row in tables["throughput"]} == {"service", "restore_many"}
