@@ -5,9 +5,10 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from bench.serve.ray import make_photographs
+from runtime.images import write_file
 from runtime.serve.batch import ray as module
 from runtime.serve.batch.cluster import Workers
 from runtime.serve.batch.jobs import DONE, FAILED, Ledger, Outcome
@@ -33,8 +34,11 @@ def ran(monkeypatch):
 
 @pytest.fixture
 def photographs(tmp_path):
-    make_photographs(tmp_path / "in", 3, 70)
-    return tmp_path / "in"
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(3):
+        write_file(folder / f"{number:04}.png", np.random.default_rng(number).integers(0, 256, (70, 70, 3), np.uint8))
+    return folder
 
 
 def test_a_batch_is_planned_and_its_options_are_passed_on(deblur, ran, photographs, tmp_path):
