@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import signal
@@ -55,6 +56,14 @@ class Running:
         if workers:
             os.kill(workers[0], signal.SIGKILL)
         return bool(workers)
+
+    def is_full(self, length: int) -> bool:
+        """Return whether so many requests wait in its queue."""
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=_START)
+        connection.request("GET", "/metrics")
+        found = re.search(r"^deblur_queue_length ([\d.]+)", connection.getresponse().read().decode(), re.MULTILINE)
+        connection.close()
+        return found is not None and float(found[1]) >= length
 
     def memory(self) -> int:
         """Return the resident bytes of the service itself."""

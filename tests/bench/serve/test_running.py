@@ -24,6 +24,8 @@ def test_a_service_runs_loses_a_worker_and_ends(monkeypatch):
     with running("--device", "cpu") as service:
         assert service.port > 0
         assert service.memory() > 1_000_000
+        assert service.is_full(0)
+        assert not service.is_full(1)
         (worker,) = service.workers()
         assert service.kill_worker()
         end = time.monotonic() + module._START

@@ -140,7 +140,7 @@ def test_a_worker_that_does_not_let_go_is_replaced(start, asking, patience):
 
 def test_abandoned_requests_are_not_begun(start, asking, until, patience):
     service = start()
-    running = service.submit(asking(0.5))
+    running = service.submit(asking(0.9))
     until(lambda: running.state == "running")
     abandoned, wanted = service.submit(asking()), service.submit(asking())
     service.abandon(abandoned)
@@ -159,7 +159,7 @@ def test_abandoned_requests_free_their_place_in_the_queue(start, asking, until, 
 
 def test_one_client_may_have_so_many_requests(start, asking, patience):
     service = start(per_client=1)
-    first = service.submit(asking(0.3, client="a"))
+    first = service.submit(asking(0.9, client="a"))
     assert refused(service.submit, asking(client="a")).code == "too-many-requests"
     service.submit(asking(client="b"))
     assert first.settled.result(patience)
