@@ -192,6 +192,14 @@ def check_response(given: Any) -> str | float:
     return response.gamma if response.gamma and not response.linear else response.name
 
 
+def read_response(text: str) -> str | float:
+    """Return the exponent or the name of a response curve that a text holds, to be checked by `Options`."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 @dataclass(frozen=True)
 class Task:
     """An image for `Deblurrer.restore_many`, with options of its own.

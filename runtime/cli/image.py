@@ -189,6 +189,7 @@ def _write_restored(
         "width": pixels.shape[1],
         "height": pixels.shape[0],
         "confidence": result.confidence,
+        "response": result.response,
         "code": result.code,
         "reason": result.reason,
         "seconds": time.perf_counter() - start,

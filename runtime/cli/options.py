@@ -140,12 +140,10 @@ class ProgressLine:
             self._shown = line
 
 
-def _curve(given: str) -> str | float:
-    """Return the exponent of a power, or the name of a curve, as it was given."""
-    try:
-        return float(given)
-    except ValueError:
-        return given
+def _curve(text: str) -> str | float:
+    from runtime.options import read_response
+
+    return read_response(text)
 
 
 def _with_options(command: Command, options: Iterable[Callable[[Command], Command]]) -> Command:

@@ -7,7 +7,7 @@ from typing import Any
 
 from runtime.arguments import check_choice, check_real
 from runtime.errors import InvalidArgument
-from runtime.options import DECONVOLUTIONS, BurstOptions, Options
+from runtime.options import DECONVOLUTIONS, BurstOptions, Options, read_response
 from runtime.serve.refusals import Refusal
 
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
@@ -27,6 +27,7 @@ _REMEDIES: dict[Parser, str] = {
     float: "give a number",
     _flag: "give true or false",
     str: "give a text",
+    read_response: "give a name or a number",
 }
 
 PARAMETERS: dict[str, dict[str, Parser]] = {
@@ -39,9 +40,10 @@ PARAMETERS: dict[str, dict[str, Parser]] = {
         "noise": float,
         "refine": _flag,
         "neural": _flag,
+        "response": read_response,
         "strength": float,
     },
-    "deconvolve": {"method": str, "quality": str, "noise": float},
+    "deconvolve": {"method": str, "quality": str, "noise": float, "response": read_response},
     "burst": {
         "model": str,
         "register": _flag,
@@ -119,4 +121,4 @@ def _check(kind: str, options: dict[str, Any], models: Mapping[str, str]) -> Non
             check_choice("method", plain["method"], DECONVOLUTIONS)
         if "noise" in plain:
             check_real("noise", plain["noise"], lambda noise: 0 <= noise < 1, "give a number from 0 to 1")
-        Options(quality=plain.get("quality", "balanced"))
+        Options(**{name: plain[name] for name in ("quality", "response") if name in plain})

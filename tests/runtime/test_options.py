@@ -1,7 +1,7 @@
 import pytest
 
 from runtime.errors import InvalidArgument
-from runtime.options import BurstOptions, Options, changed_options
+from runtime.options import BurstOptions, Options, changed_options, read_response
 from runtime.quality import LEVELS
 
 
@@ -44,3 +44,8 @@ def test_a_response_is_a_name_or_an_exponent(given, kept):
 def test_other_responses_are_refused(given):
     with pytest.raises(InvalidArgument, match='"auto"'):
         Options(response=given)
+
+
+@pytest.mark.parametrize(("text", "read"), [("2.2", 2.2), ("1", 1.0), ("srgb", "srgb"), ("curve", "curve")])
+def test_responses_are_read_from_text(text, read):
+    assert read_response(text) == read

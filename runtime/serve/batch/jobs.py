@@ -155,6 +155,7 @@ def restore_job(job: Job, deblurrer: Deblurrer, restore_options: dict[str, Any],
             "confidence": result.confidence,
             "code": result.code,
             "reason": result.reason,
+            "response": result.response,
             "seconds": time.perf_counter() - start,
         },
     )

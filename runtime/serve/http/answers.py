@@ -50,6 +50,7 @@ def _headers(report: dict[str, Any], queued: float) -> dict[str, str]:
         "Deblur-Confidence": None if report["confidence"] is None else f"{report['confidence']:.4f}",
         "Deblur-Code": report["code"],
         "Deblur-Reason": report["reason"],
+        "Deblur-Response": report["response"],
         "Deblur-Kernel-Size": None if size is None else f"{size[0]}x{size[1]}",
         "Deblur-Frames": None if frames is None else ",".join(map(str, frames)),
         "Deblur-Reference": report.get("reference"),

@@ -27,6 +27,7 @@ _FOUND = {
     "Deblur-Confidence": "probability that the photograph is blurred and the restoration an improvement",
     "Deblur-Code": "why the photograph was left unchanged, for programs; absent if it was restored",
     "Deblur-Reason": "the same as a sentence",
+    "Deblur-Response": "curve from light to stored values that was undone: linear, srgb, or an exponent",
     "Deblur-Kernel-Size": "height and width of the estimated kernel in pixels",
     "Deblur-Warnings": "number of warnings in the report",
     "Server-Timing": "milliseconds by stage",

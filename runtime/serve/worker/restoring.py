@@ -183,7 +183,13 @@ def answer_each(
         reply(job, result if isinstance(result, Exception) else _attempt(_answer_to, job, opened, result))
 
 
-_NOTHING_FOUND: dict[str, Any] = {"confidence": None, "code": None, "reason": None, "kernel_size": None}
+_NOTHING_FOUND: dict[str, Any] = {
+    "confidence": None,
+    "code": None,
+    "reason": None,
+    "response": None,
+    "kernel_size": None,
+}
 
 
 def open_photograph(data: bytes, format: str | None) -> Opened:
@@ -281,6 +287,7 @@ def _answer_to(job: Job, opened: Opened, result: Restoration) -> Answer:
         "confidence": result.confidence,
         "code": result.code,
         "reason": result.reason,
+        "response": result.response,
         "kernel_size": None if kernel is None else list(kernel.shape),
     }
     unchanged = result.code is not None or result.reason is not None or job.options.get("strength") == 0
