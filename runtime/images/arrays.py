@@ -152,8 +152,7 @@ def pixels_of(image: Any) -> Pixels:
     """
     if isinstance(image, Pixels):
         return image
-    values, rewrap, copy = _unwrap(read_file(image)[0] if isinstance(image, str | os.PathLike) else image)
-    return Pixels(values, _masked_pixels(image), rewrap, copy)
+    return _in_memory(read_file(image)[0] if isinstance(image, str | os.PathLike) else image)
 
 
 def open_image(image: Any, device: Device | None = None) -> tuple[Array, Frame]:
@@ -189,7 +188,7 @@ def open_image(image: Any, device: Device | None = None) -> tuple[Array, Frame]:
     InvalidArgument
         If it lies on a GPU other than `device`.
     """
-    opened = image if isinstance(image, Pixels) else pixels_of(image)
+    opened = image if isinstance(image, Pixels) else _in_memory(image)
     pixels = opened.values
     if pixels.dtype.name not in _FULL_SCALE:
         raise UnsupportedType(f"images of dtype {pixels.dtype} are not supported: convert to {_names(_FULL_SCALE)}")
@@ -217,6 +216,11 @@ def open_image(image: Any, device: Device | None = None) -> tuple[Array, Frame]:
         if channels.shape[2] > colours and not (visible := channels[..., -1] > 0).all():
             known = visible if known is None else known & visible
     return planes, Frame(pixels.shape, pixels.dtype, bounds, pixels, known, opened.rewrap, fetch, opened.copy)
+
+
+def _in_memory(image: Any) -> Pixels:
+    values, rewrap, copy = _unwrap(image)
+    return Pixels(values, _masked_pixels(image), rewrap, copy)
 
 
 def _unwrap(image: Any) -> tuple[Array, Callable[[Array], Any], Callable[[], Any]]:
