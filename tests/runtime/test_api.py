@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy.signal import fftconvolve
-from skimage.data import astronaut, camera
+from skimage.data import astronaut, camera, chelsea
 
 import runtime
 from kernels.cancellation import START
@@ -268,3 +268,27 @@ def test_noise_in_units_of_the_value_range_may_exceed_the_white_of_a_dim_photogr
         image = dim.astype(np.float64) * scale
         restored = runtime.deconvolve(image, [[0.25, 0.5, 0.25]], quality="fast", noise=noise, device="cpu")
         assert np.isfinite(restored).all()
+
+
+@pytest.mark.parametrize(("response", "name"), [("srgb", "srgb"), (1.8, "1.8"), ("linear", "linear")])
+def test_a_given_response_is_told_with_the_result(response, name):
+    photograph = np.ascontiguousarray(chelsea()[60:160, 100:220])
+    result = runtime.Deblurrer(device="cpu").restore(photograph, quality="fast", response=response)
+    assert result.response == name
+    assert (result.image.dtype, result.image.shape) == (photograph.dtype, photograph.shape)
+
+
+@pytest.mark.parametrize("response", ["linear", "srgb", 2.2])
+def test_a_point_changes_nothing_under_any_response(response):
+    photograph = np.ascontiguousarray(chelsea()[60:160, 100:220])
+    same = runtime.deconvolve(photograph, np.ones((1, 1), np.float32), quality="fast", response=response)
+    assert np.abs(same.astype(int) - photograph).mean() < 1
+
+
+@pytest.mark.parametrize("response", ["gamma", 0.2, None])
+def test_a_response_that_is_none_is_refused(response):
+    photograph = np.zeros((80, 80), np.float32)
+    with pytest.raises(InvalidArgument, match="response"):
+        runtime.deconvolve(photograph, np.ones((1, 1), np.float32), response=response)
+    with pytest.raises(InvalidArgument, match="response"):
+        runtime.deblur(photograph, response=response, device="cpu")
