@@ -18,6 +18,7 @@ from runtime.serve.http.accept import FORM, Wanted, read_accept
 from runtime.serve.http.body import Form, Held, parse_form, receive
 from runtime.serve.http.description import describe
 from runtime.serve.http.guard import Access, Guard
+from runtime.serve.http.page import add_page
 from runtime.serve.http.problems import problem
 from runtime.serve.parameters import parse_options
 from runtime.serve.refusals import FAILED, Refusal
@@ -42,6 +43,7 @@ def create_app(service: Service, access: Access) -> ASGIApp:
         Who may ask.
     """
     app = FastAPI(title="deblur", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    add_page(app)
     add_addresses(app, service)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(HTTPException, _not_there)

@@ -10,7 +10,13 @@ from runtime.serve.http.problems import MEDIA_TYPE, STATUS
 from runtime.serve.parameters import PARAMETERS
 from runtime.serve.settings import MEGA, Settings
 
-_TYPES = {"_whole": "integer", "float": "number", "_flag": "boolean", "str": "string"}
+_TYPES: dict[str, Any] = {
+    "_whole": "integer",
+    "float": "number",
+    "_flag": "boolean",
+    "str": "string",
+    "read_response": ["string", "number"],
+}
 _FILE = {"type": "string", "format": "binary"}
 _TITLES = {
     "deblur": "Restore a photograph whose blur is not known",
