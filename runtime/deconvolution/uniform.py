@@ -80,7 +80,7 @@ def deconvolve_uniform(
     InvalidImage, InvalidArgument, UnsupportedType
         If the planes, the kernel or the noise are not valid.
     """
-    _check(planes, kernel)
+    check_kernel(planes, kernel)
     for name, value in (("noise", noise), ("kernel_error", kernel_error)):
         if value is not None and not (np.isfinite(value) and value >= 0):
             raise InvalidArgument(f"{name} is {value}; give a number of 0 or more")
@@ -137,8 +137,14 @@ def _restore(observation: Observation, method: str, effort: DeconvolutionEffort)
     return {"hyper-laplacian": hyper_laplacian, "wiener": wiener}[method](observation, steps=effort.steps)
 
 
-def _check(planes: Array, kernel: Array) -> None:
-    """Raise an error, which names the remedy, unless the arguments are valid."""
+def check_kernel(planes: Array, kernel: Array) -> None:
+    """Raise an error, which names the remedy, unless planes (C, H, W) can be deconvolved with a kernel (h, w).
+
+    Raises
+    ------
+    InvalidImage, InvalidArgument, UnsupportedType
+        As `deconvolve_uniform`.
+    """
     check_planes_and("kernel", planes, kernel)
     xp = array_module(planes)
     if kernel.ndim != 2 or kernel.size == 0:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kernels.arrays import Array, array_module
-from runtime.blur.blurs import CENTRE, Blur, MotionBlur
+from runtime.blur.blurs import CENTRE, Blur, KernelBlur, MotionBlur
 from runtime.blur.kernel import Kernel, extent, fit
 from runtime.colour import luminance
 from runtime.decisions.thresholds import (
@@ -25,6 +25,7 @@ from runtime.decisions.thresholds import (
 from runtime.deconvolution.hyper_laplacian import hyper_laplacian
 from runtime.deconvolution.observation import Observation
 from runtime.deconvolution.saturation import bounded, unsaturated
+from runtime.deconvolution.uniform import check_kernel
 from runtime.estimation.kernel.edges import gradients
 from runtime.estimation.kernel.pyramid import informative_window
 from runtime.estimation.kernel.refine import BlurredImage
@@ -85,6 +86,8 @@ def in_light(
     elif blur is None or isinstance(blur, MotionBlur):
         response = LINEAR
     else:
+        if isinstance(blur, KernelBlur):
+            check_kernel(photograph.planes, blur.kernel)
         kernel = download(blur.kernel_at(CENTRE)).astype(np.float64)
         response = choose_response(luminance(photograph.planes), run, kernel)
     if response.linear:

@@ -24,7 +24,11 @@ function show(id, blob) {
 }
 
 function choose(file) {
-  if (!file || running) return;
+  if (!file) return;
+  if (running) {
+    complain("A photograph is in work: cancel it first, or wait.");
+    return;
+  }
   photograph = file;
   part("chosen").textContent = file.name || "a pasted picture";
   part("restore").disabled = false;
@@ -103,7 +107,8 @@ async function restore() {
     }
   } catch (error) {
     say("");
-    complain(error.name === "AbortError" ? "Cancelled." : "The service cannot be reached.");
+    const unreachable = "The service cannot be reached, or its answer cannot be read.";
+    complain(error.name === "AbortError" ? "Cancelled." : unreachable);
   } finally {
     asking.abort();
     working(null);

@@ -110,7 +110,8 @@ def test_predicted_gains_are_banded():
 
 def test_every_logistic_threshold_of_a_decision_is_measured():
     logistic = {name for name, value in vars(thresholds).items() if isinstance(value, Logistic)}
-    assert logistic - {"FULL_REPAIR_GAIN"} <= {threshold.name for threshold in THRESHOLDS}
+    # Its scenes are blurred as stored, so that nothing is restored as light.
+    assert logistic - {"FULL_REPAIR_GAIN", "LIGHT_GAIN"} <= {threshold.name for threshold in THRESHOLDS}
 
 
 @pytest.fixture(scope="module")
