@@ -55,7 +55,8 @@ def main():
         if what == 5:
             connection.send_bytes(b"nonsense")
         report = {
-            "model": "none", "confidence": None, "code": None, "reason": None, "kernel_size": None, "width": 4,
+            "model": "none", "confidence": None, "code": None, "reason": None, "response": None,
+            "kernel_size": None, "width": 4,
             "height": 4, "format": "PNG", "timings": {"all": 0.001}, "warnings": [],
         }  # fmt: skip
         if header["id"] in abandoned:
