@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
-import numpy as np
-
 from kernels.arrays import Array
 from runtime.decisions.thresholds import SATURATED
 from runtime.inference.devices import CPU, Device
@@ -99,9 +97,13 @@ class Run(Generic[RunOptions]):
             Luminance of these values.
         """
         slope = response.mean_slope(stored)
-        changed = replace(self, least_noise=slope * self.least_noise, response=response, _noise=None)
-        if np.isfinite(self.saturated):
-            changed.saturated = float(response.to_light(np.array([self.saturated], np.float32))[0])
+        changed = replace(
+            self,
+            least_noise=slope * self.least_noise,
+            saturated=response.light_of(self.saturated),
+            response=response,
+            _noise=None,
+        )
         noise = getattr(self.options, "noise", None)
         return changed if noise is None else changed.with_options(noise=min(slope * noise, _MOST_NOISE))
 

@@ -29,6 +29,7 @@ from runtime.deconvolution.uniform import check_kernel
 from runtime.estimation.kernel.edges import gradients
 from runtime.estimation.kernel.pyramid import informative_window
 from runtime.estimation.kernel.refine import BlurredImage
+from runtime.estimation.kernel.score import measure_sparsity
 from runtime.inference.devices import download
 from runtime.options import AUTO, Options
 from runtime.preparation.photograph import Photograph
@@ -166,11 +167,5 @@ def measure_overshoot(blurred: BlurredImage, kernel: Kernel, response: Response)
     if not bool(counted.any()):
         return Overshoot(0.0, 1.0)
     below = xp.minimum(latent[inside][counted], 0)
-    after, before = (_sparsity(gradients(plane)[:, *inside][:, counted]) for plane in (latent, light))
+    after, before = (measure_sparsity(gradients(plane)[:, *inside][:, counted]) for plane in (latent, light))
     return Overshoot(math.sqrt(float(xp.square(below).mean())), after / max(before, _TINY))
-
-
-def _sparsity(edges: Array) -> float:
-    """Return ``|g|_1 / |g|_2``, each a mean over the values."""
-    xp = array_module(edges)
-    return float(xp.abs(edges).mean()) / max(math.sqrt(float(xp.square(edges).mean())), _TINY)

@@ -83,10 +83,8 @@ class Photograph:
         for band in bands(self.planes.shape[1:]):
             self.planes[:, band] = response.to_light(self.planes[:, band])
         covered = None if self.covered_values is None else response.to_light(self.covered_values)
-        saturated = self.white.saturated
-        if np.isfinite(saturated):
-            saturated = float(response.to_light(np.array([saturated], np.float32))[0])
-        return replace(self, white=White(self.white.level, saturated), covered_values=covered, response=response)
+        white = White(self.white.level, response.light_of(self.white.saturated))
+        return replace(self, white=white, covered_values=covered, response=response)
 
     def least_noise(self, quantum: float) -> float:
         """Return the standard deviation of rounding to 8 bits, or to the image's own values, in units of white.

@@ -55,6 +55,10 @@ class Response:
             light = xp.where(size > _KNEE, ((size + _OFFSET) / (1 + _OFFSET)) ** np.float32(_POWER), size / _SLOPE)
         return xp.copysign(light, stored).astype(np.float32, copy=False)
 
+    def light_of(self, stored: float) -> float:
+        """Return the light of one stored value; infinity stays infinite."""
+        return float(self.to_light(np.array([stored], np.float32))[0])
+
     def from_light(self, light: Array) -> Array:
         """Return the stored values of light of any shape, float32."""
         if self.linear:

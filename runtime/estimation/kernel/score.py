@@ -98,7 +98,7 @@ def score_kernel(blurred: BlurredImage, kernel: Kernel) -> KernelScore:
     inside = slice(rows, observed.shape[0] - rows), slice(cols, observed.shape[1] - cols)
     error = xp.where(blurred.known, misfit, 0)
     misfits = [_root_mean_square(part) for band in _split(error[inside], 0) for part in _split(band, 1)]
-    sparsity, before = (_sparsity(xp.moveaxis(gradients(each), 0, -1)[inside]) for each in (latent, observed))
+    sparsity, before = (measure_sparsity(xp.moveaxis(gradients(each), 0, -1)[inside]) for each in (latent, observed))
     return KernelScore(
         noise=blurred.noise / mean_slope,
         misfit=_root_mean_square(error[inside]),
@@ -117,6 +117,6 @@ def _root_mean_square(array: Array) -> float:
     return float(array_module(array).square(array).mean()) ** 0.5 if array.size else 0.0
 
 
-def _sparsity(edges: Array) -> float:
+def measure_sparsity(edges: Array) -> float:
     """Return ``|g|_1 / |g|_2``, each a mean over the pixels."""
     return float(abs(edges).mean()) / max(_root_mean_square(edges), _TINY) if edges.size else 0.0

@@ -31,6 +31,12 @@ def test_the_slope_is_the_derivative(curve):
     np.testing.assert_allclose(curve.slope(stored.astype(np.float32)), exact, rtol=2e-2, atol=1e-3)
 
 
+@pytest.mark.parametrize("curve", CURVES, ids=lambda curve: curve.name)
+def test_one_value_has_the_light_of_an_array(curve):
+    assert curve.light_of(0.98) == curve.to_light(np.array([0.98], np.float32))[0]
+    assert curve.light_of(np.inf) == np.inf
+
+
 def test_srgb_is_that_of_the_standard():
     # IEC 61966-2-1: 8-bit 128 is 21.586 % of the light, 10 is 0.3035 %.
     light = SRGB.to_light(np.array([128, 10], np.float32) / np.float32(255))
