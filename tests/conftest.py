@@ -11,6 +11,10 @@ from hypothesis import settings
 # Some tests import ONNX Runtime by themselves; see `runtime.inference.onnx_runtime`.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
+# Some import Ray by themselves, which reads this once. A thread that a batch left behind would connect again after the
+# end, and Ray ends the process of whoever is connected to a cluster that is shut down.
+os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
+
 # Compiling takes the first example of a kernel past any deadline.
 settings.register_profile("deblur", deadline=None, max_examples=50)
 settings.load_profile("deblur")
