@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from kernels.arrays import Array, array_module
-from runtime.blur.motion import LONGEST, load_bank
+from runtime.blur.motion import LONGEST, load_bank, motion_kernel
 from runtime.blur.operators import MotionOperator
 from runtime.colour import from_opponent, to_opponent
 from runtime.decisions.thresholds import SATURATED
@@ -15,13 +15,16 @@ from runtime.deconvolution.arguments import check_planes_and
 from runtime.deconvolution.chroma import hidden_noise
 from runtime.deconvolution.irc import THRESHOLD, Problem, admm, residual_compensation, smooth_start
 from runtime.errors import InvalidArgument
+from runtime.inference.devices import download
 from runtime.inference.progress import Progress
 from runtime.noise import LEAST_NOISE, estimate_noise
 from runtime.tiles import tiles
 
 _REACH = 2 * LONGEST
 """Pixels by which a tile is extended beyond its seams."""
-_DOUBTFUL = 0.01
+_TYPICAL = 6
+"""Pixels along each axis whose motions stand for all."""
+_DOUBTFUL = 0.008
 """Hidden noise of a colour difference, in units of the value range, of which half the correction is applied: residual
 compensation, whose weight of the prior is fixed, amplifies part of such noise."""
 
@@ -77,7 +80,7 @@ def deconvolve_along_motion(
     usable = (xp.abs(planes) < saturated).all(axis=0)
     if known is not None:
         usable &= known
-    hidden = hidden_noise(planes, usable)
+    hidden = hidden_noise(planes, usable, _typical_kernels(field))
     if not any(hidden):
         return _in_tiles(planes, field, level, usable, _share(progress, 0, 1))
     opponent = to_opponent(planes)
@@ -86,6 +89,13 @@ def deconvolve_along_motion(
         latent = _in_tiles(plane, field, max(level, noise_here), usable, _share(progress, index, len(opponent)))
         plane += (latent - plane) / np.float32(1 + (noise_here / _DOUBTFUL) ** 2)
     return from_opponent(opponent)
+
+
+def _typical_kernels(field: Array) -> list[Array]:
+    """Return the kernels of some motions of a field, at even distances."""
+    rows, cols = (np.linspace(0, size - 1, _TYPICAL).astype(int) for size in field.shape[:2])
+    motions = download(field[rows[:, None], cols]).reshape(-1, 2).astype(np.float64)
+    return [motion_kernel(max(length, 1.0), angle) for length, angle in motions]
 
 
 def _in_tiles(planes: Array, field: Array, noise: float, usable: Array, progress: Callable[[float], None]) -> Array:

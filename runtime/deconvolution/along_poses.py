@@ -41,9 +41,9 @@ def deconvolve_along_poses(
     xp = array_module(planes)
     restored = xp.zeros_like(planes)
     valid = (xp.abs(planes) < saturated).all(axis=0)
-    # A part is too small to find blocks in.
-    hidden = hidden_noise(planes, valid if known is None else valid & known)
     parts = list(blur.parts(planes))
+    # A part is too small to measure it.
+    hidden = hidden_noise(planes, valid if known is None else valid & known, [part.kernel for part in parts])
     for done, part in enumerate(parts):
         latent = deconvolve_uniform(
             planes[:, *part.window],

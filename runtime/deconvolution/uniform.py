@@ -93,7 +93,7 @@ def deconvolve_uniform(
     if saturated <= LARGEST_VALUE:  # Pixels beyond take no part, but must not outweigh the others in a transform.
         planes = bounded(planes)
     everywhere, light, usable = valid.all(axis=0), planes, valid
-    hidden = hidden_noise(planes, everywhere) if hidden is None else hidden
+    hidden = hidden_noise(planes, everywhere, [kernel]) if hidden is None else hidden
     limit = PARTLY_SATURATED_NOISY if any(hidden) else PARTLY_SATURATED
     opponent = len(planes) == 3 and float((valid.any(axis=0) & ~everywhere).mean()) < limit
     if opponent:
