@@ -48,11 +48,10 @@ from runtime import deblurrer
 from runtime.cli import main
 from runtime.images import atomic
 from runtime.results import Restoration
+from tests.support.deblurrers import StandIn
 
-class Negative:
-    def __init__(self, **options):
-        pass
-    def restore(self, image, progress, **options):
+class Negative(StandIn):
+    def answer(self, image, **options):
         return Restoration(255 - image, None, None, None, {}, "negative")
 
 def wait(descriptor):

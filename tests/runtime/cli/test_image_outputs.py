@@ -45,7 +45,7 @@ def test_the_format_that_counts_is_that_of_the_content(deblur, opened, tmp_path,
 
 def test_a_file_is_read_once(deblur, opened, photograph, tmp_path, monkeypatch, unchanged):
     before = photograph.read_bytes()
-    monkeypatch.setattr(Negative, "restore", lambda self, *_, **__: spoil(photograph, before))
+    monkeypatch.setattr(Negative, "answer", lambda self, *_, **__: spoil(photograph, before))
     assert deblur("image", photograph, "-o", tmp_path / "out.png").code == 0
     assert (tmp_path / "out.png").read_bytes() == before
 
@@ -86,13 +86,13 @@ def test_a_job_is_taken_up_again(deblur, opened, folder, tmp_path):
 
 def test_what_another_process_finishes_meanwhile_is_finished(deblur, opened, photograph, tmp_path, monkeypatch):
     target = tmp_path / "out.png"
-    restore = Negative.restore
+    answer = Negative.answer
 
     def overtaken(self, image, **options):
         target.write_bytes(b"of the other")
-        return restore(self, image, **options)
+        return answer(self, image, **options)
 
-    monkeypatch.setattr(Negative, "restore", overtaken)
+    monkeypatch.setattr(Negative, "answer", overtaken)
     assert deblur("image", photograph, "-o", target, "--skip-existing").code == 0
     assert target.read_bytes() == b"of the other"
     target.unlink()

@@ -8,10 +8,10 @@ import click
 import pytest
 
 from runtime.cli.streams import (
+    SaidWarnings,
     check_photograph_goes_to_stdout,
     is_stdout,
     read_photograph,
-    said_warnings,
     say,
     tell,
     write_photograph,
@@ -114,7 +114,7 @@ def test_the_file_that_stdout_goes_to_is_known(tmp_path, capfd):
 
 
 def test_a_warning_is_one_line_that_names_its_photograph(capsys):
-    with said_warnings("a.png"):
+    with SaidWarnings("a.png"):
         for text in ("its gamma\nis lost", "a.png: its size is lost", "a.png: its size is lost"):
             warnings.warn(text, stacklevel=1)
         warnings.warn("soon gone", DeprecationWarning, stacklevel=1)
@@ -126,7 +126,7 @@ def test_a_warning_is_one_line_that_names_its_photograph(capsys):
 
 def test_warnings_are_said_before_the_error(capsys):
     def fail():
-        with said_warnings():
+        with SaidWarnings():
             warnings.warn("beware", stacklevel=1)
             raise RuntimeError
 
