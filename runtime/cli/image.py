@@ -84,7 +84,7 @@ def image_command(
     deblurrer, restore_options = load_deblurrer(options)
     failures, skipped = [], 0
     with (
-        SaidWarnings() as warned,
+        SaidWarnings(jobs[0].source if len(jobs) == 1 else "") as warned,
         PhotographsLine(len(jobs)) as line,
         closing(_outcomes(jobs, deblurrer, restore_options, writing, line, warned)) as outcomes,
     ):
@@ -166,7 +166,7 @@ def _outcomes(
 
 
 class _Photograph:
-    """A photograph of the command line: a source of `runtime.serve.encoded`, and what is written of it.
+    """A photograph of the command line: the source that `runtime.serve.encoded` opens, and what is written of it.
 
     Parameters
     ----------

@@ -181,10 +181,11 @@ class PhotographsLine(ProgressLine):
 
     def _show_first(self) -> None:
         name, stage = next(iter(self._stages.items()))
-        self._show(f"{self._how_many()}{printable(name)}{stage}")
+        how_many = self._how_many()
+        self._show(f"{how_many}{'; ' if how_many else ''}{printable(name)}{stage}")
 
     def _how_many(self) -> str:
-        return "" if self._count == 1 else f"{self._done} of {self._count} done; "
+        return "" if self._count == 1 else f"{self._done} of {self._count} done"
 
 
 def _curve(text: str) -> str | float:

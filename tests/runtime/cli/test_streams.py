@@ -2,6 +2,7 @@ import errno
 import io
 import os
 import sys
+import threading
 import warnings
 
 import click
@@ -122,6 +123,24 @@ def test_a_warning_is_one_line_that_names_its_photograph(capsys):
         r"deblur: a.png: its gamma\nis lost",
         "deblur: a.png: its size is lost",
     ]
+
+
+def test_warnings_of_other_threads_name_what_these_work_on(capsys):
+    def work(name):
+        with warned.about(name):
+            warnings.warn("its size is lost", stacklevel=1)
+        warnings.warn("beware", stacklevel=1)
+
+    with SaidWarnings() as warned:
+        threads = [threading.Thread(target=work, args=(name,)) for name in ("a.png", "b.png")]
+        for thread in threads:
+            thread.start()
+            thread.join()
+        warned.say("b.png")
+        assert capsys.readouterr().err == "deblur: b.png: its size is lost\n"
+    assert sorted(capsys.readouterr().err.splitlines()) == ["deblur: a.png: its size is lost", "deblur: beware"]
+    with pytest.warns(UserWarning, match="elsewhere"):
+        warnings.warn("elsewhere", stacklevel=1)
 
 
 def test_warnings_are_said_before_the_error(capsys):

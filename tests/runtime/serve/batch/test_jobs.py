@@ -6,6 +6,8 @@ import pytest
 
 from runtime.errors import ImageFileError, InvalidArgument, InvalidImage, InvalidModel
 from runtime.images import read_file, write_file
+from runtime.inference.devices import CPU
+from runtime.inference.stream import lanes_on
 from runtime.results import Restoration
 from runtime.serve.batch import jobs as batch
 from runtime.serve.batch.jobs import DONE, FAILED, SKIPPED, UNCHANGED, Job, Ledger, Outcome, plan_batch, restore_jobs
@@ -164,6 +166,22 @@ def test_a_photograph_that_cannot_be_read_or_named_is_a_failure(job, folder):
     assert "in/a.png: " in restore_job(job, Negative()).error
     nameless = Job(job.source, str(folder / "out" / "a.xyz"), existed=False)
     assert "name an image file with one of" in restore_job(nameless, Negative()).error
+
+
+def test_each_result_is_written_before_it_is_reported_and_what_is_in_hand_is_known(folder):
+    jobs = [
+        Job(str(folder / "in" / "a.png"), str(folder / "out" / f"{number}.png"), existed=False) for number in range(30)
+    ]
+    jobs[1] = Job(str(folder / "none.png"), str(folder / "out" / "1.png"), existed=False)
+    begun, most = [], 0
+    for place, (number, outcome) in enumerate(restore_jobs(enumerate(jobs), Negative(), {}, False, begun.append)):
+        assert number == place
+        assert outcome.status == (FAILED if place == 1 else DONE)
+        assert os.path.exists(jobs[place].target) == (place != 1)
+        assert number in begun
+        most = max(most, len(begun) - place)
+    assert begun == [*range(30)]
+    assert most <= 2 * lanes_on(CPU) + 1
 
 
 def test_each_photograph_is_accounted_for_once(job):
