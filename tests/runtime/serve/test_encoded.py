@@ -20,12 +20,12 @@ PIXELS = np.random.default_rng(1).integers(0, 256, (9, 7, 3), np.uint8)
 class Negative(StandIn):
     """Restores a photograph to its negative, or leaves it unchanged."""
 
-    def __init__(self, reason=None):
-        self.reason = reason
+    def __init__(self, reason=None, code=None):
+        self.why = {"reason": reason, "code": code}
 
     def answer(self, pixels, **options):
-        image = pixels if self.reason else 255 - pixels
-        return Restoration(image, None, None, None, {"thinking": 3.0}, "negative", 0.5, reason=self.reason)
+        image = pixels if any(self.why.values()) else 255 - pixels
+        return Restoration(image, None, None, None, {"thinking": 3.0}, "negative", 0.5, **self.why)
 
 
 class File:
@@ -78,12 +78,12 @@ def test_another_format_can_be_asked_for(restored):
     np.testing.assert_array_equal(pixels, 255 - PIXELS)
 
 
-@pytest.mark.parametrize(("reason", "strength"), [("sharp already", 1.0), (None, 0.0)])
-def test_an_unchanged_photograph_keeps_its_bytes(restored, reason, strength):
+@pytest.mark.parametrize(("why", "strength"), [({"reason": "sharp"}, 1.0), ({"code": "sharp"}, 1.0), ({}, 0.0)])
+def test_an_unchanged_photograph_keeps_its_bytes(restored, why, strength):
     data = encoded("JPEG", quality=60)
     for found in (
-        restored(Negative(reason), File(data), strength=strength),
-        restored(Negative(reason), File(data, strength=strength)),
+        restored(Negative(**why), File(data), strength=strength),
+        restored(Negative(**why), File(data, strength=strength)),
     ):
         assert found.encode() == data
         assert found.unchanged
