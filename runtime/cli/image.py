@@ -98,6 +98,7 @@ def image_command(
             except Exception as error:  # the other photographs are restored all the same
                 failures.append(_failure(source, error))
                 report = {"input": source, "error": failures[-1]}
+            del outcome  # a large photograph is not kept while the next one is restored
             skipped += report.get("skipped", False)
             with line.done(source):
                 warned.say(source)

@@ -192,6 +192,7 @@ def restore_each(
             else:
                 # What it took by itself: it may have waited for others before and after.
                 yield turn.source, turn.restored(result, sum(result.timings.values()))
+            del turn, result  # a large photograph is not kept while the next one is restored
 
     return outcomes()
 

@@ -148,6 +148,7 @@ def restore_jobs(
     photographs = (_Photograph(number, job, overwrite, begin) for number, job in jobs)
     for photograph, outcome in restore_each(deblurrer, photographs, **restore_options):
         yield photograph.number, photograph.close(outcome)
+        del outcome  # a large photograph is not kept while the next one is restored
 
 
 class _Photograph:

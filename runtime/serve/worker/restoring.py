@@ -152,6 +152,7 @@ def answer_each(
     for request, outcome in restore_each(deblurrer, requests):
         if not isinstance(outcome, _Answered):
             reply(request.job, outcome if isinstance(outcome, Exception) else _attempt(_answer_to, outcome))
+        del request, outcome  # nothing of it is kept while the next one is waited for
 
 
 class _Answered(Exception):

@@ -1,5 +1,7 @@
 import io
 import threading
+import time
+import weakref
 from contextlib import closing
 
 import numpy as np
@@ -135,6 +137,30 @@ def test_the_next_ones_are_opened_and_restored_while_a_result_is_encoded():
     for _ in range(3):  # nobody takes a result meanwhile
         assert restored.acquire(timeout=PATIENCE)
     assert len(list(outcomes)) == 2
+
+
+def test_a_result_is_not_kept_while_the_next_one_is_waited_for():
+    more, waiting = threading.Event(), threading.Event()
+
+    def sources():
+        yield File(encoded("PNG"))
+        waiting.set()
+        assert more.wait(PATIENCE)
+        yield File(encoded("PNG"))
+
+    outcomes = restore_each(Negative(), sources())
+    _, outcome = next(outcomes)
+    kept = weakref.ref(outcome.result)
+    del outcome
+    assert waiting.wait(PATIENCE)
+    thread = threading.Thread(target=lambda: next(outcomes), daemon=True)
+    thread.start()
+    end = time.monotonic() + PATIENCE / 4
+    while kept() is not None and time.monotonic() < end:
+        time.sleep(0.01)
+    assert kept() is None
+    more.set()
+    thread.join(PATIENCE)
 
 
 def test_closing_ends_the_work():
