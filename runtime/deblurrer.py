@@ -218,8 +218,8 @@ class Deblurrer:
         Parameters
         ----------
         images
-            Any iterable, without end too, of images as in `restore`, paths of image files, or of `Task`, which holds
-            an image or a path with options of its own.
+            Any iterable, without end too, of images as in `restore`, paths of image files, functions that return one
+            of these, called in that thread, or of `Task`, which holds one of these with options of its own.
         errors
             ``"raise"`` to end with the error of the first image that cannot be restored, or ``"return"`` to yield the
             error in place of its result and go on. What the iterable itself raises ends it in either case.
@@ -364,7 +364,7 @@ class Deblurrer:
 def _opened(item: Any) -> Task:
     """Return an item of a stream as a task whose image has been read and decoded."""
     task = item if isinstance(item, Task) else Task(item)
-    return Task(pixels_of(task.image), task.options)
+    return Task(pixels_of(task.image() if callable(task.image) else task.image), task.options)
 
 
 def _size_of(task: Task) -> int:

@@ -207,7 +207,8 @@ class Task:
     Attributes
     ----------
     image
-        As in `Deblurrer.restore`, or the path of an image file.
+        As in `Deblurrer.restore`, or the path of an image file, or a function without arguments that returns one of
+        these. It is called where photographs are decoded; what it raises is the error of this photograph.
     options
         Options of `Deblurrer.restore`, which take the place of those of the call.
     """

@@ -15,9 +15,9 @@ import click
 from runtime.cli.options import ProgressLine, burst_options, load_deblurrer
 from runtime.cli.paths import STREAM, check_target, key, leave_out_results, list_inputs, remove_leftovers_of
 from runtime.cli.streams import (
+    SaidWarnings,
     check_photograph_goes_to_stdout,
     check_stdout,
-    said_warnings,
     say,
     tell,
     write_photograph,
@@ -64,7 +64,7 @@ def burst_command(
         _check_storable(frames[0], output)
     deblurrer, restore_options = load_deblurrer(options)
     start = time.perf_counter()
-    with said_warnings(), ProgressLine(output) as progress:
+    with SaidWarnings(), ProgressLine(output) as progress:
         result = deblurrer.restore_burst(frames, progress=progress, **restore_options)
     how = {"overwrite": overwrite, "sources": _status(frames[number] for number in result.frames)}
     _write(output, result, frames, how)

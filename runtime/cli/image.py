@@ -7,6 +7,8 @@ import json
 import os
 import sys
 import time
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,25 +16,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtime.cli.jobs import Job, check_resumable, goes_into_folder, plan_jobs
-from runtime.cli.options import ProgressLine, load_deblurrer, model_options
+from runtime.cli.options import PhotographsLine, load_deblurrer, model_options
 from runtime.cli.paths import STREAM, check_target, remove_leftovers_of
-from runtime.cli.streams import (
-    check_stdout,
-    read_photograph,
-    said_warnings,
-    say,
-    tell,
-    write_photograph,
-)
+from runtime.cli.streams import SaidWarnings, check_stdout, read_photograph, say, tell, write_photograph
 from runtime.errors import ImageFileError, InvalidArgument, InvalidModel
 from runtime.messages import describe, printable
-from runtime.serve.photographs import KINDS, restore_encoded
+from runtime.serve.photographs import KINDS
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
     from runtime.deblurrer import Deblurrer
+    from runtime.serve.encoded import Opened, Restored
 
 _KERNEL_PICTURE_SIZE = 256
 """Side in pixels to which the picture of a kernel is enlarged, by an integer factor."""
@@ -87,21 +83,29 @@ def image_command(
     jobs = _plan(inputs, output, writing, as_json)
     deblurrer, restore_options = load_deblurrer(options)
     failures, skipped = [], 0
-    for number, job in enumerate(jobs, 1):
-        title = job.source if len(jobs) == 1 else f"[{number}/{len(jobs)}] {job.source}"
-        try:
-            with said_warnings(job.source), ProgressLine(title) as progress:
-                report = _restore(job, deblurrer, restore_options | {"progress": progress}, writing)
-        except (BrokenPipeError, InvalidModel):  # these would fail for every photograph
-            raise
-        except Exception as error:  # the other photographs are restored all the same
-            failures.append(_failure(job, error))
-            report = {"input": job.source, "error": failures[-1]}
-        skipped += report.get("skipped", False)
-        if as_json:
-            tell(json.dumps(report))
-        elif report.get("reason"):
-            say(f"{job.source} is unchanged: {report['reason']}")
+    with (
+        SaidWarnings(jobs[0].source if len(jobs) == 1 else "") as warned,
+        PhotographsLine(len(jobs)) as line,
+        closing(_outcomes(jobs, deblurrer, restore_options, writing, line, warned)) as outcomes,
+    ):
+        for photograph, outcome in outcomes:
+            source = photograph.job.source
+            try:
+                with warned.about(source):
+                    report = photograph.close(outcome)
+            except (BrokenPipeError, InvalidModel):  # these would fail for every photograph
+                raise
+            except Exception as error:  # the other photographs are restored all the same
+                failures.append(_failure(source, error))
+                report = {"input": source, "error": failures[-1]}
+            del outcome  # a large photograph is not kept while the next one is restored
+            skipped += report.get("skipped", False)
+            with line.done(source):
+                warned.say(source)
+                if as_json:
+                    tell(json.dumps(report))
+                elif report.get("reason"):
+                    say(f"{source} is unchanged: {report['reason']}")
     for failure in failures:
         say(f"deblur: {failure}")
     if skipped:
@@ -138,63 +142,120 @@ def _make_folder(path: str) -> None:
         raise ImageFileError(f"{path}: cannot be created ({error.strerror}): give another output folder") from error
 
 
-def _restore(job: Job, deblurrer: Deblurrer, restore_options: dict[str, Any], writing: Writing) -> dict[str, Any]:
-    """Restore one photograph, unless it is finished; return the report for ``--json``."""
-    report: dict[str, Any] = {
-        "input": job.source,
-        "output": job.target,
-        **{kind: f"{job.stem(kind)}.npy" if kind in writing.saved else None for kind in KINDS},
-    }
-    if not writing.skip_existing:
-        return report | _write_restored(job, deblurrer, restore_options, writing.saved, writing.overwrite)
-    if job.is_finished(writing.saved):
-        return report | {"skipped": True}
-    begun = any(map(os.path.lexists, (job.target, *job.beside(writing.saved))))  # not whole, or not everything
-    try:
-        return report | _write_restored(job, deblurrer, restore_options, writing.saved, overwrite=begun)
-    except ImageFileError as error:
-        if isinstance(error.__cause__, FileExistsError):  # another process has finished it in the meantime
+def _outcomes(
+    jobs: list[Job],
+    deblurrer: Deblurrer,
+    restore_options: dict[str, Any],
+    writing: Writing,
+    line: PhotographsLine,
+    warned: SaidWarnings,
+) -> Generator[tuple[_Photograph, Restored | Exception], None, None]:
+    """Restore the photographs; yield each with its restoration, or why there is none, in the order of the jobs."""
+    from runtime.serve.encoded import restore_each, restore_one
+
+    photographs = (_Photograph(job, writing, line, warned) for job in jobs)
+    if len(jobs) > 1:
+        yield from restore_each(deblurrer, photographs, **restore_options)
+        return
+    outcome: Restored | Exception
+    for photograph in photographs:
+        try:
+            outcome = restore_one(deblurrer, photograph, **restore_options)
+        except Exception as error:
+            outcome = error
+        yield photograph, outcome
+
+
+class _Photograph:
+    """A photograph of the command line: the source that `runtime.serve.encoded` opens, and what is written of it.
+
+    Parameters
+    ----------
+    job, writing
+        Where it comes from, and what is written.
+    line, warned
+        Where its progress is shown, and what keeps the warnings about it.
+    """
+
+    def __init__(self, job: Job, writing: Writing, line: PhotographsLine, warned: SaidWarnings) -> None:
+        self.job, self._writing, self._warned = job, writing, warned
+        self.options = {"progress": line.of(job.source)}
+        self._overwrite = writing.overwrite
+        self._sources: list[os.stat_result] = []
+
+    def open(self) -> Opened:
+        """Read and decode it, unless it is finished or its result cannot be written; see `runtime.serve.encoded`."""
+        with self._warned.about(self.job.source):
+            return self._open()
+
+    def _open(self) -> Opened:
+        from runtime.images import format_of, read_bytes
+        from runtime.serve.encoded import Finished, open_encoded
+
+        job, saved = self.job, self._writing.saved
+        if self._writing.skip_existing:
+            if job.is_finished(saved):
+                raise Finished
+            # Something that is there is not whole, or not everything.
+            self._overwrite = any(map(os.path.lexists, (job.target, *job.beside(saved))))
+        target_format = None if job.target == STREAM else format_of(job.target)
+        for path in (*([] if job.target == STREAM else [job.target]), *job.beside(saved)):
+            check_target(path, self._overwrite)
+        if job.source == STREAM:
+            data, self._sources = read_photograph()
+        else:
+            data, status = read_bytes(job.source)
+            self._sources = [status]
+        return open_encoded(data, target_format)
+
+    def close(self, outcome: Restored | Exception) -> dict[str, Any]:
+        """Write what is wanted; return the report for ``--json``, or raise the error of the photograph."""
+        from runtime.serve.encoded import Finished
+
+        job, saved = self.job, self._writing.saved
+        report: dict[str, Any] = {
+            "input": job.source,
+            "output": job.target,
+            **{kind: f"{job.stem(kind)}.npy" if kind in saved else None for kind in KINDS},
+        }
+        try:
+            if isinstance(outcome, Exception):
+                raise outcome
+            return report | self._write(outcome)
+        except Finished:
             return report | {"skipped": True}
-        raise
+        except ImageFileError as error:
+            # Another process has finished it in the meantime.
+            if self._writing.skip_existing and isinstance(error.__cause__, FileExistsError):
+                return report | {"skipped": True}
+            raise
 
+    def _write(self, restored: Restored) -> dict[str, Any]:
+        from runtime.images import write_bytes
 
-def _write_restored(
-    job: Job, deblurrer: Deblurrer, restore_options: dict[str, Any], saved: tuple[str, ...], overwrite: bool
-) -> dict[str, Any]:
-    """Restore one photograph and write what is wanted; return what was found."""
-    from runtime.images import format_of, read_bytes, write_bytes
-
-    start = time.perf_counter()
-    target_format = None if job.target == STREAM else format_of(job.target)
-    for path in (*([] if job.target == STREAM else [job.target]), *job.beside(saved)):
-        check_target(path, overwrite)
-    if job.source == STREAM:
-        data, sources = read_photograph()
-    else:
-        data, status = read_bytes(job.source)
-        sources = [status]
-    restored = restore_encoded(deblurrer, data, target_format, **restore_options)
-    result, pixels = restored.result, restored.pixels
-    how: dict[str, Any] = {"overwrite": overwrite, "sources": sources}
-    if target_format is None:
-        write_photograph(restored.data)
-    else:
-        write_bytes(job.target, restored.data, **how)
-    if "kernel" in saved:
-        _save_kernel(job, result.kernel, how)
-    if "motion" in saved:
-        _save_motion(job, result.motion, pixels, how)
-    return {
-        "model": result.model,
-        "width": pixels.shape[1],
-        "height": pixels.shape[0],
-        "confidence": result.confidence,
-        "response": result.response,
-        "code": result.code,
-        "reason": result.reason,
-        "seconds": time.perf_counter() - start,
-        "timings": result.timings,
-    }
+        start = time.perf_counter()
+        job, saved, result, pixels = self.job, self._writing.saved, restored.result, restored.opened.pixels
+        how: dict[str, Any] = {"overwrite": self._overwrite, "sources": self._sources}
+        data = restored.encode()
+        if job.target == STREAM:
+            write_photograph(data)
+        else:
+            write_bytes(job.target, data, **how)
+        if "kernel" in saved:
+            _save_kernel(job, result.kernel, how)
+        if "motion" in saved:
+            _save_motion(job, result.motion, pixels, how)
+        return {
+            "model": result.model,
+            "width": pixels.shape[1],
+            "height": pixels.shape[0],
+            "confidence": result.confidence,
+            "response": result.response,
+            "code": result.code,
+            "reason": result.reason,
+            "seconds": restored.seconds + time.perf_counter() - start,
+            "timings": result.timings,
+        }
 
 
 def _save_kernel(job: Job, kernel: npt.NDArray[np.float32] | None, how: dict[str, Any]) -> None:
@@ -240,7 +301,7 @@ def kernel_picture(kernel: npt.NDArray[np.float32], size: int) -> npt.NDArray[np
     return np.asarray(np.rint(enlarged * scale), np.uint8)
 
 
-def _failure(job: Job, error: Exception) -> str:
+def _failure(source: str, error: Exception) -> str:
     """Return a message of one line that names the photograph and the error."""
-    message, source = describe(error), printable(job.source)
+    message, source = describe(error), printable(source)
     return message if message.startswith(source) else f"{source}: {message}"

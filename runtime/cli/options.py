@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import click
 
@@ -106,7 +107,7 @@ def load_deblurrer(options: dict[str, Any]) -> tuple[Deblurrer, dict[str, Any]]:
 class ProgressLine:
     """A line on stderr that shows the progress and is updated in place; nothing if stderr is not a terminal.
 
-    It is called as a progress callback; as a context manager, it clears the line at the end.
+    It is called as a progress callback, from any thread; as a context manager, it clears the line at the end.
 
     Parameters
     ----------
@@ -118,12 +119,13 @@ class ProgressLine:
         self._title = printable(title)
         self._stream = sys.stderr
         self._shown = ""
+        self._lock = threading.RLock()
 
     def __call__(self, stage: str, fraction: float) -> None:
         """Show that a fraction, in [0, 1], of `stage` is done."""
         self._show(f"{self._title}: {stage} {fraction:.0%}")
 
-    def __enter__(self) -> ProgressLine:
+    def __enter__(self) -> Self:
         self._show(self._title)
         return self
 
@@ -133,11 +135,57 @@ class ProgressLine:
         self._show("")
 
     def _show(self, line: str) -> None:
-        if line != self._shown and self._stream.isatty():
-            with suppress(OSError):  # the terminal may have gone
-                self._stream.write(f"\r\x1b[K{line}")
-                self._stream.flush()
-            self._shown = line
+        with self._lock:
+            if line != self._shown and self._stream.isatty():
+                with suppress(OSError):  # the terminal may have gone
+                    self._stream.write(f"\r\x1b[K{line}")
+                    self._stream.flush()
+                self._shown = line
+
+
+class PhotographsLine(ProgressLine):
+    """The progress of several photographs: how many are done, and the stage of the first of those in work.
+
+    Parameters
+    ----------
+    count
+        How many there are. Of one alone its name and stage are shown.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count, self._done = count, 0
+        self._stages: dict[str, str] = {}
+        super().__init__(self._how_many())
+
+    def of(self, name: str) -> Callable[[str, float], None]:
+        """Return the progress callback of a photograph; photographs come in the order in which this is called."""
+        with self._lock:
+            self._stages[name] = ""
+            self._show_first()
+
+        def progress(stage: str, fraction: float) -> None:
+            with self._lock:
+                self._stages[name] = f": {stage} {fraction:.0%}"
+                self._show_first()
+
+        return progress
+
+    @contextmanager
+    def done(self, name: str) -> Iterator[None]:
+        """Count a photograph as done, restored or not, and take the line away while something is said of it."""
+        with self._lock:
+            self._stages.pop(name, None)
+            self._done += 1
+            self._show("")
+            yield
+
+    def _show_first(self) -> None:
+        name, stage = next(iter(self._stages.items()))
+        how_many = self._how_many()
+        self._show(f"{how_many}{'; ' if how_many else ''}{printable(name)}{stage}")
+
+    def _how_many(self) -> str:
+        return "" if self._count == 1 else f"{self._done} of {self._count} done"
 
 
 def _curve(text: str) -> str | float:

@@ -12,7 +12,7 @@ import click
 
 from runtime.cli.options import ProgressLine, batch_options, split_options
 from runtime.cli.paths import check_target
-from runtime.cli.streams import said_warnings, say, tell
+from runtime.cli.streams import SaidWarnings, say, tell
 
 
 @click.command("ray")
@@ -61,7 +61,7 @@ def ray_command(
         load_options["model"] = os.path.abspath(load_options["model"])
     *inputs, output = places
     jobs = plan_batch(inputs, output, manifest)
-    with quiet(), said_warnings(), ProgressLine(f"{len(jobs)} photographs") as line:
+    with quiet(), SaidWarnings(), ProgressLine(f"{len(jobs)} photographs") as line:
         ledger = run_batch(
             jobs,
             load_options,

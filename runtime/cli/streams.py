@@ -6,14 +6,19 @@ import io
 import os
 import stat
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from runtime.errors import ImageFileError, InvalidImage
 from runtime.messages import printable
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 
 def prepare() -> None:
@@ -69,17 +74,53 @@ def show(error: click.ClickException) -> None:
         _silence_stderr()
 
 
-@contextmanager
-def said_warnings(subject: str = "") -> Iterator[None]:
-    """Print each warning as one line on stderr, once, with the name of what it is about."""
-    with warnings.catch_warnings(record=True) as caught:
+class SaidWarnings:
+    """Prints each warning as one line on stderr, once, with the name of what it is about; those of all threads.
+
+    As a context manager it keeps them, and prints at the end what has not been printed before.
+
+    Parameters
+    ----------
+    subject
+        What warnings are about unless `about` says otherwise in the thread that warns.
+    """
+
+    def __init__(self, subject: str = "") -> None:
+        self._subject, self._here = subject, threading.local()
+        self._texts: dict[str, dict[str, None]] = {}
+        self._caught = warnings.catch_warnings()
+
+    def __enter__(self) -> SaidWarnings:
+        self._caught.__enter__()
         warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = self._keep
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._caught.__exit__(kind, error, trace)
+        for subject in list(self._texts):
+            self.say(subject)
+
+    @contextmanager
+    def about(self, subject: str) -> Iterator[None]:
+        """Keep the warnings of this thread as such about something, as long as the ``with`` block lasts."""
+        self._here.subject = subject
         try:
             yield
         finally:
-            told = [warning for warning in caught if issubclass(warning.category, UserWarning | RuntimeWarning)]
-            for text in dict.fromkeys(str(warning.message) for warning in told):
-                say(f"deblur: {text if text.startswith(subject) else f'{subject}: {text}'}")
+            del self._here.subject
+
+    def say(self, subject: str) -> None:
+        """Print each warning about something as one line on stderr, once, with its name."""
+        for text in self._texts.pop(subject, {}):
+            say(f"deblur: {text if text.startswith(subject) else f'{subject}: {text}'}")
+
+    def _keep(self, message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+        if issubclass(category, UserWarning | RuntimeWarning):
+            subject = getattr(self._here, "subject", self._subject)
+            self._texts.setdefault(subject, {})[str(message)] = None
 
 
 def tell(text: str) -> None:

@@ -82,6 +82,7 @@ class Stream(Generic[Item, Prepared, Result]):
                         checkpoint()
                     self._room.release()
                     yield future
+                    del future  # while the next one is waited for, the caller alone decides what is kept
                 if self._fault is not None:
                     raise self._fault
             finally:
@@ -163,3 +164,4 @@ def outcomes(stream: Stream[Item, Prepared, Result], return_errors: bool) -> Ite
             yield error
         else:
             raise error
+        del future, error

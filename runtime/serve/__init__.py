@@ -6,7 +6,7 @@
 * `parameters`: options as text. `refusals`: why a request is not answered with a photograph.
 * `workers`: the worker processes as the service sees them. `worker`: what runs in them.
 * `http`: the service over HTTP.
-* `photographs`: photographs in files: which they are, and an encoded one restored.
+* `photographs`: photographs in files: which they are. `encoded`: encoded photographs restored, one or many.
 * `batch`: many photographs on the machines of a Ray cluster.
 * `triton`: a model repository for NVIDIA's Triton Inference Server.
 """

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from runtime.deblurrer import Deblurrer
 from runtime.errors import ImageFileError, InvalidArgument
 from runtime.inference.bundle import Bundle, load_model
 from runtime.messages import describe
-from runtime.options import Options
+from runtime.options import Options, Task
+from runtime.results import Restoration
 
 NAME = "deblur"
 """Default name of the model in the repository."""
@@ -212,20 +214,29 @@ class TritonPythonModel:
         self._deblurrer.restore(noise, **self._options)
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
-        """Answer requests, each with one response; one that fails fails alone."""
+        """Answer requests, each with one response; one that fails fails alone.
+
+        The photographs of all of them are restored together, by `runtime.Deblurrer.restore_many`.
+        """
         # Only the Python backend has it.
         import triton_python_backend_utils as backend  # type: ignore[import-not-found]
 
+        read = [_attempt(self._tasks, request, backend) for request in requests]
+        tasks = [task for found in read if not isinstance(found, Exception) for task in found]
+        results = self._deblurrer.restore_many(tasks, errors="return")
         responses = []
-        for request in requests:
-            try:
-                responses.append(backend.InferenceResponse(output_tensors=self._answer(request, backend)))
-            except Exception as error:  # of this photograph, or of its options
-                responses.append(backend.InferenceResponse(error=backend.TritonError(describe(error))))
+        for found in read:
+            outcome = found
+            if not isinstance(found, Exception):
+                outcome = _attempt(_outputs, list(islice(results, len(found))), backend)
+            if isinstance(outcome, Exception):  # of a photograph, or of the options
+                responses.append(backend.InferenceResponse(error=backend.TritonError(describe(outcome))))
+            else:
+                responses.append(backend.InferenceResponse(output_tensors=outcome))
         return responses
 
-    def _answer(self, request: Any, backend: Any) -> list[Any]:
-        """Return the output tensors of one request: of each photograph in it."""
+    def _tasks(self, request: Any, backend: Any) -> list[Task]:
+        """Return the photographs of one request, with its options."""
         # By DLPack, here and below: a backend that was built for NumPy 1 gives and takes nonsense of NumPy 2.
         photographs = np.from_dlpack(backend.get_input_tensor_by_name(request, "image"))
         given = json.loads(request.parameters() or "{}")
@@ -233,13 +244,29 @@ class TritonPythonModel:
         if foreign:
             known = " or ".join(sorted(REQUEST_OPTIONS))
             raise InvalidArgument(f"there is no parameter {', '.join(foreign)}: give {known}")
-        results = [self._deblurrer.restore(photograph, **self._options | given) for photograph in photographs]
-        outputs = {
-            "restored": np.stack([result.image for result in results]),
-            "confidence": np.array([[result.confidence] for result in results], np.float32),
-            "code": _padded([(result.code or "").encode() for result in results]),
-        }
-        return [backend.Tensor.from_dlpack(name, values) for name, values in outputs.items()]
+        return [Task(photograph, self._options | given) for photograph in photographs]
+
+
+def _attempt(work: Callable[..., list[Any]], *arguments: Any) -> list[Any] | Exception:
+    try:
+        return work(*arguments)
+    except Exception as error:
+        return error
+
+
+def _outputs(results: list[Restoration | Exception], backend: Any) -> list[Any]:
+    """Return the output tensors of one request, or raise the first error of its photographs."""
+    restored = []
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+        restored.append(result)
+    outputs = {
+        "restored": np.stack([result.image for result in restored]),
+        "confidence": np.array([[result.confidence] for result in restored], np.float32),
+        "code": _padded([(result.code or "").encode() for result in restored]),
+    }
+    return [backend.Tensor.from_dlpack(name, values) for name, values in outputs.items()]
 
 
 def _padded(texts: list[bytes]) -> npt.NDArray[np.uint8]:

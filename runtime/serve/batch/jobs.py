@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from runtime.errors import DeblurError, ImageFileError, InvalidArgument, Invalid
 from runtime.images import SUFFIXES, decode, format_of
 from runtime.messages import describe, printable
 from runtime.serve.batch import storage
-from runtime.serve.photographs import restore_encoded
+from runtime.serve.encoded import Finished, Opened, Restored, open_encoded, restore_each
 
 if TYPE_CHECKING:
     from runtime.deblurrer import Deblurrer
@@ -111,54 +111,102 @@ def plan_batch(inputs: Sequence[str], output: str, manifest: str | None = None) 
     return list(jobs.values())
 
 
-def restore_job(job: Job, deblurrer: Deblurrer, restore_options: dict[str, Any], overwrite: bool) -> Outcome:
-    """Restore one photograph and write the result; no error comes out.
+def restore_jobs(
+    jobs: Iterable[tuple[int, Job]],
+    deblurrer: Deblurrer,
+    restore_options: dict[str, Any],
+    overwrite: bool,
+    begin: Callable[[int], object] = lambda number: None,
+) -> Iterator[tuple[int, Outcome]]:
+    """Restore photographs and write the results; no error of a photograph comes out.
 
-    A result that is there and whole is left, unless all are to be replaced: it was finished before the batch, or by a
-    worker that was lost before it could say so.
+    Photographs are read and decoded ahead, and restored side by side where there are cores for it; each result is
+    written before the outcome of its photograph is given. A result that is there and whole is left, unless all are to
+    be replaced: it was finished before the batch, or by a worker that was lost before it could say so.
 
     Parameters
     ----------
-    job
-        The photograph.
+    jobs
+        The photographs, with their numbers.
     deblurrer, restore_options
         The model, and options of `runtime.Deblurrer.restore`.
     overwrite
         Whether results that are there are made anew.
+    begin
+        Called with the number of a photograph before anything is done with it, perhaps in another thread.
+
+    Yields
+    ------
+    number, outcome
+        In the order of the jobs.
+
+    Raises
+    ------
+    InvalidArgument, InvalidModel
+        If an option has an invalid value, or the model restores bursts.
     """
-    start = time.perf_counter()
-    try:
+    photographs = (_Photograph(number, job, overwrite, begin) for number, job in jobs)
+    for photograph, outcome in restore_each(deblurrer, photographs, **restore_options):
+        yield photograph.number, photograph.close(outcome)
+        del outcome  # a large photograph is not kept while the next one is restored
+
+
+class _Photograph:
+    """A photograph of a batch in the hands of a worker."""
+
+    def __init__(self, number: int, job: Job, overwrite: bool, begin: Callable[[int], object]) -> None:
+        self.number = number
+        self.options: dict[str, Any] = {}
+        self._job, self._overwrite, self._begin = job, overwrite, begin
+
+    def open(self) -> Opened:
+        self._begin(self.number)
+        job = self._job
         is_there = storage.exists(job.target)
-        if is_there and not overwrite and _is_whole(job.target):
-            return Outcome(SKIPPED if job.existed else DONE)
+        if is_there and not self._overwrite and _is_whole(job.target):
+            raise Finished
+        self._replaces = is_there or self._overwrite
         format = format_of(storage.base_name(job.target))
-        data, sources = storage.read(job.source)
-        restored = restore_encoded(deblurrer, data, format, **restore_options)
+        data, self._sources = storage.read(job.source)
+        return open_encoded(data, format)
+
+    def close(self, restored: Restored | Exception) -> Outcome:
+        """Write the result; return what became of the photograph."""
+        job = self._job
         try:
-            storage.write(job.target, restored.data, overwrite=is_there or overwrite, sources=sources)
+            if isinstance(restored, Exception):
+                raise restored
+            return self._write(restored)
+        except Finished:
+            return Outcome(SKIPPED if job.existed else DONE)
+        except Exception as error:
+            message, source = describe(error), printable(job.source)
+            text = message if message.startswith(source) else f"{source}: {message}"
+            return Outcome(FAILED, text, fatal=isinstance(error, InvalidModel))
+
+    def _write(self, restored: Restored) -> Outcome:
+        start = time.perf_counter()
+        try:
+            storage.write(self._job.target, restored.encode(), overwrite=self._replaces, sources=self._sources)
         except ImageFileError as error:
             # Somebody has finished it meanwhile, such as the first worker of a photograph that was given to a second.
             if not isinstance(error.__cause__, FileExistsError):
                 raise
-    except Exception as error:
-        message, source = describe(error), printable(job.source)
-        text = message if message.startswith(source) else f"{source}: {message}"
-        return Outcome(FAILED, text, fatal=isinstance(error, InvalidModel))
-    height, width = restored.pixels.shape[:2]
-    result = restored.result
-    return Outcome(
-        UNCHANGED if restored.unchanged else DONE,
-        details={
-            "model": result.model,
-            "width": width,
-            "height": height,
-            "confidence": result.confidence,
-            "code": result.code,
-            "reason": result.reason,
-            "response": result.response,
-            "seconds": time.perf_counter() - start,
-        },
-    )
+        height, width = restored.opened.pixels.shape[:2]
+        result = restored.result
+        return Outcome(
+            UNCHANGED if restored.unchanged else DONE,
+            details={
+                "model": result.model,
+                "width": width,
+                "height": height,
+                "confidence": result.confidence,
+                "code": result.code,
+                "reason": result.reason,
+                "response": result.response,
+                "seconds": restored.seconds + time.perf_counter() - start,
+            },
+        )
 
 
 @dataclass

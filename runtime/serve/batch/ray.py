@@ -19,7 +19,7 @@ import queue
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ from runtime.messages import describe, printable
 from runtime.options import Options
 from runtime.serve.batch.cluster import Workers, capacity, connected, needs, room
 from runtime.serve.batch.cores import confine_to_cores
-from runtime.serve.batch.jobs import FAILED, Job, Ledger, Outcome, restore_job
+from runtime.serve.batch.jobs import FAILED, Job, Ledger, Outcome, restore_jobs
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -152,7 +152,8 @@ class Worker:
     work
         What it has to know.
     begin
-        Called with the number of each photograph before it is begun.
+        Called with the number of each photograph before it is begun: some are read while others are restored, so that
+        several are in hand.
     """
 
     def __init__(self, work: _Work, begin: Callable[[int], object]) -> None:
@@ -165,23 +166,32 @@ class Worker:
             from runtime.deblurrer import Deblurrer
 
             self._deblurrer = Deblurrer(**work.load_options)
+            self._deblurrer.restore_many((), **work.restore_options)  # what holds for all is refused at once
         except Exception as error:  # one that came out would be answered with a new worker, without end
-            self._fault = describe(error)
+            self._deblurrer, self._fault = None, describe(error)
 
     def __call__(self, block: dict[str, Any]) -> dict[str, list[Any]]:
         """Restore the photographs of a block; return their numbers and outcomes, the latter as JSON."""
-        numbers, outcomes = [], []
-        for number, *places, existed in zip(*(block[name] for name in _COLUMNS), strict=True):
-            source, target = map(os.fsdecode, places)
-            self._begin(int(number))
-            numbers.append(int(number))
-            outcomes.append(json.dumps(asdict(self._restore(Job(source, target, bool(existed))))))
-        return {"number": numbers, "outcome": outcomes}
+        reports = list(self._outcomes(_jobs(block)))
+        return {
+            "number": [number for number, _ in reports],
+            "outcome": [json.dumps(asdict(outcome)) for _, outcome in reports],
+        }
 
-    def _restore(self, job: Job) -> Outcome:
-        if self._deblurrer is None:
-            return Outcome(_UNUSABLE, self._fault, fatal=True)
-        return restore_job(job, self._deblurrer, self._work.restore_options, self._work.overwrite)
+    def _outcomes(self, jobs: Iterable[tuple[int, Job]]) -> Iterator[tuple[int, Outcome]]:
+        if self._deblurrer is not None:
+            work = self._work
+            yield from restore_jobs(jobs, self._deblurrer, work.restore_options, work.overwrite, self._begin)
+            return
+        for number, _ in jobs:
+            self._begin(number)
+            yield number, Outcome(_UNUSABLE, self._fault, fatal=True)
+
+
+def _jobs(block: dict[str, Any]) -> Iterator[tuple[int, Job]]:
+    """Yield the jobs of a block, with their numbers."""
+    for number, source, target, existed in zip(*(block[name] for name in _COLUMNS), strict=True):
+        yield int(number), Job(os.fsdecode(source), os.fsdecode(target), bool(existed))
 
 
 def _run_pass(

@@ -7,9 +7,9 @@ import logging
 import math
 import time
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,9 @@ import numpy.typing as npt
 from runtime.api import deconvolve
 from runtime.deblurrer import Deblurrer
 from runtime.errors import FrameLeftOut, InvalidArgument, InvalidImage, MetadataLost, UnsupportedType
-from runtime.images import Header, check_storable, decode, encode
-from runtime.options import FBA, Task
-from runtime.results import Restoration
+from runtime.images import Header, decode, encode
+from runtime.options import FBA
+from runtime.serve.encoded import Opened, Restored, decoded, restore_each
 from runtime.serve.refusals import FAILED, Refusal
 
 log = logging.getLogger("runtime")
@@ -54,26 +54,6 @@ class Job:
     format: str | None
     blocks: list[bytes]
     blur: str | None = None
-
-
-@dataclass
-class Opened:
-    """A photograph that has been decoded.
-
-    Attributes
-    ----------
-    pixels, header
-        As from `runtime.images.decode`.
-    format
-        The format that the answer is to have.
-    seconds
-        The time that decoding took.
-    """
-
-    pixels: npt.NDArray[Any]
-    header: Header
-    format: str
-    seconds: float
 
 
 @dataclass
@@ -120,17 +100,21 @@ class Restorer:
 
     def deconvolve(self, job: Job, progress: Progress) -> Answer:
         """Answer a request of the kind ``"deconvolve"``."""
+        began = time.perf_counter()
         opened = open_photograph(job.blocks[0], job.format)
+        opening = time.perf_counter() - began
         read = read_numbers if job.blur == "motion" else read_kernel
         given: dict[str, Any] = {str(job.blur): read(job.blocks[1])}
         began = time.perf_counter()
         image = deconvolve(opened.pixels, **given, **job.options, device=self.device, progress=progress)
-        timings = {"decode": opened.seconds, "deconvolve": time.perf_counter() - began}
-        return _answer(opened, image, {"model": None, **_NOTHING_FOUND}, timings)
+        timings = {"decode": opening, "deconvolve": time.perf_counter() - began}
+        return _answer(opened, partial(opened.encode, image), {"model": None, **_NOTHING_FOUND}, timings)
 
     def restore_burst(self, job: Job, progress: Progress) -> Answer:
         """Answer a request of the kind ``"burst"``."""
+        began = time.perf_counter()
         frames = [open_photograph(block, job.format) for block in job.blocks]
+        opening = time.perf_counter() - began
         options = {name: value for name, value in job.options.items() if name != "model"}
         deblurrer = self.deblurrer(job.options.get("model", FBA))
         with warnings.catch_warnings(record=True) as caught:
@@ -144,8 +128,7 @@ class Restorer:
             "reference": result.reference,
             "warnings": [str(each.message) for each in caught if issubclass(each.category, FrameLeftOut)],
         }
-        timings = {"decode": sum(frame.seconds for frame in frames), **result.timings}
-        return _answer(reference, result.image, found, timings)
+        return _answer(reference, partial(reference.encode, result.image), found, {"decode": opening, **result.timings})
 
 
 def answer_each(
@@ -165,22 +148,30 @@ def answer_each(
     progress_of
         Returns the callback for the progress of a request.
     """
-    begun: deque[tuple[Job, Opened]] = deque()
+    requests = (_Request(job, reply, progress_of(job)) for job in jobs)
+    for request, outcome in restore_each(deblurrer, requests):
+        if not isinstance(outcome, _Answered):
+            reply(request.job, outcome if isinstance(outcome, Exception) else _attempt(_answer_to, outcome))
+        del request, outcome  # nothing of it is kept while the next one is waited for
 
-    def tasks() -> Iterator[Task]:
-        for job in jobs:
-            try:
-                opened = open_photograph(job.blocks[0], job.format)
-            except Exception as error:
-                reply(job, error)
-                continue
-            begun.append((job, opened))
-            options = {name: value for name, value in job.options.items() if name != "model"}
-            yield Task(opened.pixels, options | {"progress": progress_of(job)})
 
-    for result in deblurrer.restore_many(tasks(), errors="return"):
-        job, opened = begun.popleft()
-        reply(job, result if isinstance(result, Exception) else _attempt(_answer_to, job, opened, result))
+class _Answered(Exception):
+    """The request has been answered already."""
+
+
+class _Request:
+    """A request of the kind ``"deblur"`` as a source of a photograph."""
+
+    def __init__(self, job: Job, reply: Reply, progress: Progress) -> None:
+        self.job, self._reply = job, reply
+        self.options = {name: value for name, value in job.options.items() if name != "model"} | {"progress": progress}
+
+    def open(self) -> Opened:
+        try:
+            return open_photograph(self.job.blocks[0], self.job.format)
+        except Exception as error:  # nobody waits with it until those before are restored
+            self._reply(self.job, error)
+            raise _Answered from error
 
 
 _NOTHING_FOUND: dict[str, Any] = {
@@ -202,14 +193,11 @@ def open_photograph(data: bytes, format: str | None) -> Opened:
     InvalidImage, OutOfMemory
         If the format cannot store it, or it does not fit into memory.
     """
-    began = time.perf_counter()
     try:
-        pixels, header = decode(data)
+        opened = decoded(data)
     except InvalidImage as error:
         raise Refusal("undecodable", str(error)) from error
-    wanted = format or header.format
-    check_storable(pixels, wanted)
-    return Opened(pixels, header, wanted, time.perf_counter() - began)
+    return opened.into(format)
 
 
 def read_numbers(data: bytes) -> npt.NDArray[Any]:
@@ -279,8 +267,9 @@ def _attempt(work: Callable[..., Answer], *arguments: Any) -> Answer | Exception
         return error
 
 
-def _answer_to(job: Job, opened: Opened, result: Restoration) -> Answer:
-    """Return the answer for a restored photograph: its own bytes if nothing was changed and its format is kept."""
+def _answer_to(restored: Restored) -> Answer:
+    """Return the answer for a restored photograph."""
+    result = restored.result
     kernel = result.kernel
     found = {
         "model": result.model,
@@ -290,9 +279,7 @@ def _answer_to(job: Job, opened: Opened, result: Restoration) -> Answer:
         "response": result.response,
         "kernel_size": None if kernel is None else list(kernel.shape),
     }
-    unchanged = result.code is not None or result.reason is not None or job.options.get("strength") == 0
-    original = job.blocks[0] if unchanged and opened.format == opened.header.format else None
-    answer = _answer(opened, result.image, found, {"decode": opened.seconds, **result.timings}, original)
+    answer = _answer(restored.opened, restored.encode, found, {"decode": restored.opening, **result.timings})
     if kernel is not None:
         levels = np.rint(kernel * (255 / (float(kernel.max()) or 1.0)))
         answer.kernel = encode(levels.astype(np.uint8), Header("PNG"))
@@ -300,13 +287,13 @@ def _answer_to(job: Job, opened: Opened, result: Restoration) -> Answer:
 
 
 def _answer(
-    opened: Opened, image: Any, found: dict[str, Any], timings: dict[str, float], original: bytes | None = None
+    opened: Opened, encode_result: Callable[[], bytes], found: dict[str, Any], timings: dict[str, float]
 ) -> Answer:
-    """Encode the answer; `original` are the bytes of a photograph that comes back as it was."""
+    """Encode the answer, and say how long it took and what its format does not hold."""
     began = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", MetadataLost)
-        encoded = original or encode(image, replace(opened.header, format=opened.format))
+        encoded = encode_result()
     lost = [str(each.message) for each in caught if issubclass(each.category, MetadataLost)]
     height, width = opened.pixels.shape[:2]
     report = {

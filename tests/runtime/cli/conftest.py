@@ -9,13 +9,14 @@ from runtime.cli import main
 from runtime.errors import InvalidImage
 from runtime.images import write_file
 from runtime.results import Restoration
+from tests.support.deblurrers import StandIn
 
 KERNEL = np.float32([[0, 0.125, 0], [0, 0.5, 0.25], [0, 0, 0.125]])
 REASON = None
 MOTION = None
 
 
-class Negative:
+class Negative(StandIn):
     """Replaces `runtime.Deblurrer`: returns the negative of a photograph; one of a single row is an error."""
 
     def __init__(self, **options):
@@ -24,7 +25,7 @@ class Negative:
         self.raises = None
         self.kernel = KERNEL
 
-    def restore(self, image, progress, **options):
+    def answer(self, image, progress, **options):
         self.restored.append(options)
         progress("thinking", 0.5)
         if self.raises is not None:

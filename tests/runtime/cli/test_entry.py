@@ -44,15 +44,15 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SLOW = """
 import sys, time
+from kernels.cancellation import checkpoint
 from runtime import deblurrer
 from runtime.cli import main
 from runtime.images import atomic
 from runtime.results import Restoration
+from tests.support.deblurrers import StandIn
 
-class Negative:
-    def __init__(self, **options):
-        pass
-    def restore(self, image, progress, **options):
+class Negative(StandIn):
+    def answer(self, image, **options):
         return Restoration(255 - image, None, None, None, {}, "negative")
 
 def wait(descriptor):
@@ -60,6 +60,15 @@ def wait(descriptor):
     time.sleep(60)
 
 deblurrer.Deblurrer = Negative
+def never(self, image, **options):
+    print("restoring", file=sys.stderr, flush=True)
+    while True:
+        checkpoint()
+        time.sleep(0.01)
+
+if "endless" in sys.argv:
+    sys.argv.remove("endless")
+    Negative.answer = never
 if "slow" in sys.argv:
     sys.argv.remove("slow")
     atomic._store = wait
@@ -85,6 +94,16 @@ def test_a_signal_during_a_write_leaves_nothing(photograph, tmp_path, number, st
     _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (status, b"deblur: " + word + b"\n")
     assert list(out.iterdir()) == []
+
+
+def test_a_signal_while_several_are_restored_ends_them(photograph, tmp_path):
+    (tmp_path / "copy.png").write_bytes(photograph.read_bytes())
+    process = start("image", tmp_path, "-o", tmp_path / "out", "endless")
+    assert process.stderr.readline() == b"restoring\n"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err.splitlines()[-1]) == (130, b"deblur: interrupted")
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_signal_while_modules_are_imported_leaves_one_line():

@@ -1,17 +1,24 @@
-"""Which files ``deblur image`` writes, replaces, copies and leaves out."""
+"""Which files ``deblur image`` writes, replaces, copies and leaves out, and what it says of several in work."""
 
 import io
 import json
 import os
 import sys
+import threading
+import warnings
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from runtime.errors import InvalidArgument
 from runtime.images import decode, read_file, write_file
 from runtime.results import Restoration
+from runtime.serve import encoded
 from tests.runtime.cli.conftest import KERNEL, Negative
+
+PATIENCE = 20
+"""Seconds after which a test that hangs fails."""
 
 
 @pytest.fixture
@@ -45,7 +52,7 @@ def test_the_format_that_counts_is_that_of_the_content(deblur, opened, tmp_path,
 
 def test_a_file_is_read_once(deblur, opened, photograph, tmp_path, monkeypatch, unchanged):
     before = photograph.read_bytes()
-    monkeypatch.setattr(Negative, "restore", lambda self, *_, **__: spoil(photograph, before))
+    monkeypatch.setattr(Negative, "answer", lambda self, *_, **__: spoil(photograph, before))
     assert deblur("image", photograph, "-o", tmp_path / "out.png").code == 0
     assert (tmp_path / "out.png").read_bytes() == before
 
@@ -86,13 +93,13 @@ def test_a_job_is_taken_up_again(deblur, opened, folder, tmp_path):
 
 def test_what_another_process_finishes_meanwhile_is_finished(deblur, opened, photograph, tmp_path, monkeypatch):
     target = tmp_path / "out.png"
-    restore = Negative.restore
+    answer = Negative.answer
 
     def overtaken(self, image, **options):
         target.write_bytes(b"of the other")
-        return restore(self, image, **options)
+        return answer(self, image, **options)
 
-    monkeypatch.setattr(Negative, "restore", overtaken)
+    monkeypatch.setattr(Negative, "answer", overtaken)
     assert deblur("image", photograph, "-o", target, "--skip-existing").code == 0
     assert target.read_bytes() == b"of the other"
     target.unlink()
@@ -175,3 +182,120 @@ def test_a_name_that_is_too_long_is_found_before_the_work(deblur, opened, photog
     result = deblur("image", photograph, "-o", tmp_path / f"{'x' * 245}.png", "--save-kernel")
     assert (result.code, opened[0].restored) == (1, [])
     assert "the name is too long for the file system: give a shorter one" in result.err
+
+
+@pytest.fixture
+def photographs(tmp_path, monkeypatch):
+    """A folder of eight photographs, of which two are restored at a time whatever the machine."""
+    monkeypatch.setattr("runtime.deblurrer.lanes_on", lambda device: 2)
+    path = tmp_path / "in"
+    path.mkdir()
+    for number in range(8):
+        write_file(path / f"{number}.png", np.full((5, 4), number, np.uint8))
+    return path
+
+
+@pytest.fixture
+def before(monkeypatch):
+    """Let something be done before a photograph is restored; it is called with the number of the photograph."""
+    answer = Negative.answer
+
+    def set_before(act):
+        def answer_after(self, image, **options):
+            act(int(image[0, 0]))
+            return answer(self, image, **options)
+
+        monkeypatch.setattr(Negative, "answer", answer_after)
+
+    return set_before
+
+
+def test_photographs_are_restored_side_by_side(deblur, opened, photographs, tmp_path, before):
+    barrier = threading.Barrier(2)
+    before(lambda number: barrier.wait(PATIENCE))
+    result = deblur("image", photographs, "-o", tmp_path / "out")
+    assert (result.code, result.err) == (0, "")
+    for number in range(8):
+        assert (read_file(tmp_path / "out" / f"{number}.png")[0] == 255 - number).all()
+
+
+def test_reports_and_messages_are_in_order_whatever_takes_longest(
+    deblur, opened, photographs, tmp_path, before, monkeypatch
+):
+    monkeypatch.setattr("tests.runtime.cli.conftest.REASON", "there is no blur in it")
+    second = threading.Event()
+
+    def act(number):
+        if number == 0:
+            assert second.wait(PATIENCE)
+        elif number == 1:
+            second.set()
+
+    before(act)
+    result = deblur("image", photographs, "-o", tmp_path / "out")
+    expected = [f"{photographs}/{number}.png is unchanged: there is no blur in it" for number in range(8)]
+    assert result.err.splitlines() == expected
+    second.clear()
+    (photographs / "3.png").write_text("no picture")
+    result = deblur("image", photographs, "-o", tmp_path / "out", "--overwrite", "--json")
+    reports = [json.loads(line) for line in result.out.splitlines()]
+    assert [os.path.basename(report["input"]) for report in reports] == [f"{number}.png" for number in range(8)]
+    assert [number for number, report in enumerate(reports) if "error" in report] == [3]
+
+
+def test_photographs_are_read_while_others_are_restored_but_not_all_at_once(
+    deblur, opened, photographs, tmp_path, before, monkeypatch
+):
+    read, ahead = threading.Semaphore(0), []
+    decode = encoded.decode
+
+    def decode_and_tell(data):
+        ahead.append(0)
+        read.release()
+        return decode(data)
+
+    monkeypatch.setattr(encoded, "decode", decode_and_tell)
+    seen = []
+
+    def act(number):
+        if number == 0:
+            for _ in range(3):  # the third has no lane yet
+                assert read.acquire(timeout=PATIENCE)
+            seen.append(len(ahead))
+
+    before(act)
+    assert deblur("image", photographs, "-o", tmp_path / "out").code == 0
+    assert 3 <= seen[0] <= 5
+
+
+def test_a_warning_names_its_photograph(deblur, opened, photographs, tmp_path, monkeypatch):
+    decode, encode = encoded.decode, encoded.encode
+
+    def warning_decode(data):
+        pixels, header = decode(data)
+        if pixels[0, 0] == 2:
+            warnings.warn("its profile is damaged", stacklevel=1)
+        return pixels, header
+
+    def warning_encode(image, header):
+        if image[0, 0] == 255 - 5:
+            warnings.warn("its texts are lost", stacklevel=1)
+        return encode(image, header)
+
+    monkeypatch.setattr(encoded, "decode", warning_decode)
+    monkeypatch.setattr(encoded, "encode", warning_encode)
+    result = deblur("image", photographs, "-o", tmp_path / "out")
+    assert result.err.splitlines() == [
+        f"deblur: {photographs}/2.png: its profile is damaged",
+        f"deblur: {photographs}/5.png: its texts are lost",
+    ]
+
+
+def test_what_holds_for_all_is_said_once(deblur, opened, photographs, tmp_path, monkeypatch):
+    def refuse(self, **options):
+        raise InvalidArgument("quality 'superb': give another")
+
+    monkeypatch.setattr(Negative, "_checked", refuse)
+    result = deblur("image", photographs, "-o", tmp_path / "out", "--quality", "superb")
+    assert (result.code, result.err) == (1, "deblur: quality 'superb': give another\n")
+    assert not list((tmp_path / "out").iterdir())

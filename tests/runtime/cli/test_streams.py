@@ -2,16 +2,17 @@ import errno
 import io
 import os
 import sys
+import threading
 import warnings
 
 import click
 import pytest
 
 from runtime.cli.streams import (
+    SaidWarnings,
     check_photograph_goes_to_stdout,
     is_stdout,
     read_photograph,
-    said_warnings,
     say,
     tell,
     write_photograph,
@@ -114,7 +115,7 @@ def test_the_file_that_stdout_goes_to_is_known(tmp_path, capfd):
 
 
 def test_a_warning_is_one_line_that_names_its_photograph(capsys):
-    with said_warnings("a.png"):
+    with SaidWarnings("a.png"):
         for text in ("its gamma\nis lost", "a.png: its size is lost", "a.png: its size is lost"):
             warnings.warn(text, stacklevel=1)
         warnings.warn("soon gone", DeprecationWarning, stacklevel=1)
@@ -124,9 +125,27 @@ def test_a_warning_is_one_line_that_names_its_photograph(capsys):
     ]
 
 
+def test_warnings_of_other_threads_name_what_these_work_on(capsys):
+    def work(name):
+        with warned.about(name):
+            warnings.warn("its size is lost", stacklevel=1)
+        warnings.warn("beware", stacklevel=1)
+
+    before = warnings.showwarning
+    with SaidWarnings() as warned:
+        threads = [threading.Thread(target=work, args=(name,)) for name in ("a.png", "b.png")]
+        for thread in threads:
+            thread.start()
+            thread.join()
+        warned.say("b.png")
+        assert capsys.readouterr().err == "deblur: b.png: its size is lost\n"
+    assert sorted(capsys.readouterr().err.splitlines()) == ["deblur: a.png: its size is lost", "deblur: beware"]
+    assert warnings.showwarning is before, "later warnings are no longer kept"
+
+
 def test_warnings_are_said_before_the_error(capsys):
     def fail():
-        with said_warnings():
+        with SaidWarnings():
             warnings.warn("beware", stacklevel=1)
             raise RuntimeError
 

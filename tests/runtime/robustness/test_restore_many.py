@@ -54,6 +54,17 @@ def test_arrays_files_and_encoded_images_each_come_back_as_they_came(deblurrer, 
     np.testing.assert_array_equal(decode(picture.image)[0], expected.image)
 
 
+def test_a_function_is_called_when_its_turn_comes_and_may_fail(deblurrer, photographs):
+    def fail():
+        raise LookupError("gone")
+
+    tasks = [lambda: photographs[4], Task(fail), Task(lambda: encode(photographs[4], Header("PNG")), {"strength": 0.5})]
+    array, error, picture = deblurrer.restore_many(tasks, errors="return", **FAST)
+    same(array, deblurrer.restore(photographs[4], **FAST))
+    assert (type(error), str(error)) == (LookupError, "gone")
+    assert isinstance(picture.image, bytes)
+
+
 def test_a_task_has_options_and_progress_of_its_own(deblurrer, photographs):
     stages = []
     task = Task(photographs[0], {"strength": 0.5, "progress": lambda stage, fraction: stages.append(stage)})

@@ -1,15 +1,18 @@
 import importlib.util
 import json
 import re
+import threading
 
 import numpy as np
 import pytest
 
 import runtime
 from runtime.errors import ImageFileError, InvalidArgument
+from runtime.results import Restoration
 from runtime.serve.triton import Repository, write_repository
 from runtime.warming import _photograph
 from tests.support import triton_stand_in
+from tests.support.deblurrers import StandIn
 from tests.support.triton_stand_in import Request
 
 PHOTOGRAPH = _photograph()[:90, :100].copy()
@@ -84,6 +87,25 @@ def test_a_request_that_fails_fails_alone(start):
     assert "quality 'perfect'" in str(wrong.error)
     assert str(foreign.error) == "there is no parameter model: give quality or strength"
     assert good.error is None
+
+
+def test_photographs_of_several_requests_are_restored_side_by_side(start, monkeypatch):
+    monkeypatch.setattr("runtime.deblurrer.lanes_on", lambda device: 2)
+    barrier = threading.Barrier(2)
+
+    class Pairs(StandIn):
+        def answer(self, image, **options):
+            barrier.wait(20)
+            code = f"strength {options['strength']}"
+            return Restoration(255 - image, None, None, None, {}, "negative", 0.5, code=code)
+
+    model = start()
+    model._deblurrer = Pairs()
+    images = [np.full((1, 4 + number, 5, 3), number, np.uint8) for number in range(4)]
+    answers = model.execute([Request({"image": image}, strength=number / 4) for number, image in enumerate(images)])
+    for number, answer in enumerate(answers):
+        np.testing.assert_array_equal(answer.tensors["restored"], 255 - images[number])
+        assert bytes(answer.tensors["code"][0]).decode() == f"strength {number / 4}"
 
 
 def test_the_configuration_says_what_was_asked_for():

@@ -6,20 +6,23 @@ import pytest
 
 from runtime.errors import ImageFileError, InvalidArgument, InvalidImage, InvalidModel
 from runtime.images import read_file, write_file
+from runtime.inference.devices import CPU
+from runtime.inference.stream import lanes_on
 from runtime.results import Restoration
 from runtime.serve.batch import jobs as batch
-from runtime.serve.batch.jobs import DONE, FAILED, SKIPPED, UNCHANGED, Job, Ledger, Outcome, plan_batch, restore_job
+from runtime.serve.batch.jobs import DONE, FAILED, SKIPPED, UNCHANGED, Job, Ledger, Outcome, plan_batch, restore_jobs
+from tests.support.deblurrers import StandIn
 
 PIXELS = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
 
 
-class Negative:
+class Negative(StandIn):
     """Restores a photograph to its negative, after which something happens."""
 
     def __init__(self, reason=None, happens=lambda: None):
         self.reason, self.happens = reason, happens
 
-    def restore(self, pixels, **options):
+    def answer(self, pixels, **options):
         self.happens()
         image = pixels if self.reason else 255 - pixels
         return Restoration(image, None, None, None, {}, "negative", 0.5, reason=self.reason)
@@ -37,6 +40,12 @@ def folder(tmp_path):
 @pytest.fixture
 def job(folder):
     return Job(str(folder / "in" / "a.png"), str(folder / "out" / "new" / "a.png"), existed=False)
+
+
+def restore_job(job, deblurrer, overwrite=False):
+    [(number, outcome)] = restore_jobs([(7, job)], deblurrer, {}, overwrite)
+    assert number == 7
+    return outcome
 
 
 def names(jobs, folder):
@@ -87,14 +96,14 @@ def test_a_manifest_names_photographs_and_results(folder):
 
 
 def test_a_photograph_is_restored_and_written(job):
-    outcome = restore_job(job, Negative(), {}, overwrite=False)
+    outcome = restore_job(job, Negative())
     assert outcome.status == DONE
     assert (outcome.details["model"], outcome.details["width"], outcome.details["height"]) == ("negative", 4, 4)
     np.testing.assert_array_equal(read_file(job.target)[0], 255 - PIXELS)
 
 
 def test_an_unchanged_photograph_is_copied(job):
-    outcome = restore_job(job, Negative("sharp already"), {}, overwrite=False)
+    outcome = restore_job(job, Negative("sharp already"))
     assert (outcome.status, outcome.details["reason"]) == (UNCHANGED, "sharp already")
     assert Path(job.target).read_bytes() == Path(job.source).read_bytes()
 
@@ -105,16 +114,16 @@ def test_a_result_that_is_whole_is_left(job, existed, status):
     write_file(job.target, PIXELS)
     before = Path(job.target).read_bytes()
     job = Job(job.source, job.target, existed)
-    assert restore_job(job, Negative(), {}, overwrite=False) == Outcome(status)
+    assert restore_job(job, Negative()) == Outcome(status)
     assert Path(job.target).read_bytes() == before
-    assert restore_job(job, Negative(), {}, overwrite=True).status == DONE
+    assert restore_job(job, Negative(), overwrite=True).status == DONE
     np.testing.assert_array_equal(read_file(job.target)[0], 255 - PIXELS)
 
 
 def test_a_result_that_is_not_whole_is_made_again(job):
     Path(job.target).parent.mkdir(parents=True)
     Path(job.target).write_bytes(Path(job.source).read_bytes()[:40])
-    assert restore_job(job, Negative(), {}, overwrite=False).status == DONE
+    assert restore_job(job, Negative()).status == DONE
     np.testing.assert_array_equal(read_file(job.target)[0], 255 - PIXELS)
 
 
@@ -123,7 +132,7 @@ def test_a_result_that_somebody_else_has_finished_meanwhile_stays(job):
         Path(job.target).parent.mkdir(parents=True)
         write_file(job.target, PIXELS)
 
-    assert restore_job(job, Negative(happens=finish), {}, overwrite=False).status == DONE
+    assert restore_job(job, Negative(happens=finish)).status == DONE
     np.testing.assert_array_equal(read_file(job.target)[0], PIXELS)
 
 
@@ -144,7 +153,7 @@ def fail(error):
     ],
 )
 def test_no_error_leaves_a_worker(job, error, text, fatal):
-    outcome = restore_job(job, Negative(happens=fail(error)), {}, overwrite=False)
+    outcome = restore_job(job, Negative(happens=fail(error)))
     assert outcome.status == FAILED
     assert text in outcome.error
     assert "\n" not in outcome.error
@@ -154,9 +163,25 @@ def test_no_error_leaves_a_worker(job, error, text, fatal):
 
 def test_a_photograph_that_cannot_be_read_or_named_is_a_failure(job, folder):
     (folder / "in" / "a.png").write_text("no picture")
-    assert "in/a.png: " in restore_job(job, Negative(), {}, overwrite=False).error
+    assert "in/a.png: " in restore_job(job, Negative()).error
     nameless = Job(job.source, str(folder / "out" / "a.xyz"), existed=False)
-    assert "name an image file with one of" in restore_job(nameless, Negative(), {}, overwrite=False).error
+    assert "name an image file with one of" in restore_job(nameless, Negative()).error
+
+
+def test_each_result_is_written_before_it_is_reported_and_what_is_in_hand_is_known(folder):
+    jobs = [
+        Job(str(folder / "in" / "a.png"), str(folder / "out" / f"{number}.png"), existed=False) for number in range(30)
+    ]
+    jobs[1] = Job(str(folder / "none.png"), str(folder / "out" / "1.png"), existed=False)
+    begun, most = [], 0
+    for place, (number, outcome) in enumerate(restore_jobs(enumerate(jobs), Negative(), {}, False, begun.append)):
+        assert number == place
+        assert outcome.status == (FAILED if place == 1 else DONE)
+        assert os.path.exists(jobs[place].target) == (place != 1)
+        assert number in begun
+        most = max(most, len(begun) - place)
+    assert begun == [*range(30)]
+    assert most <= 2 * lanes_on(CPU) + 1
 
 
 def test_each_photograph_is_accounted_for_once(job):

@@ -205,12 +205,20 @@ def test_wrong_options_are_refused_before_the_work(no_cluster, options, workers,
         run_batch([job("a.png")], {"model": "m"}, options, workers=workers)
 
 
-def test_a_worker_that_cannot_load_its_model_says_so_for_each_photograph(monkeypatch):
+@pytest.mark.parametrize(
+    ("model", "options", "words"),
+    [
+        ("no-such-model", {}, "no-such-model"),
+        ("fba", {}, "restores bursts"),
+        ("chakrabarti", {"strength": 2.0}, "strength"),
+    ],
+)
+def test_a_worker_that_cannot_do_the_work_says_so_for_each_photograph(monkeypatch, model, options, words):
     monkeypatch.setattr(module, "confine_to_cores", lambda cores: set())
     begun = []
-    worker = Worker(_Work({"model": "no-such-model"}, {}, False, 1), begun.append)
+    worker = Worker(_Work({"model": model, "device": "cpu"}, options, False, 1), begun.append)
     block = {"number": [5], "source": [b"/in/\xff.png"], "target": [b"/out/\xff.png"], "existed": [False]}
     report = worker(block)
     assert report["number"] == begun == [5]
     assert '"fatal": true' in report["outcome"][0]
-    assert "no-such-model" in report["outcome"][0]
+    assert words in report["outcome"][0]
