@@ -179,7 +179,6 @@ function present(parts, report) {
       part("compare").hidden = part("actual").hidden = true;
       part("hidden-picture").hidden = false;
     };
-    part("actual").hidden = false;
     for (const [id, url] of [["after", after], ["before", show("before", photograph)]]) {
       part(id).onerror = unseen;
       part(id).src = url;
@@ -267,17 +266,26 @@ function split(percent) {
   part("compare").style.setProperty("--split", place);
 }
 
+// Actual size is worth asking for where the photograph is shown smaller than it is.
+function fit() {
+  const after = part("after");
+  const isActual = part("result").classList.contains("actual");
+  part("actual").hidden = !isActual && after.naturalWidth <= after.clientWidth;
+  split(part("split").value);
+}
+
 function actual(whether) {
   part("actual").setAttribute("aria-pressed", whether);
   part("result").classList.toggle("actual", whether);
-  split(part("split").value);
+  fit();
 }
 
 part("file").addEventListener("change", (event) => choose(event.target.files));
 part("split").addEventListener("input", (event) => split(event.target.value));
 part("actual").addEventListener("click", () => actual(part("actual").getAttribute("aria-pressed") === "false"));
 part("frame").addEventListener("scroll", () => split(part("split").value));
-window.addEventListener("resize", () => split(part("split").value));
+part("after").addEventListener("load", fit);
+window.addEventListener("resize", fit);
 part("strength").addEventListener("input", (event) => {
   part("strength-value").textContent = `${Math.round(100 * event.target.value)} %`;
 });

@@ -157,10 +157,27 @@ def test_a_photograph_is_restored_compared_and_downloaded(
     assert find("split").get_attribute("value") == "60"
     assert find("before").value_of_css_property("clip-path") != before
     assert_fits(browser)
-    find("actual").click()
-    assert find("before").size == {"width": 96, "height": 96}
-    assert_fits(browser)
+    assert not find("actual").is_displayed()
     assert [entry for entry in browser.get_log("browser") if "Content Security" in entry["message"]] == []
+
+
+def test_a_photograph_wider_than_the_window_can_be_seen_in_actual_size(browser, page, real_client, tmp_path):
+    file = tmp_path / "wide.png"
+    Image.fromarray(blurred(slice(60, 156), slice(20, 440))).save(file)
+    find = page(real_client, NARROW)
+    restore(browser, find, file)
+    until(browser, find("actual").is_displayed)
+    assert find("before").size["width"] < NARROW
+    find("actual").click()
+    assert find("before").size == find("after").size == {"width": 420, "height": 96}
+    assert_fits(browser)
+    # The slider divides what is in view, wherever that has been scrolled to.
+    browser.execute_script("arguments[0].scrollLeft = 50", find("frame"))
+    middle = f"{50 + find('frame').size['width'] // 2}px"
+    until(browser, lambda: find("compare").value_of_css_property("--split") == middle)
+    find("actual").click()
+    assert find("before").size["width"] < NARROW
+    assert find("compare").value_of_css_property("--split") == "50%"
 
 
 @pytest.mark.parametrize("kind", ["drop", "paste"])
