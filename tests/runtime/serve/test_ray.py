@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 
 import runtime
-from runtime.errors import DeviceUnavailable, InvalidArgument
+from runtime.errors import DeviceUnavailable, InvalidArgument, MissingDependency
 from runtime.images import decode
 from runtime.serve import ray as module
 from runtime.serve.cores import confine_to_cores
 from runtime.serve.ray import Replica, Replicas, app, application
 from runtime.serve.settings import Settings
+
+pytest.importorskip("fastapi", reason="needs the extra serve")
 
 ROOT = Path(__file__).parents[3]
 TOKEN = "0123456789abcdef"
@@ -84,6 +86,12 @@ def test_arguments_that_cannot_be_used_are_refused(built, arguments, words):
     with pytest.raises(InvalidArgument, match=words):
         app(arguments)
     assert not built
+
+
+def test_without_ray_serve_the_mend_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingDependency, match=r"deblur-runtime\[ray\]"):
+        application()
 
 
 def test_ray_is_told_what_each_replica_needs():
