@@ -24,9 +24,9 @@ from bench.options import QUALITIES, output_file
 from bench.report import Column, Report, Table
 from runtime.images import decode, read_file, write_file
 from runtime.serve.batch.cluster import Workers
-from runtime.serve.batch.cores import confine_to_cores
 from runtime.serve.batch.jobs import STATUSES, Job, Ledger, plan_batch
 from runtime.serve.batch.ray import run_batch
+from runtime.serve.cores import confine_to_cores
 
 _SEED = 20
 _BLURS = (3, 5, 7, 9)

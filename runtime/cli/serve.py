@@ -9,11 +9,7 @@ from pathlib import Path
 import click
 
 from runtime.cli.streams import say
-from runtime.errors import ImageFileError, MissingDependency
-
-_LEAST_TOKEN = 16
-"""Characters of a token, at least."""
-_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+from runtime.errors import InvalidArgument, MissingDependency
 
 
 @click.command("serve")
@@ -73,8 +69,7 @@ def serve_command(
     docs/service.md describes the interface. Only this computer can ask, unless --host says otherwise; then a token, or
     --insecure, is needed.
     """
-    token = None if token_file is None else _read_token(token_file)
-    if token is None and not insecure and not _is_loopback(host):
+    if token_file is None and not insecure and not _is_loopback(host):
         raise click.UsageError(f"others can reach {host}: give --token-file, or --insecure to serve without a token.")
     try:
         import fastapi  # noqa: F401
@@ -82,10 +77,14 @@ def serve_command(
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise MissingDependency(f"{error.name} is not installed: pip install 'deblur-runtime[serve]'") from error
-    from runtime.serve.http.guard import Access
+    from runtime.serve.http.guard import grant
     from runtime.serve.http.server import serve
     from runtime.serve.settings import MEGA, Settings
 
+    try:
+        access = grant(token_file, insecure, host)
+    except InvalidArgument as error:
+        raise click.UsageError(str(error)) from error
     settings = Settings(
         devices=devices,
         workers=workers,
@@ -98,24 +97,9 @@ def serve_command(
         body_seconds=body_seconds,
         per_client=per_client,
     )
-    hosts = None if token is not None or insecure else _LOOPBACK_NAMES | {host.lower()}
-    if not serve(settings, Access(token, hosts), host, port, drain_seconds, lambda text: say(f"deblur: {text}")):
+    if not serve(settings, access, host, port, drain_seconds, lambda text: say(f"deblur: {text}")):
         say("deblur: some requests were not answered in time")
         sys.exit(1)
-
-
-def _read_token(path: Path) -> str:
-    try:
-        token = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ImageFileError(
-            f"{path}: the token cannot be read: check the path; it must be of ASCII letters"
-        ) from error
-    if len(token) < _LEAST_TOKEN or any(not 33 <= ord(letter) <= 126 for letter in token):
-        raise click.UsageError(
-            f"the token needs {_LEAST_TOKEN} letters or more, without spaces: openssl rand -hex 32 > {path}"
-        )
-    return token
 
 
 def _is_loopback(host: str) -> bool:

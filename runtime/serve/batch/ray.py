@@ -28,8 +28,8 @@ from runtime.errors import DeblurError, DeviceUnavailable
 from runtime.messages import describe, printable
 from runtime.options import Options
 from runtime.serve.batch.cluster import Workers, capacity, connected, needs, room
-from runtime.serve.batch.cores import confine_to_cores
 from runtime.serve.batch.jobs import FAILED, Job, Ledger, Outcome, restore_jobs
+from runtime.serve.cores import confine_to_cores
 
 if TYPE_CHECKING:
     from ray.data import Dataset

@@ -9,11 +9,13 @@ import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from runtime.errors import ImageFileError, InvalidArgument
 from runtime.serve.http.problems import problem
 from runtime.serve.refusals import Refusal
 
@@ -22,6 +24,9 @@ _PART = 1 << 16
 """Bytes of an answer that are sent at a time."""
 _PROTECTED = ("/v1/", "/metrics")
 """Beginnings of the addresses that take a token."""
+_LEAST_TOKEN = 16
+"""Characters of a token, at least."""
+_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,43 @@ class Access:
 
     token: str | None = None
     hosts: frozenset[str] | None = None
+
+
+def grant(token_file: Path | None, insecure: bool, host: str = "localhost") -> Access:
+    """Return who may ask: whoever has the token, anybody, or those who ask for this computer by its own names.
+
+    Parameters
+    ----------
+    token_file
+        File with the token, or ``None``.
+    insecure
+        Whether anybody may ask where there is no token.
+    host
+        Another name by which this computer may be asked for, without a token.
+
+    Raises
+    ------
+    ImageFileError
+        If the file cannot be read.
+    InvalidArgument
+        If the token is too short, or has other characters than headers may have.
+    """
+    token = None if token_file is None else _read_token(token_file)
+    return Access(token, None if token is not None or insecure else _LOOPBACK_NAMES | {host.lower()})
+
+
+def _read_token(path: Path) -> str:
+    try:
+        token = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImageFileError(
+            f"{path}: the token cannot be read: check the path; it must be of ASCII letters"
+        ) from error
+    if len(token) < _LEAST_TOKEN or any(not 33 <= ord(letter) <= 126 for letter in token):
+        raise InvalidArgument(
+            f"the token needs {_LEAST_TOKEN} letters or more, without spaces: openssl rand -hex 32 > {path}"
+        )
+    return token
 
 
 class _TooSlow(Exception):
@@ -96,7 +138,8 @@ class Guard:
         if origin is not None and urlsplit(origin).netloc != host:
             return Refusal("foreign-origin", "a page of another origin may not ask this service")
         token = self._access.token
-        if token is not None and scope["path"].startswith(_PROTECTED):
+        path = scope["path"].removeprefix(scope.get("root_path", ""))  # without the prefix of a server in front
+        if token is not None and path.startswith(_PROTECTED):
             kind, _, given = headers.get("authorization", "").partition(" ")
             if kind.lower() != "bearer" or not hmac.compare_digest(given.encode(), token.encode()):
                 return Refusal("unauthorised", "the token is missing or wrong: send Authorization: Bearer ...")

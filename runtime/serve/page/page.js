@@ -5,7 +5,31 @@
 const part = (id) => document.getElementById(id);
 const POLL = 400; // milliseconds
 const urls = new Map(); // object URLs by the element that shows them
+const STAGES = {
+  start: "Getting ready",
+  "neural average": "Taking a first look",
+  "motion network": "Looking for motion",
+  "blur kernel": "Finding out how the camera moved",
+  kernel: "Finding out how the camera moved",
+  "kernel network": "Finding out how the camera moved",
+  poses: "Finding out how the camera turned",
+  deconvolve: "Removing the blur",
+};
+const REASONS = {
+  empty: "nothing of it can be seen",
+  flat: "all of it has the same colour",
+  "not-blurred": "it looks sharp already",
+  unclear: "it is too uncertain how the camera moved",
+  "not-uniform": "different parts of it are blurred in different ways",
+  "not-sparser": "no motion of the camera was found that explains the blur",
+  "no-gain": "removing the blur that was found would not have made it better",
+  "no-motion": "no motion was found in it",
+  "motion-uncertain": "it is too uncertain how the camera moved",
+};
+const BRIGHTNESS = { linear: "as it is stored", srgb: "as cameras store it (sRGB)" };
+const FAINT = 26; // of 255: below it a kernel counts as dark
 let photograph = null;
+let began = 0;
 let running = null; // the AbortController of the request in work
 
 function say(text) {
@@ -23,18 +47,23 @@ function show(id, blob) {
   return url;
 }
 
-function choose(file) {
+function choose(files) {
+  const file = files[0];
   if (!file) return;
   if (running) {
     complain("A photograph is in work: cancel it first, or wait.");
     return;
   }
   photograph = file;
-  part("chosen").textContent = file.name || "a pasted picture";
+  part("chosen").textContent = `${file.name || "a pasted picture"}, ${size(file.size)}`;
   part("restore").disabled = false;
   part("result").hidden = true;
-  complain("");
+  complain(files.length > 1 ? "One photograph at a time: this is the first of them." : "");
   say("");
+}
+
+function size(bytes) {
+  return bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 function headers() {
@@ -62,11 +91,17 @@ async function ask(id, signal) {
 function describe(state) {
   const bar = part("progress");
   if (state.state === "running" && state.stage) {
-    bar.value = state.fraction;
-    say(`${state.stage}: ${Math.round(100 * state.fraction)} %`);
+    const words = STAGES[state.stage] || "Working";
+    if (state.fraction < 1) {
+      bar.value = state.fraction;
+      say(`${words}: ${Math.round(100 * state.fraction)}\u00a0%`);
+    } else {
+      bar.removeAttribute("value"); // the next step has begun, and says nothing yet
+      say(`${words} …`);
+    }
   } else if (state.state === "queued") {
     bar.removeAttribute("value");
-    say(state.ahead ? `waiting for ${state.ahead} others` : "waiting");
+    say(state.ahead ? `Waiting: ${state.ahead} before you` : "Waiting for a place");
   }
 }
 
@@ -106,9 +141,9 @@ async function restore() {
       complain(await words(answer));
     }
   } catch (error) {
-    say("");
-    const unreachable = "The service cannot be reached, or its answer cannot be read.";
-    complain(error.name === "AbortError" ? "Cancelled." : unreachable);
+    const isCancelled = error.name === "AbortError";
+    say(isCancelled ? "Cancelled." : "");
+    complain(isCancelled ? "" : "The service cannot be reached, or its answer cannot be read. Try again.");
   } finally {
     asking.abort();
     working(null);
@@ -127,33 +162,70 @@ function working(control) {
     part("result").hidden = true;
     part("progress").removeAttribute("value");
     complain("");
-    say("sending");
+    say("Sending the photograph");
+    began = performance.now();
   }
 }
 
 function present(parts, report) {
   const image = parts.get("image");
+  const isUnchanged = Boolean(report.code);
   const after = show("after", image);
-  const unseen = () => {
-    part("compare").hidden = true;
-    part("hidden-picture").hidden = false;
-  };
-  part("compare").hidden = false;
+  part("result-title").textContent = isUnchanged ? "Left as it was" : "Before and after";
+  part("compare").hidden = part("keep").hidden = isUnchanged;
   part("hidden-picture").hidden = true;
-  for (const [id, url] of [["after", after], ["before", show("before", photograph)]]) {
-    part(id).onerror = unseen;
-    part(id).src = url;
+  if (!isUnchanged) {
+    const unseen = () => {
+      part("compare").hidden = part("actual").hidden = true;
+      part("hidden-picture").hidden = false;
+    };
+    for (const [id, url] of [["after", after], ["before", show("before", photograph)]]) {
+      part(id).onerror = unseen;
+      part(id).src = url;
+    }
+    actual(false);
+    split(50);
   }
-  split(50);
   const kernel = parts.get("kernel");
-  part("kernel-figure").hidden = !kernel || Boolean(report.code);
-  if (kernel) part("kernel").src = show("kernel", kernel);
+  part("kernel-figure").hidden = !kernel || isUnchanged;
+  if (kernel && !isUnchanged) draw(kernel);
   const download = part("download");
   download.href = after;
   download.download = newName(photograph.name, report.format);
   list(report);
   part("result").hidden = false;
-  say(report.code ? `Unchanged: ${report.reason}.` : "Done.");
+  say(isUnchanged ? `Left as it was: ${reason(report)}.` : "Done.");
+  part("status").scrollIntoView({ block: "start" });
+}
+
+// Shows the part of the kernel that is not dark, a pixel of it as a square.
+async function draw(kernel) {
+  const bitmap = await createImageBitmap(kernel);
+  const { width, height } = bitmap;
+  const plane = Object.assign(document.createElement("canvas"), { width, height }).getContext("2d");
+  plane.drawImage(bitmap, 0, 0);
+  const values = plane.getImageData(0, 0, width, height).data;
+  const [rows, columns] = [[], []];
+  for (let at = 0; at < width * height; at++) {
+    if (values[4 * at] >= FAINT) {
+      rows.push(Math.floor(at / width));
+      columns.push(at % width);
+    }
+  }
+  const [top, left] = [Math.min(...rows), Math.min(...columns)];
+  const [tall, wide] = [Math.max(...rows) - top + 1, Math.max(...columns) - left + 1];
+  const side = Math.max(tall, wide) + 4;
+  const canvas = part("kernel");
+  const context = canvas.getContext("2d");
+  context.fillStyle = "#000000";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.imageSmoothingEnabled = false;
+  const [x, y] = [left - Math.floor((side - wide) / 2), top - Math.floor((side - tall) / 2)];
+  context.drawImage(bitmap, x, y, side, side, 0, 0, canvas.width, canvas.height);
+}
+
+function reason(report) {
+  return REASONS[report.code] || report.reason;
 }
 
 function newName(name, format) {
@@ -163,14 +235,15 @@ function newName(name, format) {
 }
 
 function list(report) {
-  const seconds = Object.entries(report.timings).map(([stage, time]) => `${stage} ${time.toFixed(1)}`);
+  const likely = report.code ? "that removing it would have been better" : "that this is better than before";
   const facts = {
-    Size: `${report.width} × ${report.height} px`,
-    Confidence: report.confidence === null ? "" : `${Math.round(100 * report.confidence)} %`,
-    Reason: report.reason,
-    "Tone curve": report.response,
-    Seconds: seconds.join(", "),
-    Model: report.model,
+    "How sure": report.confidence === null ? "" : `${Math.round(100 * report.confidence)} % ${likely}`,
+    Why: report.code ? `Left as it was: ${reason(report)}` : "",
+    Note: report.warnings.join("; "),
+    Size: `${report.width} × ${report.height} pixels`,
+    Brightness: report.code ? "" : BRIGHTNESS[report.response] || report.response,
+    Time: `${((performance.now() - began) / 1000).toFixed(1)} seconds`,
+    Method: report.model,
   };
   const rows = part("report");
   rows.replaceChildren();
@@ -184,15 +257,37 @@ function list(report) {
   }
 }
 
+// In actual size only a part of the photograph is in view, and the share is one of that part.
 function split(percent) {
+  const frame = part("frame");
   part("split").value = percent;
-  part("compare").style.setProperty("--split", `${percent}%`);
+  const isActual = part("result").classList.contains("actual");
+  const place = isActual ? `${frame.scrollLeft + (percent / 100) * frame.clientWidth}px` : `${percent}%`;
+  part("compare").style.setProperty("--split", place);
 }
 
-part("file").addEventListener("change", (event) => choose(event.target.files[0]));
+// Actual size is worth asking for where the photograph is shown smaller than it is.
+function fit() {
+  const after = part("after");
+  const isActual = part("result").classList.contains("actual");
+  part("actual").hidden = !isActual && after.naturalWidth <= after.clientWidth;
+  split(part("split").value);
+}
+
+function actual(whether) {
+  part("actual").setAttribute("aria-pressed", whether);
+  part("result").classList.toggle("actual", whether);
+  fit();
+}
+
+part("file").addEventListener("change", (event) => choose(event.target.files));
 part("split").addEventListener("input", (event) => split(event.target.value));
+part("actual").addEventListener("click", () => actual(part("actual").getAttribute("aria-pressed") === "false"));
+part("frame").addEventListener("scroll", () => split(part("split").value));
+part("after").addEventListener("load", fit);
+window.addEventListener("resize", fit);
 part("strength").addEventListener("input", (event) => {
-  part("strength-value").textContent = event.target.value;
+  part("strength-value").textContent = `${Math.round(100 * event.target.value)} %`;
 });
 part("cancel").addEventListener("click", () => running && running.abort());
 part("form").addEventListener("submit", (event) => {
@@ -211,5 +306,5 @@ for (const kind of ["dragleave", "drop"]) {
     part("drop").classList.remove("over");
   });
 }
-document.addEventListener("drop", (event) => choose(event.dataTransfer.files[0]));
-document.addEventListener("paste", (event) => choose(event.clipboardData.files[0]));
+document.addEventListener("drop", (event) => choose(event.dataTransfer.files));
+document.addEventListener("paste", (event) => choose(event.clipboardData.files));

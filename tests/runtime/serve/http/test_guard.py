@@ -74,3 +74,16 @@ def test_an_answer_arrives_whole(size):
     asyncio.run(guard(scope, send, send))
     assert b"".join(message.get("body", b"") for message in sent) == body[:size]
     assert [message.get("more_body", False) for message in sent[1:]] == [True] * (len(sent) - 2) + [False]
+
+
+@pytest.mark.parametrize(("path", "root_path"), [("/v1/models", ""), ("/below/v1/models", "/below")])
+def test_a_token_is_needed_wherever_a_server_in_front_has_put_the_service(path, root_path):
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    guard = Guard(Response("secret"), Access(token="0123456789abcdef"), 1.0)
+    scope = {"type": "http", "method": "GET", "path": path, "root_path": root_path, "headers": []}
+    asyncio.run(guard(scope, None, send))
+    assert sent[0]["status"] == 401

@@ -1,4 +1,4 @@
-"""The cores of one worker: several workers of one machine share it without meeting on a core."""
+"""The cores of one process: several that share a machine do not meet on a core."""
 
 from __future__ import annotations
 

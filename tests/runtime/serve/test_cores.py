@@ -8,7 +8,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="ne
 
 CONFINED = """
 import os, sys, threading
-from runtime.serve.batch import cores
+from runtime.serve import cores
 cores._NAME = "\\0deblur-test-" + sys.argv[1] + "-{}"
 started, end = threading.Event(), threading.Event()
 old = []
