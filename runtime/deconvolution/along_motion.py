@@ -23,7 +23,7 @@ from runtime.tiles import tiles
 _REACH = 2 * LONGEST
 """Pixels by which a tile is extended beyond its seams."""
 _TYPICAL = 6
-"""Pixels along each axis whose motions stand for all."""
+"""Pixels along each axis, about, whose motions stand for all."""
 _DOUBTFUL = 0.008
 """Hidden noise of a colour difference, in units of the value range, of which half the correction is applied: residual
 compensation, whose weight of the prior is fixed, amplifies part of such noise."""
@@ -93,9 +93,10 @@ def deconvolve_along_motion(
 
 def _typical_kernels(field: Array) -> list[Array]:
     """Return the kernels of some motions of a field, at even distances."""
-    rows, cols = (np.linspace(0, size - 1, _TYPICAL).astype(int) for size in field.shape[:2])
-    motions = download(field[rows[:, None], cols]).reshape(-1, 2).astype(np.float64)
-    return [motion_kernel(max(length, 1.0), angle) for length, angle in motions]
+    down, right = (-(-size // _TYPICAL) for size in field.shape[:2])
+    motions = download(field[::down, ::right]).reshape(-1, 2).astype(np.float64)
+    asarray = array_module(field).asarray
+    return [asarray(motion_kernel(max(length, 1.0), angle)) for length, angle in motions]
 
 
 def _in_tiles(planes: Array, field: Array, noise: float, usable: Array, progress: Callable[[float], None]) -> Array:

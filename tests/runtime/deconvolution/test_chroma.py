@@ -157,12 +157,17 @@ def test_colours_of_no_resized_jpeg_get_worse(name, quality, factor):
     assert min(chroma_gains(observed, restored, resized(inner(latent), side))) > -0.05
 
 
-@pytest.mark.parametrize("name", ["astronaut", "coffee"])
+@pytest.mark.parametrize("name", ["astronaut", "coffee", "rocket"])
 def test_a_photograph_without_any_noise_is_restored_all_the_same(name):
     """What seems to be noise there is little, next to what is gained."""
     latent = sharp(name)
     observed = eight_bits(inner(blurred(latent)))
     assert min(chroma_gains(observed, restore(observed, KernelBlur(KERNEL)), inner(latent))) > 3
+
+
+def test_no_blur_amplifies_no_noise(latent):
+    """A point passes everything, and nothing can be told apart."""
+    assert hidden(compressed(inner(latent), 30), kernel=np.ones((1, 1), np.float32)) == (0.0, 0.0)
 
 
 def test_other_codecs_store_blocks_too(latent):
