@@ -16,7 +16,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
 
 # Compiling takes the first example of a kernel past any deadline.
-settings.register_profile("deblur", deadline=None, max_examples=50)
+settings.register_profile("deblur", deadline=None, max_examples=30)
 settings.load_profile("deblur")
 
 
