@@ -26,6 +26,8 @@ FBA = "fba"
 """Name of Fourier burst accumulation, both as a model and as a value of `BurstOptions.chroma`."""
 _LARGEST_P = 3e38
 """Exponent beyond which there is only infinity in float32."""
+_WIDEST_SMOOTHING = 2.0**20
+"""Fraction of the shorter side beyond which smoothing over all frequencies no longer changes: no side is longer."""
 CHROMA = ("own", FBA)
 """Values of `BurstOptions.chroma`."""
 
@@ -171,7 +173,7 @@ class BurstOptions:
         if self.smoothing is not None:
             remedy = "give a fraction of the shorter side, 0 (none) or more, or None"
             smoothing = check_real("smoothing", self.smoothing, lambda fraction: 0 <= fraction < math.inf, remedy)
-            _set(self, smoothing=smoothing)
+            _set(self, smoothing=min(smoothing, _WIDEST_SMOOTHING))
         _set(self, chroma=check_choice("chroma", self.chroma, CHROMA))
 
 

@@ -33,6 +33,8 @@ _KILLED = 0.8
 """Share of the load in which workers are killed; the memory of the last worker is measured in the rest."""
 _WARM = 0.05
 """Share of the load that memory is not measured in, in the beginning."""
+_LOOK = 0.5
+"""Seconds between two measurements of the memory."""
 _FILL, _PROBES = 8, 200
 """Slow requests that fill a service, and others that it is to refuse then."""
 _LIMITS = ("--limit-megabytes", "1", "--limit-megapixels", "20")
@@ -127,7 +129,8 @@ class _Watch:
         self._lock = threading.Lock()
         self._owed = self._killed = self._done = 0
         self._samples: list[tuple[int, int, tuple[int, ...], int]] = []
-        self._ended = threading.Event()
+        self._ended = False
+        self._call = threading.Event()
         self._thread = threading.Thread(target=self._look)
         self._thread.start()
 
@@ -138,10 +141,12 @@ class _Watch:
             while self._due and self._due[0] <= done:
                 self._due.pop(0)
                 self._owed += 1
+                self._call.set()  # the rest of a short load may be over before the next look
 
     def end(self) -> None:
         """Stop watching."""
-        self._ended.set()
+        self._ended = True
+        self._call.set()
         self._thread.join()
 
     def summary(self, requests: int) -> dict[str, Any]:
@@ -159,9 +164,14 @@ class _Watch:
         }
 
     def _look(self) -> None:
-        while not self._ended.wait(0.5):
+        while True:
+            self._call.wait(_LOOK)
+            self._call.clear()
+            if self._ended:
+                return
             if self._owed and self._service.kill_worker():
-                self._owed, self._killed = self._owed - 1, self._killed + 1
+                with self._lock:
+                    self._owed, self._killed = self._owed - 1, self._killed + 1
             workers = tuple(self._service.workers())
             memory = sum(map(resident, workers))
             self._samples.append((self._done, self._service.memory(), workers, memory))

@@ -49,3 +49,9 @@ def test_other_responses_are_refused(given):
 @pytest.mark.parametrize(("text", "read"), [("2.2", 2.2), ("1", 1.0), ("srgb", "srgb"), ("curve", "curve")])
 def test_responses_are_read_from_text(text, read):
     assert read_response(text) == read
+
+
+def test_smoothing_beyond_every_side_is_finite_in_pixels():
+    widest = BurstOptions(smoothing=1e308).smoothing
+    assert widest == BurstOptions(smoothing=1e9).smoothing
+    assert BurstOptions(smoothing=0.3).smoothing == 0.3

@@ -1,8 +1,9 @@
 """A worker process that restores nothing: it starts at once and does what the options of a request say.
 
 ``noise`` is the number of seconds to work, ``stride`` what happens then: 1 an answer, 2 death, 3 death on the first
-attempt alone, 4 no end, whatever the service says, 5 a message that is none, 6 a refusal. Only this process knows what
-a first attempt is by a file, whose name is in ``DEBLUR_STAND_IN``. On the device ``2`` it takes two requests at a time.
+attempt alone, 4 no end, whatever the service says, 5 a message that is none, 6 a refusal, 7 one for lack of memory.
+Only this process knows what a first attempt is by a file, whose name is in ``DEBLUR_STAND_IN``. On the device ``2`` it
+takes two requests at a time.
 """
 
 from __future__ import annotations
@@ -61,8 +62,9 @@ def main():
         }  # fmt: skip
         if header["id"] in abandoned:
             connection.send_bytes(pack({"kind": "refusal", "id": header["id"], "code": "abandoned", "detail": ""}))
-        elif what == 6:
-            refusal = {"kind": "refusal", "id": header["id"], "code": "invalid-image", "detail": "no: send another"}
+        elif what in (6, 7):
+            code = "invalid-image" if what == 6 else "out-of-memory"
+            refusal = {"kind": "refusal", "id": header["id"], "code": code, "detail": "no: send another"}
             connection.send_bytes(pack(refusal))
         else:
             connection.send_bytes(pack({"kind": "answer", "id": header["id"], "report": report}, [blocks[0], b""]))

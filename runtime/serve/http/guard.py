@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -133,9 +133,9 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: Headers) -> Refusal | None:
         host, origin = headers.get("host", ""), headers.get("origin")
-        if self._access.hosts is not None and urlsplit(f"//{host}").hostname not in self._access.hosts:
+        if self._access.hosts is not None and _split(f"//{host}").hostname not in self._access.hosts:
             return Refusal("foreign-host", "this service has another name: ask for it by its address")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and _split(origin).netloc != host:
             return Refusal("foreign-origin", "a page of another origin may not ask this service")
         token = self._access.token
         path = scope["path"].removeprefix(scope.get("root_path", ""))  # without the prefix of a server in front
@@ -144,6 +144,14 @@ class Guard:
             if kind.lower() != "bearer" or not hmac.compare_digest(given.encode(), token.encode()):
                 return Refusal("unauthorised", "the token is missing or wrong: send Authorization: Bearer ...")
         return None
+
+
+def _split(address: str) -> SplitResult:
+    """Return the parts of an address, none of one that is malformed."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
 
 
 def _parts(message: Message) -> Iterator[Message]:

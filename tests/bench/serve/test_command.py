@@ -1,4 +1,6 @@
 import json
+import os
+import threading
 
 import pytest
 from click.testing import CliRunner
@@ -23,6 +25,36 @@ def test_fates_are_counted():
     assert (row["requests"], row["answered_once"], row["wrong"], row["lost"], row["broken_off"]) == (4, 2, 1, 1, 1)
     assert row["statuses"] == {"200": 2, "-1": 1, "0": 1}
     assert (row["longest"], row["rate"]) == (0.3, 1)
+
+
+class Service:
+    """Stands for a service that runs, with one worker."""
+
+    def __init__(self):
+        self.killed = threading.Event()
+
+    def kill_worker(self):
+        self.killed.set()
+        return True
+
+    def workers(self):
+        return [os.getpid()]
+
+    def memory(self):
+        return 1
+
+
+def test_a_worker_is_killed_as_soon_as_so_many_requests_have_ended(monkeypatch):
+    monkeypatch.setattr(module, "_LOOK", 3600)
+    service = Service()
+    watch = module._Watch(service, [3])
+    watch.note(2)
+    assert not service.killed.is_set()
+    watch.note(3)
+    killed = service.killed.wait(20)
+    watch.end()
+    assert killed
+    assert watch.summary(3)["kills"] == 1
 
 
 @pytest.mark.slow

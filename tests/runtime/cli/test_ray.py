@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from runtime.images import write_file
+from runtime.images import read_file, write_file
 from runtime.serve.batch import ray as module
 from runtime.serve.batch.cluster import Workers
 from runtime.serve.batch.jobs import DONE, FAILED, Ledger, Outcome
@@ -107,8 +107,12 @@ def test_the_command_starts_a_cluster_of_its_own(photographs, tmp_path):
     root = Path(__file__).parents[3]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     environment |= {"HOME": str(home), "PYTHONPATH": str(root)}
-    command = [sys.executable, "-m", "runtime.cli", "ray", "in/*.png", "out", "--quality", "fast", "--workers", "1"]
+    (tmp_path / "list.txt").write_text("in/0002.png\tmore/last.tif\n")
+    places = ["in/000[01].png", "out", "--manifest", "list.txt"]
+    command = [sys.executable, "-m", "runtime.cli", "ray", *places, "--quality", "fast", "--workers", "1"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("3 photographs: ")
-    assert len([*(tmp_path / "out").iterdir()]) == 3
+    for name, format in (("0000.png", "PNG"), ("0001.png", "PNG"), ("more/last.tif", "TIFF")):
+        pixels, header = read_file(str(tmp_path / "out" / name))
+        assert (pixels.shape, header.format) == ((70, 70, 3), format)

@@ -114,6 +114,11 @@ def test_smoothing_is_a_share_of_the_shorter_side():
     np.testing.assert_allclose(fused(frames, smoothing=0.1).latent, accumulator.result(), atol=1e-6)
 
 
+def test_smoothing_over_all_frequencies_is_the_same_however_wide_it_is():
+    frames = shaken(scene(48, 60), 3)
+    np.testing.assert_array_equal(fused(frames, smoothing=1e308).latent, fused(frames, smoothing=2.0).latent)
+
+
 def test_a_patch_much_larger_than_the_frames_is_refused():
     frames = [np.full((1, 20, 30), 0.5, np.float32)] * 2
     assert fused_by_patches(frames, 100).shape == (1, 20, 30)

@@ -1,15 +1,17 @@
 import os
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 
 from runtime.errors import ImageFileError, InvalidArgument, InvalidImage, InvalidModel
-from runtime.images import read_file, write_file
+from runtime.images import decode, read_file, write_file
 from runtime.inference.devices import CPU
 from runtime.inference.stream import lanes_on
 from runtime.results import Restoration
 from runtime.serve.batch import jobs as batch
+from runtime.serve.batch import storage
 from runtime.serve.batch.jobs import DONE, FAILED, SKIPPED, UNCHANGED, Job, Ledger, Outcome, plan_batch, restore_jobs
 from tests.support.deblurrers import StandIn
 
@@ -182,6 +184,37 @@ def test_each_result_is_written_before_it_is_reported_and_what_is_in_hand_is_kno
         most = max(most, len(begun) - place)
     assert begun == [*range(30)]
     assert most <= 2 * lanes_on(CPU) + 1
+
+
+def test_a_batch_goes_from_one_object_store_to_another(folder, monkeypatch):
+    monkeypatch.setattr(storage, "OBJECT_STORES", {"memory"})
+    store = fsspec.filesystem("memory")
+    store.store.clear()
+    for name in ("a.png", "sub/a.png", "sub/b.jpg"):
+        store.pipe_file(f"/bucket/{name}", (folder / "in" / name).read_bytes())
+    manifest = folder / "list.txt"
+    manifest.write_text("memory://bucket/a.png\tfrom/list.tif\n")
+    output = "memory://results/2024/"
+    try:
+        jobs = plan_batch(["memory://bucket/**/*.png", "memory://bucket/sub/b.jpg"], output, str(manifest))
+        expected = ["a.png", "b.jpg", "from/list.tif", "sub/a.png"]
+        assert sorted(job.target for job in jobs) == [f"memory://results/2024/{name}" for name in expected]
+        outcomes = dict(restore_jobs(enumerate(jobs), Negative(), {}, False))
+        assert [outcomes[number].status for number in range(4)] == [DONE] * 4
+        for job in jobs:
+            pixels, header = decode(store.cat_file(job.target))
+            assert header.format == {"png": "PNG", "jpg": "JPEG", "tif": "TIFF"}[job.target[-3:]]
+            if header.format != "JPEG":
+                np.testing.assert_array_equal(pixels, 255 - PIXELS)
+        again = plan_batch(["memory://bucket"], output)
+        assert [job.existed for job in again] == [True, True, False]
+        assert [outcome.status for _, outcome in restore_jobs(enumerate(again), Negative(), {}, False)] == [
+            SKIPPED,
+            SKIPPED,
+            DONE,
+        ]
+    finally:
+        store.store.clear()
 
 
 def test_each_photograph_is_accounted_for_once(job):

@@ -10,6 +10,8 @@ uvicorn = pytest.importorskip("uvicorn", reason="needs the extra serve")
 
 from runtime.serve.http.app import create_app  # noqa: E402
 from runtime.serve.http.guard import Access  # noqa: E402
+from runtime.serve.service import Service  # noqa: E402
+from runtime.serve.settings import Settings  # noqa: E402
 
 ANYBODY = Access()
 
@@ -52,6 +54,13 @@ def serving(start):
             return service, running.enter_context(listening(service, access))
 
         yield serving
+
+
+@pytest.fixture
+def unstarted():
+    """A client of a service whose workers have not been started."""
+    with listening(Service(Settings(devices=("cpu",)))) as client:
+        yield client
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 import runtime
 from runtime.images import Header, decode, encode
 from runtime.serve.http.guard import Access
+from tests.runtime.images.samples import exif_block, icc_profile, tags
 
 FAST = {"quality": "fast", "refine": "false"}
 PNG = {"Content-Type": "image/png"}
@@ -70,6 +71,41 @@ def test_a_form_is_answered_with_photograph_kernel_and_report(real_client, photo
     assert report["kernel_size"] == list(expected.kernel.shape)
     assert report["timings"]["queue"] >= 0
     assert report["id"] == response.headers["x-request-id"]
+
+
+def test_headers_say_what_was_found(real_client, photograph, pixels):
+    headers = post(real_client, photograph, quality="fast").headers
+    result = runtime.Deblurrer(device="cpu").restore(pixels, quality="fast")
+    assert headers["deblur-confidence"] == f"{result.confidence:.4f}"
+    assert headers["deblur-response"] == str(result.response)
+    assert headers["vary"] == "Accept"
+    assert "deblur-confidence" not in post(real_client, photograph, **FAST).headers
+    captioned = encode(decode(photograph)[0], Header("JPEG", iptc=b"\x1c\x02\x05\x00\x01a"))
+    webp = post(real_client, captioned, headers={"Accept": "image/webp"}, **FAST, strength=0)
+    assert webp.headers["deblur-warnings"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("accept", "format", "depth"),
+    [
+        ("*/*", "TIFF", np.uint16),
+        ("image/tiff", "TIFF", np.uint16),
+        ("image/png", "PNG", np.uint16),
+        ("image/jpeg", "JPEG", np.uint8),
+        ("image/webp", "WEBP", np.uint8),
+    ],
+)
+def test_every_format_keeps_the_profile_the_metadata_and_the_depth_that_it_can_hold(
+    real_client, pixels, accept, format, depth
+):
+    data = encode(pixels.astype(np.uint16) * 257, Header("TIFF", icc_profile(), exif_block()))
+    response = post(real_client, data, headers={"Content-Type": "image/tiff", "Accept": accept}, **FAST)
+    restored, header = decode(response.content)
+    assert (response.headers["content-type"], header.format) == (f"image/{format.lower()}", format)
+    assert (restored.dtype, restored.shape) == (depth, pixels.shape)
+    assert header.icc_profile == icc_profile()
+    assert tags(header.exif)[0x010F] == "Maker"
+    assert not np.array_equal(restored.astype(float) * (255 / np.iinfo(depth).max), pixels)
 
 
 def test_what_is_unchanged_says_why_and_has_the_same_bytes(real_client, pixels):
@@ -233,6 +269,21 @@ def test_outcomes_of_workers_are_told(serving, photograph):
     check_problem(post(client, photograph, noise=0.99), 504, "too-late")
     check_problem(post(client, photograph, stride=2), 502, "worker-lost")
     check_problem(post(client, photograph, stride=6), 422, "invalid-image")
+    check_problem(post(client, photograph, stride=7), 507, "out-of-memory")
+
+
+def test_a_burst_of_too_many_frames_is_refused(serving, photograph):
+    _, client = serving(frames=2)
+    response = client.post("/v1/burst", files=[("frames", ("a.png", photograph))] * 3)
+    check_problem(response, 422, "too-many-frames")
+
+
+def test_before_a_worker_is_ready_requests_are_told_to_come_again(unstarted, photograph):
+    response = post(unstarted, photograph)
+    check_problem(response, 503, "starting")
+    assert response.headers["retry-after"] == "5"
+    assert unstarted.get("/readyz").status_code == 503
+    assert unstarted.get("/healthz").status_code == 200
 
 
 def test_every_refusal_is_counted_once(serving, photograph):

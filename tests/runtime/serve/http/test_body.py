@@ -54,6 +54,13 @@ def test_a_form_without_a_boundary_is_malformed():
         parse_form("multipart/form-data", form())
 
 
+@pytest.mark.parametrize("boundary", ["a" * 9000, "\xff" * 300])
+def test_a_boundary_that_no_form_has_is_malformed(boundary):
+    with pytest.raises(Refusal) as caught:
+        parse_form(f"multipart/form-data; boundary={boundary}", form())
+    assert caught.value.code == "malformed"
+
+
 async def chunks(*parts, pause=0.0):
     for part in parts:
         await asyncio.sleep(pause)

@@ -44,6 +44,22 @@ def test_other_names_of_the_host_are_refused_where_names_are_given(serving):
     assert (response.status_code, response.json()["code"]) == (403, "foreign-host")
 
 
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"Host": "["}, "foreign-host"),
+        ({"Host": "[::1"}, "foreign-host"),
+        ({"Origin": "http://["}, "foreign-origin"),
+        ({"Origin": "é".encode("latin-1")}, "foreign-origin"),
+    ],
+)
+def test_names_that_are_none_are_refused_as_foreign(serving, headers, code):
+    _, client = serving(Access(hosts=frozenset({"127.0.0.1"})))
+    response = client.get("/healthz", headers=headers)
+    assert (response.status_code, response.json()["code"]) == (403, code)
+    assert response.json()["id"] == response.headers["x-request-id"]
+
+
 def test_a_client_that_takes_no_answer_is_let_go():
     sent = []
 

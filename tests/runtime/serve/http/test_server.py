@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import numpy as np
+
+from runtime.images import Header, encode
 
 SERVE = ("-m", "runtime.cli", "serve", "--port", "0", "--device")
 ROOT = Path(__file__).parents[4]
@@ -87,4 +90,25 @@ def test_after_sigterm_new_requests_are_refused_and_a_second_one_ends_the_servic
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 1
         assert endless.exception() is not None or endless.result().status_code == 503
+        assert "Traceback" not in log.read_text()
+
+
+LITTLE_MEMORY = """
+import resource
+resource.setrlimit(resource.RLIMIT_AS, (5 << 29, 5 << 29))
+from runtime.cli import main
+main()
+"""
+"""The command with 2.5 GiB of addresses, of which a worker at rest takes most."""
+
+
+def test_a_photograph_that_does_not_fit_into_the_memory_fails_alone(tmp_path, photograph):
+    arguments = ("serve", "--port", "0", "--device", "cpu", "--limit-megapixels", "200")
+    large = encode(np.zeros((11_000, 11_000, 3), np.uint8), Header("PNG"))
+    png, address = {"Content-Type": "image/png"}, "/v1/deblur?quality=fast&refine=false"
+    with command(tmp_path, "-c", LITTLE_MEMORY, *arguments) as (_, client, log):
+        refused = client.post(address, content=large, headers=png)
+        assert (refused.status_code, refused.json()["code"]) == (507, "out-of-memory")
+        assert client.post(address, content=photograph, headers=png).status_code == 200
+        assert "deblur_worker_deaths_total 0.0" in client.get("/metrics").text
         assert "Traceback" not in log.read_text()
