@@ -29,7 +29,11 @@ _SEED = 2016
 _KERNEL_SIZE = 21
 """Side in pixels of the blur kernel of a single photograph."""
 _NOISE = 0.01
-"""Standard deviation of the noise, in units of the value range."""
+"""Standard deviation of the noise of the burst's frames, in units of the value range."""
+_EXPOSURE = 1.3
+"""Factor on the light of the sample, whose highlights then clip."""
+_SHOT_NOISE, _READ_NOISE = 2e-4, 4e-6
+"""Variance of the sensor's noise, in units of white: the part that grows with light, and that of darkness."""
 _SCORE_BORDER = 15 + _KERNEL_SIZE // 2
 """Number of pixels at each side that are left out of the score."""
 
@@ -96,7 +100,11 @@ class SimulatedFrame:
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def demo_command(output: str, burst: bool, overwrite: bool, as_json: bool, **options: Any) -> None:
-    """Blur a sample photograph, restore it blind, print the gain and write a picture of the result."""
+    """Blur a sample photograph, restore it blind, print the gain and write a picture of the result.
+
+    It is blurred as a camera does: the light is, highlights clip, and the noise is that of a sensor. The frames of a
+    burst are blurred as they are stored.
+    """
     from runtime.images import format_of, read_file, write_file
 
     if burst:
@@ -134,7 +142,7 @@ def demonstrate(photograph: Pixels, options: dict[str, Any]) -> Demonstration:
     scores = {"psnr_before": before, "psnr_after": after, "gain": after - before}
     found = {"confidence": result.confidence, "reason": result.reason}
     height, width = truth.shape[:2]
-    lines = [f"{result.model}: {width}x{height} pixels, unknown {_KERNEL_SIZE} px blur, 1 % noise, {seconds:.1f} s"]
+    lines = [f"{result.model}: {width}x{height} pixels, unknown {_KERNEL_SIZE} px blur of light, {seconds:.1f} s"]
     if result.reason:
         lines.append(f"unchanged: {result.reason}")
     lines.append(f"PSNR {before:.2f} dB blurred, {after:.2f} dB restored: gain {after - before:+.2f} dB")
@@ -197,7 +205,7 @@ def simulate_frame(photograph: Pixels, seed: int) -> SimulatedFrame:
     moved = opened.close(warp(planes, pose, outside=planes))[_BURST_CROP:-_BURST_CROP, _BURST_CROP:-_BURST_CROP]
     size = int(rng.choice(_BURST_KERNEL_SIZES))
     kernel = np.pad(motion_kernel(seed, size), (_BURST_KERNEL_SIZES[-1] - size) // 2)
-    return SimulatedFrame(*blur(moved, kernel, seed), kernel)
+    return SimulatedFrame(*blur_values(moved, kernel, seed), kernel)
 
 
 def motion_kernel(seed: int, size: int = _KERNEL_SIZE) -> Kernel:
@@ -233,26 +241,55 @@ def motion_kernel(seed: int, size: int = _KERNEL_SIZE) -> Kernel:
 
 
 def blur(photograph: Pixels, kernel: Kernel, seed: int) -> tuple[Pixels, Pixels]:
-    """Blur a photograph by a valid convolution and add noise of standard deviation `_NOISE`.
+    """Photograph a scene with a camera that shakes: its light is blurred, noisy, clipped, and stored as sRGB.
 
     The result depends on pixels beyond its border, as a real photograph does.
 
     Returns
     -------
     blurred, truth
-        Uint8 ``(H, W, 3)``, smaller than `photograph` by the kernel's size less one.
+        Uint8 ``(H, W, 3)``, smaller than `photograph` by the kernel's size less one; the truth clips too.
     """
+    import numpy as np
+
+    from runtime.response import SRGB
+
+    def stored(light: npt.NDArray[np.floating]) -> Pixels:
+        return _rounded(SRGB.from_light(light.clip(0, 1).astype(np.float32)))
+
+    light = _EXPOSURE * SRGB.to_light(np.asarray(photograph, np.float32) / 255)
+    blurred = _convolve(light, kernel).clip(0)
+    deviation = np.sqrt(_SHOT_NOISE * blurred + _READ_NOISE)
+    blurred += deviation * np.random.default_rng(seed).standard_normal(blurred.shape)
+    return stored(blurred), _inside(stored(light), kernel)
+
+
+def blur_values(photograph: Pixels, kernel: Kernel, seed: int) -> tuple[Pixels, Pixels]:
+    """Blur the stored values and add noise of standard deviation `_NOISE`; otherwise as `blur`."""
+    import numpy as np
+
+    blurred = _convolve(photograph / 255, kernel)
+    blurred += _NOISE * np.random.default_rng(seed).standard_normal(blurred.shape)
+    return _rounded(blurred.clip(0, 1)), _inside(photograph, kernel)
+
+
+def _convolve(image: npt.NDArray[np.floating], kernel: Kernel) -> npt.NDArray[np.floating]:
+    """Return the valid part of a convolution, so that no pixel beyond the border of `image` is made up."""
     import numpy as np
     from scipy.signal import fftconvolve
 
-    rng = np.random.default_rng(seed)
-    blurred = fftconvolve(photograph / 255, kernel[..., None], mode="valid", axes=(0, 1))
-    blurred += _NOISE * rng.standard_normal(blurred.shape)
+    return np.asarray(fftconvolve(image, kernel[..., None], mode="valid", axes=(0, 1)))
+
+
+def _inside(pixels: Pixels, kernel: Kernel) -> Pixels:
     margin = len(kernel) // 2
-    return (
-        np.rint(blurred.clip(0, 1) * 255).astype(np.uint8),
-        photograph[margin:-margin, margin:-margin],
-    )
+    return pixels[margin:-margin, margin:-margin]
+
+
+def _rounded(values: npt.NDArray[np.floating]) -> Pixels:
+    import numpy as np
+
+    return np.asarray(np.rint(values * 255), np.uint8)
 
 
 def score(image: Pixels, truth: Pixels) -> float:

@@ -129,8 +129,9 @@ class Chakrabarti:
     ) -> Estimate | None:
         """Restore the photograph as light under the curve of sRGB; ``None`` if its values are not bent.
 
-        A kernel that explains the values is nearly right for the light too: it tells whether they are bent, and is only
-        polished. Otherwise another one is searched for, which has to tell the same.
+        A kernel that explains the values is nearly right for the light too: it tells whether they are bent, and is
+        polished. Otherwise, or where that leaves doubts, another one is searched for; without the first one, it has to
+        tell the same.
         """
         start = None
         if found.reason is None and found.best is not None:

@@ -51,6 +51,8 @@ from runtime.run import Run
 STAGE = "blur kernel"
 _MARGIN = 4
 """Pixels by which the frame of a kernel exceeds its extent while it is refined."""
+_DOUBTFUL = -2.2
+"""Logarithm of the predicted error of a polished kernel from which another one is searched for."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,8 @@ def estimate_blind(
     support : int
         Largest side of the kernel in pixels, at least 3. The extent itself is estimated.
     start : array (side, side), optional
-        A kernel that is nearly right, of at most `support` pixels: it is polished, and nothing is searched.
+        A kernel that is nearly right, of at most `support` pixels: it is polished, and another one is searched for only
+        if that leaves doubts.
 
     Returns
     -------
@@ -205,7 +208,7 @@ def find_kernel(
     if start is None:
         best, agreement = search(blurred, support, effort, prior, run.report)
     else:
-        best, agreement = polish_start(blurred, support, effort, prior, start), 1.0
+        best, agreement = search_from(start, blurred, support, effort, prior, run.report), 1.0
     return FoundKernel(
         kernel=best.kernel.astype(np.float32),
         width=spread(best.kernel),
@@ -265,6 +268,26 @@ def search(
     best = refine_repeatedly(blurred, best, prior, effort)
     report(STAGE, 1.0)
     return KernelCandidate(centre(fit(best.kernel, support)), best.log_error), agreement
+
+
+def search_from(
+    start: Kernel,
+    blurred: BlurredImage,
+    support: int,
+    effort: SearchEffort,
+    prior: KernelPrior | None,
+    report: Progress,
+) -> KernelCandidate:
+    """Polish a kernel that is nearly right; where the outcome is doubtful, search for another one, too.
+
+    That one is taken if it suits the photograph better, and the learned prior predicts a smaller error for it.
+    """
+    polished = polish_start(blurred, support, effort, prior, start)
+    if not polished.log_error > _DOUBTFUL:
+        return polished
+    searched, _ = search(blurred, support, effort, prior, report)
+    best = choose(blurred, [polished, searched], ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
+    return best if best.log_error < polished.log_error else polished
 
 
 def polish_start(

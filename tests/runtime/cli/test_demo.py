@@ -7,6 +7,7 @@ from PIL import Image
 from runtime.burst.registration import Registration, largest_shift
 from runtime.cli import demo
 from runtime.images import open_image, read_file
+from runtime.response import SRGB
 from runtime.results import BurstRestoration, Restoration
 
 
@@ -62,11 +63,29 @@ def test_a_motion_kernel_is_a_connected_path(seed, size):
     assert not np.array_equal(kernel, demo.motion_kernel(seed + 1, size))
 
 
-def test_blur_is_a_valid_convolution_with_one_per_cent_of_noise(rng):
+def test_the_light_is_blurred_and_clips(rng):
+    photograph = rng.integers(0, 256, (60, 70, 3), np.uint8)
+    kernel = np.zeros((5, 5), np.float32)
+    kernel[1, 4] = kernel[3, 0] = 0.5
+    blurred, truth = demo.blur(photograph, kernel, seed=3)
+    assert blurred.shape == truth.shape == (56, 66, 3)
+    light = 1.3 * SRGB.to_light(photograph / np.float32(255))
+    stored = SRGB.from_light(light[2:-2, 2:-2].clip(0, 1)) * 255
+    np.testing.assert_allclose(truth, stored, atol=0.51)
+    assert 0.1 < (truth == 255).mean() < 0.2
+    means = ((light[3:-1, 0:-4] + light[1:-3, 4:]) / 2).clip(0, 1)
+    noise = SRGB.to_light(blurred / np.float32(255)) - means
+    for low, high in ((0.1, 0.2), (0.5, 0.8)):
+        inside = (means > low) & (means < high)
+        expected = np.sqrt(2e-4 * means[inside].mean() + 4e-6)
+        assert noise[inside].std() == pytest.approx(expected, rel=0.1)
+
+
+def test_frames_are_blurred_by_a_valid_convolution_with_one_per_cent_of_noise(rng):
     photograph = rng.integers(64, 192, (60, 70, 3), np.uint8)
     delta = np.zeros((5, 5), np.float32)
     delta[1, 4] = 1
-    blurred, truth = demo.blur(photograph, delta, seed=3)
+    blurred, truth = demo.blur_values(photograph, delta, seed=3)
     assert blurred.shape == truth.shape == (56, 66, 3)
     assert np.array_equal(truth, photograph[2:-2, 2:-2])
     noise = blurred / 255 - photograph[3:-1, 0:-4] / 255
@@ -114,7 +133,7 @@ def test_a_shaken_frame_shows_the_photograph_moved_blurred_and_noisy():
     assert 0.5 < largest_shift(homography, height, width) < demo._BURST_CROP - 8
     turn = np.degrees(np.arctan2(homography[1, 0], homography[0, 0]))
     assert 0.02 < abs(turn) < demo._MAX_ROTATION + 0.02
-    again = demo.blur(np.pad(frame.truth, ((8, 8), (8, 8), (0, 0)), mode="edge"), frame.kernel, 0)[0]
+    again = demo.blur_values(np.pad(frame.truth, ((8, 8), (8, 8), (0, 0)), mode="edge"), frame.kernel, 0)[0]
     difference = (again / 255 - frame.pixels / 255)[8:-8, 8:-8]
     assert difference.std() == pytest.approx(0.01 * 2**0.5, rel=0.15), "two draws of noise"
 
