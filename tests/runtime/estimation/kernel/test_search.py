@@ -276,3 +276,20 @@ def test_a_strip_is_judged_by_a_window_that_holds_the_kernel(axis, neural, kerne
     observed = (fftconvolve(strip, blur, mode="same") + noise).astype(np.float32)
     found = find_kernel(observed, Run(Options(quality="fast", neural=neural)), support=49)
     assert likeness(found.kernel, blur, 51) > 0.8
+
+
+@pytest.mark.parametrize(
+    ("polished", "searched", "suits_better", "taken"),
+    [(-3.0, -4.0, "searched", "polished"), (-1.0, -4.0, "searched", "searched"), (-1.0, -4.0, "polished", "polished"),
+     (-1.0, -0.5, "searched", "polished"), (math.nan, -4.0, "searched", "polished")],
+)  # fmt: skip
+def test_a_start_that_leaves_doubts_is_searched_beside(monkeypatch, polished, searched, suits_better, taken):
+    """Polished is enough if it is certain; else the searched kernel has to be better in both ways."""
+    one = delta((9, 9))
+    found = {"polished": KernelCandidate(one, polished), "searched": KernelCandidate(one, searched)}
+    monkeypatch.setattr(module, "polish_start", lambda *_: found["polished"])
+    monkeypatch.setattr(module, "search", lambda *_: (found["searched"], 1.0))
+    monkeypatch.setattr(module, "choose", lambda *_: found[suits_better])
+    blurred = BlurredImage(np.zeros((30, 30), np.float32), np.ones((30, 30), bool), None, 0.01)
+    best = module.search_from(one, blurred, 9, LEVELS["fast"].search, None, lambda *_: None)
+    assert best is found[taken]
