@@ -76,8 +76,11 @@ def serve(
     """Load a service with good and bad requests while its workers are killed, fill it, time it, and spoil requests."""
     if plot and only not in (None, "throughput"):
         raise click.UsageError("the plot shows the throughput: leave out --plot or --only")
-    settings = {"requests": requests, "clients": clients, "kills": kills, "workers": workers, "side_px": _SIDE}
-    report = Report("serve", {**settings, "photographs": count, "rounds": rounds, "faulty": faulty})
+    load = {"requests": requests, "clients": clients, "kills": kills, "workers": workers, "side_px": _SIDE}
+    throughput = {"photographs": count, "rounds": rounds, "clients": clients, "workers": workers}
+    used = {"load": load, "saturation": {}, "throughput": throughput, "faults": {"faulty": faulty}}
+    names = [only] if only else _PARTS
+    report = Report("serve", {key: value for name in names for key, value in used[name].items()})
     deblurrer = Deblurrer(device="cpu")
     parts: dict[str, Callable[[], Table]] = {
         "load": lambda: _load(deblurrer, requests, clients, kills, workers),
@@ -85,7 +88,7 @@ def serve(
         "throughput": lambda: _throughput(deblurrer, count, clients, rounds, workers),
         "faults": lambda: measure_faults(deblurrer, faulty),
     }
-    for name in [only] if only else _PARTS:
+    for name in names:
         report.tables[name] = parts[name]()
     publish(report, json, plot, draw, (7, 4))
 

@@ -105,7 +105,9 @@ def test_one_part_alone(tmp_path, monkeypatch):
     file = tmp_path / "report.json"
     result = CliRunner().invoke(serve, ["--only", "faults", "--faulty", "7", "--json", str(file)])
     assert result.exit_code == 0, result.output
-    assert json.loads(file.read_text())["tables"] == {"faults": [row]}
+    report = json.loads(file.read_text())
+    assert report["tables"] == {"faults": [row]}
+    assert report["settings"] == {"faulty": 7}
 
 
 def test_a_part_without_throughput_has_no_plot(tmp_path):
