@@ -115,6 +115,6 @@ def test_bytes_that_are_held_for_ever_make_all_requests_wrong(monkeypatch):
 
 def test_requests_that_are_not_taken_are_reported(monkeypatch):
     monkeypatch.setattr(module, "_SETTLE", 0.1)
-    module._wait_until_taken(Service(), 1)
+    module._wait_until_taken(Service(), 1, 0)
     with pytest.raises(DeblurError, match="did not take"):
-        module._wait_until_taken(Service(), 2)
+        module._wait_until_taken(Service(), 1, 1)
