@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from bench.options import publish, report_options
 from bench.report import Column, Report, Table
 from bench.serve.cases import Case, bad_cases, good_cases, photographs
+from bench.serve.faults import measure_faults
 from bench.serve.load import Load, send
 from bench.serve.running import Running, resident, running
 from runtime.deblurrer import Deblurrer
@@ -38,6 +40,7 @@ _LOOK = 0.5
 _FILL, _PROBES = 8, 200
 """Slow requests that fill a service, and others that it is to refuse then."""
 _LIMITS = ("--limit-megabytes", "1", "--limit-megapixels", "20")
+_PARTS = ("load", "saturation", "throughput", "faults")
 _THROUGHPUT = {"quality": "fast", "refine": False}
 
 
@@ -53,17 +56,40 @@ _THROUGHPUT = {"quality": "fast", "refine": False}
     help="Photographs for the comparison with restore_many.",
 )  # fmt: skip
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Repeats of that comparison.")
+@click.option(
+    "--faulty", type=click.IntRange(min=1), default=12, show_default=True, help="Requests with each fault, at a time."
+)
+@click.option("--only", type=click.Choice(_PARTS), help="One part alone.  [default: all]")
 @report_options()
 def serve(
-    requests: int, clients: int, kills: int, workers: int, count: int, rounds: int, json: Path | None, plot: Path | None
+    requests: int,
+    clients: int,
+    kills: int,
+    workers: int,
+    count: int,
+    rounds: int,
+    faulty: int,
+    only: str | None,
+    json: Path | None,
+    plot: Path | None,
 ) -> None:
-    """Load a service with good and bad requests while its workers are killed, fill it, and time it."""
-    settings = {"requests": requests, "clients": clients, "kills": kills, "workers": workers, "side_px": _SIDE}
-    report = Report("serve", {**settings, "photographs": count, "rounds": rounds})
+    """Load a service with good and bad requests while its workers are killed, fill it, time it, and spoil requests."""
+    if plot and only not in (None, "throughput"):
+        raise click.UsageError("the plot shows the throughput: leave out --plot or --only")
+    load = {"requests": requests, "clients": clients, "kills": kills, "workers": workers, "side_px": _SIDE}
+    throughput = {"photographs": count, "rounds": rounds, "clients": clients, "workers": workers}
+    used = {"load": load, "saturation": {}, "throughput": throughput, "faults": {"faulty": faulty}}
+    names = [only] if only else _PARTS
+    report = Report("serve", {key: value for name in names for key, value in used[name].items()})
     deblurrer = Deblurrer(device="cpu")
-    report.tables["load"] = _load(deblurrer, requests, clients, kills, workers)
-    report.tables["saturation"] = _saturation()
-    report.tables["throughput"] = _throughput(deblurrer, count, clients, rounds, workers)
+    parts: dict[str, Callable[[], Table]] = {
+        "load": lambda: _load(deblurrer, requests, clients, kills, workers),
+        "saturation": _saturation,
+        "throughput": lambda: _throughput(deblurrer, count, clients, rounds, workers),
+        "faults": lambda: measure_faults(deblurrer, faulty),
+    }
+    for name in names:
+        report.tables[name] = parts[name]()
     publish(report, json, plot, draw, (7, 4))
 
 

@@ -15,7 +15,7 @@ from bench.serve.cases import Case
 from runtime.errors import DeblurError
 from runtime.images import decode
 
-_PATIENCE = 300.0
+PATIENCE = 300.0
 """Seconds after which an answer counts as lost."""
 
 
@@ -86,7 +86,7 @@ def send(
     numbers, lock, load = itertools.count(), threading.Lock(), Load(began=time.perf_counter())
 
     def client() -> None:
-        connection = http.client.HTTPConnection(host, port, timeout=_PATIENCE)
+        connection = http.client.HTTPConnection(host, port, timeout=PATIENCE)
         while True:
             with lock:
                 number = next(numbers)
@@ -125,7 +125,7 @@ def _ask(connection: http.client.HTTPConnection, case: Case, id: str, start: flo
             content = response.read()
             status = response.status
             answers = int(response.headers["X-Request-ID"] == id)
-            right = answers == 1 and status == case.status and _is_expected(case, content)
+            right = answers == 1 and status == case.status and is_expected(case, content)
             if response.will_close:
                 connection.close()
     except (OSError, http.client.HTTPException):
@@ -134,7 +134,7 @@ def _ask(connection: http.client.HTTPConnection, case: Case, id: str, start: flo
     return Fate(case, status, answers, right, now - began, now - start)
 
 
-def _is_expected(case: Case, content: bytes) -> bool:
+def is_expected(case: Case, content: bytes) -> bool:
     """Compare the pixels of an answer with those of the library, bit by bit."""
     if case.pixels is None:
         return b'"code"' in content

@@ -5,6 +5,7 @@ import threading
 import pytest
 from click.testing import CliRunner
 
+from bench.report import Table
 from bench.serve import command as module
 from bench.serve.cases import Case
 from bench.serve.command import serve
@@ -60,7 +61,20 @@ def test_a_worker_is_killed_as_soon_as_so_many_requests_have_ended(monkeypatch):
 @pytest.mark.slow
 def test_the_whole_suite_in_short(tmp_path):
     file = tmp_path / "report.json"
-    arguments = ["--requests", "60", "--clients", "4", "--kills", "1", "--photographs", "4", "--rounds", "1"]
+    arguments = [
+        "--requests",
+        "60",
+        "--clients",
+        "4",
+        "--kills",
+        "1",
+        "--photographs",
+        "4",
+        "--rounds",
+        "1",
+        "--faulty",
+        "2",
+    ]
     result = CliRunner().invoke(serve, [*arguments, "--json", str(file)])
     assert result.exit_code == 0, result.output
     tables = json.loads(file.read_text())["tables"]
@@ -69,3 +83,34 @@ def test_the_whole_suite_in_short(tmp_path):
     assert load["answered_once"] + load["broken_off"] == 60
     assert tables["saturation"][0]["refused"] > 0
     assert {row["by"] for row in tables["throughput"]} == {"service", "restore_many"}
+    faults = {row["fault"]: row for row in tables["faults"]}
+    assert len(faults) == 8
+    for row in faults.values():
+        assert row["as_expected"] == row["requests"] > 0, row
+    last = faults.pop("SIGTERM under load")
+    assert (last["exit_status"], last["files_left"]) == (0, 0)
+    for row in faults.values():
+        assert row["others_right"] == row["others"] > 0, row
+        assert row["workers_lost"] == 0, row
+
+
+def test_one_part_alone(tmp_path, monkeypatch):
+    def others(*arguments):
+        raise AssertionError("another part was run")
+
+    row = {"fault": "bomb", "requests": 7}
+    monkeypatch.setattr(module, "measure_faults", lambda _, count: Table("Faults", (), [{**row, "requests": count}]))
+    for name in ("_load", "_saturation", "_throughput"):
+        monkeypatch.setattr(module, name, others)
+    file = tmp_path / "report.json"
+    result = CliRunner().invoke(serve, ["--only", "faults", "--faulty", "7", "--json", str(file)])
+    assert result.exit_code == 0, result.output
+    report = json.loads(file.read_text())
+    assert report["tables"] == {"faults": [row]}
+    assert report["settings"] == {"faulty": 7}
+
+
+def test_a_part_without_throughput_has_no_plot(tmp_path):
+    result = CliRunner().invoke(serve, ["--only", "faults", "--plot", str(tmp_path / "plot.png")])
+    assert result.exit_code == 2
+    assert "leave out --plot or --only" in result.output
