@@ -35,8 +35,8 @@ _STEPS = 150
 """Multiplicative steps: ten times as many change the result by less than a per cent."""
 _EVIDENCE, _RATIO, _LEAST = 0.008, 9.0, 0.0085
 """Noise of low frequencies is accepted if it increases the mean log likelihood by more than the first, and is more than
-the second times the white noise, and more than the third. Of photographs stored as JPEG or WebP at qualities up to 95,
-as they are or resized, 98 per cent pass each; a clean one with noise of half a per cent hardly ever passes all."""
+the second times the white noise, and more than the third. Of 640 differences stored as JPEG or WebP at qualities of 40
+to 92, as they are or resized, 99.5 per cent pass all three; of 40 clean ones with noise of half a per cent, two do."""
 _WEIGHT, _HIGHEST_CUTOFF = 2.0, 0.13
 """White noise that stands for `a`, in units of its amplitude at the frequency from which on the kernel blocks, which is
 taken to be no higher than this, in cycles per pixel. Of 1 to 3, and of 0.08 to 0.14, these leave the fewest differences

@@ -1,9 +1,6 @@
 import io
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -11,16 +8,12 @@ from bench.serve import faults as module
 from bench.serve.cases import Case
 from bench.serve.faults import Faulty, forged_jpeg, forged_png, post
 from runtime.errors import DeblurError
-from runtime.images import Header, encode
-
-PIXELS = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
-PICTURE = encode(PIXELS, Header("PNG"))
+from tests.bench.serve.conftest import PICTURE, PIXELS, QuietHandler, serving
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(QuietHandler):
     """Answers a whole body with a picture, and one that ends too early with nothing."""
 
-    protocol_version = "HTTP/1.1"
     seen: list
 
     def do_POST(self):
@@ -36,20 +29,12 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(PICTURE)
 
-    def log_message(self, *arguments):
-        pass
-
 
 @pytest.fixture
 def server():
     Handler.seen = []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server.server_address
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(Handler) as address:
+        yield address
 
 
 @pytest.mark.parametrize(("forge", "most"), [(forged_png, 100), (forged_jpeg, 1000)])

@@ -1,20 +1,13 @@
-import threading
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import numpy as np
 import pytest
 
 from bench.serve.cases import Case
 from bench.serve.load import send
-from runtime.images import Header, encode
-
-PIXELS = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
-PICTURE = encode(PIXELS, Header("PNG"))
+from tests.bench.serve.conftest import PICTURE, PIXELS, QuietHandler, serving
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class Handler(QuietHandler):
     seen: Counter
 
     def do_POST(self):
@@ -34,20 +27,12 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer)
 
-    def log_message(self, *arguments):
-        pass
-
 
 @pytest.fixture
 def server():
     Handler.seen = Counter()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server.server_address
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(Handler) as address:
+        yield address
 
 
 def test_each_request_is_sent_once_and_its_answer_judged(server):
