@@ -81,10 +81,10 @@ def deconvolve_along_motion(
     if known is not None:
         usable &= known
     hidden = hidden_noise(planes, usable, _typical_kernels(field))
-    if not any(hidden):
+    if not hidden.found:
         return _in_tiles(planes, field, level, usable, _share(progress, 0, 1))
     opponent = to_opponent(planes)
-    for index, noise_here in enumerate((0.0, *hidden)):
+    for index, noise_here in enumerate((0.0, *hidden.levels)):
         plane = opponent[index : index + 1]
         latent = _in_tiles(plane, field, max(level, noise_here), usable, _share(progress, index, len(opponent)))
         plane += (latent - plane) / np.float32(1 + (noise_here / _DOUBTFUL) ** 2)

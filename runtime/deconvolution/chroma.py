@@ -41,6 +41,12 @@ _WEIGHT, _HIGHEST_CUTOFF = 2.0, 0.13
 """White noise that stands for `a`, in units of its amplitude at the frequency from which on the kernel blocks, which is
 taken to be no higher than this, in cycles per pixel. Of 1 to 3, and of 0.08 to 0.14, these leave the fewest differences
 worse than they came, over JPEG and WebP at qualities of 40 to 92, as they are and resized."""
+_SHARE, _SHARE_FALLS_FROM, _NO_SHARE_FROM = 0.75, 0.1, 0.2
+"""Share of its correction by which a difference with such noise changes, for a kernel that blocks from the first
+frequency on or from below, in cycles per pixel. It falls to none at the second: the smaller the kernel, the less there
+is to gain, and the more of the correction is noise. Of 520 differences stored in such ways under kernels of 3 to 25
+pixels, three are worse than they came by 0.05 to 0.13 dB, and one, in which no noise was found, by 1.15 dB; with the
+whole correction 30 are worse."""
 
 _SIDE, _SMALLEST_SIDE = 256, 64
 """Sides in pixels of the squares whose spectra are averaged: the usual one, and the smallest."""
@@ -54,6 +60,29 @@ _LOWEST, _BANDS, _SHARES, _FEWEST, _HEAVIEST = 0.02, 16, 8, 6, 40
 """The frequencies from the lowest on, in cycles per pixel, are binned by their length into bands, and each of these by
 the power that the kernel passes, with this many frequencies in a bin at least; the weight of a bin is their number, but
 no larger than the last value, so that the many high frequencies do not decide alone."""
+
+
+class HiddenNoise(NamedTuple):
+    """Noise of the colour differences of a photograph that is not white.
+
+    Attributes
+    ----------
+    levels : tuple of float
+        For each difference of `runtime.colour.to_opponent` the standard deviation of white noise to assume in its
+        deconvolution, in the units of the photograph; 0 where there is none of this noise.
+    share : float
+        In [0, 1]: where there is, the share of its correction by which a difference changes. Noise that is taken for
+        detail is far larger in the correction than in the photograph, and a part of the correction has nearly all of
+        the gain.
+    """
+
+    levels: tuple[float, float] = (0.0, 0.0)
+    share: float = 1.0
+
+    @property
+    def found(self) -> bool:
+        """Whether a difference has such noise."""
+        return any(self.levels)
 
 
 class _Bins(NamedTuple):
@@ -76,7 +105,7 @@ class _Bins(NamedTuple):
     weight: NDArray[np.float64]
 
 
-def hidden_noise(planes: Array, valid: Array, kernels: Sequence[Array]) -> tuple[float, float]:
+def hidden_noise(planes: Array, valid: Array, kernels: Sequence[Array]) -> HiddenNoise:
     """Measure the noise of the colour differences of a photograph that is not white.
 
     Parameters
@@ -90,28 +119,27 @@ def hidden_noise(planes: Array, valid: Array, kernels: Sequence[Array]) -> tuple
 
     Returns
     -------
-    tuple of float
-        For each difference of `runtime.colour.to_opponent` the standard deviation of white noise to assume in its
-        deconvolution, in the units of `planes`. Both are 0 in a clean photograph, in one that is too small to tell, and
-        where there are not three planes.
+    HiddenNoise
+        None is found in a clean photograph, in one that is too small to tell, and where there are not three planes.
     """
     side = min(_SIDE, *planes.shape[1:])
     if len(planes) != 3 or side < max(_SMALLEST_SIDE, *(size + 1 for kernel in kernels for size in kernel.shape)):
-        return 0.0, 0.0
+        return HiddenNoise()
     power = _power(planes, valid, side)
     if power is None:
-        return 0.0, 0.0
+        return HiddenNoise()
     passed = np.mean([np.square(np.abs(np.fft.rfft2(download(kernel), (side, side)))) for kernel in kernels], axis=0)
     bins = _binned(power, passed, side)
     cutoff = _cutoff(bins)
     if cutoff > 0.5:  # what a kernel passes everywhere it cannot tell apart, and amplifies little
-        return 0.0, 0.0
+        return HiddenNoise()
     (white, noise), likelihood = _fit(bins)
     _, without = _fit(bins, coarse=False)
     level = _WEIGHT * noise * _shape(min(cutoff, _HIGHEST_CUTOFF))
     certain = (likelihood - without > _EVIDENCE) & (noise > np.maximum(_RATIO * white, _LEAST))
     red, yellow = np.where(certain, level, 0.0)
-    return float(red), float(yellow)
+    share = _SHARE * np.clip((_NO_SHARE_FROM - cutoff) / (_NO_SHARE_FROM - _SHARE_FALLS_FROM), 0, 1)
+    return HiddenNoise((float(red), float(yellow)), float(share))
 
 
 def _power(planes: Array, valid: Array, side: int) -> NDArray[np.float64] | None:

@@ -10,7 +10,7 @@ from kernels.arrays import Array, array_module
 from runtime.colour import OPPONENT_NOISE, from_opponent, to_opponent
 from runtime.decisions.thresholds import PARTLY_SATURATED, PARTLY_SATURATED_NOISY, SATURATED
 from runtime.deconvolution.arguments import check_planes_and
-from runtime.deconvolution.chroma import hidden_noise
+from runtime.deconvolution.chroma import HiddenNoise, hidden_noise
 from runtime.deconvolution.epll import epll
 from runtime.deconvolution.hyper_laplacian import hyper_laplacian
 from runtime.deconvolution.irc import irc
@@ -38,7 +38,7 @@ def deconvolve_uniform(
     kernel_error: float = 0.0,
     known: Array | None = None,
     saturated: float = SATURATED,
-    hidden: tuple[float, float] | None = None,
+    hidden: HiddenNoise | None = None,
     lights: bool = False,
     progress: Progress | None = None,
 ) -> Array:
@@ -62,8 +62,8 @@ def deconvolve_uniform(
     method
         One of `runtime.options.DECONVOLUTIONS`; by default that of `effort`.
     hidden
-        Noise of the two colour differences that the kernel does not show, by default `hidden_noise` of the planes.
-        Where it is not 0, the difference is restored with a hyper-Laplacian prior, whatever the method.
+        Noise of the two colour differences that is not white, by default `hidden_noise` of the planes. A difference
+        that has any is restored with a hyper-Laplacian prior, whatever the method, and only partly corrected.
     lights
         Whether the values are light, so that what surrounds saturated pixels is restored by
         `runtime.deconvolution.lights`.
@@ -94,7 +94,7 @@ def deconvolve_uniform(
         planes = bounded(planes)
     everywhere, light, usable = valid.all(axis=0), planes, valid
     hidden = hidden_noise(planes, everywhere, [kernel]) if hidden is None else hidden
-    limit = PARTLY_SATURATED_NOISY if any(hidden) else PARTLY_SATURATED
+    limit = PARTLY_SATURATED_NOISY if hidden.found else PARTLY_SATURATED
     opponent = len(planes) == 3 and float((valid.any(axis=0) & ~everywhere).mean()) < limit
     if opponent:
         planes, valid = to_opponent(planes), xp.broadcast_to(everywhere, valid.shape)
@@ -105,7 +105,7 @@ def deconvolve_uniform(
         for plane, factor, scale in zip(planes, factors, scales, strict=True)
     ]
     if opponent:
-        for index, level in enumerate(hidden, start=1):
+        for index, level in enumerate(hidden.levels, start=1):
             if level:
                 methods[index], deviations[index] = "hyper-laplacian", max(deviations[index], level)
     height, width = planes.shape[1:]
@@ -122,6 +122,9 @@ def deconvolve_uniform(
         if progress is not None:
             progress("deconvolve", (done + 1) / len(jobs))
     if opponent:
+        for index, level in enumerate(hidden.levels, start=1):
+            if level:
+                restored[index] = planes[index] + hidden.share * (restored[index] - planes[index])
         restored = from_opponent(restored, out=restored)
     if lights:
         restore_lights(light, restored, kernel, xp.abs(light) >= saturated, usable)
