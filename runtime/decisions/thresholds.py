@@ -31,6 +31,8 @@ FLAT_RANGE = 1e-5
 """Range of the values, relative to the largest magnitude, up to which a photograph shows nothing but one value."""
 CONFIDENT = 0.5
 """Least confidence at which a photograph is changed."""
+SHARP_EDGES = 0.57
+"""Share of the contrast of edges within a pixel of their middle, from which on no blur is searched for."""
 KERNEL_WIDTH = Logistic(1.3, 0.15)
 """Standard deviation of the kernel in pixels; below, it is taken for the edges of a sharp photograph."""
 AGREEMENT = Logistic(0.75, 0.05)

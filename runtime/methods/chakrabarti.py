@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.arrays import Array
+from kernels.arrays import Array, array_module
 from runtime.blur.blurs import KernelBlur
 from runtime.colour import luminance
 from runtime.contract import Candidate, Estimate
@@ -21,11 +21,12 @@ from runtime.decisions.reasons import Reason
 from runtime.errors import InvalidImage
 from runtime.estimation.kernel.outliers import find_outliers
 from runtime.estimation.kernel.search import BlindEstimate, estimate_blind
-from runtime.estimation.kernel.single import estimate_kernel
+from runtime.estimation.kernel.single import check_support, estimate_kernel
 from runtime.estimation.response import choose_response
+from runtime.estimation.sharpness import is_sharp
 from runtime.inference.bundle import Bundle
 from runtime.inference.devices import Device, download
-from runtime.inference.patch_engine import NetworkPatchModel, PatchEngine
+from runtime.inference.patch_engine import NetworkPatchModel, PatchEngine, plan_patches
 from runtime.options import AUTO, NEURAL, Options
 from runtime.preparation.overlays import find_covered
 from runtime.response import LINEAR, SRGB
@@ -83,8 +84,14 @@ class Chakrabarti:
                     observed, guide=guide, stride=options.stride, stopwatch=run.stopwatch, progress=run.progress
                 )
             )
-        initial = self.first_estimate(guide, run) if options.neural else None
         support = choose_support((height, width), options)
+        check_support((height, width), support)
+        plan_patches(observed, self._engine.model, options.stride)
+        with run.stopwatch("prepare"):
+            sharp = options.refine and is_sharp(guide, run.noise_of(guide), run.known, run.saturated)
+        if sharp:
+            return Estimate(observed, _no_blur(guide), confidence=0.0, reason=Reason.NOT_BLURRED)
+        initial = self.first_estimate(guide, run) if options.neural else None
         if not options.refine:
             with run.stopwatch("kernel estimate"):
                 kernel = estimate_kernel(guide, initial, support=support, progress=run.progress).kernel
@@ -165,6 +172,11 @@ class Chakrabarti:
             stride = min(run.options.level.stride_factor * model.stride, model.core)
         planes = self._engine.restore(guide[None], stride=stride, stopwatch=run.stopwatch, progress=run.progress)
         return planes[0]
+
+
+def _no_blur(guide: Array) -> KernelBlur:
+    """Return the blur of one point, on the device of an array."""
+    return KernelBlur(array_module(guide).ones((1, 1), np.float32))
 
 
 def choose_support(shape: tuple[int, int], options: Options) -> int:

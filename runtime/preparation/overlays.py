@@ -16,6 +16,7 @@ from kernels.arrays import Array, array_module
 from kernels.cancellation import checkpoint
 from runtime.colour import luminance
 from runtime.inference.devices import download
+from runtime.preparation.extremes import extreme_along
 from runtime.preparation.fill import fill_unknown
 
 _SHARP = 0.55
@@ -213,18 +214,4 @@ def _steps(plane: Array) -> Array:
 
 def _extreme(plane: Array, choose: Callable[[Array, Array], Array]) -> Array:
     """Return the largest or smallest value of the square of `_REACH` pixels around each pixel, as `choose` says."""
-    plane = array_module(plane).pad(plane, _REACH, mode="edge")
-    for shift in _shifts(2 * _REACH + 1):
-        plane = choose(plane[shift:], plane[:-shift])
-    for shift in _shifts(2 * _REACH + 1):
-        plane = choose(plane[:, shift:], plane[:, :-shift])
-    return plane
-
-
-def _shifts(length: int) -> list[int]:
-    """Return shifts that extend a window of one line to `length`, doubling it while that is possible."""
-    shifts, covered = [], 1
-    while covered < length:
-        shifts.append(min(covered, length - covered))
-        covered += shifts[-1]
-    return shifts
+    return extreme_along(extreme_along(plane, (1, 0), _REACH, choose), (0, 1), _REACH, choose)

@@ -136,11 +136,14 @@ def check_planes(observed: Array, latent: Array, support: int) -> None:
         raise UnsupportedType("observed and latent lie on different devices: move one to the other's")
     if observed.shape != latent.shape:
         raise InvalidImage(f"observed is {observed.shape} but latent is {latent.shape}: give two of one shape")
-    largest = min(observed.shape) // 2
+    check_support(observed.shape, support)
+
+
+def check_support(shape: tuple[int, int], support: int) -> None:
+    """Raise an error unless an image (H, W) is large enough for kernels of `support` pixels."""
+    largest = min(shape) // 2
     if not 1 <= support <= largest:
-        raise InvalidArgument(
-            f"support is {support}: this {observed.shape[0]}x{observed.shape[1]} image allows 1 to {largest} px"
-        )
+        raise InvalidArgument(f"support is {support}: this {shape[0]}x{shape[1]} image allows 1 to {largest} px")
 
 
 def gradient_equations(
