@@ -39,8 +39,8 @@ def is_sharp(luminance: Array, noise: float, known: Array | None = None, saturat
     known : (H, W) array of bool, optional
         Pixels whose values are known; all of them by default.
     saturated : float
-        Values from here on are taken for clipped. The trace of a lamp is clipped to narrow edges, however blurred it is:
-        so where enough edges are left without clipped pixels, those have to be narrow, too.
+        Values from here on are taken for clipped. The trace of a lamp is clipped to narrow edges, however blurred it
+        is: so where enough edges are left without clipped pixels, those have to be narrow, too.
 
     Returns
     -------
