@@ -14,12 +14,14 @@ from runtime.decisions.thresholds import (
     CONTRADICTED_GAIN,
     KERNEL_ERROR,
     LIGHT_GAIN,
+    LIGHT_UNEVENNESS,
     MOTION_GAIN,
     PREDICTED_GAIN,
     Logistic,
 )
 from runtime.deconvolution import deconvolve
 from runtime.options import Options
+from runtime.restoration.misfit import find_unevenness
 from runtime.restoration.repair import load_repairer
 from runtime.restoration.softness import soften
 from runtime.restoration.uniformity import load_uniformity_check
@@ -117,6 +119,7 @@ def attempt(
     if not run.options.neural:
         return Attempt(_softened(restored, candidate), None, PREDICTED_GAIN, Reason.NO_GAIN, candidate.confidence)
     guide = luminance(observed) if guide is None else guide
+    uneven = _is_uneven(guide, restored, candidate, run)
     with run.stopwatch("repair"):
         repaired = load_repairer(run.device).repair(
             guide,
@@ -128,7 +131,7 @@ def attempt(
             response=run.response,
         )
         restored = repaired.planes
-        needed, reason = _needed_gain(guide, candidate, repaired.gain, run)
+        needed, reason = _needed_gain(guide, candidate, repaired.gain, uneven, run)
     confidence = candidate.confidence * needed.above(repaired.gain)
     return Attempt(_softened(restored, candidate), repaired.gain, needed, reason, confidence)
 
@@ -141,22 +144,37 @@ def undo(observed: Array, candidate: Candidate, run: Run[Options]) -> Array:
         return deconvolve(observed, candidate.blur, run, kernel_error=KERNEL_ERROR, noise=noise)
 
 
-def _needed_gain(guide: Array, candidate: Candidate, gain: float, run: Run[Options]) -> tuple[Logistic, Reason]:
+def _needed_gain(
+    guide: Array, candidate: Candidate, gain: float, uneven: bool, run: Run[Options]
+) -> tuple[Logistic, Reason]:
     """Return the threshold on the predicted gain, in dB, and the reason to report below it.
 
-    The threshold is higher for a single kernel that the motion network contradicts. The network runs only if it
-    affects the decision: if the gain is above the normal threshold, and not far above the higher one.
+    The threshold is higher for a single kernel that the photograph contradicts: in light, by a misfit that is uneven;
+    otherwise, by the motions that a network sees. The network runs only if it affects the decision: if the gain is above
+    the normal threshold, and not far above the higher one.
     """
     if isinstance(candidate.blur, MotionBlur):
         return MOTION_GAIN, Reason.NO_GAIN
     if not run.response.linear:
-        return LIGHT_GAIN, Reason.NO_GAIN
+        return (CONTRADICTED_GAIN, Reason.NOT_UNIFORM) if uneven else (LIGHT_GAIN, Reason.NO_GAIN)
     undecided = PREDICTED_GAIN.threshold < gain < CONTRADICTED_GAIN.threshold + _CERTAIN * CONTRADICTED_GAIN.scale
     if isinstance(candidate.blur, KernelBlur) and undecided:
         uniformity = load_uniformity_check(run.device).measure(guide, candidate.blur.width)
         if uniformity is not None and uniformity.contradicted:
             return CONTRADICTED_GAIN, Reason.NOT_UNIFORM
     return PREDICTED_GAIN, Reason.NO_GAIN
+
+
+def _is_uneven(guide: Array, restored: Array, candidate: Candidate, run: Run[Options]) -> bool:
+    """Tell whether restored light, blurred by its single kernel again, explains the observed light unevenly.
+
+    The light of a photograph from a camera that turned, taken for light though it is none, can be explained by a wrong
+    kernel where the search looks, but not everywhere.
+    """
+    if run.response.linear or not isinstance(candidate.blur, KernelBlur):
+        return False
+    blurred = candidate.blur.apply(luminance(restored)[None])[0]
+    return find_unevenness(blurred, guide, run.response, run.known, run.saturated) > LIGHT_UNEVENNESS
 
 
 def _softened(planes: Array, candidate: Candidate) -> Array:

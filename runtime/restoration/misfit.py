@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from kernels.arrays import Array, array_module
 from runtime.blur.motion import LONGEST
 from runtime.decisions.thresholds import SATURATED
+from runtime.deconvolution.saturation import unsaturated
+from runtime.response import Response
+
+_PARTS = 3
+"""Parts of a photograph along each axis whose misfits are compared."""
+_LEAST_KNOWN = 0.1
+"""Share of the pixels of a part that have to be known."""
+_TINY = 1e-12
 
 
 def find_misfit(blurred: Array, observed: Array, known: Array | None = None) -> float:
@@ -30,3 +40,46 @@ def find_misfit(blurred: Array, observed: Array, known: Array | None = None) -> 
         used &= known
     error = (blurred - observed)[inside][used[inside]]
     return float(xp.square(error).mean()) ** 0.5 if error.size else 0.0
+
+
+def find_unevenness(
+    blurred: Array, observed: Array, response: Response, known: Array | None = None, saturated: float = SATURATED
+) -> float:
+    """Return how unevenly a restoration explains a photograph: where one kernel holds everywhere, about 1.
+
+    Parameters
+    ----------
+    blurred, observed, known
+        As in `find_misfit`; light, unless `response` is linear.
+    response
+        The curve from these values to those of the image. The noise of light grows with the light: the misfit is
+        divided by what it grows by, about.
+    saturated : float
+        Observed values from here on are taken for clipped, and left out with their neighbours.
+
+    Returns
+    -------
+    float
+        The largest root mean square misfit of nine parts over their median; 1 if there is no part to compare.
+    """
+    xp = array_module(observed)
+    used = unsaturated(observed, saturated)
+    if known is not None:
+        used &= known
+    error = blurred - observed
+    if not response.linear:
+        stored = response.from_light(observed)
+        error = error * (2 / (response.slope(stored) + xp.float32(response.mean_slope(stored))))
+    margins = (min(LONGEST, size // 4) for size in observed.shape)
+    inside = tuple(slice(margin, size - margin) for margin, size in zip(margins, observed.shape, strict=True))
+    misfits = []
+    for errors, seen in zip(_parts(error[inside]), _parts(used[inside]), strict=True):
+        count = float(seen.sum())
+        if count > _LEAST_KNOWN * seen.size:
+            misfits.append((float(xp.square(xp.where(seen, errors, 0)).sum()) / count) ** 0.5)
+    return max(misfits) / max(float(np.median(misfits)), _TINY) if misfits else 1.0
+
+
+def _parts(plane: Array) -> list[Array]:
+    split = array_module(plane).array_split
+    return [part for band in split(plane, _PARTS, axis=0) for part in split(band, _PARTS, axis=1)]

@@ -183,3 +183,20 @@ def test_less_needs_to_be_promised_for_light(observed, monkeypatch, gain, respon
     run = dataclasses.replace(fast(), response=response)
     found = finish(observed, Candidate(blurs(observed.shape[1:])["kernel"], -2.5), run)
     assert (found.reason is None) == accepted
+
+
+@pytest.mark.parametrize(("gain", "part", "accepted"), [(4.0, 0, True), (4.0, 60, False), (6.5, 60, True)])
+def test_a_kernel_of_light_that_holds_in_a_part_alone_has_to_promise_more(sharp, monkeypatch, gain, part, accepted):
+    """Where the photograph is sharp, the kernel does not explain it."""
+    predict_gain(monkeypatch, gain)
+    light, kernel = SRGB.to_light(sharp), motion_kernel(LENGTH, ANGLE)
+    observed = np.stack([fftconvolve(plane, kernel, "same") for plane in light]).astype(np.float32)
+    observed[:, :part] = light[:, :part]
+    observed += (
+        SRGB.slope(SRGB.from_light(observed))
+        * np.float32(0.004)
+        * np.random.default_rng(3).standard_normal(observed.shape).astype(np.float32)
+    )
+    run = dataclasses.replace(fast(), response=SRGB, saturated=SRGB.light_of(0.98))
+    found = finish(observed.clip(0, 1), Candidate(KernelBlur(kernel), -2.5), run)
+    assert found.reason == (None if accepted else Reason.NOT_UNIFORM)
