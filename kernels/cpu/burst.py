@@ -305,7 +305,7 @@ def _extend(magnitudes, reach, extended):  # type: ignore[no-untyped-def]
 
 @compiled
 def _smooth_across(extended, taps, across):  # type: ignore[no-untyped-def]
-    """Convolve the rows, two at once."""
+    """Convolve the rows, two at once, so that the sums of one do not wait for those of the other."""
     width, reach = across.shape[1], len(taps) - 1
     margin = _margin(reach)
     for u in range(0, extended.shape[0], 2):
