@@ -73,9 +73,10 @@ def _launch(
 
 
 def _taps(bank: FilterBank) -> tuple[Array, ...]:
-    taps = np.zeros((len(bank.values), 4), np.float32)
-    taps[:, 0], taps[:, 1], taps[:, 2] = bank.rows.view(np.float32), bank.cols.view(np.float32), bank.values
-    return bank.starts, taps
+    # Integers, since to copy a float that is no number may change its bits.
+    taps = np.zeros((len(bank.values), 4), np.int32)
+    taps[:, 0], taps[:, 1], taps[:, 2] = bank.rows, bank.cols, bank.values.view(np.int32)
+    return bank.starts, taps.view(np.float32)
 
 
 def _dense(bank: FilterBank) -> tuple[Array, ...]:
