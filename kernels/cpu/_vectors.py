@@ -81,8 +81,8 @@ def _masked(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
 def _write(builder: Any, vector: Any, place: Any, count: Any, backwards: bool = False) -> None:
     """Emit a store of the first `count` elements, or of the last.
 
-    Where AVX-512 is missing, whole vectors are not stored through a mask, which takes processors with AVX2 up to twelve
-    times as long.
+    Where AVX-512 is missing, whole vectors are not stored through a mask, which is slow there: on an EPYC with AVX2
+    (Zen 3) filtering a patch takes 1.35 times as long with masks alone.
     """
 
     def masked() -> None:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from kernels.burst import BurstState
 
 LARGEST_PRODUCT = 128
-"""Side of the largest patches that products transform faster than SciPy does."""
+"""Side of the largest patches that are transformed by products; from here on SciPy is as fast."""
 
 MOST_PRODUCTS = 64
 """Largest exponent for which powers are computed by products."""
