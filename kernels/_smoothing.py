@@ -7,6 +7,9 @@ import numpy.typing as npt
 
 Matrix = npt.NDArray[np.float32]
 
+NEGLIGIBLE = 1e-9
+"""Share of the largest weight below which a weight is left out: its part of a float32 sum is lost in rounding."""
+
 
 def periodic_gaussian(size: int, sigma: float) -> npt.NDArray[np.float64]:
     """Return a Gaussian filter for periodic signals of `size` samples.
@@ -39,6 +42,27 @@ def transfers(height: int, width: int, sigma: float) -> tuple[Matrix, Matrix]:
     """Return the transfer functions of the Gaussian along both axes, which are real: ``(height, 1)``, ``(width,)``."""
     down, across = (np.fft.fft(periodic_gaussian(size, sigma)).real.astype(np.float32) for size in (height, width))
     return down[:, None], across
+
+
+def gaussian_taps(size: int, sigma: float) -> Matrix:
+    """Return the middle and one half of a periodic Gaussian filter, as far as it matters in single precision.
+
+    Parameters
+    ----------
+    size, sigma
+        As in `periodic_gaussian`.
+
+    Returns
+    -------
+    taps
+        float32 ``(reach + 1,)``, `reach` at most ``size // 2``: the weights of shifts 0 to `reach` in either direction.
+        The weights beyond are less than 1e-9 of the largest each. Half the period is a shift in both directions, of
+        half the weight each.
+    """
+    weights = periodic_gaussian(size, sigma)[: size // 2 + 1]
+    if size % 2 == 0:
+        weights[-1] /= 2
+    return weights[: np.flatnonzero(weights > NEGLIGIBLE * weights[0])[-1] + 1].astype(np.float32)
 
 
 def half_spectrum_smoothers(size: int, sigma: float) -> tuple[Matrix, Matrix]:

@@ -128,7 +128,7 @@ def _kernel_table(geometry: Geometry, rows: list[dict[str, Any]]) -> Table:
         notes=(
             "Size: patches per call, or side in pixels of a square image. Images have three planes.",
             "Bytes: every input and output once. Small calls stay in cache and can exceed the rate of copying.",
-            "Operations: those of the CPU and CUDA algorithm, for every implementation.",
+            "Operations: those of the CPU algorithm, for every implementation.",
             "Its bytes, its loads (from the first-level cache): those that the CUDA kernel needs by its docstring.",
         ),
     )

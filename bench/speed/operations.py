@@ -14,7 +14,9 @@ import numpy as np
 from bench.data.motions import turning_field
 from bench.speed.timing import Work
 from kernels import transforms
+from kernels._smoothing import gaussian_taps
 from kernels.arrays import Array, is_cuda
+from kernels.burst import SMOOTHING
 from kernels.fft import fft_module
 from kernels.nonuniform import FilterBank
 from kernels.patches import PatchGrid
@@ -60,7 +62,7 @@ class Operation:
     bytes
         Bytes per unit, by geometry and size: every input read once, every output written once.
     flops
-        Floating-point operations per unit of the CPU and CUDA algorithm, for every implementation.
+        Floating-point operations per unit of the CPU algorithm, for every implementation.
     prepare
         ``prepare(function, xp, geometry, size)`` makes the arguments and returns the call to time.
     cuda_bytes, cuda_loads
@@ -226,14 +228,14 @@ def _convolve_flops(side: int, which: int) -> float:
 
 
 def _convolve_loads(side: int, which: int) -> float:
-    """Count the loads for each plane: four per tap (row, column, value, pixel) and four per blended filter."""
-    return CHANNELS * 4 * (_taps(side, which) + _blended(side))
+    """Count a load per tap and one for the pixel of each plane, and four per blended filter."""
+    return (1 + CHANNELS) * _taps(side, which) + 4 * _blended(side)
 
 
 def _adjoint_loads(side: int) -> float:
-    """Count the loads for each plane and position: the pixel, and index, weight and tap of each of its filters."""
+    """Count the loads for each position: index, weight and tap of each of its filters, and the pixel of each plane."""
     down, right = _motion(side)[0].reach
-    return CHANNELS * (2 * down + 1) * (2 * right + 1) * (1 + 3 * _blended(side))
+    return (2 * down + 1) * (2 * right + 1) * (CHANNELS + 3 * _blended(side))
 
 
 def _blended(side: int) -> int:
@@ -246,11 +248,14 @@ def _convolve_bytes(geometry: Geometry, side: int) -> float:
 
 def _filter_flops(geometry: Geometry, batch: int) -> int:
     """Count matrix products of even and odd halves for the transform and its inverse, and the filter's product."""
-    size, core = geometry.patch, geometry.core
+    size, even = geometry.patch, geometry.patch // 2 + 1
+    return _product_flops(size, size) + _product_flops(size, geometry.core) + 6 * size * even
+
+
+def _product_flops(size: int, core: int) -> int:
+    """Count the matrix products that transform a patch, or those that transform its core back."""
     even, core_even = size // 2 + 1, core // 2 + 1
-    there = 4 * size * (even**2 + (size - even) ** 2)
-    back = 2 * (size + core) * (core_even * even + (core - core_even) * (size - even))
-    return there + back + 6 * size * even
+    return 2 * (size + core) * (core_even * even + (core - core_even) * (size - even))
 
 
 def _transform_flops(geometry: Geometry) -> float:
@@ -259,10 +264,10 @@ def _transform_flops(geometry: Geometry) -> float:
 
 
 def _fuse_flops(geometry: Geometry, batch: int, magnitudes: int) -> float:
-    """Count per frame its transform, its share of the inverse, two smoothing products, and 10 for the weighted sum."""
+    """Count per frame the products that transform it, its share of those back, the Gaussian, and 10 for the sum."""
     size, half = geometry.patch, geometry.patch // 2 + 1
-    smooth = 2 * size * half * (2 * half + size)
-    return (1 + 1 / _frames(batch)) * _transform_flops(geometry) + smooth + (10 + magnitudes) * size * half
+    smooth = 2 * (3 * len(gaussian_taps(size, SMOOTHING * size)) - 2)
+    return (1 + 1 / _frames(batch)) * _product_flops(size, size) + (smooth + 10 + magnitudes) * size * half
 
 
 def _frames(batch: int) -> int:
@@ -345,14 +350,14 @@ OPERATIONS = (
         bytes=lambda g, n: 4 * g.patch**2 * (1 + 1 / _frames(n)),
         flops=lambda g, n: _fuse_flops(g, n, magnitudes=5),
         prepare=_prepare_fuse,
-        cuda_bytes=lambda g, n: _fuse_bytes(g, n, 56),
+        cuda_bytes=lambda g, n: _fuse_bytes(g, n, 24),
     ),
     Operation(
         "burst", "fuse_weighted", "patch", _public("burst", "fuse_weighted"),
         bytes=lambda g, n: 4 * (g.patch**2 * (1 + 1 / _frames(n)) + g.patch * (g.patch // 2 + 1)),
         flops=lambda g, n: _fuse_flops(g, n, magnitudes=0),
         prepare=_prepare_fuse_weighted,
-        cuda_bytes=lambda g, n: _fuse_bytes(g, n, 44),
+        cuda_bytes=lambda g, n: _fuse_bytes(g, n, 20),
     ),
     Operation(
         "nonuniform", "nonuniform_convolve, motions", "pixel", _public("nonuniform", "nonuniform_convolve"),

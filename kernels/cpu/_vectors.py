@@ -1,8 +1,8 @@
 """SIMD vectors of float32 for Numba code.
 
 LLVM does not vectorise loops over several rows of matrices, because it cannot prove that the rows do not overlap. With
-these vectors the vectorisation is explicit: `load` a vector from a row of a matrix, add, subtract and multiply vectors,
-and `store` the result. If `count` is below `LANES`, only that many elements are read or written.
+these vectors the vectorisation is explicit: `load` a vector from a row of a matrix, add, subtract, multiply and divide
+vectors, and `store` the result. If `count` is below `LANES`, only that many elements are read or written.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic, models, overload, register_model
 from numba.np.arrayobj import make_array
 
-LANES = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8
+_AVX512_LANES = 16
+LANES = _AVX512_LANES if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8
 """Number of float32 elements of a vector; where registers are narrower, as of SSE and NEON, it occupies two."""
 
 FLOAT, INDEX, INT32 = ir.FloatType(), ir.IntType(64), ir.IntType(32)
@@ -77,6 +78,27 @@ def _masked(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
     return builder.call(function, arguments)
 
 
+def _write(builder: Any, vector: Any, place: Any, count: Any, backwards: bool = False) -> None:
+    """Emit a store of the first `count` elements, or of the last.
+
+    Where AVX-512 is missing, whole vectors are not stored through a mask, which is slow there: on an EPYC with AVX2
+    (Zen 3) filtering a patch takes 1.35 times as long with masks alone.
+    """
+
+    def masked() -> None:
+        mask = _mask(builder, count, backwards)
+        _masked(builder, "store", ir.VoidType(), [vector, place, INT32(_FLOAT_ALIGNMENT), mask])
+
+    if LANES == _AVX512_LANES:
+        masked()
+        return
+    with builder.if_else(builder.icmp_signed(">=", count, INDEX(LANES))) as (whole, part):
+        with whole:
+            builder.store(vector, place, align=_FLOAT_ALIGNMENT)
+        with part:
+            masked()
+
+
 def _loader(backwards: bool) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array, row, col, count = arguments
@@ -100,8 +122,7 @@ def _storer(backwards: bool) -> Any:
             col = builder.sub(col, INDEX(LANES - 1))
             vector = _reversed(builder, vector)
         place = builder.bitcast(pointer(context, builder, signature.args[0], array, row, col), VECTOR.as_pointer())
-        mask = _mask(builder, count, backwards)
-        _masked(builder, "store", ir.VoidType(), [vector, place, INT32(_FLOAT_ALIGNMENT), mask])
+        _write(builder, vector, place, count, backwards)
         return context.get_dummy_value()
 
     def declare(typing, array, row, col, count, vector):  # type: ignore[no-untyped-def]
@@ -157,8 +178,7 @@ def store_interleaved(typing, array, row, col, count, even, odd):  # type: ignor
             mixed = builder.shuffle_vector(even, odd, _LANE_NUMBERS(lanes))
             at = builder.add(col, INDEX(start))
             place = builder.bitcast(pointer(context, builder, signature.args[0], array, row, at), VECTOR.as_pointer())
-            mask = _mask(builder, builder.sub(builder.shl(count, INDEX(1)), INDEX(start)), False)
-            _masked(builder, "store", ir.VoidType(), [mixed, place, INT32(_FLOAT_ALIGNMENT), mask])
+            _write(builder, mixed, place, builder.sub(builder.shl(count, INDEX(1)), INDEX(start)))
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp, types.intp, _vector, _vector), generate
@@ -180,13 +200,12 @@ def transpose(typing, source, row, col, rows, cols, target, to_row, to_col, to_r
             return builder.bitcast(at, VECTOR.as_pointer())
 
         def lanes(number: int, count: Any, width: Any) -> Any:
-            within = builder.icmp_signed("<", INDEX(number), count)
-            return _mask(builder, builder.select(within, width, INDEX(0)), False)
+            return builder.select(builder.icmp_signed("<", INDEX(number), count), width, INDEX(0))
 
         vectors = []
         for number in range(LANES):
             at = place(0, source, builder.add(row, INDEX(number)), col)
-            mask = lanes(number, rows, cols)
+            mask = _mask(builder, lanes(number, rows, cols), False)
             vectors.append(_masked(builder, "load", VECTOR, [at, INT32(_FLOAT_ALIGNMENT), mask, VECTOR(None)]))
         width = 1
         while width < LANES:
@@ -201,8 +220,7 @@ def transpose(typing, source, row, col, rows, cols, target, to_row, to_col, to_r
             width *= 2
         for number, vector in enumerate(vectors):
             at = place(5, target, builder.add(to_row, INDEX(number)), to_col)
-            mask = lanes(number, to_rows, to_cols)
-            _masked(builder, "store", ir.VoidType(), [vector, at, INT32(_FLOAT_ALIGNMENT), mask])
+            _write(builder, vector, at, lanes(number, to_rows, to_cols))
         return context.get_dummy_value()
 
     numbers = [types.intp] * 4
@@ -227,3 +245,27 @@ def _overload(symbol: Any, emit: str) -> None:
 _overload(operator.add, "fadd")
 _overload(operator.sub, "fsub")
 _overload(operator.mul, "fmul")
+_overload(operator.truediv, "fdiv")
+
+
+@intrinsic
+def larger(typing, x, y, chosen, other):  # type: ignore[no-untyped-def]
+    """Return the elements of `chosen` where `x` is larger than `y`, and elsewhere those of `other`."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        x, y, chosen, other = arguments
+        return builder.select(builder.fcmp_ordered(">", x, y), chosen, other)
+
+    return _vector(_vector, _vector, _vector, _vector), generate
+
+
+@intrinsic
+def square_root(typing, x):  # type: ignore[no-untyped-def]
+    """Return the square roots of the elements."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = ir.FunctionType(VECTOR, [VECTOR])
+        function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.sqrt.v{LANES}f32")
+        return builder.call(function, arguments)
+
+    return _vector(_vector), generate

@@ -71,12 +71,14 @@ def multiply(left, right, out):  # type: ignore[no-untyped-def]
     rows, cols = out.shape
     for row in range(0, rows, ROWS):
         col = 0
-        while col + VECTORS * LANES <= cols:
+        # Four vectors are two and two: of three and one, the one would wait for its few sums.
+        while cols - col == VECTORS * LANES or cols - col > 4 * LANES:
             _full(left, right, out, row, col)
             col += VECTORS * LANES
-        if col + 2 * LANES == cols:
+        while cols - col >= 2 * LANES:
             _double(left, right, out, row, col)
-        elif col + LANES == cols:
+            col += 2 * LANES
+        if col < cols:
             _single(left, right, out, row, col)
 
 

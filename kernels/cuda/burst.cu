@@ -49,6 +49,84 @@ extern "C" __global__ void accumulate(const float2* __restrict__ spectra, const 
     }
 }
 
+// Smooth magnitudes by a periodic Gaussian over the frequencies, one block per patch. The source is a complex half spectrum,
+// of two `parts`, or magnitudes, of one. Taps are the middle and one half of the Gaussian, for shifts 0 to reach.
+//
+// In shared memory the half spectrum is continued to both sides by `reach` columns, with a[-u, -v] = a[u, v]. Column 0, and
+// for an even size the last one, mirror themselves: both copies get the mean, in case they differ.
+//
+// Per frequency: 8 bytes read for a spectrum or 4 for magnitudes, 4 written, and 2 + 6 reach floating-point operations; as
+// many loads from shared memory as 2 + 4 reach, and for the taps, which SHARING rows share, a quarter of 2 + 2 reach.
+extern "C" __global__ void smooth_magnitudes(const float* __restrict__ source, int parts,
+                                             const float* __restrict__ taps, int reach, int size,
+                                             float* __restrict__ smooth)
+{
+    extern __shared__ float shared[];
+    constexpr int SHARING = 4;
+    const int half = size / 2 + 1, columns = half + 2 * reach, count = size * half;
+    float* extended = shared;
+    float* across = shared + size * columns;
+    const float* mine = source + (long long)blockIdx.x * count * parts;
+    for (int i = threadIdx.x; i < count; i += blockDim.x) {
+        const int u = i / half, v = i % half, minus = u == 0 ? 0 : size - u;
+        float value;
+        if (parts == 2) {
+            const float2 z = ((const float2*)mine)[i];
+            value = sqrtf(z.x * z.x + z.y * z.y);
+        } else {
+            value = mine[i];
+            if (2 * v % size == 0)
+                value = 0.5f * (value + mine[minus * half + v]);
+        }
+        extended[u * columns + reach + v] = value;
+        if (v > 0 && v <= reach)
+            extended[minus * columns + reach - v] = value;
+        const int mirrored = size - v;
+        if (mirrored >= half && mirrored < half + reach)
+            extended[minus * columns + reach + mirrored] = value;
+    }
+    __syncthreads();
+
+    const int groups = (size + SHARING - 1) / SHARING;
+    for (int i = threadIdx.x; i < groups * half; i += blockDim.x) {
+        const int first = i / half * SHARING, v = i % half;
+        float sums[SHARING] = {};
+        for (int k = 0; k <= reach; ++k) {
+            const float tap = taps[k];
+#pragma unroll
+            for (int j = 0; j < SHARING; ++j) {
+                const float* middle = extended + min(first + j, size - 1) * columns + reach + v;
+                sums[j] = fmaf(tap, k == 0 ? *middle : middle[-k] + middle[k], sums[j]);
+            }
+        }
+#pragma unroll
+        for (int j = 0; j < SHARING; ++j)
+            if (first + j < size)
+                across[(first + j) * half + v] = sums[j];
+    }
+    __syncthreads();
+
+    float* target = smooth + (long long)blockIdx.x * count;
+    for (int i = threadIdx.x; i < groups * half; i += blockDim.x) {
+        const int first = i / half * SHARING, v = i % half;
+        float sums[SHARING] = {};
+        for (int k = 0; k <= reach; ++k) {
+            const float tap = taps[k];
+#pragma unroll
+            for (int j = 0; j < SHARING; ++j) {
+                const int u = min(first + j, size - 1);
+                const int above = u >= k ? u - k : u - k + size, below = u + k < size ? u + k : u + k - size;
+                const float upper = across[above * half + v];
+                sums[j] = fmaf(tap, k == 0 ? upper : upper + across[below * half + v], sums[j]);
+            }
+        }
+#pragma unroll
+        for (int j = 0; j < SHARING; ++j)
+            if (first + j < size)
+                target[(first + j) * half + v] = sums[j];
+    }
+}
+
 // Fuse bursts whose frames are stored one after the other, with the state in registers.
 //
 // Per frequency: 12 bytes and 10 floating-point operations for each frame, counting a power as one; 8 bytes for the

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernels._smoothing import half_spectrum_smoothers
+from kernels._smoothing import gaussian_taps, half_spectrum_smoothers
 from kernels.arrays import Array, array_module
 from kernels.burst import POWER, SMOOTHING
-from kernels.cuda._module import THREADS, launch
+from kernels.cuda._module import SHARED_BYTES, THREADS, launch
 from kernels.device_tables import constants
 from kernels.fft import fft_module
 
@@ -48,29 +48,30 @@ def fuse_patches(
     guide: Array | None = None,
     out: Array | None = None,
 ) -> Array:
-    """Transform all patches by cuFFT, smooth by cuBLAS, and fuse all frames of a frequency in one thread.
+    """Transform all patches by cuFFT, smooth in one block per patch, and fuse all frames of a frequency in one thread.
 
-    Besides the transforms, per frequency and frame: 12 bytes for the magnitudes, 32 to smooth them, 12 to fuse; and
-    ``2 * (P + 2 * M)`` floating-point operations to smooth, where `M` is ``P // 2 + 1``, and 15 for the rest: 277 for
-    65 pixels. For each such patch, in bursts of 8, that is 120 kB and 0.59 million operations; the transforms, with
-    their share of the inverse, 38 kB and 0.14 million. Memory is the bottleneck on a device that computes more than
-    5 operations in the time of a byte, as GPUs do.
+    Besides the transforms, per frequency and frame: 12 bytes to take magnitudes and smooth them, 12 to fuse. For each
+    patch of 65 pixels, in bursts of 8, that is 51 kB; the transforms, with their share of the inverse, take 38 kB.
+    Patches that are too large for the shared memory of a block are smoothed by products with whole matrices (cuBLAS),
+    for which there are 56 bytes per frequency and frame in place of 24.
+
+    The Gaussian takes ``2 + 6 * reach`` floating-point operations per frequency, 50 for 65 pixels, and the rest 15.
+    Memory is the bottleneck on a device that computes more than 4 operations in the time of a byte, as GPUs do.
     """
     spectra = fft_module(patches).rfft2(patches)
-    guides = spectra if guide is None else fft_module(guide).rfft2(guide)
-    magnitudes = mean_magnitudes(guides.reshape(1, -1, guides.shape[-1])).reshape(guides.shape)
-    return _fuse(spectra, magnitudes, p, sigma, out)
+    return _fuse(spectra, spectra if guide is None else fft_module(guide).rfft2(guide), p, sigma, out)
 
 
 def fuse_weighted(patches: Array, weights: Array, sigma: float | None = None, out: Array | None = None) -> Array:
     """Fuse as `fuse_patches` does, with the weights for magnitudes and an exponent of 1, which normalises them.
 
-    That saves the magnitudes: 12 bytes and 5 floating-point operations per frequency and frame.
+    That saves 4 bytes and 5 floating-point operations per frequency and frame.
     """
     return _fuse(fft_module(patches).rfft2(patches), weights, 1.0, sigma, out)
 
 
-def _fuse(spectra: Array, magnitudes: Array, p: float, sigma: float | None, out: Array | None) -> Array:
+def _fuse(spectra: Array, guides: Array, p: float, sigma: float | None, out: Array | None) -> Array:
+    """Fuse spectra by the magnitudes of others, or by weights."""
     xp, (count, frames, size, half) = array_module(spectra), spectra.shape
     if sigma is None:
         sigma = SMOOTHING * size
@@ -78,9 +79,7 @@ def _fuse(spectra: Array, magnitudes: Array, p: float, sigma: float | None, out:
         out = xp.empty((count, size, size), np.float32)
     if count == 0:
         return out
-    down, across = constants(spectra, half_spectrum_smoothers, size, sigma)
-    paired = xp.concatenate([magnitudes, magnitudes[:, :, -xp.arange(size)]], axis=-1)
-    smooth = xp.ascontiguousarray(xp.matmul(down, xp.matmul(paired, across)))
+    smooth = _smooth(guides, size, sigma)
     fused = xp.empty((count, size, half), np.complex64)
     launch(
         "burst", "fuse_bursts", _blocks(fused.size), (THREADS,),
@@ -88,6 +87,30 @@ def _fuse(spectra: Array, magnitudes: Array, p: float, sigma: float | None, out:
     )  # fmt: skip
     out[...] = fft_module(fused).irfft2(fused, s=(size, size), overwrite_x=True)
     return out
+
+
+def _smooth(source: Array, size: int, sigma: float) -> Array:
+    """Smooth the magnitudes of spectra, or weights: float32, of the same shape."""
+    xp, complex_numbers = array_module(source), source.dtype == np.complex64
+    (taps,) = constants(source, _taps, size, sigma)
+    reach, half = len(taps) - 1, size // 2 + 1
+    shared_bytes = 4 * size * 2 * (half + reach)
+    if shared_bytes <= SHARED_BYTES:
+        smooth = xp.empty(source.shape, np.float32)
+        launch(
+            "burst", "smooth_magnitudes", (source.size // (size * half),), (THREADS,),
+            source.view(np.float32), 2 if complex_numbers else 1, taps, reach, size, smooth, shared_bytes=shared_bytes,
+        )  # fmt: skip
+        return smooth
+    if complex_numbers:
+        source = mean_magnitudes(source.reshape(1, -1, half)).reshape(source.shape)
+    down, across = constants(source, half_spectrum_smoothers, size, sigma)
+    paired = xp.concatenate([source, source[:, :, -xp.arange(size)]], axis=-1)
+    return xp.ascontiguousarray(xp.matmul(down, xp.matmul(paired, across)))
+
+
+def _taps(size: int, sigma: float) -> tuple[Array]:
+    return (gaussian_taps(size, sigma),)
 
 
 def _blocks(threads: int) -> tuple[int]:

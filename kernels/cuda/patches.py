@@ -16,7 +16,8 @@ def extract_patches(image: Array, grid: PatchGrid, start: int, stop: int, out: A
     """Run one block of threads per patch.
 
     Per patch it writes ``4 * patch**2`` bytes to memory and reads about ``4 * stride**2`` from it, the rest from cache:
-    17 kB for 65 pixels. There are no floating-point operations.
+    17 kB for 65 pixels. There are no floating-point operations. Four pixels take five loads from the L1 cache, and nine
+    in patches of which the border of the image mirrors columns.
     """
     xp = array_module(image)
     if out is None:

@@ -169,7 +169,8 @@ class BurstEngine:
         with stopwatch("fusion"):
             filters = self.model.fuse(guide)
         with stopwatch("filter"):
-            fused = [_fuse(plane, filters, smoothing) for plane in planes]
+            common, weights = separate_weights(filters) if smoothing else (filters, None)
+            fused = [_fuse(plane, common, weights, smoothing) for plane in planes]
             guide = _luminance(fused)
         with stopwatch("network"):
             filters = self.model.predict(guide)
@@ -186,12 +187,10 @@ def _extract(planes: Sequence[Array], grid: PatchGrid, start: int, stop: int, pa
     return patches
 
 
-def _fuse(patches: Array, filters: Array, smoothing: float) -> Array:
-    """Fuse bursts ``(N, frames, P, P)`` with filters whose weights are smoothed: ``(N, P, P)``."""
-    if smoothing == 0:
-        return _filter(patches, filters).sum(axis=1)
-    common, weights = separate_weights(filters)
-    return fuse_weighted(_filter(patches, common), weights, smoothing * patches.shape[-1])
+def _fuse(patches: Array, filters: Array, weights: Array | None, smoothing: float) -> Array:
+    """Filter bursts ``(N, frames, P, P)`` and fuse them ``(N, P, P)``: as a sum, or with weights to be smoothed."""
+    filtered = _filter(patches, filters)
+    return filtered.sum(axis=1) if weights is None else fuse_weighted(filtered, weights, smoothing * patches.shape[-1])
 
 
 def _filter(patches: Array, filters: Array) -> Array:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernels._smoothing import half_spectrum_smoothers, periodic_gaussian, transfers
+from kernels._smoothing import gaussian_taps, half_spectrum_smoothers, periodic_gaussian, transfers
 
 SIGMAS = st.floats(0, 30)
 
@@ -42,6 +42,22 @@ def test_half_of_a_spectrum_is_smoothed_as_the_whole(size, sigma):
     down, across = half_spectrum_smoothers(size, sigma)
     smoothed = down @ (np.hstack([half, half[opposite]]) @ across)
     np.testing.assert_allclose(smoothed, convolved(values, sigma)[:, : size // 2 + 1], atol=1e-6)
+
+
+@given(st.integers(1, 80), SIGMAS)
+def test_taps_are_the_gaussian_as_far_as_it_matters(size, sigma):
+    weights, taps = np.zeros(size), gaussian_taps(size, sigma)
+    assert taps.dtype == np.float32
+    assert len(taps) <= size // 2 + 1
+    np.add.at(weights, np.arange(len(taps)) % size, taps)
+    np.add.at(weights, -np.arange(1, len(taps)) % size, taps[1:])
+    np.testing.assert_allclose(weights, periodic_gaussian(size, sigma), atol=1e-7)
+
+
+def test_a_narrow_gaussian_has_few_taps():
+    assert len(gaussian_taps(65, 0)) == 1
+    assert len(gaussian_taps(65, 1.3)) == 9
+    assert len(gaussian_taps(64, 100.0)) == 33
 
 
 def convolved(values, sigma):

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 import kernels.reference.burst as reference
 from kernels.burst import BurstAccumulator, BurstState, accumulate, fuse_patches, fuse_weighted, mean_magnitudes
+from kernels.cpu.burst import LARGEST_PRODUCT
 from kernels.patches import PatchGrid
 
 # Rounding of a magnitude, some 1e-6 of it, is raised to the power p; the average itself is float32.
@@ -124,6 +125,20 @@ def test_patches_of_65_pixels(face):
     patches = rng.random((2, 14, 65, 65), np.float32)
     found = face.get(face.burst.fuse_patches(face.put(patches)))
     np.testing.assert_allclose(found, reference.fuse_patches(patches), atol=tolerance(11))
+
+
+@pytest.mark.parametrize("size", [LARGEST_PRODUCT, LARGEST_PRODUCT + 1, LARGEST_PRODUCT + 2])
+def test_patches_around_the_largest_that_products_transform(face, size):
+    rng = np.random.default_rng(1)
+    patches, guide = rng.random((2, 2, 3, size, size), np.float32)
+    weights = rng.random((2, 3, size, size // 2 + 1), np.float32)
+    for p in (2.5, 11):
+        found = face.get(face.burst.fuse_patches(face.put(patches), p))
+        np.testing.assert_allclose(found, reference.fuse_patches(patches, p), atol=tolerance(p))
+    found = face.get(face.burst.fuse_patches(face.put(patches), guide=face.put(guide)))
+    np.testing.assert_allclose(found, reference.fuse_patches(patches, guide=guide), atol=tolerance(11))
+    found = face.get(face.burst.fuse_weighted(face.put(patches), face.put(weights)))
+    np.testing.assert_allclose(found, reference.fuse_weighted(patches, weights), atol=TOLERANCE)
 
 
 @given(st.integers(1, 4), st.sampled_from([1, 3]), st.integers(1, 30), st.integers(1, 30), POWERS, SIGMAS, SEEDS)

@@ -14,9 +14,9 @@ OPERATIONS = ["nonuniform_convolve", "nonuniform_adjoint"]
 
 @st.composite
 def cases(draw, largest=40):
-    """An image of up to three planes, a bank of filters of several sizes with zeros, and a field, smooth or not."""
+    """An image of up to four planes, a bank of filters of several sizes with zeros, and a field, smooth or not."""
     random = np.random.default_rng(draw(st.integers(0, 10_000)))
-    planes, height, width = draw(st.integers(1, 3)), draw(st.integers(1, largest)), draw(st.integers(1, largest))
+    planes, height, width = draw(st.integers(1, 4)), draw(st.integers(1, largest)), draw(st.integers(1, largest))
     filters = []
     for _ in range(draw(st.integers(1, 5))):
         shape = draw(st.integers(1, 9)), draw(st.integers(1, 9))

@@ -4,6 +4,7 @@
 // where a barrier is missing, the first thread reads what the others have not written yet.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <ucontext.h>
 #include <vector>
 
@@ -23,6 +24,12 @@ struct alignas(16) float4 {
 };
 [[maybe_unused]] static float2 make_float2(float x, float y) { return {x, y}; }
 [[maybe_unused]] static float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+[[maybe_unused]] static int __float_as_int(float x)
+{
+    int bits;
+    std::memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
 static dim3 gridDim, blockDim, blockIdx, threadIdx;
 using std::max;
 using std::min;

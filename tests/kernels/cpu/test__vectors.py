@@ -4,11 +4,13 @@ import pytest
 
 from kernels.cpu._vectors import (
     LANES,
+    larger,
     load,
     load_backwards,
     load_even,
     load_odd,
     splat,
+    square_root,
     store,
     store_backwards,
     store_interleaved,
@@ -68,6 +70,23 @@ def test_arithmetic(source):
     x, y, target = source[:1], source[1:2], np.zeros((1, LANES), np.float32)
     compute(x, y, target, np.float32(3))
     np.testing.assert_allclose(target, ((x + y) * 3 - y)[:, :LANES], rtol=1e-6)
+
+
+@numba.njit
+def divide_and_choose(x, y, target):
+    first, second = load(x, 0, 0, LANES), load(y, 0, 0, LANES)
+    store(target, 0, 0, LANES, square_root(first) / second)
+    store(target, 1, 0, LANES, larger(first, second, splat(np.float32(2)), first))
+
+
+def test_quotients_roots_and_choices():
+    rng = np.random.default_rng(1)
+    x, y = rng.integers(0, 3, (2, 1, LANES)).astype(np.float32)
+    target = np.zeros((2, LANES), np.float32)
+    divide_and_choose(x, y, target)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        np.testing.assert_allclose(target[0], np.sqrt(x[0]) / y[0], rtol=1e-6)
+    np.testing.assert_array_equal(target[1], np.where(x > y, 2, x)[0])
 
 
 @numba.njit
