@@ -150,8 +150,8 @@ def _needed_gain(
     """Return the threshold on the predicted gain, in dB, and the reason to report below it.
 
     The threshold is higher for a single kernel that the photograph contradicts: in light, by a misfit that is uneven;
-    otherwise, by the motions that a network sees. The network runs only if it affects the decision: if the gain is above
-    the normal threshold, and not far above the higher one.
+    otherwise, by the motions that a network sees. The network runs only if it affects the decision: if the gain is
+    above the normal threshold, and not far above the higher one.
     """
     if isinstance(candidate.blur, MotionBlur):
         return MOTION_GAIN, Reason.NO_GAIN
