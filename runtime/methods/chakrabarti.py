@@ -138,7 +138,8 @@ class Chakrabarti:
 
         A kernel that explains the values is nearly right for the light too: it tells whether they are bent, and is
         polished. Otherwise, or where that leaves doubts, another one is searched for; without the first one, it has to
-        tell the same.
+        tell the same. Where nothing speaks for the kernel of the light but this, neither its predicted error nor the
+        gradients, the values are not bent: the blur of a camera that turned leaves such traces, too.
         """
         start = None
         if found.reason is None and found.best is not None:
@@ -152,6 +153,8 @@ class Chakrabarti:
         with run.stopwatch("kernel estimate"):
             again = estimate_blind(light_guide, light_run, initial=initial, support=support, start=start)
         if again.reason is not None:
+            return None
+        if start is not None and again.log_error > found.log_error and again.sparsity_gain > found.sparsity_gain:
             return None
         if start is None and choose_response(guide, run, download(again.kernel).astype(np.float64)).linear:
             return None

@@ -73,6 +73,8 @@ class BlindEstimate:
         Where `confidence` is below one half: the main reason against the kernel.
     log_error : float
         Logarithm of the relative error that the learned prior predicts for the kernel; NaN without a prior.
+    sparsity_gain : float
+        How much sparser the kernel makes the gradients; see `runtime.estimation.kernel.score.KernelScore`.
     best : array (support, support), float32
         The best kernel found, in host memory, even if it was not accepted.
     """
@@ -82,6 +84,7 @@ class BlindEstimate:
     agreement: float
     reason: Reason | None = None
     log_error: float = math.nan
+    sparsity_gain: float = math.nan
     best: NDArray[np.float32] | None = None
 
 
@@ -171,6 +174,7 @@ def estimate_blind(
         reason=found.reason,
         agreement=found.agreement,
         log_error=found.log_error,
+        sparsity_gain=found.score.sparsity_gain,
         best=found.kernel,
     )
 

@@ -193,3 +193,19 @@ def test_where_the_kernel_is_refused_another_one_has_to_tell_that_values_are_ben
     assert found.reason is Reason.NOT_UNIFORM
     assert found.response == LINEAR
     np.testing.assert_array_equal(found.latent, as_light[0])
+
+
+@pytest.mark.parametrize(
+    ("log_error", "sparsity", "response"), [(-1.9, 0.6, LINEAR), (-2.1, 0.6, SRGB), (-1.9, 0.4, SRGB)]
+)
+def test_light_that_nothing_but_the_overshoot_speaks_for_is_none(
+    method, as_light, monkeypatch, log_error, sparsity, response
+):
+    def estimate(guide, run, **options):
+        measured = (-2.0, 0.5) if run.response == LINEAR else (log_error, sparsity)
+        kernel = shake_kernel(13).astype(np.float32)
+        return BlindEstimate(kernel, 1.0, 1.0, None, *measured, best=kernel)
+
+    monkeypatch.setattr(module, "estimate_blind", estimate)
+    monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel: SRGB)
+    assert method.restore(as_light[0], Run(Options(quality="fast"))).response == response
