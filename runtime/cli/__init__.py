@@ -6,6 +6,7 @@
 * ``deblur serve`` (`serving.serve`): restore photographs over HTTP.
 * ``deblur ray`` (`serving.ray`): restore many photographs on the machines of a Ray cluster.
 * ``deblur triton`` (`serving.triton`): write a model repository for NVIDIA's Triton Inference Server.
+* ``deblur pack`` (`pack`): make a model of anybody's network from patches to patches.
 * ``deblur models`` (`info`): list the installed models.
 * ``deblur doctor`` (`info`): report what works, and why the rest does not.
 * ``deblur warmup`` (`warmup`): compile and load beforehand what the first restorations would wait for.

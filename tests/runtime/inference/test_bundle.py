@@ -175,7 +175,7 @@ def test_data_that_is_not_listed_is_refused(bundle, tmp_path, location):
 
 
 def test_a_file_that_is_too_large_is_not_read(bundle, monkeypatch):
-    monkeypatch.setattr("runtime.inference.bundle._LARGEST_FILE", 100)
+    monkeypatch.setattr("runtime.inference.bundle.LARGEST_FILE", 100)
     monkeypatch.setattr("runtime.inference.bundle._sha256", lambda file: pytest.fail("read"))
     with pytest.raises(InvalidModel, match="is larger than 100 bytes"):
         load_model(bundle.path)
