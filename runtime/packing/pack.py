@@ -95,8 +95,8 @@ class Packed:
         The bundle.
     found
         What was found, by name: ``input``, ``output``, ``type``, ``colour``, ``range``, ``sizes`` (tried),
-        ``multiple``, ``batch`` (``None``: any), ``field`` (receptive field in pixels, ``None``: the whole patch), ``margin``,
-        ``patch``, ``core``, ``stride``, ``seam`` and ``mean_seam`` (differences from what they are measured
+        ``multiple``, ``batch`` (``None``: any), ``field`` (receptive field in pixels, ``None``: the whole patch),
+        ``margin``, ``patch``, ``core``, ``stride``, ``seam`` and ``mean_seam`` (differences from what they are measured
         ``against``, in [0, 1]), ``change`` (root mean square, of a photograph) and ``seconds`` (of a patch).
     """
 
@@ -219,7 +219,9 @@ def choose_geometry(
         )
     enough = margin is not None and (size - core) // 2 >= margin
     wanted = core - core // 8 if enough else core // 2
-    stride = packing.stride or max(wanted // step * step, 0) or max(wanted, 1)
+    # Patches that do not lie alike under layers that skip pixels would have seams, however wide the margin.
+    aligned = max(wanted // step, 1) * step
+    stride = packing.stride or (aligned if aligned <= core else max(wanted, 1))
     if stride > core:
         raise InvalidArgument(f"stride {stride}: give {core} pixels or fewer, the side of the core")
     return PatchGeometry(size, core, stride)

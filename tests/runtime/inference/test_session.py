@@ -254,7 +254,8 @@ def test_a_precision_without_a_graph_is_refused(bundle):
     part = bundle.part("network")
     only_half = replace(bundle, parts={"network": replace(part, graphs={"fp16": part.graphs["fp32"]}, parity={})})
     with pytest.raises(InvalidArgument, match="this model has fp16"):
-        sessions.open_session(only_half, "network", device=CPU)
+        sessions.open_session(only_half, "network", device=CPU, precision="fp32")
+    assert sessions.open_session(only_half, "network", device=CPU).precision == "fp16"
     for wrong in ("double", [], 3, None):
         with pytest.raises(InvalidArgument, match="give one of auto, fp32, fp16"):
             sessions.open_session(bundle, "network", device=CPU, precision=wrong)
