@@ -8,10 +8,12 @@ that no second photograph is in memory.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from kernels.arrays import Array, array_module
 from kernels.patches import PatchGrid, extract_patches
@@ -120,7 +122,7 @@ class PlanesModel:
 
     def __init__(self, session: Session, geometry: PatchGeometry, pixels: PixelAssumptions) -> None:
         check_part(session.part, geometry, pixels)
-        self._session, self.geometry, self.pixels = session, geometry, pixels
+        self.session, self.geometry, self.pixels = session, geometry, pixels
         taken = session.part.inputs[0]
         self._input, self._output, self._dtype = taken.name, session.part.outputs[0].name, taken.type
         self.fixed_batch = taken.shape[0] if isinstance(taken.shape[0], int) else None
@@ -128,9 +130,9 @@ class PlanesModel:
     @property
     def device(self) -> Device:
         """The device on which `predict` runs."""
-        return self._session.device
+        return self.session.device
 
-    def predict(self, patches: Sequence[Array], stopwatch: Stopwatch) -> list[Array]:
+    def predict(self, patches: Sequence[Array], stopwatch: Stopwatch, buffers: Buffers | None = None) -> list[Array]:
         """Restore patches.
 
         Parameters
@@ -140,36 +142,39 @@ class PlanesModel:
             and white 1. There are as many as the network has channels, or one, which is given to every channel.
         stopwatch
             Measures the stages ``convert`` and ``network``.
+        buffers
+            Arrays of an earlier call, whose results are used up.
 
         Returns
         -------
         list of array
             The restored cores of each plane, float32 ``(N, core, core)``; of one plane the mean of all channels.
         """
+        buffers = buffers or Buffers(array_module(patches[0]))
         with stopwatch("convert"):
-            taken = self._taken(patches)
+            taken = self.convert(patches, buffers)
         with stopwatch("network"):
             given = self._run(taken)
         with stopwatch("convert"):
-            return self._cores(given, patches)
+            return [self._cores(given, patches, plane, buffers) for plane in range(len(patches))]
 
-    def _taken(self, patches: Sequence[Array]) -> Array:
-        xp, count = array_module(patches[0]), len(patches[0])
-        taken = xp.empty((count, self.pixels.channels, self.geometry.size, self.geometry.size), self._dtype)
+    def convert(self, patches: Sequence[Array], buffers: Buffers) -> Array:
+        """Return patches, as `predict` takes them, as the network takes them."""
+        xp, size, count = array_module(patches[0]), self.geometry.size, len(patches[0])
+        taken = buffers.get("taken", (count, self.pixels.channels, size, size), self._dtype)
         for channel in range(self.pixels.channels):
             scale, offset = self.pixels.scale_and_offset(channel)
             values = patches[self.pixels.plane(channel) % len(patches)]
-            if scale != 1:
-                values = values * np.float32(scale)
-            if offset != 0:
-                values = values + np.float32(offset)
+            if (scale, offset) != (1, 0):
+                values = xp.multiply(values, np.float32(scale), out=buffers.get("values", values.shape))
+                values += np.float32(offset)
             taken[:, channel] = values
         return taken
 
     def _run(self, taken: Array) -> Array:
         fixed = self.fixed_batch
         if fixed is None or len(taken) == fixed:
-            return self._session.run(**{self._input: taken})[self._output]
+            return self.session.run(**{self._input: taken})[self._output]
         xp, given = array_module(taken), []
         for start in range(0, len(taken), fixed):
             part = taken[start : start + fixed]
@@ -177,27 +182,55 @@ class PlanesModel:
                 whole = xp.zeros((fixed, *part.shape[1:]), part.dtype)
                 whole[: len(part)] = part
                 part = whole
-            given.append(self._session.run(**{self._input: part})[self._output])
+            given.append(self.session.run(**{self._input: part})[self._output])
         return xp.concatenate(given)[: len(taken)]
 
-    def _cores(self, given: Array, patches: Sequence[Array]) -> list[Array]:
-        restored: list[Array | None] = [None] * len(patches)
-        for channel in range(self.pixels.channels):
-            plane = self.pixels.plane(channel) % len(patches)
+    def _cores(self, given: Array, patches: Sequence[Array], plane: int, buffers: Buffers) -> Array:
+        """Return the cores of a plane in the units of the photograph: the mean of all channels that were given it."""
+        side, sign = self.geometry.core, RESIDUALS[self.pixels.residual]
+        shape = (len(patches[plane]), side, side)
+        channels = [each for each in range(self.pixels.channels) if self.pixels.plane(each) % len(patches) == plane]
+        total = buffers.get(f"cores {plane}", shape)
+        for number, channel in enumerate(channels):
             scale, offset = self.pixels.scale_and_offset(channel)
-            core = _central(given[:, channel], self.geometry.core).astype(np.float32)
-            if scale != 1:
-                core *= np.float32(1 / scale)
-            if sign := RESIDUALS[self.pixels.residual]:
-                core *= np.float32(sign)
-                core += _central(patches[plane], self.geometry.core)
+            core = buffers.get("core", shape) if number else total
+            core[...] = _central(given[:, channel], side)
+            if scale != 1 or sign < 0:
+                core *= np.float32((sign or 1) / scale)
+            if sign:
+                core += _central(patches[plane], side)
             elif offset != 0:
                 core -= np.float32(offset / scale)
-            known = restored[plane]
-            restored[plane] = core if known is None else known + core
-        if len(patches) < self.pixels.channels:
-            restored = [each * np.float32(len(patches) / self.pixels.channels) for each in restored if each is not None]
-        return [each for each in restored if each is not None]
+            if number:
+                total += core
+        if len(channels) > 1:
+            total *= np.float32(1 / len(channels))
+        return total
+
+
+class Buffers:
+    """Arrays that are used for one batch after another, since new ones cost the CPU a fault for every page.
+
+    Parameters
+    ----------
+    xp
+        NumPy or CuPy.
+    """
+
+    def __init__(self, xp: Any) -> None:
+        self._xp = xp
+        self._held: dict[str, Array] = {}
+
+    def get(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike = np.float32) -> Array:
+        """Return an array of any content; one of the same name must no longer be in use, nor differ but in length."""
+        held = self._held.get(name)
+        if held is None or len(held) < shape[0]:
+            held = self._held[name] = self._xp.empty(shape, dtype)
+        return held[: shape[0]]
+
+    def clear(self) -> None:
+        """Let go of all arrays."""
+        self._held.clear()
 
 
 class PlanesEngine:
@@ -218,6 +251,11 @@ class PlanesEngine:
         pixels = CUDA_PIXELS if model.device.is_cuda else CPU_PIXELS
         default = model.fixed_batch or max(1, pixels // model.geometry.size**2)
         self._batches = BatchRunner(model.device, default if batch is None else batch, fixed=batch is not None)
+
+    @property
+    def batch(self) -> int:
+        """Patches of the next batch."""
+        return self._batches.size
 
     def restore(
         self,
@@ -257,26 +295,40 @@ class PlanesEngine:
         """
         grid = plan_patches(planes, self.model.geometry, stride)
         stopwatch = stopwatch or Stopwatch(self.model.device)
-        together = self.model.pixels.channels
+        xp, together = array_module(planes), self.model.pixels.channels
         groups = [planes] if together > 1 else [planes[index : index + 1] for index in range(len(planes))]
-        return self._batches.run(
-            lambda start, stop: [
-                core for group in groups for core in self._restore_batch(group, grid, start, stop, stopwatch)
-            ],
-            grid, array_module(planes).zeros_like(planes), stopwatch, progress, STAGE,
-        )  # fmt: skip
+        buffers = [Buffers(xp) for _ in groups]
+
+        def restore_batch(start: int, stop: int) -> list[Array]:
+            try:
+                return [
+                    core
+                    for group, arrays in zip(groups, buffers, strict=True)
+                    for core in self._restore_batch(group, grid, start, stop, stopwatch, arrays)
+                ]
+            except BaseException:
+                # What a batch that did not fit has taken must be free for a smaller one.
+                for arrays in buffers:
+                    arrays.clear()
+                raise
+
+        return self._batches.run(restore_batch, grid, xp.zeros_like(planes), stopwatch, progress, STAGE)
 
     def _restore_batch(
-        self, planes: Array, grid: PatchGrid, start: int, stop: int, stopwatch: Stopwatch
-    ) -> Iterator[Array]:
-        """Yield the restored cores of patches ``start`` to ``stop - 1`` of each plane.
+        self, planes: Array, grid: PatchGrid, start: int, stop: int, stopwatch: Stopwatch, buffers: Buffers
+    ) -> list[Array]:
+        """Return the restored cores of patches ``start`` to ``stop - 1`` of each plane.
 
         On a GPU the last batch is not filled up, as those of small patches are: patches are few and their networks
         large, so that zeros would cost more than the plan for another shape.
         """
+        shape = (stop - start, grid.patch, grid.patch)
         with stopwatch("extract"):
-            patches = [extract_patches(plane, grid, start, stop) for plane in planes]
-        yield from self.model.predict(patches, stopwatch)
+            patches = [
+                extract_patches(plane, grid, start, stop, out=buffers.get(f"patches {number}", shape))
+                for number, plane in enumerate(planes)
+            ]
+        return self.model.predict(patches, stopwatch, buffers)
 
 
 def open_planes_model(bundle: Bundle, *, device: Device, precision: str = "auto") -> PlanesModel:

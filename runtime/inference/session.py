@@ -159,6 +159,11 @@ class Session:
             )
         return outputs
 
+    @property
+    def bare(self) -> Any:
+        """ONNX Runtime's own session."""
+        return self._loaded()
+
     def reset_after_fork(self) -> None:
         """Make a forked process load the network again when it is next used.
 

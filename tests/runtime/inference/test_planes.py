@@ -139,13 +139,13 @@ def test_the_result_does_not_depend_on_the_batch(opened, rng):
 
 def test_a_batch_is_as_large_as_the_graph_says_whatever_is_left(opened, rng, monkeypatch):
     model = opened("mean", batch=3)
-    sizes, run = [], model._session.run
+    sizes, run = [], model.session.run
 
     def counted(**inputs):
         sizes.append(len(inputs["x"]))
         return run(**inputs)
 
-    monkeypatch.setattr(model._session, "run", counted)
+    monkeypatch.setattr(model.session, "run", counted)
     photograph = rng.random((3, 10, 40), dtype=np.float32)
     free = PlanesEngine(opened("mean")).restore(photograph, stride=6)
     np.testing.assert_allclose(PlanesEngine(model, batch=4).restore(photograph, stride=6), free, atol=1e-6)
@@ -176,7 +176,7 @@ def test_a_caller_that_has_enough_ends_the_work(opened, rng):
 
 def test_out_of_memory_halves_the_batch_unless_it_was_asked_for(opened, rng, monkeypatch):
     model = opened("mean")
-    run = model._session.run
+    run = model.session.run
 
     def limited(**inputs):
         if len(inputs["x"]) > 5:
@@ -185,7 +185,7 @@ def test_out_of_memory_halves_the_batch_unless_it_was_asked_for(opened, rng, mon
 
     photograph = rng.random((3, 60, 60), dtype=np.float32)
     expected = PlanesEngine(model).restore(photograph)
-    monkeypatch.setattr(model._session, "run", limited)
+    monkeypatch.setattr(model.session, "run", limited)
     np.testing.assert_allclose(PlanesEngine(model).restore(photograph), expected, atol=1e-6)
     with pytest.raises(OutOfMemory, match="a batch of 8 patches"):
         PlanesEngine(model, batch=8).restore(photograph)
