@@ -105,7 +105,8 @@ def measure_packed(model: str, *, megapixels: float, repeats: int) -> dict[str, 
     engine = PlanesEngine(opened)
     batch = engine.batch
     geometry = bundle.patch
-    grid = PatchGrid(*planes.shape[1:], geometry.size, geometry.core, geometry.stride)
+    height, width = planes.shape[1:]
+    grid = PatchGrid(height, width, geometry.size, geometry.core, geometry.stride)
     runs = len(grid) * (1 if opened.pixels.channels > 1 else len(planes))
     given = _batches(opened, planes, grid, batch)
     session = opened.session.bare
