@@ -181,10 +181,10 @@ def choose_geometry(
 ) -> PatchGeometry:
     """Choose the core and the stride of patches.
 
-    The margin is half as much again as the pixels within which the surroundings of a patch had an influence, but no
-    more than the receptive field. The cores overlap by an eighth then, which blends what is left of it. If the
-    influence goes further, as it does where a network looks at the whole patch, the margin is an eighth of the patch,
-    and the cores overlap by half.
+    The margin is half as much again as the pixels within which the surroundings of a patch had an influence, unless
+    that is more than the receptive field or a quarter of the patch. The cores overlap by about an eighth then, which
+    blends what is left of it. If the influence goes further, as it does where a network looks at the whole patch, the
+    margin is an eighth of the patch, and the cores overlap by about half.
 
     Parameters
     ----------
@@ -210,7 +210,9 @@ def choose_geometry(
     if margin is None:
         chosen = size // 8
     else:
-        chosen = margin + margin // 2 if field is None else min(margin + margin // 2, max(field, margin))
+        more = margin + margin // 2
+        chosen = more if more <= size // 4 else margin
+        chosen = chosen if field is None else min(chosen, max(field, margin))
     core = packing.core or max(size - 2 * max(chosen, sizes.trim), 1 + (size - 1) % 2)
     if core > largest or (size - core) % 2:
         raise InvalidArgument(
@@ -220,8 +222,8 @@ def choose_geometry(
     enough = margin is not None and (size - core) // 2 >= margin
     wanted = core - core // 8 if enough else core // 2
     # Patches that do not lie alike under layers that skip pixels would have seams, however wide the margin.
-    aligned = max(wanted // step, 1) * step
-    stride = packing.stride or (aligned if aligned <= core else max(wanted, 1))
+    aligned = (wanted + step // 2) // step * step
+    stride = packing.stride or (aligned if 0 < aligned < core else max(wanted // step * step, 0) or max(wanted, 1))
     if stride > core:
         raise InvalidArgument(f"stride {stride}: give {core} pixels or fewer, the side of the core")
     return PatchGeometry(size, core, stride)

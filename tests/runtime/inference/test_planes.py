@@ -1,9 +1,12 @@
+import weakref
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import InvalidArgument, InvalidModel, OutOfMemory
+from runtime.inference import patch_engine
 from runtime.inference.bundle import Bundle, load_model, write_bundle
 from runtime.inference.devices import CPU, Device
 from runtime.inference.planes import CHANNELS, PixelAssumptions, PlanesEngine, open_planes_model
@@ -189,6 +192,25 @@ def test_out_of_memory_halves_the_batch_unless_it_was_asked_for(opened, rng, mon
     np.testing.assert_allclose(PlanesEngine(model).restore(photograph), expected, atol=1e-6)
     with pytest.raises(OutOfMemory, match="a batch of 8 patches"):
         PlanesEngine(model, batch=8).restore(photograph)
+
+
+def test_what_a_batch_that_did_not_fit_has_taken_is_free_for_a_smaller_one(opened, rng, monkeypatch):
+    model = opened("mean")
+    run, taken, alive = model.session.run, [], []
+
+    def limited(**inputs):
+        if len(inputs["x"]) > 5:
+            taken.append(weakref.ref(inputs["x"].base))
+            raise MemoryError("no more")
+        return run(**inputs)
+
+    monkeypatch.setattr(model.session, "run", limited)
+    monkeypatch.setattr(
+        patch_engine, "free_unused_memory", lambda device: alive.extend(each() is not None for each in taken)
+    )
+    PlanesEngine(model).restore(rng.random((3, 60, 60), dtype=np.float32))
+    assert alive
+    assert not any(alive)
 
 
 @pytest.mark.parametrize("options", [{"colour": "bgr", "range": (0.0, 255.0)}, {"colour": "grey", "batch": 3}])

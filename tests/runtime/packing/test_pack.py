@@ -30,11 +30,11 @@ def test_a_packed_network_is_a_model_like_others(pack, tmp_path):
     bundle = load_model(tmp_path / "packed")
     assert bundle == packed.bundle
     assert (bundle.name, bundle.method) == ("packed", "patches")
-    assert bundle.patch == PatchGeometry(64, 60, 48)
+    assert bundle.patch == PatchGeometry(64, 60, 56)
     assert sorted(path.name for path in (tmp_path / "packed").iterdir()) == ["bundle.json", "network.fp32.onnx"]
     assert packed.found | {"seconds": 0, "change": 0, "seam": 0, "mean_seam": 0} == {
         "input": "x", "output": "y", "type": "float32", "colour": "rgb", "range": [0, 1], "sizes": [64, 67, 68],
-        "multiple": 1, "batch": None, "field": 5, "margin": 2, "patch": 64, "core": 60, "stride": 48,
+        "multiple": 1, "batch": None, "field": 5, "margin": 2, "patch": 64, "core": 60, "stride": 56,
         "against": "the whole image", "seconds": 0, "change": 0, "seam": 0, "mean_seam": 0,
     }  # fmt: skip
     assert packed.found["seam"] < 1e-5
@@ -153,8 +153,9 @@ def test_what_does_not_fit_is_named(pack, packing, error, message):
     [
         (256, 8, 17, 6, (256, 238, 208)),
         (256, 8, 4, 4, (256, 248, 216)),
-        (256, 8, None, 20, (256, 196, 168)),
+        (256, 8, None, 20, (256, 196, 176)),
         (256, 8, None, None, (256, 192, 96)),
+        (256, 64, None, 56, (256, 144, 128)),
         (256, 128, 60, 40, (256, 136, 128)),
         (65, 8, 0, 0, (65, 65, 56)),
         (17, 1, 2, 2, (17, 13, 12)),
@@ -167,8 +168,8 @@ def test_the_geometry_follows_from_what_was_measured(size, step, field, margin, 
 
 
 def test_cores_overlap_by_half_where_the_margin_that_was_asked_for_is_too_small():
-    assert choose_geometry(Packing(core=250), Sizes(1, 0, ()), 256, 8, 17, 6).stride == 120
-    assert choose_geometry(Packing(core=244), Sizes(1, 0, ()), 256, 8, 17, 6).stride == 208
+    assert choose_geometry(Packing(core=250), Sizes(1, 0, ()), 256, 8, 17, 6).stride == 128
+    assert choose_geometry(Packing(core=244), Sizes(1, 0, ()), 256, 8, 17, 6).stride == 216
 
 
 def test_a_patch_is_a_multiple_of_what_the_network_takes(pack):
