@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,13 +41,13 @@ _BATCHES_SEEN = 4
 @click.option(
     "--layers", type=click.IntRange(min=2), default=8, show_default=True, help="Convolutions of these networks."
 )
-@click.option("--megapixels", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True, help="Size.")
+@click.option("--megapixels", type=Numbers(float), default="1", show_default=True, help="Sizes of the photograph.")
 @report_options(repeats=7)
 def packed(
     model: str | None,
     width: list[int],
     layers: int,
-    megapixels: float,
+    megapixels: list[float],
     repeats: int,
     json: Path | None,
     plot: Path | None,
@@ -60,9 +61,9 @@ def packed(
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="deblur-bench-") as folder:
         paths = [model] if model else [_pack_untrained(Path(folder), each, layers) for each in width]
-        for path in paths:
+        for path, size in product(paths, megapixels):
             row, peak = run_isolated(
-                "bench.speed.packed:measure_packed", {"model": path, "megapixels": megapixels, "repeats": repeats}
+                "bench.speed.packed:measure_packed", {"model": path, "megapixels": size, "repeats": repeats}
             )
             rows.append({**row, "peak_bytes": peak})
             report.tables["packed"] = _table(rows)
@@ -188,6 +189,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
         "Packed networks beside their bare sessions",
         (
             Column("network", "name"),
+            Column("Mpx", "megapixels", ".2f"),
             Column("patch", "patch"),
             Column("core", "core"),
             Column("stride", "stride"),
@@ -216,5 +218,9 @@ def _draw(report: Report, figure: Figure) -> None:
     for index, each in enumerate(("bare", "engine", "deblur")):
         places = [number + 0.25 * (index - 1) for number in range(len(rows))]
         axes.bar(places, [row["seconds"][each]["median"] for row in rows], 0.22, label=each)
-    axes.set(xticks=range(len(rows)), xticklabels=[row["name"] for row in rows], ylabel="seconds")
+    axes.set(
+        xticks=range(len(rows)),
+        xticklabels=[f"{row['name']}, {row['megapixels']:.3g} Mpx" for row in rows],
+        ylabel="seconds",
+    )
     axes.legend()

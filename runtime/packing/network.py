@@ -202,13 +202,15 @@ def _check_axes(graph: Path, shape: list[int | None], given: list[Any], written:
             f"{graph}: takes {shown(written)} and gives {shown(given)}: needed are four axes, (batch, channels, "
             "height, width); add the missing one inside the graph"
         )
-    if shape[1] in _CHANNELS or shape[1] is None:
+    if shape[1] in _CHANNELS:
         return
     if shape[3] in _CHANNELS:
         raise InvalidModel(
             f"{graph}: takes {shown(written)}, its channels last: needed is (batch, channels, height, width); "
             "transpose at both ends of the graph (tf2onnx: --inputs-as-nchw, --outputs-as-nchw)"
         )
+    if shape[1] is None:
+        return
     raise InvalidModel(
         f"{graph}: takes {shape[1]} channels: needed are 1 (grey) or 3 (colour); make the others, such as a map of the "
         "noise, constants of the graph"

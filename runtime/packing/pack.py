@@ -10,7 +10,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runtime.arguments import check_choice, check_path, check_whole, shown
+import numpy as np
+
+from runtime.arguments import check_array, check_choice, check_path, check_whole, shown
 from runtime.errors import ImageFileError, InvalidArgument
 from runtime.inference.bundle import MANIFEST, Bundle, PatchGeometry, load_model, replacing, write_bundle
 from runtime.inference.manifest import LARGEST_PATCH
@@ -43,7 +45,7 @@ class Packing:
     range
         The values of black and white.
     mean, std
-        What is subtracted from such values, and then divided by; one number, or one for each channel.
+        What is subtracted from such values, and then divided by; one number, or one for each channel in a sequence.
     residual
         ``"none"``; ``"add"`` or ``"subtract"``, if the network gives a difference.
     name, version, description, licence
@@ -51,7 +53,7 @@ class Packing:
 
     Raises
     ------
-    InvalidArgument
+    InvalidArgument, UnsupportedType
         If a value cannot be used.
     """
 
@@ -70,12 +72,17 @@ class Packing:
 
     def __post_init__(self) -> None:
         for name in ("patch", "core", "stride"):
-            check_whole(name, getattr(self, name), least=1)
+            object.__setattr__(self, name, check_whole(name, getattr(self, name), least=1))
         if self.patch is not None and self.patch > LARGEST_PATCH:
             raise InvalidArgument(f"patch {self.patch}: give {LARGEST_PATCH} pixels or fewer")
         if self.colour is not None:
             check_choice("colour", self.colour, tuple(CHANNELS))
         check_choice("residual", self.residual, tuple(RESIDUALS))
+        for name in ("range", "mean", "std"):
+            numbers = check_array(name, getattr(self, name))
+            if numbers.ndim > 1:
+                raise InvalidArgument(f"{name} of shape {numbers.shape}: give one number, or a list")
+            object.__setattr__(self, name, tuple(np.atleast_1d(numbers).astype(float).tolist()))
 
     def pixels(self, colour: str) -> PixelAssumptions:
         """Return what the network takes its input for, of a colour that has been chosen."""

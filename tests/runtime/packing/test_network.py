@@ -44,6 +44,7 @@ def test_a_trial_gives_a_shape_or_one_line(tmp_path):
     [
         ({"channels": 4}, "takes 4 channels: needed are 1"),
         ({"channels": 64, "sizes": ("n", 64, 3)}, "its channels last"),
+        ({"channels": "h", "sizes": ("n", "w", 1)}, "its channels last"),
         ({"sizes": ("n", 64, 48)}, "height and width must be equal or free"),
         ({"sizes": ("n", 64, "w")}, "height and width must be equal or free"),
         ({"dtype": "uint8"}, "takes uint8 and gives uint8: needed is float32 or float16"),

@@ -6,7 +6,7 @@ import onnx
 import pytest
 
 import runtime
-from runtime.errors import ImageFileError, InvalidArgument, InvalidModel
+from runtime.errors import ImageFileError, InvalidArgument, InvalidModel, UnsupportedType
 from runtime.inference.bundle import PatchGeometry, load_model
 from runtime.packing import Packing, pack_network
 from runtime.packing.pack import choose_geometry
@@ -78,6 +78,12 @@ def test_units_are_those_that_were_said(pack, tmp_path, rng):
     np.testing.assert_array_equal(runtime.deblur(photograph, model=tmp_path / "packed", device="cpu"), photograph)
 
 
+def test_numbers_of_any_kind_are_taken(pack):
+    packed = pack("identity", Packing(patch=np.int64(64), range=[0, 255], mean=np.float32([1, 2, 3]), std=2))
+    assert dict(packed.bundle.assumes)["mean"] == [1, 2, 3]
+    assert dict(packed.bundle.assumes)["std"] == [2]
+
+
 def test_tensors_beside_the_graph_are_packed_too(tmp_path, rng):
     model = onnx.load(write_network(tmp_path / "network.onnx", "mean"))
     onnx.save(model, tmp_path / "network.onnx", save_as_external_data=True, location="network.data", size_threshold=0)
@@ -140,6 +146,9 @@ def test_progress_is_told(pack):
         ({"colour": "cmyk"}, InvalidArgument, "colour 'cmyk': give one of rgb, bgr, grey, y"),
         ({"residual": "times"}, InvalidArgument, "residual 'times': give one of none, add, subtract"),
         ({"patch": 64, "std": (0,)}, InvalidArgument, "std must be positive; give the values"),
+        ({"range": (0, 1, 2)}, InvalidArgument, "range must be the values of black and white"),
+        ({"mean": [[0.5]]}, InvalidArgument, r"mean of shape \(1, 1\): give one number"),
+        ({"mean": "light"}, UnsupportedType, "mean of dtype"),
         ({"colour": "grey"}, InvalidModel, "takes 3 channels, and grey has 1"),
     ],
 )
