@@ -29,13 +29,14 @@ def test_the_engine_is_timed_beside_the_bare_session(model):
 def test_it_is_reported(model, tmp_path):
     report = tmp_path / "report.json"
     plot = tmp_path / "plot.png"
-    arguments = ["--model", model, "--megapixels", "0.01", "--repeats", "1", "--json", report, "--plot", plot]
+    arguments = ["--model", model, "--megapixels", "0.01,0.02", "--repeats", "1", "--json", report, "--plot", plot]
     done = CliRunner().invoke(packed, [str(each) for each in arguments], catch_exceptions=False)
     assert "engine / bare" in done.output
     written = json.loads(report.read_text())
     assert written["benchmark"] == "packed"
-    (row,) = written["tables"]["packed"]
-    assert row["peak_bytes"] > 0
+    rows = written["tables"]["packed"]
+    assert [row["megapixels"] for row in rows] == [0.01, 0.02]
+    assert all(row["peak_bytes"] > 0 for row in rows)
     assert plot.stat().st_size > 0
 
 
