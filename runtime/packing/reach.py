@@ -125,7 +125,7 @@ def measure_seams(probe: Probe, geometry: PatchGeometry) -> Seams:
         largest=float(difference.max(initial=0)),
         mean=float(difference.mean()) if difference.size else 0.0,
         against="neighbours" if fixed else "the whole image",
-        change=float(np.sqrt(np.mean((restored - photograph) ** 2))),
+        change=float(np.sqrt(np.mean((restored.astype(np.float64) - photograph) ** 2))),
         seconds=stopwatch.seconds()["network"] / 4,
     )
 

@@ -2,9 +2,10 @@ import json
 
 import numpy as np
 import pytest
+from onnx import helper
 
 from runtime.images import read_file
-from tests.support.networks import write_network
+from tests.support.networks import write_graph, write_network
 
 
 @pytest.fixture
@@ -80,6 +81,17 @@ def test_what_cannot_be_packed_is_one_line(deblur, tmp_path, does, arguments, co
     assert message in refused.err
     assert code == 2 or len(refused.err.splitlines()) == 1
     assert not (tmp_path / "model").exists()
+
+
+def test_a_graph_that_does_not_load_is_one_line(deblur, tmp_path):
+    shape = [1, 3, "h", "w"]
+    resize = helper.make_node("Resize", ["x", "", "scales"], ["y"], mode="nearer")
+    scales = {"scales": np.ones(4, np.float32)}
+    network = write_graph(tmp_path / "network.onnx", [resize], scales, {"x": shape}, {"y": shape})
+    refused = deblur("pack", network, "-o", tmp_path / "model")
+    assert refused.code == 1
+    assert len(refused.err.splitlines()) == 1
+    assert "cannot load it" in refused.err
 
 
 def test_a_bundle_is_not_replaced_unasked(deblur, network, tmp_path):
