@@ -23,6 +23,8 @@ def test_the_engine_is_timed_beside_the_bare_session(model):
         assert list(row[kind]) == ["bare", "engine", "deblur"]
         assert all(0 < times["min"] <= times["median"] and times["repeats"] == 3 for times in row[kind].values())
     assert row["over_bare"]["min"] <= row["over_bare"]["median"] <= row["over_bare"]["max"]
+    least = {each: row["processor_seconds"][each]["min"] for each in ("engine", "bare")}
+    assert row["fastest_over_bare"] == pytest.approx(least["engine"] / least["bare"])
     assert 0 < row["around_network"] < 1
 
 
