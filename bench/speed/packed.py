@@ -209,8 +209,8 @@ def _table(rows: list[dict[str, Any]]) -> Table:
         rows,
         notes=(
             "Engine / bare: time over that of the bare session in the same turn. In turn, one run of each in a turn.",
-            "Processor time: of all threads of the process, which other processes disturb less; of the fastest: the least "
-            "of the engine over the least of the bare session.",
+            "Processor time: of all threads of the process, which other processes disturb less; of the fastest: the "
+            "least of the engine over the least of the bare session.",
         ),
     )
 

@@ -164,10 +164,10 @@ def pack_network(
         sizes = find_sizes(network, pixels.channels, packing.patch)
         size = _choose_size(network, sizes, packing.patch)
         told("batches", 0.3)
-        batch = network.batch if network.batch is not None else None
+        batch = network.batch
         if batch is None and not takes_batches(network, sizes, size, pixels):
             batch = 1
-        multiple = 1 if network.side is not None else sizes.multiple
+        multiple = 1 if sizes.fixed else sizes.multiple
         step = multiple if size < _SMALL else math.lcm(multiple, _STEP)
         probe = Probe(network, sizes, pixels, batch, step)
         told("receptive field", 0.4)
@@ -255,7 +255,7 @@ def _check_target(target: Path, overwrite: bool) -> None:
     if not (target / MANIFEST).is_file():
         raise ImageFileError(f"{target}: is there and is no bundle; name another folder")
     if not overwrite:
-        raise ImageFileError(f"{target}: is there; name another folder, or ask for it to be overwritten")
+        raise ImageFileError(f"{target}: is there; name another folder, or have it replaced (--overwrite)")
 
 
 def _found(
@@ -274,7 +274,7 @@ def _found(
         "colour": pixels.colour,
         "range": list(pixels.range),
         "sizes": sorted(set(sizes.tried)),
-        "multiple": None if network.side is not None else sizes.multiple,
+        "multiple": None if sizes.fixed else sizes.multiple,
         "batch": batch,
         "field": None if reach is None else 2 * reach + 1,
         "margin": (geometry.size - geometry.core) // 2,

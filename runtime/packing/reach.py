@@ -95,9 +95,7 @@ def find_margin(probe: Probe, side: int) -> int | None:
     Up to a quarter of the patch is looked at, or half of that where the network takes one size alone and a patch can be
     compared with its neighbour only.
     """
-    profile = (
-        _beside_a_neighbour(probe, side) if probe.network.side or _is_fixed(probe) else _in_a_larger_one(probe, side)
-    )
+    profile = _beside_a_neighbour(probe, side) if probe.sizes.fixed else _in_a_larger_one(probe, side)
     beyond = np.flatnonzero(profile > TOLERANCE)
     margin = 0 if not len(beyond) else int(beyond[-1]) + 1
     return None if margin >= len(profile) else margin + probe.sizes.trim
@@ -111,8 +109,7 @@ def measure_seams(probe: Probe, geometry: PatchGeometry) -> Seams:
     stopwatch = Stopwatch()
     photograph = sample(probe.pixels.channels, side)
     restored = engine.restore(photograph, stopwatch=stopwatch)
-    fixed = _is_fixed(probe)
-    if fixed:
+    if probe.sizes.fixed:
         difference = _beside_a_neighbour(probe, geometry.size)[margin - probe.sizes.trim :]
     else:
         # What lies beyond the border is the same for the patches and for the whole, but for what fills the size up.
@@ -124,14 +121,10 @@ def measure_seams(probe: Probe, geometry: PatchGeometry) -> Seams:
     return Seams(
         largest=float(difference.max(initial=0)),
         mean=float(difference.mean()) if difference.size else 0.0,
-        against="neighbours" if fixed else "the whole image",
+        against="neighbours" if probe.sizes.fixed else "the whole image",
         change=float(np.sqrt(np.mean((restored.astype(np.float64) - photograph) ** 2))),
         seconds=stopwatch.seconds()["network"] / 4,
     )
-
-
-def _is_fixed(probe: Probe) -> bool:
-    return probe.network.side is not None or len(probe.sizes.tried) == 1
 
 
 def _in_a_larger_one(probe: Probe, side: int) -> npt.NDArray[np.float32]:

@@ -40,6 +40,11 @@ class Sizes:
     trim: int
     tried: tuple[int, ...]
 
+    @property
+    def fixed(self) -> bool:
+        """Whether one size alone is known to be taken."""
+        return len(self.tried) == 1
+
 
 def choose_colour(network: Network, colour: str | None) -> str:
     """Return the colour of the network: that which was named, or RGB for three channels and grey for one.

@@ -9,6 +9,7 @@ import runtime
 from runtime.errors import ImageFileError, InvalidArgument, InvalidModel, UnsupportedType
 from runtime.inference.bundle import PatchGeometry, load_model
 from runtime.packing import Packing, pack_network
+from runtime.packing.network import Network
 from runtime.packing.pack import choose_geometry
 from runtime.packing.trials import Sizes
 from tests.support.networks import write_network
@@ -179,6 +180,18 @@ def test_the_geometry_follows_from_what_was_measured(size, step, field, margin, 
 def test_cores_overlap_by_half_where_the_margin_that_was_asked_for_is_too_small():
     assert choose_geometry(Packing(core=250), Sizes(1, 0, ()), 256, 8, 17, 6).stride == 128
     assert choose_geometry(Packing(core=244), Sizes(1, 0, ()), 256, 8, 17, 6).stride == 216
+
+
+def test_a_network_that_takes_one_size_without_saying_so_is_packed_for_it(pack, monkeypatch):
+    attempt = Network.attempt
+
+    def picky(self, batch, channels, side):
+        return attempt(self, batch, channels, side) if side == 100 else "the shape is another"
+
+    monkeypatch.setattr(Network, "attempt", picky)
+    found = pack("mean", Packing(patch=100)).found
+    assert (found["multiple"], found["against"]) == (None, "neighbours")
+    assert (found["patch"], found["core"], found["stride"]) == (100, 96, 88)
 
 
 def test_a_patch_is_a_multiple_of_what_the_network_takes(pack):

@@ -49,7 +49,7 @@ def test_a_network_of_one_size_that_does_not_say_so_takes_that_one(network, monk
 
     monkeypatch.setattr(type(made), "attempt", picky)
     sizes = find_sizes(made, 3, 100)
-    assert (sizes.multiple, sizes.tried) == (100, (100,))
+    assert (sizes.multiple, sizes.tried, sizes.fixed) == (100, (100,), True)
     with pytest.raises(
         InvalidModel, match=r"none of the sizes that were tried \(with 288 pixels: the shape is another\)"
     ):
