@@ -29,8 +29,8 @@ CHANNELS = {"rgb": 3, "bgr": 3, "grey": 1, "y": 1}
 """Channels of a network, by what they are: "grey" is each plane by itself, "y" the luminance alone."""
 RESIDUALS = {"none": 0, "add": 1, "subtract": -1}
 """Sign with which the difference that a network gives is added to its input; 0 where it gives the result itself."""
-CPU_PIXELS = 2**18
-"""Pixels of a batch on the CPU by default: four patches of 256, whose layers of 64 channels take 64 MB each."""
+CPU_PIXELS = 2**19
+"""Pixels of a batch on the CPU by default: eight patches of 256, whose layers of 64 channels take 128 MB each."""
 CUDA_PIXELS = 2**21
 """The same on a GPU."""
 STAGE = "patches"
