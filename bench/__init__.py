@@ -1,7 +1,7 @@
 """Benchmarks of the runtime: ``python -m bench <command>``.
 
 - `bench.accuracy`: ``accuracy``, ``bursts``, ``quality`` and ``motion``, restorations against known sharp images;
-- `bench.speed`: ``kernels``, ``throughput``, ``latency`` and ``burst-throughput``, time and memory;
+- `bench.speed`: ``kernels``, ``throughput``, ``latency``, ``burst-throughput`` and ``packed``, time and memory;
 - `bench.solvers`: ``nonblind``, solvers of non-blind deconvolution;
 - `bench.peers`: ``peers``, the patch method in other libraries;
 - `bench.gpu`: ``gpu``, all that is to be measured on a GPU in one command;

@@ -1,7 +1,7 @@
 """``python -m bench``: the command line of the benchmarks.
 
-Commands: ``kernels``, ``throughput``, ``latency``, ``burst-throughput``, ``peers``, ``gpu``, ``accuracy``, ``bursts``,
-``quality``, ``nonblind``, ``motion``, ``decisions``, ``fuzz``, ``serve`` and ``ray``.
+Commands: ``kernels``, ``throughput``, ``latency``, ``burst-throughput``, ``packed``, ``peers``, ``gpu``, ``accuracy``,
+``bursts``, ``quality``, ``nonblind``, ``motion``, ``decisions``, ``fuzz``, ``serve`` and ``ray``.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from bench.solvers.command import nonblind
 from bench.speed.burst_throughput import burst_throughput
 from bench.speed.kernels import kernels
 from bench.speed.latency import latency
+from bench.speed.packed import packed
 from bench.speed.throughput import throughput
 from runtime.errors import DeblurError
 
@@ -39,8 +40,8 @@ class _Group(click.Group):
 
 
 COMMANDS = [
-    kernels, throughput, latency, burst_throughput, peers, gpu, accuracy, bursts, quality, nonblind, motion, decisions,
-    fuzz, serve, ray_batch,
+    kernels, throughput, latency, burst_throughput, packed, peers, gpu, accuracy, bursts, quality, nonblind, motion,
+    decisions, fuzz, serve, ray_batch,
 ]  # fmt: skip
 
 

@@ -103,6 +103,9 @@ class Method(Protocol):
     ----------
     supported_options : frozenset of str
         Names of the fields of `runtime.options.Options` that affect this method. Setting any other is an error.
+    expects_blur : bool, optional
+        Whether the whole photograph is blurred, as it is by default, so that what is sharp in it, such as a frame or a
+        date stamp, is no part of it and stays as it is.
     """
 
     supported_options: ClassVar[frozenset[str]]

@@ -27,7 +27,7 @@ from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import download, on_device, resolve_device
 from runtime.inference.progress import Progress, Stopwatch, reporting
 from runtime.inference.stream import Stream, lanes_on, outcomes
-from runtime.methods.registry import check_options, check_result, create_method
+from runtime.methods.registry import check_options, check_result, create_method, expects_blur
 from runtime.options import AUTO, FBA, BurstOptions, Loading, Options, Task
 from runtime.preparation.photograph import Photograph, prepare
 from runtime.response import LINEAR
@@ -176,7 +176,7 @@ class Deblurrer:
             stopwatch = Stopwatch(self.device)
             observed, frame = open_image(image, self.device)
             with stopwatch("prepare"):
-                photograph = prepare(observed, frame.known)
+                photograph = prepare(observed, frame.known, blurred=expects_blur(method))
             del observed
             run = run_on(photograph, frame.quantum, options, self.device, stopwatch, progress)
             photograph, run = in_light(photograph, frame.quantum, options, run)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ from export.loop.checkpoints import Checkpoint
 from export.onnx.graph import OPSET, Weights
 from export.onnx.parity import Inputs, largest_difference, measure, round_weights
 from runtime.errors import InvalidModel
-from runtime.inference.bundle import Bundle, PatchGeometry, load_model, write_bundle
+from runtime.inference.bundle import Bundle, PatchGeometry, load_model, replacing, write_bundle
 
 _LICENCE = "Apache-2.0"
 Shapes = Mapping[str, Sequence[str | int]]
@@ -258,20 +256,6 @@ def read_weights(bundle: Bundle, spec: BundleSpec, network: nn.Module) -> dict[s
         constants = {name: bundle.load_constants(name) for name in bundle.constants}
         weights |= {key: torch.from_numpy(value.astype(np.float32)) for key, value in spec.unpack(constants).items()}
     return weights
-
-
-@contextmanager
-def replacing(folder: str | Path) -> Iterator[Path]:
-    """Yield an empty folder that replaces `folder` at the end; after an error `folder` stays as it was."""
-    target = Path(folder)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".bundle-") as name:
-        draft = Path(name) / "new"
-        draft.mkdir()
-        yield draft
-        if target.exists():
-            target.rename(Path(name) / "old")
-        draft.rename(target)
 
 
 def write_graphs(folder: Path, name: str, part: PartSpec, module: nn.Module) -> dict[str, str]:

@@ -2,10 +2,11 @@
 
 * ``deblur image`` (`image`): restore photographs from files, folders or stdin. `motion` draws motion fields.
 * ``deblur burst`` (`burst`): restore one photograph from several frames.
-* ``deblur ray`` (`ray`): restore many photographs on the machines of a Ray cluster.
-* ``deblur triton`` (`triton`): write a model repository for NVIDIA's Triton Inference Server.
 * ``deblur demo`` (`demo`): blur a sample photograph, restore it and report the gain.
-* ``deblur serve`` (`serve`): restore photographs over HTTP.
+* ``deblur serve`` (`serving.serve`): restore photographs over HTTP.
+* ``deblur ray`` (`serving.ray`): restore many photographs on the machines of a Ray cluster.
+* ``deblur triton`` (`serving.triton`): write a model repository for NVIDIA's Triton Inference Server.
+* ``deblur pack`` (`pack`): make a model of anybody's network from patches to patches.
 * ``deblur models`` (`info`): list the installed models.
 * ``deblur doctor`` (`info`): report what works, and why the rest does not.
 * ``deblur warmup`` (`warmup`): compile and load beforehand what the first restorations would wait for.

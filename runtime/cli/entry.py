@@ -13,9 +13,10 @@ from runtime.cli.burst import burst_command
 from runtime.cli.demo import demo_command
 from runtime.cli.image import image_command
 from runtime.cli.info import doctor, models
-from runtime.cli.ray import ray_command
-from runtime.cli.serve import serve_command
-from runtime.cli.triton import triton_command
+from runtime.cli.pack import pack_command
+from runtime.cli.serving.ray import ray_command
+from runtime.cli.serving.serve import serve_command
+from runtime.cli.serving.triton import triton_command
 from runtime.cli.warmup import warmup_command
 from runtime.messages import describe
 
@@ -36,6 +37,7 @@ for _command in (
     serve_command,
     ray_command,
     triton_command,
+    pack_command,
     models,
     doctor,
     warmup_command,

@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -48,12 +50,13 @@ __all__ = [
     "find_models",
     "list_models",
     "load_model",
+    "replacing",
     "write_bundle",
 ]
 
 SHIPPED = Path(__file__).parents[1] / "models"
 SEARCH_VARIABLE = "DEBLUR_MODELS"
-_LARGEST_FILE = 2**31
+LARGEST_FILE = 2**31
 """Size of a file of a bundle in bytes, at most: that of an ONNX graph."""
 _LONGEST_SHOWN = 200
 """Characters of assumptions in a message, at most."""
@@ -262,6 +265,20 @@ def write_bundle(folder: str | os.PathLike[str], manifest: Mapping[str, Any]) ->
     return bundle
 
 
+@contextmanager
+def replacing(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield an empty folder that replaces `folder` at the end; after an error `folder` stays as it was."""
+    target = Path(folder)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".bundle-") as name:
+        draft = Path(name) / "new"
+        draft.mkdir()
+        yield draft
+        if target.exists():
+            target.rename(Path(name) / "old")
+        draft.rename(target)
+
+
 def _search_path() -> list[Path]:
     own = os.environ.get(SEARCH_VARIABLE)
     return [*([Path(own)] if own else []), SHIPPED]
@@ -337,8 +354,8 @@ def check_files(bundle: Bundle) -> None:
                 raise InvalidModel(f"{file}: missing; copy or export the bundle again")
             if file.resolve().parent != bundle.path.resolve():
                 raise InvalidModel(f"{file}: leads outside the bundle; copy the file itself into the folder")
-            if file.stat().st_size > _LARGEST_FILE:
-                raise InvalidModel(f"{file}: is larger than {_LARGEST_FILE} bytes; export a smaller model")
+            if file.stat().st_size > LARGEST_FILE:
+                raise InvalidModel(f"{file}: is larger than {LARGEST_FILE} bytes; export a smaller model")
             if _sha256(file) != digest:
                 raise InvalidModel(f"{file}: altered or damaged (wrong SHA-256); copy the bundle again")
         except OSError as error:

@@ -12,7 +12,7 @@ from runtime.inference.devices import Device, work_stream
 from runtime.inference.manifest import Part
 from runtime.inference.onnx_runtime import load_onnxruntime
 
-_TYPES = {
+TYPES = {
     "tensor(float)": "float32",
     "tensor(float16)": "float16",
     "tensor(double)": "float64",
@@ -34,9 +34,34 @@ def create_session(part: Part, precision: str, device: Device) -> Any:
     DeviceUnavailable
         If ONNX Runtime cannot use the device.
     """
-    graph, onnxruntime = part.graphs[precision], load_onnxruntime()
+    session = load_graph(part.graphs[precision], device)
+    _check_graph(part.graphs[precision], part, session)
+    return session
+
+
+def load_graph(graph: Path, device: Device, mend: str = "copy the bundle again") -> Any:
+    """Create ONNX Runtime's session of a graph of which nothing is known.
+
+    Parameters
+    ----------
+    graph
+        The file.
+    device
+        Where it is to run.
+    mend
+        What to do if it cannot be loaded, for the message.
+
+    Raises
+    ------
+    InvalidModel
+        If it cannot be loaded.
+    DeviceUnavailable
+        If ONNX Runtime cannot use the device.
+    """
+    onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    # On the CPU what fails is told by an error alone; on CUDA its messages tell what no error does.
+    options.log_severity_level = 3 if device.is_cuda else 4
     # Idle threads of ONNX Runtime must not spin, because the array kernels use the cores between two batches.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     provider = "CUDAExecutionProvider" if device.is_cuda else "CPUExecutionProvider"
@@ -50,11 +75,10 @@ def create_session(part: Part, precision: str, device: Device) -> Any:
     except Exception as error:
         if device.is_cuda and (problem := explain(str(error))):
             raise DeviceUnavailable(f"{version} does not start on {device}: {problem}") from error
-        raise InvalidModel(f"{graph}: {version} cannot load it: {first_line(error)}; copy the bundle again") from error
+        raise InvalidModel(f"{graph}: {version} cannot load it: {first_line(error)}; {mend}") from error
     if session.get_providers()[0] != provider:
         problem = missing_library() or "all its libraries load; see its messages on standard error"
         raise DeviceUnavailable(f"{version} does not start on {device}: {problem}")
-    _check_graph(graph, part, session)
     return session
 
 
@@ -68,7 +92,7 @@ def _check_graph(graph: Path, part: Part, session: Any) -> None:
         ("output", part.outputs, session.get_outputs(), _output_size_fits),
     ):
         try:
-            found = {node.name: (_TYPES.get(node.type, node.type), list(node.shape)) for node in nodes}
+            found = {node.name: (TYPES.get(node.type, node.type), list(node.shape)) for node in nodes}
         except UnicodeDecodeError as error:
             raise InvalidModel(f"{graph}: has {kind}s without a proper name ({error}); export it again") from error
         described = {spec.name: (spec.type, list(spec.shape)) for spec in specs}

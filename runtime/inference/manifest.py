@@ -24,7 +24,7 @@ _DEEPEST = 32
 """Levels of nesting, at most."""
 _LONGEST_NAME = 120
 """Characters of a name, at most."""
-_LARGEST_PATCH = 1024
+LARGEST_PATCH = 1024
 """Side of a patch in pixels, at most."""
 _SIZE = re.compile(r"([A-Za-z_]\w*)(?:[/-]([1-9]\d{0,3}))?", re.ASCII)
 """A symbolic dimension, or for an output a quotient or difference of one and a number."""
@@ -267,7 +267,7 @@ def parse_part(name: str, content: Fields, folder: Path, files: Iterable[str]) -
 
 def parse_patch(content: Fields, where: Path) -> PatchGeometry:
     """Read the geometry of patches."""
-    geometry = PatchGeometry(*(content.whole(name, 1, _LARGEST_PATCH) for name in ("size", "core", "stride")))
+    geometry = PatchGeometry(*(content.whole(name, 1, LARGEST_PATCH) for name in ("size", "core", "stride")))
     if not geometry.stride <= geometry.core <= geometry.size or (geometry.size - geometry.core) % 2:
         raise InvalidModel(
             f"{where}: patch {geometry.size}, core {geometry.core}, stride {geometry.stride} do not fit: "

@@ -24,6 +24,9 @@ _FIELDS: dict[str, dict[int, str]] = {
 }
 """For each kind of message, the fields whose messages lead to tensors (``onnx.proto``); `_ENTRY` is a key and value."""
 
+_OPSET_IMPORT = 8
+"""The field of a model that holds domain and version of a set of operators."""
+
 
 def stored_outside(graph: Path) -> set[str]:
     """Return the names of the files that the tensors of a graph are stored in, apart from its own.
@@ -51,14 +54,42 @@ def stored_outside(graph: Path) -> set[str]:
     return found
 
 
+def opset_of(graph: Path) -> int:
+    """Return the version of the standard operators that a graph is written for.
+
+    Raises
+    ------
+    InvalidModel
+        If the file is no ONNX graph, or does not say.
+    """
+    try:
+        for number, value in _messages(memoryview(graph.read_bytes())):
+            if number == _OPSET_IMPORT:
+                entry = dict(_fields(value))
+                version = entry.get(2)
+                if bytes(entry.get(1, b"")) in (b"", b"ai.onnx") and isinstance(version, int):
+                    return version
+    except (ValueError, IndexError, OSError) as error:
+        raise InvalidModel(f"{graph}: is no ONNX graph ({error}); export the model again") from error
+    raise InvalidModel(f"{graph}: does not say for which operators it is written; export the model again")
+
+
 def _messages(message: memoryview) -> Iterator[tuple[int, memoryview]]:
     """Yield number and content of the fields of a message that have a length; other fields are passed over."""
+    for number, value in _fields(message):
+        if isinstance(value, memoryview):
+            yield number, value
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
+    """Yield number and content of the fields of a message that have a length or are whole numbers."""
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)
         kind = tag & 7
         if kind == 0:
-            _, at = _varint(message, at)
+            value, at = _varint(message, at)
+            yield tag >> 3, value
         elif kind in (1, 5):
             at += 8 if kind == 1 else 4
         elif kind == 2:

@@ -71,7 +71,8 @@ def open_session(bundle: Bundle, part: str, *, device: Device, precision: str = 
     device
         The device on which it runs.
     precision
-        ``"fp32"``, ``"fp16"``, or ``"auto"``: half precision on a GPU if the bundle states its parity, else single.
+        ``"fp32"``, ``"fp16"``, or ``"auto"``: half precision on a GPU if the bundle states its parity, else single, or
+        the only one that there is.
 
     Raises
     ------
@@ -113,17 +114,19 @@ class Session:
         The device on which it runs.
     precision
         The precision, which selects one of its graphs.
+    session
+        ONNX Runtime's session of that graph, if there is one already.
     """
 
-    def __init__(self, part: Part, *, device: Device, precision: str) -> None:
+    def __init__(self, part: Part, *, device: Device, precision: str, session: Any = None) -> None:
         self.part = part
         self.device = device
         self.precision = precision
-        self._session: Any = create_session(part, precision, device)
+        self._session: Any = create_session(part, precision, device) if session is None else session
         self._queue = threading.Lock()
         _alive.add(self)
 
-    def run(self, **inputs: Array) -> dict[str, Array]:
+    def run(self, /, **inputs: Array) -> dict[str, Array]:
         """Run the network once.
 
         Parameters
@@ -155,6 +158,11 @@ class Session:
                 spec, outputs[spec.name], tuple(_output_size(size, sizes) for size in spec.shape), inputs
             )
         return outputs
+
+    @property
+    def bare(self) -> Any:
+        """ONNX Runtime's own session."""
+        return self._loaded()
 
     def reset_after_fork(self) -> None:
         """Make a forked process load the network again when it is next used.
@@ -239,6 +247,8 @@ def _choose_precision(part: Part, precision: str, device: Device) -> str:
     precision = check_choice("precision", precision, ("auto", *PRECISIONS))
     if precision == "auto":
         precision = "fp16" if device.is_cuda and "fp16" in part.parity else "fp32"
+        if precision not in part.graphs:
+            (precision,) = part.graphs
     if precision not in part.graphs:
         raise InvalidArgument(f"precision {precision!r}: this model has {', '.join(part.graphs)} (or 'auto')")
     return precision

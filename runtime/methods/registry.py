@@ -19,6 +19,7 @@ METHODS = {
     "schuler": "runtime.methods.schuler:Schuler",
     "fba": "runtime.methods.fba:FourierBurstAccumulation",
     "wieschollek": "runtime.methods.wieschollek:Wieschollek",
+    "patches": "runtime.methods.patches:Patches",
 }
 """Module and class of each method, by the name of the method in a bundle; imported on first use."""
 
@@ -48,6 +49,11 @@ def create_method(bundle: Bundle, *, device: Device, precision: str, batch: int 
     if not isinstance(made, (Method, BurstMethod)):
         raise InvalidModel(f"{module}.{name} must have restore or restore_burst, and supported_options")
     return made
+
+
+def expects_blur(method: Method | BurstMethod) -> bool:
+    """Tell whether a method restores photographs that are blurred as a whole, in which what is sharp is no part."""
+    return bool(getattr(method, "expects_blur", True))
 
 
 def restores_bursts(method: str) -> bool | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import filecmp
 
@@ -11,7 +10,7 @@ import pytest
 import torch
 
 from export.loop.checkpoints import read_checkpoint, write_slim
-from export.onnx.bundles import check_bundle, export_bundle, read_weights, replacing
+from export.onnx.bundles import check_bundle, export_bundle, read_weights
 from export.registry import load
 from runtime.errors import InvalidModel
 from runtime.inference.bundle import list_models, load_model
@@ -144,13 +143,3 @@ def test_other_assumptions_are_noticed(trained, bundle):
     spec = dataclasses.replace(trained.spec, assumes=lambda config: dataclasses.make_dataclass("Other", ["gamma"])(2.2))
     with pytest.raises(InvalidModel, match=r"assumes .* the checkpoint"):
         check_bundle(bundle.path, dataclasses.replace(trained, spec=spec))
-
-
-def test_after_an_error_the_folder_stays_as_it_was(tmp_path):
-    (tmp_path / "bundle").mkdir()
-    (tmp_path / "bundle" / "old").touch()
-    with contextlib.suppress(RuntimeError), replacing(tmp_path / "bundle") as draft:
-        (draft / "new").touch()
-        raise RuntimeError
-    assert [file.name for file in (tmp_path / "bundle").iterdir()] == ["old"]
-    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]

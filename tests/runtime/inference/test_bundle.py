@@ -1,3 +1,4 @@
+import contextlib
 import copy
 import json
 import pickle
@@ -15,6 +16,7 @@ from runtime.inference.bundle import (
     find_models,
     list_models,
     load_model,
+    replacing,
     write_bundle,
 )
 from runtime.inference.devices import CPU
@@ -175,7 +177,7 @@ def test_data_that_is_not_listed_is_refused(bundle, tmp_path, location):
 
 
 def test_a_file_that_is_too_large_is_not_read(bundle, monkeypatch):
-    monkeypatch.setattr("runtime.inference.bundle._LARGEST_FILE", 100)
+    monkeypatch.setattr("runtime.inference.bundle.LARGEST_FILE", 100)
     monkeypatch.setattr("runtime.inference.bundle._sha256", lambda file: pytest.fail("read"))
     with pytest.raises(InvalidModel, match="is larger than 100 bytes"):
         load_model(bundle.path)
@@ -242,3 +244,13 @@ def test_what_json_cannot_hold_is_not_written(bundle):
         with pytest.raises(InvalidModel, match="cannot be written"):
             write_bundle(bundle.path, content | {"training": {"loss": value}})
     assert json.loads((bundle.path / MANIFEST).read_text()) == content
+
+
+def test_after_an_error_the_folder_stays_as_it_was(tmp_path):
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "old").touch()
+    with contextlib.suppress(RuntimeError), replacing(tmp_path / "bundle") as draft:
+        (draft / "new").touch()
+        raise RuntimeError
+    assert [file.name for file in (tmp_path / "bundle").iterdir()] == ["old"]
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]

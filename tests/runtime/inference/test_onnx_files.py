@@ -5,7 +5,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from runtime.errors import InvalidModel
 from runtime.inference.bundle import SHIPPED
-from runtime.inference.onnx_files import stored_outside
+from runtime.inference.onnx_files import opset_of, stored_outside
 
 
 def outside(name, location):
@@ -73,3 +73,19 @@ def test_what_is_no_graph_is_refused(tmp_path, content):
     with pytest.raises(InvalidModel, match=r"graph\.onnx: is no ONNX graph") as caught:
         stored_outside(tmp_path / "graph.onnx")
     assert "\n" not in str(caught.value)
+
+
+def test_the_operators_of_a_graph_are_those_of_the_standard(tmp_path):
+    path = tmp_path / "graph.onnx"
+    for others in ([], [("com.microsoft", 1)]):
+        sets = [helper.make_opsetid(*each) for each in (*others, ("", 17))]
+        path.write_bytes(helper.make_model(graph_of(), opset_imports=sets).SerializeToString())
+        assert opset_of(path) == 17
+    path.write_bytes(
+        helper.make_model(graph_of(), opset_imports=[helper.make_opsetid("ai.onnx.ml", 3)]).SerializeToString()
+    )
+    with pytest.raises(InvalidModel, match="does not say for which operators"):
+        opset_of(path)
+    path.write_bytes(b"\x42\xff")
+    with pytest.raises(InvalidModel, match="is no ONNX graph"):
+        opset_of(path)

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from kernels.cancellation import reporting
 from runtime.errors import DeviceUnavailable, InvalidArgument, InvalidModel, OutOfMemory
@@ -20,6 +20,7 @@ from runtime.inference import session as sessions
 from runtime.inference.bundle import MANIFEST, load_model, write_bundle
 from runtime.inference.devices import CPU, Device
 from tests.support.models import write_patch_bundle
+from tests.support.networks import write_graph
 
 
 @pytest.fixture
@@ -254,7 +255,8 @@ def test_a_precision_without_a_graph_is_refused(bundle):
     part = bundle.part("network")
     only_half = replace(bundle, parts={"network": replace(part, graphs={"fp16": part.graphs["fp32"]}, parity={})})
     with pytest.raises(InvalidArgument, match="this model has fp16"):
-        sessions.open_session(only_half, "network", device=CPU)
+        sessions.open_session(only_half, "network", device=CPU, precision="fp32")
+    assert sessions.open_session(only_half, "network", device=CPU).precision == "fp16"
     for wrong in ("double", [], 3, None):
         with pytest.raises(InvalidArgument, match="give one of auto, fp32, fp16"):
             sessions.open_session(bundle, "network", device=CPU, precision=wrong)
@@ -279,3 +281,21 @@ def test_memory_that_runs_out_is_recognised():
     for error in (MemoryError(), OutOfMemory("x")):
         assert sessions.is_out_of_memory(error)
     assert not sessions.is_out_of_memory(ValueError("out of memory"))
+
+
+def test_a_session_that_is_there_is_used(bundle, patches):
+    part = bundle.part("network")
+    made = sessions.Session(part, device=CPU, precision="fp32")
+    again = sessions.Session(part, device=CPU, precision="fp32", session=made.bare)
+    assert again.bare is made.bare
+    np.testing.assert_array_equal(again.run(patches=patches)["cores"], made.run(patches=patches)["cores"])
+
+
+def test_an_input_may_have_any_name(tmp_path, rng):
+    shape = ["n", 1, "h", "w"]
+    node = helper.make_node("Identity", ["self"], ["y"])
+    graph = write_graph(tmp_path / "self.onnx", [node], {}, {"self": shape}, {"y": shape})
+    tensors = [(sessions.TensorSpec(name, "float32", ("n", 1, "h", "w")),) for name in ("self", "y")]
+    part = sessions.Part("network", {"fp32": graph}, 21, *tensors, {})
+    given = rng.random((2, 1, 5, 6), dtype=np.float32)
+    np.testing.assert_array_equal(sessions.Session(part, device=CPU, precision="fp32").run(self=given)["y"], given)

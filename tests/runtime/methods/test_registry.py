@@ -7,7 +7,7 @@ from runtime.errors import InvalidArgument, InvalidModel
 from runtime.inference.bundle import list_models, load_model
 from runtime.inference.devices import CPU
 from runtime.methods import registry
-from runtime.methods.registry import METHODS, check_options, create_method
+from runtime.methods.registry import METHODS, check_options, create_method, expects_blur
 from runtime.options import BurstOptions, Options
 from tests.support.models import write_patch_bundle
 
@@ -30,6 +30,10 @@ def test_every_shipped_model_has_a_method_that_supports_existing_options(bundle)
 
 def test_the_papers_methods_are_shipped():
     assert {bundle.method for bundle in SHIPPED} >= {"chakrabarti", "eboli", "fba", "wieschollek"}
+
+
+def test_methods_expect_blur_unless_they_say_otherwise():
+    assert {bundle.method for bundle in SHIPPED if not expects_blur(created(bundle))} == set()
 
 
 def test_a_bundle_of_another_method_is_refused_and_the_methods_are_named(tmp_path):

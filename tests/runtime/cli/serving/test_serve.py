@@ -1,7 +1,7 @@
 import pytest
 from click.testing import CliRunner
 
-from runtime.cli.serve import serve_command
+from runtime.cli.serving.serve import serve_command
 
 pytest.importorskip("fastapi", reason="needs the extra serve")
 
