@@ -125,7 +125,7 @@ def _give(name, function):
 
 for _name in (
     *("all", "any", "argmax", "argmin", "astype", "conj", "copy", "cumsum", "fill", "max", "mean", "min"),
-    *("ravel", "repeat", "reshape", "squeeze", "std", "sum", "transpose", "var"),
+    *("ravel", "repeat", "reshape", "squeeze", "std", "sum", "transpose", "var", "view"),
 ):
     _give(_name, partial(_method, _name))
 for _name, _convert in {"float": float, "int": int, "bool": bool, "index": operator.index, "complex": complex}.items():
