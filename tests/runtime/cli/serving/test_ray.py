@@ -104,7 +104,7 @@ def test_what_cannot_be_done_is_said_before_the_work(
 def test_the_command_starts_a_cluster_of_its_own(photographs, tmp_path):
     home = tmp_path / "home"
     home.mkdir()
-    root = Path(__file__).parents[3]
+    root = Path(__file__).parents[4]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     environment |= {"HOME": str(home), "PYTHONPATH": str(root)}
     (tmp_path / "list.txt").write_text("in/0002.png\tmore/last.tif\n")
