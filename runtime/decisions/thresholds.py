@@ -64,7 +64,7 @@ CONTRADICTED_GAIN = Logistic(6.0, 0.2)
 LIGHT_GAIN = Logistic(2.2, 0.2)
 """For one kernel that light was blurred with: less is promised there than is gained."""
 LIGHT_UNEVENNESS = 1.75
-"""Misfit of a part over the median of all, above which light needs the gain of a kernel that is contradicted."""
+"""Misfit of a part over the median of all, above which light is not taken for restored."""
 MOTION_GAIN = Logistic(1.0, 0.2)
 """For a motion at each pixel."""
 KERNEL_ERROR = 0.2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from kernels.arrays import Array
@@ -29,6 +30,9 @@ from runtime.run import Run
 
 _CERTAIN = 5
 """Distance above a logistic threshold, in units of its scale, from which its probability is practically 1."""
+
+_NEVER = Logistic(math.inf, 1.0)
+"""A threshold that no predicted gain passes."""
 
 
 @dataclass(frozen=True)
@@ -149,14 +153,14 @@ def _needed_gain(
 ) -> tuple[Logistic, Reason]:
     """Return the threshold on the predicted gain, in dB, and the reason to report below it.
 
-    The threshold is higher for a single kernel that the photograph contradicts: in light, by a misfit that is uneven;
-    otherwise, by the motions that a network sees. The network runs only if it affects the decision: if the gain is
+    No gain is enough for a single kernel of light whose misfit is uneven. The threshold is higher for another kernel that
+    is contradicted by the motions that a network sees. The network runs only if it affects the decision: if the gain is
     above the normal threshold, and not far above the higher one.
     """
     if isinstance(candidate.blur, MotionBlur):
         return MOTION_GAIN, Reason.NO_GAIN
     if not run.response.linear:
-        return (CONTRADICTED_GAIN, Reason.NOT_UNIFORM) if uneven else (LIGHT_GAIN, Reason.NO_GAIN)
+        return (_NEVER, Reason.NOT_UNIFORM) if uneven else (LIGHT_GAIN, Reason.NO_GAIN)
     undecided = PREDICTED_GAIN.threshold < gain < CONTRADICTED_GAIN.threshold + _CERTAIN * CONTRADICTED_GAIN.scale
     if isinstance(candidate.blur, KernelBlur) and undecided:
         uniformity = load_uniformity_check(run.device).measure(guide, candidate.blur.width)
