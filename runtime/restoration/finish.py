@@ -153,9 +153,9 @@ def _needed_gain(
 ) -> tuple[Logistic, Reason]:
     """Return the threshold on the predicted gain, in dB, and the reason to report below it.
 
-    No gain is enough for a single kernel of light whose misfit is uneven. The threshold is higher for another kernel that
-    is contradicted by the motions that a network sees. The network runs only if it affects the decision: if the gain is
-    above the normal threshold, and not far above the higher one.
+    No gain is enough for a single kernel of light whose misfit is uneven. The threshold is higher for another single
+    kernel that is contradicted by the motions that a network sees. The network runs only if it affects the decision: if
+    the gain is above the normal threshold, and not far above the higher one.
     """
     if isinstance(candidate.blur, MotionBlur):
         return MOTION_GAIN, Reason.NO_GAIN
