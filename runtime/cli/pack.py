@@ -12,19 +12,12 @@ from runtime.cli.options import ProgressLine
 from runtime.cli.streams import tell
 
 
-class Numbers(click.ParamType[tuple[float, ...]]):
-    """Option type: numbers, separated by commas."""
-
-    name = "n,n,..."
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
-        """Parse ``"0,255"``."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(float(part) for part in value.split(","))
-        except ValueError:
-            self.fail(f"{value!r}: give numbers separated by commas", param, ctx)
+def _numbers(ctx: click.Context, param: click.Parameter, value: str) -> tuple[float, ...]:
+    """Parse numbers that commas separate, such as ``"0,255"``."""
+    try:
+        return tuple(float(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{value!r}: give numbers separated by commas", ctx, param) from None
 
 
 @click.command("pack")
@@ -36,9 +29,25 @@ class Numbers(click.ParamType[tuple[float, ...]]):
 @click.option(
     "--colour", metavar="C", help="rgb (default for three channels), bgr, grey (for one), y (luminance only)."
 )
-@click.option("--range", "values", type=Numbers(), default="0,1", show_default=True, help="Black and white.")
-@click.option("--mean", type=Numbers(), default="0", show_default=True, help="Subtracted, in units of the range.")
-@click.option("--std", type=Numbers(), default="1", show_default=True, help="Divided by, in units of the range.")
+@click.option(
+    "--range", "values", callback=_numbers, metavar="N,N", default="0,1", show_default=True, help="Black and white."
+)
+@click.option(
+    "--mean",
+    callback=_numbers,
+    metavar="N,...",
+    default="0",
+    show_default=True,
+    help="Subtracted, in units of the range.",
+)
+@click.option(
+    "--std",
+    callback=_numbers,
+    metavar="N,...",
+    default="1",
+    show_default=True,
+    help="Divided by, in units of the range.",
+)
 @click.option("--residual", default="none", show_default=True, help="add or subtract: it gives a difference.")
 @click.option("--name", help="Of the model; by default that of the folder.")
 @click.option("--description", default="", help="One line for `deblur models`.")
