@@ -104,13 +104,16 @@ def deconvolve_uniform(
         factor * (estimate_noise(plane, kernel) if noise is None else max(noise, LEAST_NOISE) * scale)
         for plane, factor, scale in zip(planes, factors, scales, strict=True)
     ]
+    shares = [1.0] * len(planes)
     if opponent:
         for index, level in enumerate(hidden.levels, start=1):
             if level:
                 methods[index], deviations[index] = "hyper-laplacian", max(deviations[index], level)
+                shares[index] = hidden.share
     height, width = planes.shape[1:]
     restored = xp.zeros_like(planes)
-    jobs = list(product(tiles((height, width), kernel.shape), range(len(planes))))
+    corrected = [index for index, share in enumerate(shares) if share > 0]
+    jobs = list(product(tiles((height, width), kernel.shape), corrected))
     for done, ((rows, cols), index) in enumerate(jobs):
         window = (index, slice(rows.start, rows.stop), slice(cols.start, cols.stop))
         observation = Observation(
@@ -121,10 +124,10 @@ def deconvolve_uniform(
         restored[window] += tile
         if progress is not None:
             progress("deconvolve", (done + 1) / len(jobs))
+    for index, share in enumerate(shares):
+        if share < 1:
+            restored[index] = planes[index] + share * (restored[index] - planes[index])
     if opponent:
-        for index, level in enumerate(hidden.levels, start=1):
-            if level:
-                restored[index] = planes[index] + hidden.share * (restored[index] - planes[index])
         restored = from_opponent(restored, out=restored)
     if lights:
         restore_lights(light, restored, kernel, xp.abs(light) >= saturated, usable)
