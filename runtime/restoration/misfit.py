@@ -69,7 +69,7 @@ def find_unevenness(
     error = blurred - observed
     if not response.linear:
         stored = response.from_light(observed)
-        error = error * (2 / (response.slope(stored) + xp.float32(response.mean_slope(stored))))
+        error = error * (2 / (response.slope(stored) + np.float32(response.mean_slope(stored))))
     margins = (min(LONGEST, size // 4) for size in observed.shape)
     inside = tuple(slice(margin, size - margin) for margin, size in zip(margins, observed.shape, strict=True))
     misfits = []
