@@ -22,6 +22,9 @@ from export.eboli.onnx import SPEC as MOTION
 from export.eboli.train import MotionRunConfig, MotionTrainer
 from export.epll.train import SPEC as MIXTURE
 from export.epll.train import MixtureRunConfig, train_mixture
+from export.kaufman.synthesis.network import Synthesis
+from export.kaufman.synthesis.onnx import SPEC as SYNTHESIS
+from export.kaufman.synthesis.train import SynthesisRunConfig, SynthesisTrainer
 from export.kernel_prior.network import KernelPrior
 from export.kernel_prior.onnx import SPEC as PRIOR
 from export.kernel_prior.rounds import train_prior
@@ -92,6 +95,9 @@ KINDS = {
     "eboli": Kind(MotionRunConfig, "motion", partial(train_synthetic, MotionTrainer), _SYNTHETIC, MOTION, MotionNet),
     "schuler": Kind(
         SchulerRunConfig, "schuler", partial(train_synthetic, SchulerTrainer), _SYNTHETIC, QUOTIENTS, Schuler
+    ),
+    "synthesis": Kind(
+        SynthesisRunConfig, "synthesis", partial(train_synthetic, SynthesisTrainer), _SYNTHETIC, SYNTHESIS, Synthesis
     ),
     "kernel-prior": Kind(PriorRunConfig, "kernel-prior", train_prior, _RECORDED, PRIOR, KernelPrior),
     "repair": Kind(RepairRunConfig, "repair", train_repair, _RECORDED, REPAIR, Repair),

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from export.data.recorded_shake import Shake
@@ -178,6 +179,21 @@ def rasterise(paths: Tensor, weights: Tensor, size: int, shift: Tensor | None = 
             col = fraction[..., 1] if right else 1 - fraction[..., 1]
             kernels.index_add_(0, (window + corner + down * size + right).flatten(), (weights * row * col).flatten())
     return kernels.view(count, size, size)
+
+
+def soften(kernels: Tensor, softness: tuple[float, float], generator: torch.Generator) -> Tensor:
+    """Widen kernels (N, S, S) by Gaussians of random standard deviations in a range, in pixels, as a lens does."""
+    low, high = softness
+    if not high:
+        return kernels
+    count = len(kernels)
+    deviation = low + (high - low) * torch.rand(count, 1, generator=generator, device=generator.device)
+    place = torch.arange(-2, 3, device=generator.device)
+    bell = torch.exp(-0.5 * (place / deviation.clamp(min=0.1)) ** 2)
+    bell = (bell / bell.sum(1, keepdim=True))[:, None, None]
+    wide = F.conv2d(kernels[None], bell.transpose(2, 3), padding=(2, 0), groups=count)
+    wide = F.conv2d(wide, bell, padding=(0, 2), groups=count)[0]
+    return wide / wide.sum((1, 2), keepdim=True)
 
 
 def exposure(count: int, generator: torch.Generator) -> Tensor:

@@ -107,6 +107,11 @@ class Graph:
             self._casts[name] = name if self.half else self.node("Cast", name, to=TensorProto.FLOAT)
         return self._casts[name]
 
+    def precise(self, name: str, array: npt.NDArray[Any]) -> str:
+        """Add a learned weight as `weight` does, for a layer that computes in float32 in either precision."""
+        stored = self.weight(name, array)
+        return self.node("Cast", name, to=TensorProto.FLOAT) if self.half else stored
+
     def enter(self, name: str) -> str:
         """Cast to the precision of the layers."""
         return self.node("Cast", name, to=TensorProto.FLOAT16) if self.half else name

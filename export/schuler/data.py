@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from export.data.camera import CameraConfig, blur_as_light, develop, overexpose
 from export.data.photographs import Photographs
 from export.data.recorded_shake import Shake
 from export.data.synthesis import convolve_valid
-from export.data.trajectories import BlurConfig, sample_kernels
+from export.data.trajectories import BlurConfig, sample_kernels, soften
 
 STEEP = 0.05
 """Slope from which a pixel counts as a gradient (section 3.3), values in [0, 1]."""
@@ -135,17 +134,7 @@ def draw_kernels(
         none=config.blur.none,
         recorded=config.blur.recorded,
     )
-    kernels = sample_kernels(count, blur, generator, shake)
-    low, high = config.softness
-    if not high:
-        return kernels
-    deviation = low + (high - low) * torch.rand(count, 1, generator=generator, device=generator.device)
-    place = torch.arange(-2, 3, device=generator.device)
-    bell = torch.exp(-0.5 * (place / deviation.clamp(min=0.1)) ** 2)
-    bell = (bell / bell.sum(1, keepdim=True))[:, None, None]
-    wide = F.conv2d(kernels[None], bell.transpose(2, 3), padding=(2, 0), groups=count)
-    wide = F.conv2d(wide, bell, padding=(0, 2), groups=count)[0]
-    return wide / wide.sum((1, 2), keepdim=True)
+    return soften(sample_kernels(count, blur, generator, shake), config.softness, generator)
 
 
 def draw_crops(

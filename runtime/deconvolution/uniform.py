@@ -17,6 +17,7 @@ from runtime.deconvolution.irc import irc
 from runtime.deconvolution.lights import restore_lights
 from runtime.deconvolution.observation import Observation
 from runtime.deconvolution.saturation import LARGEST_VALUE, bounded
+from runtime.deconvolution.synthesis import synthesis
 from runtime.deconvolution.wiener import wiener
 from runtime.errors import InvalidArgument
 from runtime.inference.progress import Progress
@@ -98,7 +99,7 @@ def deconvolve_uniform(
     opponent = len(planes) == 3 and float((valid.any(axis=0) & ~everywhere).mean()) < limit
     if opponent:
         planes, valid = to_opponent(planes), xp.broadcast_to(everywhere, valid.shape)
-        methods[1:] = ["hyper-laplacian" if method == "epll" else method] * 2
+        methods[1:] = ["hyper-laplacian" if method in ("epll", "synthesis") else method] * 2
         scales, factors = OPPONENT_NOISE.tolist(), [1.0, _CHROMA_NOISE, _CHROMA_NOISE]
     deviations = [
         factor * (estimate_noise(plane, kernel) if noise is None else max(noise, LEAST_NOISE) * scale)
@@ -140,7 +141,8 @@ def _restore(observation: Observation, method: str, effort: DeconvolutionEffort)
         return epll(observation, steps=effort.steps, stride=effort.stride)
     if method == "irc":
         return irc(observation)
-    return {"hyper-laplacian": hyper_laplacian, "wiener": wiener}[method](observation, steps=effort.steps)
+    restore = {"hyper-laplacian": hyper_laplacian, "synthesis": synthesis, "wiener": wiener}[method]
+    return restore(observation, steps=effort.steps)
 
 
 def check_kernel(planes: Array, kernel: Array) -> None:

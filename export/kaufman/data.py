@@ -1,0 +1,117 @@
+"""Crops, the kernels that blur them and the noise, synthesised on the device that trains (section 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from export.data.camera import CameraConfig, blur_as_light, develop, overexpose
+from export.data.photographs import Photographs
+from export.data.recorded_shake import Shake
+from export.data.synthesis import convolve_valid
+from export.data.trajectories import BlurConfig, sample_kernels, soften
+from export.kaufman.synthesis.inverse import blur, transfer
+
+
+@dataclass(frozen=True)
+class KaufmanData:
+    """What a batch contains.
+
+    Attributes
+    ----------
+    crop
+        Side in pixels of the observed crops.
+    periodic
+        Whether crops are blurred as if they were periodic, as the synthesis network has them; otherwise without what
+        lies beyond their borders, as a camera does.
+    noise
+        Smallest and largest standard deviation of the noise; its logarithm is uniform in between. The paper's is 0.02.
+    softness
+        Least and greatest standard deviation in pixels of a Gaussian that widens the trajectory, as a lens does.
+    blur
+        The blur kernels.
+    camera
+        Departures from plain convolution and Gaussian noise.
+    share
+        Crops with the same kernel: one.
+    """
+
+    crop: int = 256
+    periodic: bool = False
+    noise: tuple[float, float] = (0.02, 0.02)
+    softness: tuple[float, float] = (0.0, 0.7)
+    blur: BlurConfig = field(default_factory=lambda: BlurConfig(size=85, grids=(9, 13, 19, 25, 31, 45, 61, 77)))
+    camera: CameraConfig = field(default_factory=CameraConfig)
+    share: int = 1
+
+    def __post_init__(self) -> None:
+        if self.crop < 1:
+            raise ValueError(f"crop must be at least 1, got {self.crop}")
+        if not 0 <= self.softness[0] <= self.softness[1] or not 0 < self.noise[0] <= self.noise[1]:
+            raise ValueError(f"softness and noise must be ranges (low, high), got {self.softness} and {self.noise}")
+        if self.share != 1:
+            raise ValueError(f"share must be 1, each crop has a kernel of its own, got {self.share}")
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Crops and their truth.
+
+    Attributes
+    ----------
+    observed, latent (N, S, S)
+        Blurred and noisy, and sharp.
+    kernels (N, K, K)
+        Non-negative, of sum 1, the centre of mass in the middle.
+    noise (N,)
+        Standard deviations.
+    """
+
+    observed: Tensor
+    latent: Tensor
+    kernels: Tensor
+    noise: Tensor
+
+
+def synthesise_examples(
+    photographs: Photographs,
+    config: KaufmanData,
+    count: int,
+    generator: torch.Generator,
+    shake: Shake | None = None,
+) -> Examples:
+    """Make `count` examples.
+
+    Parameters
+    ----------
+    photographs
+        Source of sharp crops.
+    config
+        Blur, noise and camera.
+    count
+        Number of crops.
+    generator
+        Source of randomness, on the device of `photographs`.
+    shake
+        Recorded camera shake, for the share ``config.blur.recorded``.
+    """
+    kernels = soften(sample_kernels(count, config.blur, generator, shake), config.softness, generator)
+    margin = 0 if config.periodic else config.blur.size - 1
+    sharp = overexpose(photographs.crops(count, config.crop + margin, generator), config.camera, generator)
+    spectra = transfer(kernels, (config.crop, config.crop)) if config.periodic else None
+
+    def blurred(light: Tensor) -> Tensor:
+        return convolve_valid(light, kernels) if spectra is None else blur(light, spectra)
+
+    observed = blur_as_light(sharp, blurred, config.camera, generator)
+    low, high = (torch.tensor(level).log() for level in config.noise)
+    noise = torch.exp(low + (high - low) * torch.rand(count, generator=generator, device=generator.device))
+    observed = observed + noise[:, None, None] * torch.randn(
+        observed.shape, generator=generator, device=generator.device
+    )
+    if config.camera.clip:
+        sharp = sharp.clamp(max=1)
+    inner = slice(margin // 2, margin // 2 + config.crop)
+    return Examples(develop(observed, config.camera, generator), sharp[:, inner, inner], kernels, noise)
