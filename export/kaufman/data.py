@@ -74,6 +74,10 @@ class Examples:
     kernels: Tensor
     noise: Tensor
 
+    def part(self, some: slice) -> Examples:
+        """Return some of the examples."""
+        return Examples(self.observed[some], self.latent[some], self.kernels[some], self.noise[some])
+
 
 def synthesise_examples(
     photographs: Photographs,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -51,16 +52,11 @@ class SynthesisTrainer(SyntheticTrainer):
     def validate(self) -> dict[str, float]:
         """Measure the mean PSNR in dB of each stage, and as ``all`` that of the last."""
         examples = self._validation["all"]
-        parts = [
-            torch.stack([psnr(estimate, latent) for estimate in self.network(observed, kernels, noise)])
-            for observed, latent, kernels, noise in zip(
-                examples.observed.split(_TOGETHER),
-                examples.latent.split(_TOGETHER),
-                examples.kernels.split(_TOGETHER),
-                examples.noise.split(_TOGETHER),
-                strict=True,
-            )
-        ]
+        parts = []
+        for start in range(0, len(examples.noise), _TOGETHER):
+            part = examples.part(slice(start, start + _TOGETHER))
+            estimates = self.network(part.observed, part.kernels, part.noise)
+            parts.append(torch.stack([psnr(estimate, part.latent) for estimate in estimates]))
         means = torch.cat(parts, 1).mean(1)
         found = {f"stage {stage + 1}": float(mean) for stage, mean in enumerate(means)}
         return found | {"all": float(means[-1])}
@@ -83,14 +79,19 @@ class SynthesisTrainer(SyntheticTrainer):
     def _loss(self, batch: Examples) -> Tensor:
         with self._autocast():
             estimates = self.network(batch.observed, batch.kernels, batch.noise)
-        losses = torch.stack([-psnr(estimate.float(), batch.latent).mean() for estimate in estimates])
-        weights = torch.full_like(losses, _EARLIER)
-        weights[-1] = 1
-        return (weights * losses).sum() / weights.sum()
+        return latent_loss(estimates, batch.latent)
 
     def _relative_rate(self) -> float:
         done, warmup = self.progress, self.config.train.warmup
         return (min(1.0, done / warmup) if warmup else 1.0) * min(1.0, (1 - done) / (1 - _CONSTANT))
+
+
+def latent_loss(estimates: Sequence[Tensor], latent: Tensor) -> Tensor:
+    """Return the negative mean PSNR of the stages' estimates ``(N, H, W)``, in which the last counts most."""
+    losses = torch.stack([-psnr(estimate.float(), latent).mean() for estimate in estimates])
+    weights = torch.full_like(losses, _EARLIER)
+    weights[-1] = 1
+    return (weights * losses).sum() / weights.sum()
 
 
 def psnr(estimates: Tensor, latent: Tensor) -> Tensor:
