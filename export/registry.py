@@ -22,9 +22,12 @@ from export.eboli.onnx import SPEC as MOTION
 from export.eboli.train import MotionRunConfig, MotionTrainer
 from export.epll.train import SPEC as MIXTURE
 from export.epll.train import MixtureRunConfig, train_mixture
+from export.kaufman.network import Kaufman
+from export.kaufman.onnx import SPEC as PAIR
 from export.kaufman.synthesis.network import Synthesis
 from export.kaufman.synthesis.onnx import SPEC as SYNTHESIS
 from export.kaufman.synthesis.train import SynthesisRunConfig, SynthesisTrainer
+from export.kaufman.train import KaufmanRunConfig, KaufmanTrainer
 from export.kernel_prior.network import KernelPrior
 from export.kernel_prior.onnx import SPEC as PRIOR
 from export.kernel_prior.rounds import train_prior
@@ -96,6 +99,7 @@ KINDS = {
     "schuler": Kind(
         SchulerRunConfig, "schuler", partial(train_synthetic, SchulerTrainer), _SYNTHETIC, QUOTIENTS, Schuler
     ),
+    "kaufman": Kind(KaufmanRunConfig, "kaufman", partial(train_synthetic, KaufmanTrainer), _SYNTHETIC, PAIR, Kaufman),
     "synthesis": Kind(
         SynthesisRunConfig, "synthesis", partial(train_synthetic, SynthesisTrainer), _SYNTHETIC, SYNTHESIS, Synthesis
     ),

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from kernels.arrays import Array
 from runtime.decisions.thresholds import SATURATED
+from runtime.inference.bundle import Bundle
 from runtime.inference.devices import CPU, Device
 from runtime.inference.progress import Progress, Stopwatch
 from runtime.noise import LEAST_NOISE, estimate_noise
@@ -43,6 +44,8 @@ class Run(Generic[RunOptions]):
         Lower bound of the standard deviation of the noise, by rounding; in units of the value range, as all here.
     response : Response
         The curve from the values that are restored to those of the image: linear, unless they are light.
+    synthesis : Bundle, optional
+        The network of ``nonblind="synthesis"``; by default the one included in the package.
     """
 
     options: RunOptions
@@ -53,6 +56,7 @@ class Run(Generic[RunOptions]):
     saturated: float = SATURATED
     least_noise: float = LEAST_NOISE
     response: Response = LINEAR
+    synthesis: Bundle | None = None
     _noise: float | None = None
 
     def report(self, stage: str, fraction: float) -> None:

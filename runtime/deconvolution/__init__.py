@@ -80,6 +80,7 @@ def deconvolve(
             kernel_error=kernel_error,
             known=run.known,
             saturated=run.saturated,
+            synthesis=run.synthesis,
             progress=run.progress,
         )
     if isinstance(blur, KernelBlur):
@@ -93,6 +94,7 @@ def deconvolve(
             known=run.known,
             saturated=run.saturated,
             lights=not run.response.linear,
+            synthesis=run.synthesis,
             progress=run.progress,
         )
     raise InvalidArgument(f"a blur of type {type(blur).__name__} is unknown: give one kernel, poses or a motion field")

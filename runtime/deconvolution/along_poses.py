@@ -7,6 +7,7 @@ from runtime.blur.blurs import PoseBlur
 from runtime.decisions.thresholds import SATURATED
 from runtime.deconvolution.chroma import hidden_noise
 from runtime.deconvolution.uniform import deconvolve_uniform
+from runtime.inference.bundle import Bundle
 from runtime.inference.progress import Progress
 from runtime.quality import DeconvolutionEffort
 
@@ -21,6 +22,7 @@ def deconvolve_along_poses(
     kernel_error: float = 0.0,
     known: Array | None = None,
     saturated: float = SATURATED,
+    synthesis: Bundle | None = None,
     progress: Progress | None = None,
 ) -> Array:
     """Restore a photograph, given the poses of its camera.
@@ -30,7 +32,7 @@ def deconvolve_along_poses(
     planes : (C, H, W) array of float32
         Observed photograph, values in [0, 1]; NumPy or CuPy.
     blur : PoseBlur
-    effort, method, noise, kernel_error, known, saturated, progress
+    effort, method, noise, kernel_error, known, saturated, synthesis, progress
         As in `runtime.deconvolution.uniform.deconvolve_uniform`.
 
     Returns
@@ -55,6 +57,7 @@ def deconvolve_along_poses(
             known=None if known is None else known[part.window],
             saturated=saturated,
             hidden=hidden,
+            synthesis=synthesis,
         )
         restored[:, *part.window] += part.weights(planes) * latent
         if progress is not None:

@@ -6,7 +6,7 @@ half-quadratic methods: the estimate of a stage is a prior for the next solution
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import numpy as np
@@ -15,9 +15,9 @@ from kernels.arrays import Array, array_module
 from runtime.blur.kernel import Kernel, fit, normalise, resize
 from runtime.deconvolution.observation import Observation
 from runtime.errors import InvalidModel
-from runtime.inference.assumptions import ImageAssumptions
+from runtime.inference.assumptions import ImageAssumptions, read_assumptions
 from runtime.inference.bundle import Bundle, load_model
-from runtime.inference.devices import Device, device_of, download
+from runtime.inference.devices import Device, download
 from runtime.inference.session import Session, open_session
 
 MODEL = "synthesis"
@@ -71,7 +71,7 @@ class Synthesiser:
     bundle
         A bundle with parts ``stage1``, ``stage2``, ..., the constants `CONSTANTS` and `SynthesisAssumptions`; each part
         has the inputs ``planes`` (batch, 3, height, width), ``kernels`` (batch, side, side) and ``noise`` (batch), and
-        the output ``latent`` (batch, height, width). By default the one included in the package.
+        the output ``latent`` (batch, height, width). It may assume more than that, for other parts.
     device
         The device on which the network runs.
 
@@ -81,15 +81,18 @@ class Synthesiser:
         If the bundle has no such networks.
     """
 
-    def __init__(self, bundle: Bundle | None = None, *, device: Device) -> None:
-        bundle = bundle or load_model(MODEL)
-        self._assumes = bundle.read_assumptions(SynthesisAssumptions)
+    def __init__(self, bundle: Bundle, *, device: Device) -> None:
+        known = {field.name for field in fields(SynthesisAssumptions)}
+        assumes = {name: value for name, value in bundle.assumes.items() if name in known}
+        self._assumes = read_assumptions(assumes, SynthesisAssumptions, bundle.path)
         try:
             deviations = bundle.load_constants(CONSTANTS)["deviations"]
             if deviations.ndim != 1 or not (np.isfinite(deviations).all() and (deviations > 0).all()):
                 raise ValueError(f"deviations of shape {deviations.shape} that are not all positive")
         except (KeyError, ValueError) as error:
-            raise InvalidModel(f"{bundle.path}: not the constants of a synthesis network ({error}); export it again") from error
+            raise InvalidModel(
+                f"{bundle.path}: not the constants of a synthesis network ({error}); export it again"
+            ) from error
         self._deviations = [float(deviation) for deviation in deviations]
         side = self._assumes.side
         self._stages: list[Session] = []
@@ -154,12 +157,11 @@ def guide(kernel: Kernel, side: int) -> Kernel:
     return normalise(fit(kernel.astype(np.float64), side)).astype(np.float32)
 
 
-def synthesis(observation: Observation, *, steps: int = 16) -> Array:
-    """Restore one plane by the network of the package; see `Synthesiser.restore`."""
-    return load_synthesiser(device_of(observation.extended)).restore(observation, steps=steps)
+def load_synthesiser(device: Device, bundle: Bundle | None = None) -> Synthesiser:
+    """Return a synthesis network on a device, by default that of the package; the latter is cached."""
+    return _shipped(device) if bundle is None else Synthesiser(bundle, device=device)
 
 
 @lru_cache(maxsize=4)
-def load_synthesiser(device: Device) -> Synthesiser:
-    """Return the synthesis network of the package on a device; it is cached."""
-    return Synthesiser(device=device)
+def _shipped(device: Device) -> Synthesiser:
+    return Synthesiser(load_model(MODEL), device=device)

@@ -17,9 +17,11 @@ from runtime.deconvolution.irc import irc
 from runtime.deconvolution.lights import restore_lights
 from runtime.deconvolution.observation import Observation
 from runtime.deconvolution.saturation import LARGEST_VALUE, bounded
-from runtime.deconvolution.synthesis import synthesis
+from runtime.deconvolution.synthesis import load_synthesiser
 from runtime.deconvolution.wiener import wiener
 from runtime.errors import InvalidArgument
+from runtime.inference.bundle import Bundle
+from runtime.inference.devices import device_of
 from runtime.inference.progress import Progress
 from runtime.noise import LEAST_NOISE, estimate_noise
 from runtime.quality import DeconvolutionEffort
@@ -41,6 +43,7 @@ def deconvolve_uniform(
     saturated: float = SATURATED,
     hidden: HiddenNoise | None = None,
     lights: bool = False,
+    synthesis: Bundle | None = None,
     progress: Progress | None = None,
 ) -> Array:
     """Restore a photograph that is blurred by one kernel.
@@ -68,6 +71,8 @@ def deconvolve_uniform(
     lights
         Whether the values are light, so that what surrounds saturated pixels is restored by
         `runtime.deconvolution.lights`.
+    synthesis
+        The network of that method; by default the one included in the package.
     progress
         Called with ``("deconvolve", fraction)``.
 
@@ -120,7 +125,7 @@ def deconvolve_uniform(
         observation = Observation(
             planes[window], kernel, deviations[index], kernel_error=kernel_error, valid=valid[window]
         )
-        tile = observation.model.crop(_restore(observation, methods[index], effort))
+        tile = observation.model.crop(_restore(observation, methods[index], effort, synthesis))
         tile *= rows.weights(height, tile)[:, None] * cols.weights(width, tile)
         restored[window] += tile
         if progress is not None:
@@ -135,14 +140,15 @@ def deconvolve_uniform(
     return restored
 
 
-def _restore(observation: Observation, method: str, effort: DeconvolutionEffort) -> Array:
+def _restore(observation: Observation, method: str, effort: DeconvolutionEffort, network: Bundle | None) -> Array:
     """Restore one plane by one method."""
     if method == "epll":
         return epll(observation, steps=effort.steps, stride=effort.stride)
     if method == "irc":
         return irc(observation)
-    restore = {"hyper-laplacian": hyper_laplacian, "synthesis": synthesis, "wiener": wiener}[method]
-    return restore(observation, steps=effort.steps)
+    if method == "synthesis":
+        return load_synthesiser(device_of(observation.extended), network).restore(observation, steps=effort.steps)
+    return {"hyper-laplacian": hyper_laplacian, "wiener": wiener}[method](observation, steps=effort.steps)
 
 
 def check_kernel(planes: Array, kernel: Array) -> None:

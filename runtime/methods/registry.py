@@ -17,6 +17,7 @@ METHODS = {
     "chakrabarti": "runtime.methods.chakrabarti:Chakrabarti",
     "eboli": "runtime.methods.eboli:Eboli",
     "schuler": "runtime.methods.schuler:Schuler",
+    "kaufman": "runtime.methods.kaufman:Kaufman",
     "fba": "runtime.methods.fba:FourierBurstAccumulation",
     "wieschollek": "runtime.methods.wieschollek:Wieschollek",
     "patches": "runtime.methods.patches:Patches",

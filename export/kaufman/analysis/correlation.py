@@ -16,12 +16,14 @@ from kernels.borders import fast_side
 
 _COLUMNS = {"cpu": 2**11, "cuda": 2**17}
 """Frequencies that are mixed together: on a CPU their products stay in its cache."""
+LEAST_ENERGY = 1e-6
+"""Added to the energy of a map before it is scaled to one."""
 
 
 def standardise(maps: Tensor) -> Tensor:
     """Give maps ``(N, F, H, W)`` zero mean and unit energy."""
     maps = maps - maps.mean((2, 3), keepdim=True)
-    return maps / torch.sqrt(maps.square().sum((2, 3), keepdim=True) + 1e-6)
+    return maps / torch.sqrt(maps.square().sum((2, 3), keepdim=True) + LEAST_ENERGY)
 
 
 def correlate_mixed(maps: Tensor, weights: Tensor, side: int) -> Tensor:

@@ -17,7 +17,7 @@ from export.kaufman.analysis.correlation import correlate_mixed, standardise
 
 LEAST = 1e-6
 """Weight of a delta in the sum of a kernel, so that one without positive values is a delta."""
-_CONTRAST = 1e-3
+CONTRAST = 1e-3
 """Added to the standard deviation that a photograph is divided by."""
 
 
@@ -179,7 +179,7 @@ class Analysis(nn.Module):
 def normalise(observed: Tensor) -> Tensor:
     """Bring photographs ``(N, H, W)`` to zero mean and unit standard deviation."""
     centred = observed - observed.mean((1, 2), keepdim=True)
-    return centred / (centred.square().mean((1, 2), keepdim=True).sqrt() + _CONTRAST)
+    return centred / (centred.square().mean((1, 2), keepdim=True).sqrt() + CONTRAST)
 
 
 def admissible(raw: Tensor) -> Tensor:

@@ -129,7 +129,9 @@ class Stage(nn.Module):
         super().__init__()
         self.planes, self.fold = planes, config.fold
         widths, area = config.widths, config.fold**2
-        self.read = nn.ModuleList([nn.Linear(config.side**2 + 1, config.hidden), nn.Linear(config.hidden, config.hidden)])
+        self.read = nn.ModuleList(
+            [nn.Linear(config.side**2 + 1, config.hidden), nn.Linear(config.hidden, config.hidden)]
+        )
         self.head = nn.Conv2d(area * planes + 1, widths[0], 3, padding=1)
         self.down = nn.ModuleList(
             nn.ModuleList(GuidedBlock(width, config) for _ in range(count))

@@ -14,6 +14,7 @@ import onnx
 from torch import Tensor, nn
 
 from export.data.photographs import Photographs
+from export.kaufman.data import KaufmanData
 from export.kaufman.synthesis.network import PLANES, TYPICAL_NOISE, GuidedBlock, Stage, SynthesisConfig
 from export.kaufman.synthesis.train import SynthesisRunConfig
 from export.onnx.bundles import Arrays, BundleSpec, PartSpec
@@ -62,9 +63,7 @@ def build_graph(stage: Stage, weights: Weights, half: bool = False) -> onnx.Mode
         grown = convolution(graph, f"grow.{level}", cast(nn.Conv2d, stage.grow[level]), x)
         x = graph.node("Add", passed[level], graph.node("DepthToSpace", grown, blocksize=2, mode="CRD"))
         x = _block(graph, f"up.{level}", cast(GuidedBlock, stage.up[level]), x, read)
-    correction = graph.node(
-        "DepthToSpace", convolution(graph, "tail", stage.tail, x), blocksize=stage.fold, mode="CRD"
-    )
+    correction = graph.node("DepthToSpace", convolution(graph, "tail", stage.tail, x), blocksize=stage.fold, mode="CRD")
     latent = graph.node("Add", first, graph.leave(correction))
     graph.name_output(graph.node("Squeeze", latent, graph.constant([1], np.int64)), "latent")
     return graph.model("synthesis", INPUTS, OUTPUTS)
@@ -94,7 +93,9 @@ def probes(photographs: Photographs | None) -> list[Inputs]:
 
 def constants(weights: Mapping[str, Tensor]) -> dict[str, dict[str, np.ndarray]]:
     """Return the constants of the bundle."""
-    return {CONSTANTS: {"deviations": np.exp(to_numpy(weights["log_deviations"]).astype(np.float64))}}
+    # Rounded as all weights are, so that a slim checkpoint and a bundle give the same.
+    rounded = to_numpy(weights["log_deviations"]).astype(np.float16)
+    return {CONSTANTS: {"deviations": np.exp(rounded.astype(np.float64))}}
 
 
 def unpack(stored: Mapping[str, Arrays]) -> Arrays:
@@ -102,22 +103,19 @@ def unpack(stored: Mapping[str, Arrays]) -> Arrays:
     return {"log_deviations": np.log(stored[CONSTANTS]["deviations"])}
 
 
-def assumptions(config: SynthesisRunConfig) -> SynthesisAssumptions:
-    """Return what the runtime must know of the network of a run.
+def assumptions(network: SynthesisConfig, data: KaufmanData) -> SynthesisAssumptions:
+    """Return what the runtime must know of a network and what it was trained on.
 
     Raises
     ------
     ValueError
         If bundles of such networks cannot be written.
     """
-    network = config.network
     if not network.inverse or (network.side, network.stages) != (_SIZES.side, _SIZES.stages):
         raise ValueError(
             f"only networks with inverse filters, {_SIZES.stages} stages and kernels of {_SIZES.side} px are exported"
         )
-    return SynthesisAssumptions(
-        side=network.side, unit=network.unit, weights=network.weights, noise=config.data.noise
-    )
+    return SynthesisAssumptions(side=network.side, unit=network.unit, weights=network.weights, noise=data.noise)
 
 
 def _read(graph: Graph, stage: Stage, told: str) -> str:
@@ -181,8 +179,13 @@ def _restore(stored: Arrays) -> Arrays:
     return {**stored, "head.weight": head}
 
 
-SPEC = BundleSpec(
-    {
+def _assumes(config: SynthesisRunConfig) -> SynthesisAssumptions:
+    return assumptions(config.network, config.data)
+
+
+def parts(module: str = "") -> dict[str, PartSpec]:
+    """Return the stages as parts of a bundle, for the synthesis network that is a module of a larger one."""
+    return {
         part_name(stage): PartSpec(
             build_graph,
             INPUTS,
@@ -190,12 +193,16 @@ SPEC = BundleSpec(
             probes,
             {"batches": BATCHES, "shapes": SHAPES},
             TOLERANCE,
-            module=f"stages.{stage}",
+            module=f"{module}stages.{stage}",
             restore=_restore,
         )
         for stage in range(_SIZES.stages)
-    },
-    assumes=assumptions,
+    }
+
+
+SPEC = BundleSpec(
+    parts(),
+    assumes=_assumes,
     constants=constants,
     unpack=unpack,
 )
