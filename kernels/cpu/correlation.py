@@ -29,7 +29,7 @@ def correlate(maps: Array, side: int) -> Array:
     """Sum cross spectra over all tiles for as many pairs as fit, and transform them back."""
     count, features = maps.shape[:2]
     pairs = features * (features + 1) // 2
-    tiling = Tiling.cheapest(maps, side, pairs)
+    tiling = Tiling.cheapest(maps, side)
     out = np.zeros((count, pairs, side, side), np.float32)
     for photograph, lags in zip(maps, out, strict=True):
         for part in Part.all(features, tiling.outputs()):
@@ -212,18 +212,27 @@ def _products(left, cores, windows, firsts, seconds, parts, real, imag):  # type
     _separate(left, cores, core_real, core_imag)
     _separate(left, windows, window_real, window_imag)
     tiles, first_count, second_count = cores.shape[0], cores.shape[1], windows.shape[1]
+    zero, next_at, last_at = splat(np.float32(0)), LANES, 2 * LANES
     for pair in range(len(firsts)):
-        first, second = firsts[pair], seconds[pair]
-        for at in range(0, WIDTH, LANES):
-            x, y = splat(np.float32(0)), splat(np.float32(0))
-            for tile in range(tiles):
-                i, j = tile * first_count + first, tile * second_count + second
-                a, b = load(core_real, i, at, LANES), load(core_imag, i, at, LANES)
-                c, d = load(window_real, j, at, LANES), load(window_imag, j, at, LANES)
-                x = x + a * c + b * d
-                y = y + a * d - b * c
-            store(real, pair, at, LANES, x)
-            store(imag, pair, at, LANES, y)
+        # Three vectors side by side: the sums of one would wait for each other.
+        x, y, next_x, next_y, last_x, last_y = zero, zero, zero, zero, zero, zero
+        for tile in range(tiles):
+            i, j = tile * first_count + firsts[pair], tile * second_count + seconds[pair]
+            a, b = load(core_real, i, 0, LANES), load(core_imag, i, 0, LANES)
+            c, d = load(window_real, j, 0, LANES), load(window_imag, j, 0, LANES)
+            x, y = x + a * c + b * d, y + a * d - b * c
+            a, b = load(core_real, i, next_at, LANES), load(core_imag, i, next_at, LANES)
+            c, d = load(window_real, j, next_at, LANES), load(window_imag, j, next_at, LANES)
+            next_x, next_y = next_x + a * c + b * d, next_y + a * d - b * c
+            a, b = load(core_real, i, last_at, LANES), load(core_imag, i, last_at, LANES)
+            c, d = load(window_real, j, last_at, LANES), load(window_imag, j, last_at, LANES)
+            last_x, last_y = last_x + a * c + b * d, last_y + a * d - b * c
+        store(real, pair, 0, LANES, x)
+        store(imag, pair, 0, LANES, y)
+        store(real, pair, next_at, LANES, next_x)
+        store(imag, pair, next_at, LANES, next_y)
+        store(real, pair, last_at, LANES, last_x)
+        store(imag, pair, last_at, LANES, last_y)
 
 
 @compiled
