@@ -147,6 +147,17 @@ class Tiling(NamedTuple):
         """Return the number of sums that are held at once."""
         return max(1, SUMS_BYTES // (8 * self.frequencies))
 
+    def photographs(self, count: int, features: int, outputs: int) -> int:
+        """Return the number of photographs, of `count`, whose spectra and sums are held at once."""
+        if self.batch(features) < self.tiles:
+            return 1
+        spectra, sums = features * self.kinds * self.tiles, min(outputs, self.outputs())
+        return max(1, min(count, SPECTRA_BYTES // (8 * self.frequencies * spectra), self.outputs() // sums))
+
+    def stretch(self, pairs: int) -> int:
+        """Return the number of frequencies of which the products of so many pairs are held at once."""
+        return max(1, min(self.frequencies, SUMS_BYTES // (8 * pairs)))
+
     @classmethod
     def cheapest(cls, maps: Array, side: int, outputs: int | None = None) -> Tiling:
         """Choose the tiles that take least time for maps ``(N, F, H, W)``.
@@ -157,9 +168,9 @@ class Tiling(NamedTuple):
 
 
 PRODUCT, KEEPING, MIXING, BACK = 0.08, 0.35, 0.009, 0.6
-"""Times relative to that of transforming a plane of the same number of pixels: to multiply the spectra of a pair; to add
-the products of a batch of tiles to the sum that is kept for a pair, or to mix them for one output; to transform a sum
-back. Measured on two cores with AVX2, for planes of 128 to 1080 px."""
+"""Times relative to that of transforming a plane of the same number of pixels: to multiply the spectra of a pair; to
+add the products of a batch of tiles to the sum that is kept for a pair, or to mix them for one output; to transform a
+sum back. Measured on two cores with AVX2, for planes of 128 to 1080 px."""
 
 
 @lru_cache(maxsize=256)

@@ -1,5 +1,5 @@
-// Kernels of kernels.correlation. Planes are row-major float32, spectra row-major complex half spectra, of which frequencies
-// is the number of complex numbers. Neighbouring threads read and write neighbouring pixels or frequencies.
+// Kernels of kernels.correlation. Planes are row-major float32, spectra row-major complex half spectra, of which
+// frequencies is the number of complex numbers. Neighbouring threads read and write neighbouring pixels or frequencies.
 //
 //     planes, cores, windows   (photographs, tiles, maps, ...)
 //     products                 (photographs, pairs, a range of frequencies)
@@ -33,9 +33,9 @@ extern "C" __global__ void cut_tiles(const float* __restrict__ maps, int feature
 // Multiply the spectra of the pairs first_pair to last_pair - 1, summed over tiles: conj(core) * window. The arrays cores
 // and windows begin with the maps core_start and window_start.
 //
-// One thread per frequency and square of pairs, blockIdx.y the number of the square among those from (first_i, first_j) on.
-// Per frequency, tile and square of 16 pairs: 64 bytes read, mostly from cache, for 128 floating-point operations; 8 bytes
-// written per pair, and as many read where products are added to those before.
+// One thread per frequency and square of pairs, blockIdx.y the number of the square among those from (first_i, first_j)
+// on. Per frequency, tile and square of 16 pairs: 64 bytes read, mostly from cache, for 128 floating-point operations;
+// 8 bytes written per pair, and as many read where products are added to those before.
 constexpr int SIDE = 4;
 extern "C" __global__ void multiply_pairs(const float2* __restrict__ cores, int core_start, int core_count,
                                           const float2* __restrict__ windows, int window_start, int window_count,
@@ -78,7 +78,8 @@ extern "C" __global__ void multiply_pairs(const float2* __restrict__ cores, int 
             const int i = top + n, j = left + m, pair = i * features - i * (i - 1) / 2 + j - i;
             if (i > j || j >= features || pair < first_pair || pair >= last_pair)
                 continue;
-            float2* out = products + ((long long)blockIdx.z * (last_pair - first_pair) + pair - first_pair) * length + k;
+            const long long row = (long long)blockIdx.z * (last_pair - first_pair) + pair - first_pair;
+            float2* out = products + row * length + k;
             *out = add ? make_float2(out->x + sums[n][m].x, out->y + sums[n][m].y) : sums[n][m];
         }
 }
@@ -103,10 +104,19 @@ extern "C" __global__ void mix_pairs(const float2* __restrict__ products, const 
         mixed[n] = make_float2(0.0f, 0.0f);
     for (int pair = 0; pair < pairs; ++pair) {
         const float2 product = products[((long long)blockIdx.z * pairs + pair) * length + k];
+        // Four weights at once: the loads would be the bottleneck otherwise.
 #pragma unroll
-        for (int n = 0; n < OUTPUTS; ++n) {
-            mixed[n].x += even[pair * stride + first + n] * product.x;
-            mixed[n].y += odd[pair * stride + first + n] * product.y;
+        for (int n = 0; n < OUTPUTS; n += 4) {
+            const float4 x = *(const float4*)(even + pair * stride + first + n);
+            const float4 y = *(const float4*)(odd + pair * stride + first + n);
+            mixed[n].x += x.x * product.x;
+            mixed[n].y += y.x * product.y;
+            mixed[n + 1].x += x.y * product.x;
+            mixed[n + 1].y += y.y * product.y;
+            mixed[n + 2].x += x.z * product.x;
+            mixed[n + 2].y += y.z * product.y;
+            mixed[n + 3].x += x.w * product.x;
+            mixed[n + 3].y += y.w * product.y;
         }
     }
 #pragma unroll

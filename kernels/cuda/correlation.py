@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels.arrays import Array, array_module
-from kernels.correlation import SPECTRA_BYTES, SUMS_BYTES, Part, Tiling
+from kernels.correlation import Part, Tiling
 from kernels.cuda._module import THREADS, launch
 from kernels.device_tables import constants
 from kernels.fft import fft_module
@@ -47,7 +47,7 @@ def correlate(maps: Array, side: int) -> Array:
 def correlate_mixed(maps: Array, weights: Array, side: int) -> Array:
     """Multiply and mix the spectra of a batch of tiles, one range of frequencies after another.
 
-    The products of a range are held at once, within `SUMS_BYTES`: there are two launches for each range.
+    The products of a range are held at once: there are two launches for each range.
     """
     xp, (count, features), outputs = array_module(maps), maps.shape[:2], len(weights)
     tiling = Tiling.cheapest(maps, side, outputs)
@@ -61,7 +61,7 @@ def correlate_mixed(maps: Array, weights: Array, side: int) -> Array:
         for few in _photographs(count, features, size, tiling):
             photographs = maps[few]
             sums = xp.zeros((len(photographs), size, tiling.frequencies), np.complex64)
-            length = min(tiling.frequencies, max(1, SUMS_BYTES // (8 * pairs * len(photographs))))
+            length = tiling.stretch(pairs * len(photographs))
             for spectra in _spectra(photographs, tiling, part):
                 for first in range(0, tiling.frequencies, length):
                     reach = first, min(length, tiling.frequencies - first)
@@ -86,11 +86,8 @@ class _Spectra(NamedTuple):
 
 
 def _photographs(count: int, features: int, outputs: int, tiling: Tiling) -> Iterator[slice]:
-    """Yield the photographs that are worked on together: several where all their tiles fit."""
-    size = 1
-    if tiling.batch(features) == tiling.tiles:
-        spectra = SPECTRA_BYTES // (8 * tiling.frequencies * features * tiling.kinds * tiling.tiles)
-        size = max(1, min(count, spectra, SUMS_BYTES // (8 * tiling.frequencies * outputs), _MOST_BLOCKS))
+    """Yield the photographs that are worked on together, as slices."""
+    size = min(tiling.photographs(count, features, outputs), _MOST_BLOCKS)
     for start in range(0, count, size):
         yield slice(start, start + size)
 
