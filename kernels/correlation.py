@@ -21,7 +21,8 @@ from kernels.arrays import Array
 from kernels.borders import fast_side
 
 SPECTRA_BYTES = 64 << 20
-"""Of the spectra of cores and windows that are held at once; those of one tile, if its least size needs more."""
+"""Of the spectra of cores and windows that are held at once; those of one tile of twice as many pixels along each axis
+as there are lags, if they need more."""
 SUMS_BYTES = 64 << 20
 """Of the sums of cross spectra that are held at once; those of one pair or output, if it needs more."""
 
@@ -187,8 +188,8 @@ def _cheapest(
     # Where not all sums are held at once, the tiles are transformed anew for each part of them.
     parts = np.ceil(sums * 4 * area / sums_bytes)
     time = area * (parts * tiles * spectra + pairs * (tiles * PRODUCT + batches * each) + sums * BACK)
-    fits = spectra * 4 * area <= spectra_bytes
-    row, col = np.unravel_index(int(np.argmin(np.where(fits, time, np.inf) if fits.any() else area)), time.shape)
+    fits = spectra * 4 * area <= max(spectra_bytes, 2 * features * 4 * (2 * side) ** 2)
+    row, col = np.unravel_index(int(np.argmin(np.where(fits, time, np.inf))), time.shape)
     return Tiling(*zip(down[row], across[col], strict=True))
 
 

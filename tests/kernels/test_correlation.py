@@ -80,7 +80,7 @@ def test_equals_reference(face, count, features, outputs, height, width, reach, 
 
 
 @pytest.mark.parametrize("shape", [(2, 5, 37, 45), (1, 3, 2, 90), (3, 9, 60, 5), (1, 1, 50, 50)])
-@pytest.mark.parametrize(("spectra_bytes", "sums_bytes"), [(1, 1), (30_000, 1), (30_000, 10_000), (100_000, 3_000)])
+@pytest.mark.parametrize(("spectra_bytes", "sums_bytes"), [(1, 20_000), (30_000, 1_000), (100_000, 3_000)])
 def test_tiles_make_no_difference(face, little_room, shape, spectra_bytes, sums_bytes):
     rng, side = np.random.default_rng(0), 9
     maps, weights = random_maps(rng, *shape), rng.normal(size=(5, shape[1], shape[1])).astype(np.float32)
@@ -106,12 +106,13 @@ def test_little_room_means_many_tiles_and_parts(little_room):
 
 
 def test_sums_over_many_tiles_stay_precise(little_room):
-    """Of maps whose mean is large against their variation, so that all products have one sign."""
+    """As many batches of tiles as sixteen maps of 20 000 px have, each product of the same sign."""
     rng, side = np.random.default_rng(1), 5
-    maps = (1 + 0.1 * rng.normal(size=(1, 2, 400, 300))).astype(np.float32)
+    maps = (1 + 0.1 * rng.normal(size=(1, 2, 300, 270))).astype(np.float32)
     expected = reference.correlate(maps, side)
     little_room(1, 1 << 20)
-    assert Tiling.cheapest(maps, side).tiles > 10_000
+    tiling = Tiling.cheapest(maps, side)
+    assert tiling.tiles // tiling.batch(2) > 2000
     assert_near(correlate(maps, side), expected, maps, rounding=1e-6)
 
 
