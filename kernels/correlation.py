@@ -116,19 +116,19 @@ class Tiling(NamedTuple):
         Height and width of a core.
     reach
         Largest lags down and across, below the sides of the maps.
-    count
+    grid
         Numbers of tiles down and across.
     """
 
     plane: tuple[int, int]
     core: tuple[int, int]
     reach: tuple[int, int]
-    count: tuple[int, int]
+    grid: tuple[int, int]
 
     @property
     def tiles(self) -> int:
         """Number of tiles."""
-        return self.count[0] * self.count[1]
+        return self.grid[0] * self.grid[1]
 
     @property
     def frequencies(self) -> int:

@@ -67,8 +67,8 @@ def _spectra(
 
     `first` and `second` limit the maps whose cores and whose windows are needed. The arrays are overwritten afterwards.
     """
-    tops = [row * tiling.core[0] for row in range(tiling.count[0])]
-    lefts = [col * tiling.core[1] for col in range(tiling.count[1])]
+    tops = [row * tiling.core[0] for row in range(tiling.grid[0])]
+    lefts = [col * tiling.core[1] for col in range(tiling.grid[1])]
     corners = np.array([(top, left) for top in tops for left in lefts], np.int64)
     plans = *plan(tiling.plane[1]), *plan(tiling.plane[0])
     size = tiling.batch(photograph.shape[0])

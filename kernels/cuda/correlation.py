@@ -119,7 +119,7 @@ def _transform(
     launch(
         "correlation", "cut_tiles", blocks, (THREADS,),
         photographs, features, maps[0], maps[1] - maps[0], height, width,
-        number, tiles[1], tiles[0], tiling.count[1], *tiling.core, *reach, *tiling.plane, planes,
+        number, tiles[1], tiles[0], tiling.grid[1], *tiling.core, *reach, *tiling.plane, planes,
     )  # fmt: skip
     spectra = fft_module(planes).rfft2(planes)
     return spectra.reshape(*planes.shape[:3], tiling.frequencies)

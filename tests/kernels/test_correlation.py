@@ -95,10 +95,10 @@ def test_little_room_means_many_tiles_and_parts(little_room):
     """What the test before counts on: cuts along both axes, several batches, and several parts of the pairs."""
     maps = np.zeros((2, 5, 37, 45), np.float32)
     whole = Tiling.cheapest(maps, 9)
-    assert (whole.count, whole.kinds, whole.photographs(2, 5, 15)) == ((1, 1), 1, 2)
+    assert (whole.grid, whole.kinds, whole.photographs(2, 5, 15)) == ((1, 1), 1, 2)
     little_room(30_000, 10_000)
     tiling = Tiling.cheapest(maps, 9)
-    assert min(tiling.count) > 1
+    assert min(tiling.grid) > 1
     assert 1 < tiling.batch(5) < tiling.tiles
     assert 1 < tiling.outputs() < 15
     assert tiling.photographs(2, 5, 15) == 1
@@ -226,7 +226,7 @@ def test_memory_depends_neither_on_height_nor_on_width(outputs, features, side):
         spectra = 8 * tiling.frequencies * features * tiling.kinds * tiling.batch(features)
         assert spectra <= max(correlation.SPECTRA_BYTES, 8 * (2 * side + 2) ** 2 * features)
         assert 8 * tiling.frequencies * tiling.outputs() <= max(correlation.SUMS_BYTES, 8 * (2 * side + 2) ** 2)
-        for length, core, count in zip(sides, tiling.core, tiling.count, strict=True):
+        for length, core, count in zip(sides, tiling.core, tiling.grid, strict=True):
             assert core * (count - 1) < length <= core * count
         for plane, core, reach, count in zip(*tiling, strict=True):
             assert plane >= core + (reach if count == 1 else 2 * reach)
