@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import signal
 
 import kernels.reference.correlation as reference
-from kernels import correlation
+from kernels import cancellation, correlation
 from kernels.correlation import Part, Tiling, correlate, correlate_mixed
 from kernels.cuda import _module
 from tests.support import cuda_stand_in
@@ -230,6 +230,31 @@ def test_memory_depends_neither_on_height_nor_on_width(outputs, features, side):
             assert core * (count - 1) < length <= core * count
         for plane, core, reach, count in zip(*tiling, strict=True):
             assert plane >= core + (reach if count == 1 else 2 * reach)
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_the_work_can_be_cancelled_between_tiles(little_room, monkeypatch, mixed):
+    class GivenUp(Exception):
+        pass
+
+    def beat(stage, fraction):
+        beats.append(stage)
+        if len(beats) == last:
+            raise GivenUp
+
+    monkeypatch.setattr(cancellation, "INTERVAL", 0)
+    little_room(1, 20_000)
+    maps, weights = np.ones((1, 2, 60, 60), np.float32), np.ones((1, 2, 2), np.float32)
+    tiling = Tiling.cheapest(maps, 5, 1 if mixed else None)
+    arguments = (maps, weights, 5) if mixed else (maps, 5)
+    beats, last = [], None
+    with cancellation.reporting(beat):
+        (correlate_mixed if mixed else correlate)(*arguments)
+    assert len(beats) >= tiling.tiles // tiling.batch(2) > 20
+    beats, last = [], 10
+    with cancellation.reporting(beat), pytest.raises(GivenUp):
+        (correlate_mixed if mixed else correlate)(*arguments)
+    assert len(beats) == last
 
 
 def test_device_arrays_stay_on_the_device(monkeypatch):
