@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 
 from bench.data.motions import turning_field
+from bench.speed import correlations
 from bench.speed.timing import Work
-from kernels import transforms
 from kernels._smoothing import gaussian_taps
-from kernels.arrays import Array, is_cuda
+from kernels.arrays import Array
 from kernels.burst import SMOOTHING
 from kernels.fft import fft_module
 from kernels.nonuniform import FilterBank
 from kernels.patches import PatchGrid
-from kernels.reference import transforms as reference
 
 FACES = ("reference", "cpu", "cuda")
 CHANNELS = 3
@@ -99,27 +98,6 @@ def grid_for(geometry: Geometry, batch: int) -> PatchGrid:
     """Return the grid of the smallest square image with `batch` patches or more."""
     side = geometry.core + math.isqrt(batch - 1) * geometry.stride
     return PatchGrid(side, side, geometry.patch, geometry.core, geometry.stride)
-
-
-def transform_there_and_back(patches: Array) -> Array:
-    """Transform float32 ``(..., P, P)`` and back by cuFFT, or by SciPy on all cores."""
-    fft, workers = fft_module(patches), {}
-    if not is_cuda(patches):
-        from kernels.cpu.threads import core_count
-
-        workers = {"workers": core_count()}
-    spectra = fft.rfft2(patches, **workers)
-    return fft.irfft2(spectra, s=patches.shape[-2:], overwrite_x=True, **workers)
-
-
-def plane_there_and_back(plane: Array) -> Array:
-    """Transform float32 ``(H, W)`` and back by `kernels.transforms`."""
-    return transforms.irfft2(transforms.rfft2(plane), plane.shape[1])
-
-
-def plane_there_and_back_in_double(plane: Array) -> Array:
-    """Transform ``(H, W)`` and back by `kernels.reference.transforms`, in double precision."""
-    return reference.irfft2(reference.rfft2(plane), plane.shape[1])
 
 
 def _public(family: str, name: str) -> dict[str, str]:
@@ -318,17 +296,17 @@ OPERATIONS = (
     ),
     Operation(
         "patch_filters", "rfft2 and irfft2 alone", "patch",
-        dict.fromkeys(("cpu", "cuda"), "bench.speed.operations:transform_there_and_back"),
+        dict.fromkeys(("cpu", "cuda"), "bench.speed.transforms:transform_there_and_back"),
         bytes=lambda g, n: 8 * g.patch**2,
         flops=lambda g, n: 2 * _transform_flops(g),
         prepare=_prepare_transforms,
     ),
     Operation(
         "transforms", "rfft2 and irfft2 of a plane", "pixel",
-        {"reference": "bench.speed.operations:plane_there_and_back_in_double",
-         "cpu": "bench.speed.operations:plane_there_and_back",
-         "cpu, SciPy": "bench.speed.operations:transform_there_and_back",
-         "cuda": "bench.speed.operations:plane_there_and_back"},
+        {"reference": "bench.speed.transforms:plane_there_and_back_in_double",
+         "cpu": "bench.speed.transforms:plane_there_and_back",
+         "cpu, SciPy": "bench.speed.transforms:transform_there_and_back",
+         "cuda": "bench.speed.transforms:plane_there_and_back"},
         bytes=lambda g, n: 8,
         flops=lambda g, n: 5 * math.log2(n**2),
         prepare=_prepare_plane,
@@ -381,6 +359,20 @@ OPERATIONS = (
         flops=lambda g, n: _convolve_flops(n, 1),
         prepare=_prepare_invert,
         cuda_loads=lambda g, n: _convolve_loads(n, 1),
+    ),
+    Operation(
+        "correlation", "correlate, 32 maps", "pixel",
+        {**_public("correlation", "correlate"), "cpu, NumPy": "bench.speed.correlations:correlate_whole_planes"},
+        bytes=lambda g, n: correlations.PAIRS.bytes(n),
+        flops=lambda g, n: correlations.PAIRS.flops(n),
+        prepare=lambda function, xp, g, n: correlations.PAIRS.prepare(function, xp, n),
+    ),
+    Operation(
+        "correlation", "correlate_mixed, 16 maps", "pixel",
+        {**_public("correlation", "correlate_mixed"), "cpu, NumPy": "bench.speed.correlations:mix_whole_planes"},
+        bytes=lambda g, n: correlations.MIXTURE.bytes(n),
+        flops=lambda g, n: correlations.MIXTURE.flops(n),
+        prepare=lambda function, xp, g, n: correlations.MIXTURE.prepare(function, xp, n),
     ),
 )  # fmt: skip
 FAMILIES = tuple(dict.fromkeys(operation.family for operation in OPERATIONS))

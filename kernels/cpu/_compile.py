@@ -16,7 +16,8 @@ def compiled(function: Callable[..., Any]) -> Any:
 
     The machine code is cached on disk beside the source or in the user's cache folder; where neither can be
     written, as in a read-only container, each process compiles anew. Numba detects changes only in the file of
-    `function` itself: after a change in a module that it calls, delete ``kernels/cpu/__pycache__``.
+    `function` itself: after a change in a module that it calls, delete the folders ``__pycache__``
+    below ``kernels/cpu``.
     """
     try:
         return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})(function)

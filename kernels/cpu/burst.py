@@ -11,16 +11,7 @@ from kernels._smoothing import gaussian_taps
 from kernels.arrays import Array
 from kernels.burst import POWER, SMOOTHING
 from kernels.cpu._compile import compiled
-from kernels.cpu._vectors import (
-    LANES,
-    larger,
-    load,
-    splat,
-    square_root,
-    store,
-    store_backwards,
-)
-from kernels.cpu.folding import (
+from kernels.cpu.simd.folding import (
     Matrix,
     back,
     bases_for,
@@ -31,7 +22,16 @@ from kernels.cpu.folding import (
     separate,
     write_spectrum,
 )
-from kernels.cpu.matmul import aligned_zeros
+from kernels.cpu.simd.matmul import aligned_zeros
+from kernels.cpu.simd.vectors import (
+    LANES,
+    larger,
+    load,
+    splat,
+    square_root,
+    store,
+    store_backwards,
+)
 from kernels.cpu.threads import core_count, run_in_slices
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def fuse_patches(
 ) -> Array:
     """Fuse one burst at a time, frame by frame, in the cache of one core.
 
-    Patches of up to `LARGEST_PRODUCT` pixels are transformed by `kernels.cpu.folding`, so that memory is read and
+    Patches of up to `LARGEST_PRODUCT` pixels are transformed by `kernels.cpu.simd.folding`, so that memory is read and
     written once; larger ones by SciPy, all beforehand and all fused ones at the end.
     """
     return _fuse(patches, guide, None, p, sigma, out)
@@ -163,8 +163,8 @@ def _accumulate(  # type: ignore[no-untyped-def]
 class _Work(NamedTuple):
     """Matrices for one burst, their rows padded to whole vectors.
 
-    Spectra are in the layout of `kernels.cpu.folding.combine`. Of what is real, ``(2, M, ...)``, the first half belongs
-    to ``(u, v)`` and the second to ``(-u, v)``.
+    Spectra are in the layout of `kernels.cpu.simd.folding.combine`. Of what is real, ``(2, M, ...)``, the first half
+    belongs to ``(u, v)`` and the second to ``(-u, v)``.
     """
 
     sums: Matrix

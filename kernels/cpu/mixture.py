@@ -8,7 +8,7 @@ import numpy as np
 
 from kernels.arrays import Array
 from kernels.cpu._compile import compiled
-from kernels.cpu.matmul import aligned_zeros, multiply
+from kernels.cpu.simd.matmul import aligned_zeros, multiply
 from kernels.cpu.threads import run_in_slices
 
 if TYPE_CHECKING:

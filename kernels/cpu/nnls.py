@@ -6,8 +6,8 @@ import numpy as np
 
 from kernels.arrays import Array
 from kernels.cpu._compile import compiled
-from kernels.cpu._vectors import LANES
-from kernels.cpu.butterflies import PAIR, columns_back, columns_forward, plan, rows_back, rows_forward, scratch
+from kernels.cpu.simd.butterflies import PAIR, columns_back, columns_forward, plan, rows_back, rows_forward, scratch
+from kernels.cpu.simd.vectors import LANES
 from kernels.nnls import TOLERANCE
 
 

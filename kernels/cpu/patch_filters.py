@@ -6,16 +6,16 @@ import numpy as np
 
 from kernels.arrays import Array
 from kernels.cpu._compile import compiled
-from kernels.cpu._vectors import LANES, load, store
-from kernels.cpu.folding import back, bases_for, forward, scratch_for
+from kernels.cpu.simd.folding import back, bases_for, forward, scratch_for
+from kernels.cpu.simd.vectors import LANES, load, store
 from kernels.cpu.threads import run_in_slices
 
 
 def filter_patches(patches: Array, filters: Array, core: int, out: Array | None = None) -> Array:
     """Transform patch by patch through matrix products with cosines and sines, in the cache of one core.
 
-    The products are those of `kernels.cpu.folding`; those back compute the pixels of the core only. A patch of 65 and a
-    core of 33 pixels takes 0.76 million floating-point operations, half those of products that are not folded.
+    The products are those of `kernels.cpu.simd.folding`; those back compute the pixels of the core only. A patch of 65
+    and a core of 33 pixels takes 0.76 million floating-point operations, half those of products that are not folded.
 
     Shifting the origin to the middle changes the phase of the spectrum, but not the filtered patch.
 

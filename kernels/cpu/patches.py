@@ -8,7 +8,7 @@ import numpy as np
 
 from kernels.arrays import Array
 from kernels.cpu._compile import compiled
-from kernels.cpu._vectors import LANES, load, splat, store
+from kernels.cpu.simd.vectors import LANES, load, splat, store
 from kernels.cpu.threads import run_in_slices
 
 if TYPE_CHECKING:

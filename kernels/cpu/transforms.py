@@ -1,8 +1,8 @@
 """`kernels.transforms` for NumPy arrays; that module documents the functions.
 
-The transforms are those of `kernels.cpu.butterflies`. Forward and back, planes of 500 and 1000 px take 0.51 and 0.45
-times as long as with ``scipy.fft`` on one core of a Xeon with AVX-512, and 0.54 and 0.56 times on two (`python -m bench
-kernels --family transforms`, medians of 9).
+The transforms are those of `kernels.cpu.simd.butterflies`. Forward and back, planes of 500 and 1000 px take 0.51 and
+0.45 times as long as with ``scipy.fft`` on one core of a Xeon with AVX-512, and 0.54 and 0.56 times on two (`python -m
+bench kernels --family transforms`, medians of 9).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import numpy as np
 
 from kernels.arrays import Array
 from kernels.cpu._compile import compiled
-from kernels.cpu._vectors import LANES
-from kernels.cpu.butterflies import PAIR, columns_back, columns_forward, plan, rows_back, rows_forward, scratch
+from kernels.cpu.simd.butterflies import PAIR, columns_back, columns_forward, plan, rows_back, rows_forward, scratch
+from kernels.cpu.simd.vectors import LANES
 from kernels.cpu.threads import run_in_slices
 
 MANY = 2**18

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kernels.cpu import transforms as on_cpu
-from kernels.cpu._vectors import LANES
+from kernels.cpu.simd.vectors import LANES
 from kernels.fft import fft_module
 from kernels.transforms import irfft2, rfft2
 

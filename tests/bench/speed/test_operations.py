@@ -37,7 +37,7 @@ def test_every_face_is_a_function_of_one_of_the_three_kinds(operation):
 
 def test_all_public_kernels_of_a_gpu_are_there():
     called = {where for operation in OPERATIONS for where in operation.faces.values()}
-    for family in ("patches", "patch_filters", "burst", "nonuniform"):
+    for family in ("patches", "patch_filters", "burst", "nonuniform", "correlation"):
         module = import_module(f"kernels.cuda.{family}")
         own = [name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
         assert [name for name in own if not name.startswith("_") and f"kernels.{family}:{name}" not in called] == []
@@ -84,6 +84,9 @@ def test_bytes_are_those_of_the_arrays():
         "nonuniform_convolve, motions": 3 + 3 + 8,
         "nonuniform_adjoint, motions": 3 + 3 + 8,
         "nonuniform_convolve, inverses": 3 + 3 + 8,
+        # Maps, and 85 x 85 lags of each pair or mixture for 64 x 64 pixels.
+        "correlate, 32 maps": 32 + 32 * 33 / 2 * (85 / 64) ** 2,
+        "correlate_mixed, 16 maps": 16 + 16 * (85 / 64) ** 2,
     }
     assert {name: operation.bytes(Geometry(), 64) / 4 for name, operation in BY_NAME.items()} == moved
 

@@ -2,8 +2,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernels.cpu._vectors import LANES
-from kernels.cpu.matmul import ROWS, aligned_zeros, multiply
+from kernels.cpu.simd.matmul import ROWS, aligned_zeros, multiply
+from kernels.cpu.simd.vectors import LANES
 
 
 @given(st.integers(0, 5), st.integers(0, 40), st.integers(0, 8), st.integers(0, 3))

@@ -2,7 +2,7 @@ import numba
 import numpy as np
 import pytest
 
-from kernels.cpu._vectors import (
+from kernels.cpu.simd.vectors import (
     LANES,
     larger,
     load,

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernels.cpu._vectors import LANES
-from kernels.cpu.butterflies import PAIR, columns_back, columns_forward, plan, rows_back, rows_forward, scratch
+from kernels.cpu.simd.butterflies import PAIR, columns_back, columns_forward, plan, rows_back, rows_forward, scratch
+from kernels.cpu.simd.vectors import LANES
 
 
 @given(st.integers(1, 500))

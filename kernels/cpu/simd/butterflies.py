@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.cpu._compile import compiled
-from kernels.cpu._vectors import LANES, load, load_even, load_odd, splat, store, store_interleaved, transpose
-from kernels.cpu.matmul import aligned_zeros
+from kernels.cpu.simd.matmul import aligned_zeros
+from kernels.cpu.simd.vectors import LANES, load, load_even, load_odd, splat, store, store_interleaved, transpose
 
 Vector: TypeAlias = npt.NDArray[np.float32]
 

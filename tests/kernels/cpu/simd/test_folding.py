@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernels.cpu._vectors import LANES
-from kernels.cpu.folding import (
+from kernels.cpu.simd.folding import (
     back,
     bases_for,
     combine,
@@ -15,6 +14,7 @@ from kernels.cpu.folding import (
     separate,
     write_spectrum,
 )
+from kernels.cpu.simd.vectors import LANES
 
 SIZES, SEEDS = st.integers(1, 40), st.integers(0, 2**32)
 

@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.cpu._compile import compiled
-from kernels.cpu._vectors import (
+from kernels.cpu.simd.matmul import ROWS, aligned_zeros, multiply
+from kernels.cpu.simd.vectors import (
     LANES,
     load,
     load_backwards,
@@ -30,7 +31,6 @@ from kernels.cpu._vectors import (
     store_backwards,
     store_interleaved,
 )
-from kernels.cpu.matmul import ROWS, aligned_zeros, multiply
 
 Matrix: TypeAlias = npt.NDArray[np.float32]
 

@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 from kernels.cpu._compile import compiled
-from kernels.cpu._vectors import INDEX, LANES, VECTOR, broadcast, multiply_add, pointer
+from kernels.cpu.simd.vectors import INDEX, LANES, VECTOR, broadcast, multiply_add, pointer
 
 ROWS = 4
 """Rows of a tile; the number of rows of a product is a multiple of it."""
