@@ -96,7 +96,10 @@ class KernelAnalysis:
         )
         bundle.part(SHAPE).require(
             bundle.path,
-            {f"correlations{level}": ("batch", channels, lags, lags) for level, lags in zip(levels, assumes.lags)},
+            {
+                f"correlations{level}": ("batch", channels, lags, lags)
+                for level, lags in zip(levels, assumes.lags, strict=True)
+            },
             {"kernels": ("batch", self.side, self.side)},
         )
         self._features = open_session(bundle, FEATURES, device=device, precision=precision)

@@ -11,7 +11,7 @@ from export.registry import kind_of, parse_config
 
 _PATCHES = {"first": 24, "second": 32, "full": 48, "layers": 3, "style": "residual", "spectra": True, "support": 33}
 _SHORT = {"learning_rate": 3e-3, "precision": "fp32"}
-NOT_SHIPPED = frozenset({"schuler"})
+NOT_SHIPPED = frozenset({"schuler", "kaufman"})
 """Kinds whose weights are not included yet."""
 CONFIGS = {
     "chakrabarti": {
@@ -35,6 +35,19 @@ CONFIGS = {
         "network": {"supports": [3, 5, 7, 9, 11, 13], "filters": 8, "fade": 1.0},
         "data": {"crops": [44, 44, 44, 44, 56, 56]},
         "train": {**_SHORT, "steps": 180, "batch": 8, "validate_every": 90, "validation": 8},
+    },
+    "kaufman": {
+        "network": {
+            "analysis": {"filters": 8, "filter": 3, "layers": 1},
+            "synthesis": {"widths": [8, 12], "blocks": [1, 1], "hidden": 8},
+        },
+        "data": {"crop": 64, "periodic": True, "blur": {"size": 85, "grids": [5, 9, 13]}},
+        "train": {**_SHORT, "steps": 30, "batch": 4, "validate_every": 15, "validation": 4},
+    },
+    "synthesis": {
+        "network": {"widths": [8, 12], "blocks": [1, 1], "hidden": 8},
+        "data": {"crop": 48, "periodic": True, "blur": {"size": 85, "grids": [5, 9]}},
+        "train": {**_SHORT, "steps": 60, "batch": 8, "validate_every": 30, "validation": 8},
     },
     "kernel-prior": {
         "network": {"widths": [8, 12, 16], "hidden": 8},

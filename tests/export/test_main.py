@@ -63,6 +63,36 @@ steps = 2
 batch = 4
 validation = 4
 """,
+    "kaufman": """
+[network.analysis]
+filters = 4
+filter = 3
+layers = 1
+[network.synthesis]
+widths = [8]
+blocks = [1]
+hidden = 4
+[data]
+crop = 48
+periodic = true
+[train]
+steps = 3
+batch = 2
+validation = 2
+""",
+    "synthesis": """
+[network]
+widths = [8]
+blocks = [1]
+hidden = 4
+[data]
+crop = 48
+periodic = true
+[train]
+steps = 2
+batch = 2
+validation = 2
+""",
     "kernel-prior": """
 rounds = 1
 minutes = 0.002

@@ -7,6 +7,7 @@ before a convolution, which leaves no checkerboard. `AnalysisConfig` takes the p
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -127,7 +128,7 @@ class Shape(nn.Module):
         self.grow = nn.ModuleList(nn.Conv2d(wide, wide, 5, padding=2) for _ in config.lags[1:])
         self.join = nn.ModuleList(nn.Conv2d(2 * wide, wide, 3, padding=1) for _ in config.lags[1:])
         sizes = (wide, *config.tail, 1)
-        self.tail = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.tail = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(sizes))
         nn.init.constant_(cast(Tensor, cast(nn.Conv2d, self.tail[-1]).bias), 0.1)
 
     def forward(self, *correlations: Tensor) -> Tensor:

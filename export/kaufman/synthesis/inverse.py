@@ -48,8 +48,9 @@ def wiener(planes: Tensor, spectra: Tensor, noise: Tensor, weight: float) -> Ten
     weight
         Of the squared gradient, in units of the variance of the noise.
     """
-    prior = weight * noise[:, None, None] ** 2 * gradient_power(tuple(planes.shape[1:]), planes.device)
-    return _divide(torch.fft.rfft2(planes), spectra, prior, None, tuple(planes.shape[1:]))
+    sides = planes.shape[1], planes.shape[2]
+    prior = weight * noise[:, None, None] ** 2 * gradient_power(sides, planes.device)
+    return _divide(torch.fft.rfft2(planes), spectra, prior, None, sides)
 
 
 def agree(planes: Tensor, estimates: Tensor, spectra: Tensor, noise: Tensor, deviation: Tensor) -> Tensor:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from itertools import pairwise
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -137,8 +138,8 @@ class Stage(nn.Module):
             nn.ModuleList(GuidedBlock(width, config) for _ in range(count))
             for width, count in zip(widths, config.blocks, strict=True)
         )
-        self.shrink = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in zip(widths, widths[1:]))
-        self.grow = nn.ModuleList(nn.Conv2d(coarse, 4 * fine, 1) for fine, coarse in zip(widths, widths[1:]))
+        self.shrink = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in pairwise(widths))
+        self.grow = nn.ModuleList(nn.Conv2d(coarse, 4 * fine, 1) for fine, coarse in pairwise(widths))
         self.up = nn.ModuleList(GuidedBlock(width, config) for width in widths[:-1])
         self.tail = nn.Conv2d(widths[0], area, 3, padding=1)
         set_to_zero(self.tail)
@@ -170,7 +171,7 @@ class Stage(nn.Module):
         x = torch.relu(self.head(x))
         passed = []
         for level, blocks in enumerate(self.down):
-            for block in blocks:
+            for block in cast(nn.ModuleList, blocks):
                 x = block(x, read)
             if level < len(self.shrink):
                 passed.append(x)

@@ -39,6 +39,8 @@ class SynthesisRunConfig(SyntheticRunConfig):
                 f"data.crop must be a multiple of {self.network.unit} and data.blur.size that of the network, "
                 f"{self.network.side}, got {self.data.crop} and {self.data.blur.size}"
             )
+        if not self.data.periodic:
+            raise ValueError("the synthesis network is trained on crops that are blurred as if periodic: data.periodic")
 
 
 class SynthesisTrainer(SyntheticTrainer):

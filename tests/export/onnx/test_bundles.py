@@ -22,6 +22,8 @@ LAST = {
     "eboli": ("motion", "trunk.3.bias"),
     "kernel-prior": ("prior", "correction.bias"),
     "repair": ("repair", "tail.bias"),
+    "kaufman": ("shape", "analysis.shape.tail.3.bias"),
+    "synthesis": ("stage2", "stages.1.tail.bias"),
     "schuler": ("scale1_stage1", "scales.0.0.features.last.weight"),
 }
 """By kind a part, and a weight whose change shows."""

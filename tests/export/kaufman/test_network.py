@@ -1,0 +1,26 @@
+import pytest
+import torch
+
+from export.kaufman.analysis.network import AnalysisConfig
+from export.kaufman.network import Kaufman, KaufmanConfig
+from export.kaufman.synthesis.network import SynthesisConfig
+
+
+def test_the_kernel_of_the_one_guides_the_other():
+    torch.manual_seed(0)
+    config = KaufmanConfig(
+        AnalysisConfig(side=21, levels=2, filters=4, filter=3, layers=1, maps=3, channels=4),
+        SynthesisConfig(side=21, widths=(6, 8), blocks=(1, 1), hidden=5),
+    )
+    network = Kaufman(config)
+    observed, noise = torch.rand(2, 32, 32), torch.full((2,), 0.01)
+    kernels, estimates = network(observed, noise)
+    torch.testing.assert_close(kernels, network.analysis(observed))
+    torch.testing.assert_close(estimates[-1], network.synthesis(observed, kernels, noise)[-1])
+    estimates[-1].square().sum().backward()
+    assert network.analysis.mix.grad.any()
+
+
+def test_both_take_kernels_of_one_side():
+    with pytest.raises(ValueError, match="one side"):
+        KaufmanConfig(AnalysisConfig(side=21), SynthesisConfig(side=31))

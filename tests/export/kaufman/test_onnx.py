@@ -1,0 +1,70 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from export.kaufman.analysis.network import AnalysisConfig, Shape
+from export.kaufman.onnx import assumptions, build_shape, constants, shape_probes, unpack
+from export.onnx.bundles import export_bundle
+from export.onnx.graph import Weights
+from export.onnx.parity import open_graph
+from runtime.estimation.analysis import CONSTANTS, AnalysisAssumptions, KernelAnalysis
+from runtime.inference.devices import CPU
+from tests.export.kinds import make
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return make("kaufman")
+
+
+@pytest.fixture(scope="module")
+def bundle(trained, tmp_path_factory):
+    return export_bundle(trained, tmp_path_factory.mktemp("bundle") / "kaufman")
+
+
+def test_all_parts_agree_with_the_network(bundle):
+    assert set(bundle.parts) == {"features", "shape", "stage1", "stage2"}
+    assert bundle.part("features").parity["fp32"]["max_abs"] <= 1e-4
+
+
+def test_the_layers_after_the_correlations_agree_where_kernels_are_not_flat(tmp_path):
+    torch.manual_seed(0)
+    shape = Shape(AnalysisConfig()).eval().requires_grad_(False).half().float()
+    weights = Weights(tmp_path / "shape.weights")
+    (tmp_path / "shape.onnx").write_bytes(build_shape(shape, weights).SerializeToString())
+    weights.write()
+    session = open_graph(tmp_path / "shape.onnx")
+    for arrays in shape_probes(None):
+        named = {f"correlations{level}": array for level, array in enumerate(arrays, start=1)}
+        (found,) = session.run(["kernels"], named)
+        expected = shape(*map(torch.from_numpy, arrays)).numpy()
+        assert expected.max() > 1.5 * expected.mean()
+        np.testing.assert_allclose(found, expected, atol=1e-3 * expected.max())
+
+
+def test_the_runtime_finds_the_kernels_of_the_network(trained, bundle):
+    observed = np.random.default_rng(0).random((48, 64), np.float32)
+    found = KernelAnalysis(bundle, device=CPU).estimate(observed)
+    with torch.no_grad():
+        expected = trained.network.analysis(torch.from_numpy(observed)[None])[0].numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-3 * expected.max())
+
+
+def test_the_bundle_states_what_the_runtime_needs(bundle):
+    assumed = bundle.read_assumptions(AnalysisAssumptions)
+    assert (assumed.lags, assumed.side, assumed.unit) == ((85, 43, 23, 13), 85, 4)
+    assert bundle.load_constants(CONSTANTS)["mix"].shape == (4, 24, 16, 16)
+
+
+def test_weights_survive_the_constants(trained):
+    restored = unpack(constants(trained.checkpoint.weights))
+    assert set(restored) == {"analysis.mix", "synthesis.log_deviations"}
+    np.testing.assert_array_equal(restored["analysis.mix"], trained.checkpoint.weights["analysis.mix"].half())
+
+
+def test_networks_of_other_sizes_are_not_exported(trained):
+    network = dataclasses.replace(trained.config.network, analysis=AnalysisConfig(maps=8))
+    with pytest.raises(ValueError, match="exported"):
+        assumptions(dataclasses.replace(trained.config, network=network))

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+from scipy.signal import fftconvolve
+
+from runtime.errors import InvalidModel
+from runtime.estimation import analysis
+from runtime.estimation.analysis import AnalysisAssumptions, KernelAnalysis, is_cut_off
+from runtime.inference.devices import CPU
+from tests.support.pairs import ASSUMES, SIDE, write_pair_bundle
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    return KernelAnalysis(write_pair_bundle(tmp_path_factory.mktemp("models") / "pair", 0.1), device=CPU)
+
+
+def grain(height, width):
+    """White noise: without blur its auto-correlation is a point."""
+    return np.random.default_rng(0).normal(0.5, 0.1, (height, width)).astype(np.float32)
+
+
+def row(length):
+    return np.full((1, length), 1 / length)
+
+
+def test_without_blur_the_kernel_is_a_point(network):
+    kernel = network.estimate(grain(64, 80))
+    assert kernel.shape == (SIDE, SIDE)
+    assert kernel.dtype == np.float32
+    assert kernel[SIDE // 2, SIDE // 2] > 0.99
+
+
+def test_the_correlations_of_the_features_make_the_kernel(network):
+    blurred = fftconvolve(grain(200, 240), row(6), "valid").astype(np.float32)
+    kernel = network.estimate(blurred)
+    # The auto-correlation of a box is a triangle.
+    expected = np.maximum(1 - np.abs(np.arange(SIDE) - SIDE // 2) / 6 - 0.1, 0)
+    np.testing.assert_allclose(kernel[SIDE // 2], expected / expected.sum(), atol=0.02)
+    assert kernel[SIDE // 2].sum() > 0.95
+
+
+def test_brightness_and_contrast_do_not_matter(network):
+    image = grain(64, 64)
+    np.testing.assert_allclose(network.estimate(0.2 + 0.5 * image), network.estimate(image), atol=1e-3)
+
+
+def test_a_kernel_wider_than_its_frame_is_found_at_half_the_size(network):
+    calls = []
+    blurred = fftconvolve(grain(260, 300), row(30), "valid").astype(np.float32)
+    kernel = network.estimate(blurred, progress=lambda stage, fraction: calls.append((stage, fraction)))
+    assert kernel.shape == (2 * SIDE - 1,) * 2
+    assert kernel.sum() == pytest.approx(1, abs=1e-5)
+    along = kernel[SIDE - 1]
+    assert (along[SIDE - 1 - 14 : SIDE - 1 + 15] > 0).all()
+    assert calls == [(analysis.STAGE, 0.8), (analysis.STAGE, 1.0)]
+
+
+def test_a_photograph_too_small_to_be_halved_keeps_its_frame(network):
+    blurred = fftconvolve(grain(30, 80), row(30), "valid").astype(np.float32)
+    assert network.estimate(blurred).shape == (SIDE, SIDE)
+
+
+def test_what_lies_at_the_margin_is_cut_off():
+    inner = np.zeros((SIDE, SIDE))
+    inner[8:13, 8:13] = 0.04
+    assert not is_cut_off(inner)
+    inner[10, 0] = 0.05
+    assert is_cut_off(inner)
+
+
+@pytest.mark.parametrize("wrong", [{"lags": ()}, {"lags": (31, 15)}, {"lags": (85, 42)}, {"contrast": 0.0}])
+def test_assumptions_that_cannot_be_are_refused(wrong):
+    with pytest.raises(ValueError, match="must be"):
+        AnalysisAssumptions(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "message"),
+    [
+        ({"constants": {"synthesis": "synthesis.npz"}}, "analysis"),
+        ({"assumes": {**ASSUMES, "lags": [SIDE, 11], "contrast": 1e-3}}, "levels"),
+        ({"assumes": {**ASSUMES, "side": 31, "lags": [31], "contrast": 1e-3}}, "correlations1"),
+    ],
+)
+def test_bundles_of_something_else_are_refused(tmp_path, manifest, message):
+    with pytest.raises(InvalidModel, match=message):
+        KernelAnalysis(write_pair_bundle(tmp_path / "wrong", **manifest), device=CPU)

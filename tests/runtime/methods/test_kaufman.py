@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+from scipy.signal import fftconvolve
+from skimage.data import astronaut
+
+import runtime
+from runtime.errors import InvalidArgument, InvalidImage
+from runtime.estimation.analysis import KernelAnalysis
+from tests.support.pairs import write_pair_bundle
+
+
+@pytest.fixture(scope="module")
+def deblurrer(tmp_path_factory):
+    return runtime.Deblurrer(model=write_pair_bundle(tmp_path_factory.mktemp("models") / "pair"), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def kernel():
+    drawn = np.zeros((17, 17), np.float32)
+    drawn[8, 3:14] = drawn[5:12, 10] = 1
+    return drawn / drawn.sum()
+
+
+@pytest.fixture(scope="module")
+def sharp():
+    return (astronaut()[20:244, 100:340] / 255).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def observed(sharp, kernel):
+    blurred = np.stack([fftconvolve(sharp[..., channel], kernel, "same") for channel in range(3)], axis=-1)
+    return (blurred + np.random.default_rng(0).normal(0, 0.005, blurred.shape)).clip(0, 1).astype(np.float32)
+
+
+def error(image, sharp):
+    return np.square(image - sharp)[30:-30, 30:-30].mean()
+
+
+def test_without_refining_the_kernel_is_that_of_the_network(deblurrer, observed, sharp, kernel, monkeypatch):
+    monkeypatch.setattr(KernelAnalysis, "estimate", lambda self, luminance, **options: kernel)
+    result = deblurrer.restore(observed, refine=False)
+    np.testing.assert_allclose(result.kernel, kernel[2:-2, 2:-2] if result.kernel.shape == (13, 13) else kernel)
+    assert error(result.image, sharp) < 0.3 * error(observed, sharp)
+    assert list(result.timings) == ["prepare", "kernel network", "non-blind"]
+
+
+def test_the_method_of_deconvolution_is_an_option(deblurrer, observed, kernel, monkeypatch):
+    monkeypatch.setattr(KernelAnalysis, "estimate", lambda self, luminance, **options: kernel)
+    own, other = (deblurrer.restore(observed, refine=False, nonblind=each).image for each in (None, "hyper-laplacian"))
+    expected = runtime.deconvolve(observed, kernel, method="hyper-laplacian")
+    np.testing.assert_allclose(other[30:-30, 30:-30], expected[30:-30, 30:-30], atol=0.05)
+    assert np.abs(own - other).max() > 0.01
+
+
+def test_a_kernel_that_is_wrong_does_no_harm(deblurrer, observed, sharp):
+    # The auto-correlation of a photograph is no kernel of blur.
+    result = deblurrer.restore(observed, quality="fast")
+    assert error(result.image, sharp) <= 1.001 * error(observed, sharp)
+
+
+def test_photographs_too_small_are_refused(deblurrer):
+    with pytest.raises(InvalidImage, match="pixels or more"):
+        deblurrer.restore(np.zeros((1, 40), np.float32))
+
+
+def test_options_without_effect_are_refused(deblurrer, observed):
+    with pytest.raises(InvalidArgument, match="no option"):
+        deblurrer.restore(observed, stride=4)
