@@ -42,7 +42,7 @@ CONFIGS = {
             "synthesis": {"widths": [8, 12], "blocks": [1, 1], "hidden": 8},
         },
         "data": {"crop": 64, "periodic": True, "blur": {"size": 85, "grids": [5, 9, 13]}},
-        "train": {**_SHORT, "steps": 30, "batch": 4, "validate_every": 15, "validation": 4},
+        "train": {**_SHORT, "steps": 20, "batch": 4, "validate_every": 10, "validation": 4},
     },
     "synthesis": {
         "network": {"widths": [8, 12], "blocks": [1, 1], "hidden": 8},

@@ -23,6 +23,8 @@ from export.layers import set_to_zero
 PLANES = 3
 """Planes that a stage sees: the first stage two inverses and the photograph, each later one the estimate after the
 photograph had its say, the estimate before that, and the photograph."""
+FAINTEST = 1e-8
+"""Values of a kernel count as this at least, so that the slope of their root is finite."""
 TYPICAL_NOISE = 0.01
 """The noise that the network is told is relative to this, by its logarithm."""
 
@@ -162,7 +164,7 @@ class Stage(nn.Module):
         """
         told = torch.log(noise / TYPICAL_NOISE)[:, None]
         # The roots of a kernel's values have unit energy, whatever its size: scaled to a mean square of one.
-        seen = kernels.shape[-1] * torch.sqrt(kernels).flatten(1)
+        seen = kernels.shape[-1] * torch.sqrt(kernels.clamp(min=FAINTEST)).flatten(1)
         read = torch.relu(self.read[0](torch.cat((seen, told), 1)))
         read = torch.relu(self.read[1](read))
         first = planes[:, :1]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from export.data.photographs import Photographs
 from export.kaufman.data import KaufmanData
-from export.kaufman.synthesis.network import PLANES, TYPICAL_NOISE, GuidedBlock, Stage, SynthesisConfig
+from export.kaufman.synthesis.network import FAINTEST, PLANES, TYPICAL_NOISE, GuidedBlock, Stage, SynthesisConfig
 from export.kaufman.synthesis.train import SynthesisRunConfig
 from export.onnx.bundles import Arrays, BundleSpec, PartSpec
 from export.onnx.graph import Graph, Weights
@@ -120,7 +120,8 @@ def assumptions(network: SynthesisConfig, data: KaufmanData) -> SynthesisAssumpt
 
 def _read(graph: Graph, stage: Stage, told: str) -> str:
     """Add the dense layers that read the kernel; they are float32 in either precision."""
-    flat = graph.node("Reshape", graph.node("Sqrt", "kernels"), graph.constant([0, -1], np.int64))
+    seen = graph.node("Sqrt", graph.node("Max", "kernels", graph.constant(FAINTEST)))
+    flat = graph.node("Reshape", seen, graph.constant([0, -1], np.int64))
     x = graph.node("Concat", graph.node("Mul", flat, graph.constant(float(_SIZES.side))), told, axis=1)
     for index, layer in enumerate(stage.read):
         layer = cast(nn.Linear, layer)

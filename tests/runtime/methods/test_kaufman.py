@@ -39,7 +39,7 @@ def error(image, sharp):
 def test_without_refining_the_kernel_is_that_of_the_network(deblurrer, observed, sharp, kernel, monkeypatch):
     monkeypatch.setattr(KernelAnalysis, "estimate", lambda self, luminance, **options: kernel)
     result = deblurrer.restore(observed, refine=False)
-    np.testing.assert_allclose(result.kernel, kernel[2:-2, 2:-2] if result.kernel.shape == (13, 13) else kernel)
+    np.testing.assert_allclose(result.kernel, kernel[3:14, 3:14], rtol=1e-6)
     assert error(result.image, sharp) < 0.3 * error(observed, sharp)
     assert list(result.timings) == ["prepare", "kernel network", "non-blind"]
 
@@ -48,8 +48,9 @@ def test_the_method_of_deconvolution_is_an_option(deblurrer, observed, kernel, m
     monkeypatch.setattr(KernelAnalysis, "estimate", lambda self, luminance, **options: kernel)
     own, other = (deblurrer.restore(observed, refine=False, nonblind=each).image for each in (None, "hyper-laplacian"))
     expected = runtime.deconvolve(observed, kernel, method="hyper-laplacian")
-    np.testing.assert_allclose(other[30:-30, 30:-30], expected[30:-30, 30:-30], atol=0.05)
-    assert np.abs(own - other).max() > 0.01
+    # It allows for the error of an estimated kernel.
+    assert np.abs(other - expected)[30:-30, 30:-30].mean() < 0.01
+    assert np.abs(own - other)[30:-30, 30:-30].mean() > 0.01
 
 
 def test_a_kernel_that_is_wrong_does_no_harm(deblurrer, observed, sharp):
