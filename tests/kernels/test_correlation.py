@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -230,6 +231,19 @@ def test_memory_depends_neither_on_height_nor_on_width(outputs, features, side):
             assert core * (count - 1) < length <= core * count
         for plane, core, reach, count in zip(*tiling, strict=True):
             assert plane >= core + (reach if count == 1 else 2 * reach)
+
+
+def test_what_is_allocated_is_limited(little_room):
+    """For maps of 14 MB, beside the correlations themselves."""
+    maps, weights = np.ones((1, 2, 1500, 1200), np.float32), np.ones((1, 2, 2), np.float32)
+    little_room(300_000, 100_000)
+    for call in (lambda: correlate(maps, 9), lambda: correlate_mixed(maps, weights, 9)):
+        call()
+        tracemalloc.start()
+        call()
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 1_000_000
 
 
 @pytest.mark.parametrize("mixed", [False, True])
