@@ -20,7 +20,7 @@ from kernels._dispatch import check_array, check_size, implementation
 from kernels.arrays import Array
 from kernels.borders import fast_side
 
-SPECTRA_BYTES = 64 << 20
+SPECTRA_BYTES = 128 << 20
 """Of the spectra of cores and windows that are held at once; those of one tile of twice as many pixels along each axis
 as there are lags, if they need more."""
 SUMS_BYTES = 64 << 20
