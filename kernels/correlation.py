@@ -43,7 +43,7 @@ def correlate(maps: Array, side: int) -> Array:
     Returns
     -------
     correlations
-        float32 ``(N, F (F + 1) / 2, side, side)``, on the device of `maps`. The error is some 1e-6 of
+        float32 ``(N, F (F + 1) / 2, side, side)``, on the device of `maps`. The error is below 1e-6 of
         ``sqrt(C_ii(0, 0) C_jj(0, 0))``, which no correlation exceeds.
 
     Raises

@@ -18,7 +18,7 @@ from kernels.cuda import _module
 from tests.support import cuda_stand_in
 
 # Relative to sqrt(C_ii(0) C_jj(0)): transforms of some thousand pixels in float32.
-ROUNDING = 2e-6
+ROUNDING = 1e-6
 
 
 def random_maps(rng, *shape):
@@ -107,14 +107,14 @@ def test_little_room_means_many_tiles_and_parts(little_room):
 
 
 def test_sums_over_many_tiles_stay_precise(little_room):
-    """As many batches of tiles as sixteen maps of 20 000 px have, each product of the same sign."""
+    """More batches of tiles than sixteen maps of 30 000 px have, each product of the same sign."""
     rng, side = np.random.default_rng(1), 5
     maps = (1 + 0.1 * rng.normal(size=(1, 2, 300, 270))).astype(np.float32)
     expected = reference.correlate(maps, side)
     little_room(1, 1 << 20)
     tiling = Tiling.cheapest(maps, side)
     assert tiling.tiles // tiling.batch(2) > 2000
-    assert_near(correlate(maps, side), expected, maps, rounding=1e-6)
+    assert_near(correlate(maps, side), expected, maps)
 
 
 @pytest.mark.parametrize(("height", "width"), [(300, 400), (257, 96)])
