@@ -24,6 +24,8 @@ mixture
     Denoising of patches under a Gaussian mixture, as in EPLL.
 quotient
     Kernels and latent images by division of spectra, summed over features.
+correlation
+    Cross-correlations of feature maps at the lags of a blur kernel.
 nnls
     Non-negative least squares whose normal matrix is a convolution, as in blur kernel estimation.
 """

@@ -20,7 +20,7 @@ from kernels._dispatch import check_array, check_size, implementation
 from kernels.arrays import Array
 from kernels.borders import fast_side
 
-SPECTRA_BYTES = 64 << 20
+SPECTRA_BYTES = 128 << 20
 """Of the spectra of cores and windows that are held at once; those of one tile of twice as many pixels along each axis
 as there are lags, if they need more."""
 SUMS_BYTES = 64 << 20
@@ -43,7 +43,7 @@ def correlate(maps: Array, side: int) -> Array:
     Returns
     -------
     correlations
-        float32 ``(N, F (F + 1) / 2, side, side)``, on the device of `maps`. The error is some 1e-6 of
+        float32 ``(N, F (F + 1) / 2, side, side)``, on the device of `maps`. The error is below 1e-6 of
         ``sqrt(C_ii(0, 0) C_jj(0, 0))``, which no correlation exceeds.
 
     Raises

@@ -215,9 +215,9 @@ def _products(left, cores, windows, firsts, seconds, parts, real, imag):  # type
     _separate(left, cores, core_real, core_imag)
     _separate(left, windows, window_real, window_imag)
     tiles, first_count, second_count = cores.shape[0], cores.shape[1], windows.shape[1]
+    # `WIDTH` is three vectors. Side by side, the sums of one do not wait for those of the others.
     zero, next_at, last_at = splat(np.float32(0)), LANES, 2 * LANES
     for pair in range(len(firsts)):
-        # Three vectors side by side: the sums of one would wait for each other.
         x, y, next_x, next_y, last_x, last_y = zero, zero, zero, zero, zero, zero
         for tile in range(tiles):
             i, j = tile * first_count + firsts[pair], tile * second_count + seconds[pair]

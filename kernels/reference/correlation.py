@@ -29,5 +29,5 @@ def _all_pairs(maps: Array, side: int) -> Array:
             # The pixels (y - s, x - t) and (y, x) where both lie within the maps.
             first = maps[:, :, max(-s, 0) : height - max(s, 0), max(-t, 0) : width - max(t, 0)]
             second = maps[:, :, max(s, 0) : height - max(-s, 0), max(t, 0) : width - max(-t, 0)]
-            correlations[:, :, :, reach + s, reach + t] = np.einsum("niyx,njyx->nij", first, second, optimize=True)
+            correlations[:, :, :, reach + s, reach + t] = np.einsum("niyx,njyx->nij", first, second)
     return correlations
