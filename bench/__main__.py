@@ -1,7 +1,7 @@
 """``python -m bench``: the command line of the benchmarks.
 
 Commands: ``kernels``, ``throughput``, ``latency``, ``burst-throughput``, ``packed``, ``peers``, ``gpu``, ``accuracy``,
-``bursts``, ``quality``, ``nonblind``, ``motion``, ``decisions``, ``fuzz``, ``serve`` and ``ray``.
+``bursts``, ``quality``, ``nonblind``, ``known``, ``motion``, ``decisions``, ``fuzz``, ``serve`` and ``ray``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from bench.peers.command import peers
 from bench.serve.command import serve
 from bench.serve.ray import ray_batch
 from bench.solvers.command import nonblind
+from bench.solvers.known import known
 from bench.speed.burst_throughput import burst_throughput
 from bench.speed.kernels import kernels
 from bench.speed.latency import latency
@@ -40,8 +41,8 @@ class _Group(click.Group):
 
 
 COMMANDS = [
-    kernels, throughput, latency, burst_throughput, packed, peers, gpu, accuracy, bursts, quality, nonblind, motion,
-    decisions, fuzz, serve, ray_batch,
+    kernels, throughput, latency, burst_throughput, packed, peers, gpu, accuracy, bursts, quality, nonblind, known,
+    motion, decisions, fuzz, serve, ray_batch,
 ]  # fmt: skip
 
 

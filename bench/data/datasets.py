@@ -100,12 +100,23 @@ def levin(data: Path) -> list[Case]:
     return [Case(file.stem, partial(_load_levin, file)) for file in files]
 
 
-def sun_style(data: Path) -> list[Case]:
-    """Return sharp photographs blurred by Levin's kernels, with 1 % Gaussian noise: the recipe of Sun et al. 2013."""
+def sun_style(data: Path, noise: float = NOISE) -> list[Case]:
+    """Return sharp photographs blurred by Levin's kernels, with 1 % Gaussian noise: the recipe of Sun et al. 2013.
+
+    Parameters
+    ----------
+    data
+        The data folder.
+    noise
+        Standard deviation of the noise.
+    """
     photographs = find_files(data / "eval" / "sharp_cid22_val", "*.png")
     measured = find_files(data / "eval" / "levin2009", "im*_ker*.npz")[:_LEVIN_KERNELS]
     return [
-        Case(f"{photograph.stem}_{file.stem.split('_')[1]}", partial(_load_sun_style, photograph, file, (row, column)))
+        Case(
+            f"{photograph.stem}_{file.stem.split('_')[1]}",
+            partial(_load_sun_style, photograph, file, (row, column), noise),
+        )
         for row, photograph in enumerate(photographs)
         for column, file in enumerate(measured)
     ]
@@ -318,9 +329,9 @@ def _read_levin(file: Path) -> tuple[Plane, Plane, Plane]:
     return observed, sharp, _convolution(kernel)
 
 
-def _load_sun_style(photograph: Path, measured: Path, seed: tuple[int, int]) -> Sample:
+def _load_sun_style(photograph: Path, measured: Path, seed: tuple[int, int], noise: float) -> Sample:
     _, _, kernel = _read_levin(measured)
-    observed, sharp = blur_valid(read_photograph(photograph, grey=True), kernel, NOISE, seed)
+    observed, sharp = blur_valid(read_photograph(photograph, grey=True), kernel, noise, seed)
     return Sample(observed, sharp, kernel, _SUN_BORDER)
 
 
