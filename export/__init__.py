@@ -3,7 +3,8 @@
 Run ``python -m export --help``. A new kind of network is a folder and a row in `registry`.
 
 * `registry`: the kinds of networks, and reading configurations, checkpoints and bundles
-* `chakrabarti`, `wieschollek`, `eboli`, `schuler`, `kernel_prior`, `repair`, `epll`: a folder for each network
+* `chakrabarti`, `wieschollek`, `eboli`, `schuler`, `kaufman`, `kernel_prior`, `repair`, `epll`: a
+  folder for each network
 * `pack`: anybody's network from patches to patches becomes a bundle
 * `onnx`: graphs, bundles, and parity with PyTorch
 * `loop`: configurations, checkpoints, and the training loop

@@ -128,7 +128,8 @@ def deconvolve(
         ``(H, W, 2)``, instead of a kernel: at each pixel, the length of a straight motion in pixels, from 0 to 35
         (lengths up to 1 mean no blur), and its angle in degrees, counter-clockwise in the displayed image.
     method
-        For a kernel, ``"hyper-laplacian"`` (fast), ``"epll"`` (slower, better), ``"irc"`` or ``"wiener"``; by default
+        For a kernel, ``"hyper-laplacian"`` (fast), ``"epll"`` (slower, better), ``"synthesis"`` (by a
+        network), ``"irc"`` or ``"wiener"``; by default
         that of the quality level: hyper-Laplacian for ``"fast"``, else EPLL. For a motion, ``"irc"``.
     quality
         ``"fast"``, ``"balanced"`` or ``"best"``: the computational effort. It has no effect for a motion.

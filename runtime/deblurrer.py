@@ -123,8 +123,9 @@ class Deblurrer:
         stride
             Distance between patches in pixels: smaller is slower and slightly better. By default the model's.
         nonblind
-            ``"hyper-laplacian"`` (fast), ``"epll"`` (slower, better), ``"wiener"``, or ``"none"`` to return the
-            network's own estimate; by default that of the quality level: hyper-Laplacian for ``"fast"``, else EPLL.
+            ``"hyper-laplacian"`` (fast), ``"epll"`` (slower, better), ``"synthesis"`` (by a network), ``"wiener"``, or
+            ``"none"`` to return the patch network's own estimate; by default that of the quality level:
+            hyper-Laplacian for ``"fast"``, else EPLL.
         support
             Side in pixels of the largest blur kernel to estimate; by default 85 (51 without `refine`), or less on a
             small photograph. Increase it for longer blur.

@@ -49,7 +49,7 @@ _SINGLE: dict[str, Maker] = {
     "progress": _choice(None, lambda stage, fraction: None),
 }
 _KNOWN: dict[str, Maker] = {
-    "method": _choice("wiener", "irc", "epll"),
+    "method": _choice("wiener", "irc", "epll", "synthesis"),
     "device": _choice("cpu"),
     **{name: _SINGLE[name] for name in ("quality", "noise", "progress")},
 }
@@ -89,7 +89,7 @@ class Calls:
         for register in (False, True):
             _deblurrer("fba").restore_burst([frame, frame.copy()], register=register)
         runtime.deconvolve(frame, motion=motion(frame.shape)(rng), quality="fast")
-        for method in ("hyper-laplacian", "epll", "wiener", "irc"):
+        for method in ("hyper-laplacian", "epll", "synthesis", "wiener", "irc"):
             runtime.deconvolve(frame, kernel(rng), quality="fast", method=method)
 
     def make(self, rng: np.random.Generator, folder: Path) -> Case:

@@ -36,7 +36,8 @@ _PHOTOGRAPH_OPTIONS = (
     click.option(
         "--nonblind",
         metavar="METHOD",
-        help="hyper-laplacian, epll, wiener, or none for the network's own estimate; by default that of --quality.",
+        help="hyper-laplacian, epll, synthesis, wiener, or none for the network's own estimate; by default that of "
+        "--quality.",
     ),
     click.option("--support", type=click.IntRange(min=3), metavar="PX", help="Side of the largest kernel to estimate."),
     click.option("--noise", type=click.FloatRange(0, 1), metavar="SD", help="Noise level; by default estimated."),
