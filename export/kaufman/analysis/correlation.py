@@ -54,7 +54,8 @@ def correlate_mixed(maps: Tensor, weights: Tensor, side: int) -> Tensor:
     # The spectrum of C_ji is the conjugate of that of C_ij.
     ahead, back = weights[:, first, second], weights[:, second, first] * (first != second)
     columns = spectra.transpose(0, 1).reshape(features, -1)
-    mixed: Tensor = _Mixed.apply(columns, ahead + back, ahead - back)
+    with torch.autocast(maps.device.type, enabled=False):
+        mixed: Tensor = _Mixed.apply(columns, ahead + back, ahead - back)
     mixed = mixed.view(len(weights), count, *spectra.shape[2:]).transpose(0, 1)
     lags = torch.fft.irfft2(mixed, s=sides)
     return torch.roll(lags, (reach, reach), (2, 3))[:, :, :side, :side]

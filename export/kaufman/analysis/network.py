@@ -107,7 +107,8 @@ class Features(nn.Module):
         for layers, reduce in zip(self.layers, self.reduce, strict=True):
             for layer in cast(nn.ModuleList, layers):
                 x = torch.relu(layer(x))
-            found.append(standardise(reduce(x)))
+            # Correlations are sums over all pixels: in full precision, whatever that of the layers.
+            found.append(standardise(reduce(x).float()))
         return tuple(found)
 
 
@@ -144,7 +145,7 @@ class Shape(nn.Module):
             x = torch.relu(self.join[level](torch.cat((x, entered[level]), 1)))
         for layer in self.tail[:-1]:
             x = torch.relu(layer(x))
-        return admissible(self.tail[-1](x)[:, 0])
+        return admissible(self.tail[-1](x)[:, 0].float())
 
 
 class Analysis(nn.Module):

@@ -1,9 +1,10 @@
 import pytest
 import torch
 
-from export.kaufman.analysis.network import AnalysisConfig
+from export.kaufman.analysis.network import AnalysisConfig, Features
 from export.kaufman.network import Kaufman, KaufmanConfig
 from export.kaufman.synthesis.network import SynthesisConfig
+from export.registry import read_config
 
 
 def test_the_kernel_of_the_one_guides_the_other():
@@ -24,3 +25,9 @@ def test_the_kernel_of_the_one_guides_the_other():
 def test_both_take_kernels_of_one_side():
     with pytest.raises(ValueError, match="one side"):
         KaufmanConfig(AnalysisConfig(side=21), SynthesisConfig(side=31))
+
+
+def test_the_analysis_at_the_sizes_of_the_paper_has_as_many_weights():
+    config = read_config("kaufman-paper").network.analysis
+    weights = sum(parameter.numel() for parameter in Features(config).parameters())
+    assert weights == pytest.approx(1.9e6, rel=0.05)

@@ -41,6 +41,20 @@ def test_each_phase_trains_its_networks(phase, changed, photographs, tmp_path):
     assert {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])} == changed
 
 
+@pytest.mark.parametrize("phase", [(1, 0, 0), (0, 1, 0), (0, 0, 1)])
+def test_layers_may_compute_in_half_precision(phase, photographs, tmp_path):
+    train = dataclasses.replace(CONFIG.train, precision="bf16", batch=2)
+    config = dataclasses.replace(CONFIG, shares=phase, train=train)
+    half = KaufmanTrainer(config, tmp_path, photographs, photographs)
+    full = KaufmanTrainer(dataclasses.replace(config, train=CONFIG.train), tmp_path, photographs, photographs)
+    batch = half._batch()
+    with torch.no_grad():
+        losses = [float(made._loss(batch)) for made in (half, full)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+    half.train_step(batch)
+    assert all(torch.isfinite(parameter).all() for parameter in half.network.parameters())
+
+
 def test_phases_follow_the_shares():
     assert phase_of(0.0, (2.0, 1.0, 1.0)) == ("analysis", 0.0)
     assert phase_of(0.25, (2.0, 1.0, 1.0)) == ("analysis", 0.5)
