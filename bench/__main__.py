@@ -1,7 +1,8 @@
 """``python -m bench``: the command line of the benchmarks.
 
 Commands: ``kernels``, ``throughput``, ``latency``, ``burst-throughput``, ``packed``, ``peers``, ``gpu``, ``accuracy``,
-``bursts``, ``quality``, ``nonblind``, ``known``, ``motion``, ``decisions``, ``fuzz``, ``serve`` and ``ray``.
+``bursts``, ``quality``, ``nonblind``, ``known``, ``ablation``, ``motion``, ``decisions``, ``fuzz``, ``serve`` and
+``ray``.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 
 import click
 
+from bench.accuracy.ablation import ablation
 from bench.accuracy.bursts import bursts
 from bench.accuracy.command import accuracy
 from bench.accuracy.decisions import decisions
@@ -42,7 +44,7 @@ class _Group(click.Group):
 
 COMMANDS = [
     kernels, throughput, latency, burst_throughput, packed, peers, gpu, accuracy, bursts, quality, nonblind, known,
-    motion, decisions, fuzz, serve, ray_batch,
+    ablation, motion, decisions, fuzz, serve, ray_batch,
 ]  # fmt: skip
 
 
