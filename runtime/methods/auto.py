@@ -15,7 +15,7 @@ from kernels.arrays import Array
 from runtime.colour import luminance
 from runtime.contract import Estimate
 from runtime.decisions.reasons import Reason
-from runtime.decisions.thresholds import MOTION_EXPLAINS_PARTLY, MOTION_MISFIT_FLOOR, UNEXPLAINED
+from runtime.decisions.thresholds import MOTION_EXPLAINS_PARTLY, MOTION_MISFIT_FLOOR, MUCH_LESS, UNEXPLAINED
 from runtime.estimation.sharpness import is_sharp
 from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import Device
@@ -72,7 +72,7 @@ class Auto:
         if uniform.reason is Reason.NOT_BLURRED and is_sharp(guide, run.noise_of(guide), run.known, run.saturated):
             return uniform
         moved = self._moving.undo_motion(observed, guide, run.with_options(stride=None))
-        if moved.ratio > MOTION_EXPLAINS_PARTLY or 2 * moved.misfit >= misfit:
+        if moved.ratio > MOTION_EXPLAINS_PARTLY or MUCH_LESS * moved.misfit >= misfit:
             return uniform
         found = finish_motion(observed, guide, moved, choose_noise_factor(moved.ratio), run)
         return found if found.reason is None else uniform
