@@ -34,7 +34,7 @@ from runtime.response import LINEAR
 from runtime.results import BurstRestoration, Restoration
 from runtime.run import Run, run_on
 
-DEFAULT_MODEL = "chakrabarti"
+DEFAULT_MODEL = "auto"
 """The model that is loaded if none is named."""
 
 

@@ -30,7 +30,7 @@ _SHARED_OPTIONS = (
 )
 
 _PHOTOGRAPH_OPTIONS = (
-    click.option("--model", default="chakrabarti", show_default=True, help="Name or folder of a model."),
+    click.option("--model", default="auto", show_default=True, help="Name or folder of a model."),
     *_SHARED_OPTIONS,
     click.option("--quality", default="balanced", show_default=True, metavar="LEVEL", help="fast, balanced or best."),
     click.option(

@@ -87,6 +87,10 @@ MOTION_EXPLAINS = 1.2
 """Misfit, in units of the noise and `MOTION_MISFIT_FLOOR`, up to which a motion field explains the photograph ..."""
 MOTION_EXPLAINS_PARTLY = 1.44
 """... and up to which it is undone without looking for one kernel or for poses first."""
+UNEXPLAINED = 1.75
+"""Misfit, in the same units, from which a motion is tried in place of the one kernel that leaves it."""
+MUCH_LESS = 1.5
+"""By what factor the misfit of the kernel exceeds that of the motion that takes its place."""
 MOTION_MISFIT_FLOOR = 0.003
 """Misfit that any estimated motion leaves, in units of the value range."""
 MOTION_NOISE_FACTOR = 4.0

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from math import hypot
-from typing import ClassVar
+from math import hypot, inf
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -46,6 +46,29 @@ _UNIFORM_MODEL = "chakrabarti"
 """Name of the model that estimates one kernel for the whole photograph."""
 
 
+class UndoneMotion(NamedTuple):
+    """A motion at each pixel, and the photograph without it, before it is decided whether to use either.
+
+    Attributes
+    ----------
+    motion : (H, W, 2) array of float32
+    doubt : Reason, optional
+        Why the motion cannot be undone.
+    latent : (C, H, W) array of float32
+        The photograph at `MOTION_NOISE_FACTOR`; as it was observed, if there is a doubt.
+    misfit : float
+        Of that, blurred again; infinite if there is a doubt.
+    ratio : float
+        How poorly the motion explains the photograph; see `misfit_ratio`.
+    """
+
+    motion: Array
+    doubt: Reason | None
+    latent: Array
+    misfit: float
+    ratio: float
+
+
 class Eboli:
     """Blind deconvolution of motion blur that varies over the photograph.
 
@@ -78,29 +101,40 @@ class Eboli:
         if run.options.nonblind not in (None, "irc"):
             raise InvalidArgument(f"nonblind {run.options.nonblind!r}: this model supports irc only")
         guide = luminance(observed)
+        found = self.undo_motion(observed, guide, run)
+        if found.doubt is not None:
+            other = self._restore_without_motion(observed, run)
+            return replace(other or Estimate(observed, reason=found.doubt), motion=found.motion)
+        factor = choose_noise_factor(found.ratio)
+        if found.ratio > MOTION_EXPLAINS_PARTLY:
+            other = self._restore_without_motion(observed, run)
+            if other is not None and other.reason is None and other.blur is not None:
+                blurred = other.blur.apply(luminance(other.latent)[None])[0]
+                if found.misfit >= find_misfit(blurred, guide, run.known):
+                    return replace(other, motion=found.motion)
+                factor = MOTION_NOISE_FACTOR
+        return finish_motion(observed, guide, found, factor, run)
+
+    def undo_motion(self, observed: Array, guide: Array, run: Run[Options]) -> UndoneMotion:
+        """Estimate the motion of a photograph and undo it, without deciding whether to use the result.
+
+        Parameters
+        ----------
+        observed : (C, H, W) array of float32
+        guide : (H, W) array of float32
+            Its luminance.
+        run : Run
+        """
         field, motions = self.estimate_motion(guide, run)
         motion = upload(field, self._device)
         doubt = find_doubt(field, motions)
         if doubt is not None:
-            other = self._restore_without_motion(observed, run)
-            return replace(other or Estimate(observed, reason=doubt), motion=motion)
-        candidate = Candidate(MotionBlur(motion), MOTION_LOG_ERROR, noise_factor=MOTION_NOISE_FACTOR)
+            return UndoneMotion(motion, doubt, observed, inf, inf)
+        candidate = _candidate(motion, MOTION_NOISE_FACTOR)
         latent = undo(observed, candidate, run)
         misfit = find_misfit(candidate.blur.apply(luminance(latent)[None])[0], guide, run.known)
         ratio = misfit_ratio(misfit, run.noise_of(guide), relative_error(field, motions))
-        factor = choose_noise_factor(ratio)
-        if ratio > MOTION_EXPLAINS_PARTLY:
-            other = self._restore_without_motion(observed, run)
-            if other is not None and other.reason is None and other.blur is not None:
-                blurred = other.blur.apply(luminance(other.latent)[None])[0]
-                if misfit >= find_misfit(blurred, guide, run.known):
-                    return replace(other, motion=motion)
-                factor = MOTION_NOISE_FACTOR
-        if factor != candidate.noise_factor:
-            found = finish(observed, replace(candidate, noise_factor=factor), run, guide=guide)
-        else:
-            found = finish(observed, candidate, run, guide=guide, latent=latent)
-        return replace(found, motion=motion)
+        return UndoneMotion(motion, None, latent, misfit, ratio)
 
     def estimate_motion(self, guide: Array, run: Run[Options]) -> tuple[Floats, PatchMotions]:
         """Estimate the motion field of a photograph, without deciding whether to undo it.
@@ -144,6 +178,17 @@ class Eboli:
         if rotated.reason is None and (uniform.reason is not None or _gain(rotated) > _gain(uniform)):
             return replace(rotated, initial=uniform.initial)
         return uniform
+
+
+def finish_motion(observed: Array, guide: Array, undone: UndoneMotion, factor: float, run: Run[Options]) -> Estimate:
+    """Restore a photograph with a motion at a factor on its noise level, and accept the result or reject it."""
+    latent = undone.latent if factor == MOTION_NOISE_FACTOR else None
+    found = finish(observed, _candidate(undone.motion, factor), run, guide=guide, latent=latent)
+    return replace(found, motion=undone.motion)
+
+
+def _candidate(motion: Array, factor: float) -> Candidate:
+    return Candidate(MotionBlur(motion), MOTION_LOG_ERROR, noise_factor=factor)
 
 
 def misfit_ratio(misfit: float, noise: float, relative_error: float) -> float:

@@ -14,6 +14,7 @@ from runtime.inference.session import is_finite
 from runtime.options import BurstOptions, Options, changed_options
 
 METHODS = {
+    "auto": "runtime.methods.auto:Auto",
     "chakrabarti": "runtime.methods.chakrabarti:Chakrabarti",
     "eboli": "runtime.methods.eboli:Eboli",
     "schuler": "runtime.methods.schuler:Schuler",

@@ -1,0 +1,87 @@
+"""One kernel or a motion at each pixel, by what explains the photograph.
+
+One kernel is searched for first (`runtime.methods.chakrabarti`). If there is none, or the restoration by it, blurred
+again, is far from what was observed, the camera or the scene may have moved otherwise: the motion at each pixel
+(`runtime.methods.eboli`) is used if it explains the photograph and is predicted to bring a gain.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from math import hypot
+from typing import ClassVar
+
+from kernels.arrays import Array
+from runtime.colour import luminance
+from runtime.contract import Estimate
+from runtime.decisions.reasons import Reason
+from runtime.decisions.thresholds import MOTION_EXPLAINS_PARTLY, MOTION_MISFIT_FLOOR, MUCH_LESS, UNEXPLAINED
+from runtime.estimation.sharpness import is_sharp
+from runtime.inference.bundle import Bundle, load_model
+from runtime.inference.devices import Device
+from runtime.methods.chakrabarti import Chakrabarti
+from runtime.methods.eboli import Eboli, choose_noise_factor, finish_motion
+from runtime.options import Options
+from runtime.restoration.misfit import find_misfit
+from runtime.run import Run
+
+_UNIFORM, _MOTION = "chakrabarti", "eboli"
+"""Names of the models for one kernel and for a motion at each pixel."""
+
+
+class Auto:
+    """Blind deconvolution that finds out what kind of blur a photograph has.
+
+    Parameters
+    ----------
+    bundle
+        Not used: the networks are those of other models.
+    device, precision, batch
+        Where and how they run; see `runtime.inference.session.open_session`.
+    """
+
+    supported_options: ClassVar[frozenset[str]] = Chakrabarti.supported_options
+
+    def __init__(self, bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> None:
+        self._device, self._precision, self._batch = device, precision, batch
+        self._uniform = Chakrabarti(load_model(_UNIFORM), device=device, precision=precision, batch=batch)
+
+    @cached_property
+    def _moving(self) -> Eboli:
+        return Eboli(load_model(_MOTION), device=self._device, precision=self._precision, batch=self._batch)
+
+    def restore(self, observed: Array, run: Run[Options]) -> Estimate:
+        """Restore a photograph, float32 ``(C, H, W)`` in [0, 1].
+
+        Options that only one kernel has leave motions out: a method of deconvolution, a kernel that is not refined, and
+        no networks.
+
+        Raises
+        ------
+        InvalidImage
+            If the image is smaller than one patch of the network for one kernel.
+        """
+        uniform = self._uniform.restore(observed, run)
+        options = run.options
+        if options.nonblind is not None or not options.refine or not options.neural:
+            return uniform
+        guide = luminance(observed)
+        misfit = _misfit(uniform, guide, run)
+        if uniform.reason is Reason.FLAT or misfit <= UNEXPLAINED * hypot(run.noise_of(guide), MOTION_MISFIT_FLOOR):
+            return uniform
+        if uniform.reason is Reason.NOT_BLURRED and is_sharp(guide, run.noise_of(guide), run.known, run.saturated):
+            return uniform
+        moved = self._moving.undo_motion(observed, guide, run.with_options(stride=None))
+        if moved.ratio > MOTION_EXPLAINS_PARTLY or MUCH_LESS * moved.misfit >= misfit:
+            return uniform
+        found = finish_motion(observed, guide, moved, choose_noise_factor(moved.ratio), run)
+        return found if found.reason is None else uniform
+
+
+def _misfit(estimate: Estimate, guide: Array, run: Run[Options]) -> float:
+    """Return the misfit of a restoration that was accepted, blurred again; infinite if none was."""
+    if estimate.reason is not None or estimate.blur is None:
+        return float("inf")
+    restored = estimate.response.to_light(luminance(estimate.latent))
+    blurred = estimate.response.from_light(estimate.blur.apply(restored[None])[0])
+    return find_misfit(blurred, guide, run.known)
