@@ -103,12 +103,7 @@ def levin(data: Path) -> list[Case]:
 def sun_style(data: Path, noise: float = NOISE) -> list[Case]:
     """Return sharp photographs blurred by Levin's kernels, with 1 % Gaussian noise: the recipe of Sun et al. 2013.
 
-    Parameters
-    ----------
-    data
-        The data folder.
-    noise
-        Standard deviation of the noise.
+    Another `noise`, a standard deviation, may be asked for.
     """
     photographs = find_files(data / "eval" / "sharp_cid22_val", "*.png")
     measured = find_files(data / "eval" / "levin2009", "im*_ker*.npz")[:_LEVIN_KERNELS]

@@ -15,8 +15,8 @@ from .kinds import NOT_SHIPPED, make
 
 
 def test_every_kind_has_a_shipped_bundle_and_a_configuration():
-    # Fourier burst accumulation has nothing to train.
-    assert {bundle.method for bundle in list_models()} - {"fba"} == set(KINDS) - NOT_SHIPPED
+    # Fourier burst accumulation and the choice among methods have nothing to train.
+    assert {bundle.method for bundle in list_models()} - {"fba", "auto"} == set(KINDS) - NOT_SHIPPED
     for name, kind in KINDS.items():
         config = read_config(name)
         assert config.method == name
@@ -33,7 +33,7 @@ def test_shipped_configurations_are_valid_and_survive_json(file):
 
 
 def test_shipped_configurations_are_those_of_the_shipped_bundles():
-    for name in ("burst", "compact", "motion", "kernel-prior", "repair", "mixture", "bank"):
+    for name in ("burst", "compact", "motion", "kernel-prior", "repair", "synthesis", "mixture", "bank"):
         config = read_config(name)
         bundle = load_model(config.name)
         assert (bundle.method, bundle.description) == (config.method, config.description)

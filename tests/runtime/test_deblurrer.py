@@ -273,7 +273,7 @@ def test_a_model_of_one_kind_says_that_it_is_not_of_the_other(deblurrer, frames,
     with pytest.raises(InvalidModel, match="fba restores bursts, not one photograph: call restore_burst, or load"):
         deblurrer.restore(frames[0])
     burst_bundle = write_burst_bundle(tmp_path / "burst")
-    with pytest.raises(InvalidModel, match=r"mean-of-frames restores bursts.* such as 'chakrabarti'"):
+    with pytest.raises(InvalidModel, match=r"mean-of-frames restores bursts.* such as 'auto'"):
         runtime.deblur(frames[0], model=burst_bundle.path, device="cpu")
     assert (deblurrer.bundle.method, deblurrer.name) == ("fba", "fba")
 

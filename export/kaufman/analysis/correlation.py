@@ -16,7 +16,7 @@ from kernels.borders import fast_side
 
 _COLUMNS = {"cpu": 2**11, "cuda": 2**17}
 """Frequencies that are mixed together: on a CPU their products stay in its cache."""
-LEAST_ENERGY = 1e-6
+LEAST_ENERGY = 1e-2
 """Added to the energy of a map before it is scaled to one."""
 
 

@@ -22,7 +22,7 @@ LAST = {
     "eboli": ("motion", "trunk.3.bias"),
     "kernel-prior": ("prior", "correction.bias"),
     "repair": ("repair", "tail.bias"),
-    "kaufman": ("shape", "analysis.shape.tail.3.bias"),
+    "kaufman": ("stage2", "synthesis.stages.1.tail.bias"),
     "synthesis": ("stage2", "stages.1.tail.bias"),
     "schuler": ("scale1_stage1", "scales.0.0.features.last.weight"),
 }

@@ -49,7 +49,7 @@ def test_a_batch_is_planned_and_its_options_are_passed_on(deblur, ran, photograp
     assert done.out == b"3 photographs: 3 restored\n"
     ((jobs, load_options, restore_options, settings),) = ran.batches
     assert [job.target for job in jobs] == [str(output / f"{number:04}.png") for number in range(3)]
-    assert load_options == {"model": "chakrabarti", "precision": "auto", "batch": None}
+    assert load_options == {"model": "auto", "precision": "auto", "batch": None}
     assert (restore_options["quality"], restore_options["strength"]) == ("fast", 0.5)
     assert settings["workers"] == Workers("cpu", 2, 3, 4)
     assert (settings["address"], settings["overwrite"]) == ("here:1", True)

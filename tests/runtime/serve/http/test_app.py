@@ -48,7 +48,7 @@ def test_a_photograph_as_body_or_in_a_form_comes_back_restored(real_client, phot
     for response in (raw, form):
         assert (response.status_code, response.headers["content-type"]) == (200, "image/png")
         assert (decode(response.content)[0] == expected.image).all()
-        assert response.headers["deblur-model"] == "chakrabarti-compact"
+        assert response.headers["deblur-model"] == "auto"
         assert response.headers["deblur-kernel-size"] == "x".join(map(str, expected.kernel.shape))
         assert "deblur-code" not in response.headers
         assert {"queue", "decode", "network", "encode"} <= set(
