@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 MINUTES = 10.0
 VALIDATION = 64
 """Examples that the networks are compared on."""
-GUIDANCE = ("none", "additive", "multiplicative", "both")
+Guidance = Literal["none", "additive", "multiplicative", "both"]
+GUIDANCE: tuple[Guidance, ...] = ("none", "additive", "multiplicative", "both")
 STRATEGIES = {
     "random initialisation": (0.0, 0.0, 1.0),
     "each alone": (0.5, 0.5, 0.0),
@@ -74,7 +75,7 @@ def ablation(data: str, minutes: float, device: str, inverse: bool, json: Path |
     publish(report, json, plot, _draw, (8, 4))
 
 
-def guided(guidance: str, inverse: bool) -> SynthesisRunConfig:
+def guided(guidance: Guidance, inverse: bool) -> SynthesisRunConfig:
     """Return a run of a small synthesis network with a kind of guidance."""
     from export.kaufman.synthesis.train import SynthesisRunConfig
     from export.registry import read_config
@@ -83,7 +84,7 @@ def guided(guidance: str, inverse: bool) -> SynthesisRunConfig:
     assert isinstance(config, SynthesisRunConfig)
     network = dataclasses.replace(
         config.network, widths=(32, 48, 64), blocks=(1, 1, 2), guidance=guidance, inverse=inverse, stages=1
-    )  # type: ignore[arg-type]
+    )
     return dataclasses.replace(config, network=network, train=dataclasses.replace(config.train, validation=VALIDATION))
 
 
