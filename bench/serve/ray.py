@@ -29,6 +29,8 @@ from runtime.serve.batch.ray import run_batch
 from runtime.serve.cores import confine_to_cores
 
 _SEED = 20
+_MODEL = "chakrabarti"
+"""On the cluster as in the library that its results are compared with."""
 _BLURS = (3, 5, 7, 9)
 """Lengths in pixels of the horizontal and vertical motions of the photographs."""
 _WAIT = 0.05
@@ -62,7 +64,7 @@ def ray_batch(photographs: int, side: int, quality: str, json: Path | None) -> N
     The machines are simulated on this one, with one core each. A worker is killed when a quarter of the results are
     there, a machine when half are. Each result is compared bit by bit with that of the library on one core.
     """
-    settings = {"photographs": photographs, "side": side, "quality": quality, "model": "chakrabarti"}
+    settings = {"photographs": photographs, "side": side, "quality": quality, "model": _MODEL}
     report = Report("ray", settings)
     with tempfile.TemporaryDirectory(prefix="bench-ray-") as folder:
         row = measure(Path(folder), photographs, side, quality)
@@ -84,7 +86,7 @@ def measure(folder: Path, photographs: int, side: int, quality: str) -> dict[str
         threading.Thread(
             target=_kill, args=(target, photographs, remove_machine, killed), name="killer", daemon=True
         ).start()
-        ledger = run_batch(jobs, {"model": "chakrabarti"}, options, workers=Workers(device="cpu"))
+        ledger = run_batch(jobs, {"model": _MODEL}, options, workers=Workers(device="cpu"))
     seconds = time.perf_counter() - start
     return _row(jobs, ledger, options) | {
         "workers_killed": killed["workers"],
@@ -203,7 +205,7 @@ def _restored(path: str, options: dict[str, Any]) -> npt.NDArray[Any]:
     if _deblurrer is None:
         from runtime.deblurrer import Deblurrer
 
-        _deblurrer = Deblurrer(device="cpu")
+        _deblurrer = Deblurrer(model=_MODEL, device="cpu")
     return np.asarray(_deblurrer.restore(read_file(path)[0], **options).image)
 
 
