@@ -181,7 +181,7 @@ def deconvolve(
         kept = photograph.kept
         if kept is not None:
             kept = photograph.kept_beside(latent, blur, run.noise_of(luminance(photograph.planes)))
-        return frame.close(photograph.in_image(latent), kept)
+        return frame.close(photograph.with_layer(latent), kept)
 
 
 @lru_cache(maxsize=8)

@@ -387,7 +387,7 @@ def _finished(photograph: Photograph, frame: Frame, estimate: Estimate, strength
         kept = photograph.kept_beside(latent, estimate.blur, run.noise_of(luminance(observed)), estimate.response)
     if strength < 1:
         latent = observed + strength * (latent - observed)
-    return frame.close(photograph.in_image(latent), kept)
+    return frame.close(photograph.with_layer(latent), kept)
 
 
 def _central_kernel(blur: Blur | None) -> npt.NDArray[np.float32] | None:

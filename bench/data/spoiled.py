@@ -53,8 +53,11 @@ def _stamped(draw: Callable[[Any, int, int], None], *, bare: bool = False) -> Sp
 
         plain = np.rint(observed.clip(0, 1) * 255).astype(np.uint8)
         picture = Pictures.fromarray(plain if plain.ndim == 3 else np.stack([plain] * 3, axis=-1))
-        draw(ImageDraw.Draw(picture, "RGBA"), *picture.size)
-        image = np.asarray(picture if plain.ndim == 3 else picture.convert("L"))
+        # On a layer of its own: text that is drawn on a photograph is opaque, whatever its colour says.
+        layer = Pictures.new("RGBA", picture.size)
+        draw(ImageDraw.Draw(layer), *picture.size)
+        stamped = Pictures.alpha_composite(picture.convert("RGBA"), layer)
+        image = np.asarray(stamped.convert("RGB" if plain.ndim == 3 else "L"))
         changed = (image != plain).reshape(*plain.shape[:2], -1).any(axis=2)
         covered = maximum_filter(changed.view(np.uint8), 2 * _INK + 1).view(bool)
 
@@ -76,6 +79,10 @@ def _logo(draw: Any, width: int, height: int) -> None:
     draw.rectangle((24, 24, 124, 84), fill=(20, 60, 200, 255))
     draw.text((34, 40), "DEBLUR", fill=(255, 255, 255, 255), font=_font(22))
     draw.ellipse((width - 90, 24, width - 30, 84), fill=(220, 0, 0, 255))
+
+
+def _title(draw: Any, width: int, height: int) -> None:
+    draw.text((60, height // 2), "Sample © 2026", fill=(255, 255, 255, 255), font=_font(48))
 
 
 def _watermark(draw: Any, width: int, height: int) -> None:
@@ -118,7 +125,13 @@ SPOILED: dict[str, dict[str, Spoil]] = {
     },
     "stamps": {
         f"{name}{suffix}": _stamped(draw, bare=bool(suffix))
-        for name, draw in (("date", _date), ("logo", _logo), ("watermark", _watermark), ("dead_pixels", _dead_pixels))
+        for name, draw in (
+            ("date", _date),
+            ("logo", _logo),
+            ("title", _title),
+            ("watermark", _watermark),
+            ("dead_pixels", _dead_pixels),
+        )
         for suffix in ("", "_bare")
     },
     "ranges": {

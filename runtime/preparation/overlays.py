@@ -42,9 +42,9 @@ _MARGIN = 2
 """Pixels around the sharp pixels of a thing that it covers too."""
 _ENCLOSED = 0.25
 """Share of the pixels up to which a part that sharp edges separate from the rest belongs to them."""
-_FOREIGN = 0.03
+FOREIGN = 0.03
 """Least deviation of a covered pixel from what the photograph would show there, in units of white ..."""
-_FOREIGN_NOISE = 4.0
+FOREIGN_NOISE = 4.0
 """... plus this many standard deviations of the noise."""
 _ROUNDS = 3
 """How often the suspected pixels are compared with what their surroundings let expect."""
@@ -122,7 +122,7 @@ def find_covered(observed: Iterable[Array], expected: Iterable[Array], suspected
     """
     covered = array_module(suspected).zeros_like(suspected)
     for seen, shown in zip(observed, expected, strict=True):
-        covered |= abs(seen - shown) > _FOREIGN + _FOREIGN_NOISE * noise
+        covered |= abs(seen - shown) > FOREIGN + FOREIGN_NOISE * noise
     covered &= suspected
     for axis in (0, 1):
         lines, grown = (covered, covered.copy()) if axis == 0 else (covered.T, covered.copy().T)

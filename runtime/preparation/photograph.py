@@ -15,7 +15,8 @@ from runtime.inference.devices import holding
 from runtime.noise import LEAST_NOISE, estimate_noise
 from runtime.preparation.borders import Box, find_photograph
 from runtime.preparation.fill import fill_unknown
-from runtime.preparation.overlays import find_covered, find_overlays
+from runtime.preparation.layers import Layer, find_layer
+from runtime.preparation.overlays import Mask, find_covered, find_overlays
 from runtime.preparation.white import White, find_white
 from runtime.response import LINEAR, Response
 from runtime.tiles import bands
@@ -51,6 +52,8 @@ class Photograph:
         Bool ``(h, w)``: pixels that something sharp may cover; ``None`` if there is nothing.
     covered_values
         Float32 ``(C, n)``: the values of these pixels in the image, in units of white.
+    layer
+        Something translucent, which has been removed from `planes`; ``None`` if there is nothing.
     response
         The curve from `planes` and `covered_values` to the values of the image: linear, unless they are light.
     """
@@ -63,6 +66,7 @@ class Photograph:
     shape: tuple[int, int]
     overlays: Array | None = None
     covered_values: Array | None = None
+    layer: Layer | None = None
     response: Response = LINEAR
 
     @property
@@ -148,9 +152,18 @@ class Photograph:
 
         Around the photograph they are 0. `planes` may be changed.
         """
+        return self._in_image(planes, None)
+
+    def with_layer(self, planes: Array) -> Array:
+        """Return planes ``(C, h, w)`` as `in_image` does, with the translucent thing that was on them."""
+        return self._in_image(planes, self.layer)
+
+    def _in_image(self, planes: Array, layer: Layer | None) -> Array:
         if not self.response.linear:
             for band in bands(planes.shape[-2:]):
                 planes[..., band, :] = self.response.from_light(planes[..., band, :])
+        if layer is not None:
+            layer.add(planes)
         if self.white.level != 1:
             planes *= np.float32(self.white.level)
         return self.framed(planes)
@@ -203,17 +216,25 @@ def prepare(planes: Array, known: Array | None = None, *, blurred: bool = True) 
             planes = xp.ascontiguousarray(planes[:, *box])
             known = None if known is None else known[box]
         checkpoint()
-        overlays = _overlays(planes, known) if blurred else None
-        covered_values = None
-        if overlays is not None:
-            known = ~overlays if known is None else known & ~overlays
+        hidden, layer = _hidden(planes, known) if blurred else (None, None)
+        overlays = covered_values = None
+        if hidden is not None:
+            overlays = xp.asarray(hidden)
             covered_values = planes[:, overlays]
+            known = ~overlays if known is None else known & ~overlays
             fill_unknown(planes, known)
             kept = xp.zeros(shape, bool) if kept is None else kept
             kept[box] |= overlays
-    return Photograph(planes, known, white, box, kept, shape, overlays, covered_values)
+    return Photograph(planes, known, white, box, kept, shape, overlays, covered_values, layer)
 
 
-def _overlays(planes: Array, known: Array | None) -> Array | None:
-    overlays = find_overlays(planes, estimate_noise(luminance(planes), known=known))
-    return None if overlays is None else array_module(planes).asarray(overlays)
+def _hidden(planes: Array, known: Array | None) -> tuple[Mask | None, Layer | None]:
+    """Find the pixels that something hides; remove a translucent layer, of which only the rim still does."""
+    noise = estimate_noise(luminance(planes), known=known)
+    overlays = find_overlays(planes, noise)
+    through = None if overlays is None else find_layer(planes, overlays, noise)
+    if through is None:
+        return overlays, None
+    layer, hidden = through
+    layer.remove(planes)
+    return hidden, layer

@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import gaussian_filter
+from skimage import data
+
+from runtime.noise import estimate_noise
+from runtime.preparation.layers import find_layer
+from runtime.preparation.overlays import find_overlays
+from runtime.preparation.photograph import prepare
+
+NOISE = 0.004
+
+
+@pytest.fixture(scope="module")
+def blurred():
+    """8 bits."""
+    sharp = data.astronaut()[40:340, 60:440].astype(np.float32) / 255
+    planes = gaussian_filter(sharp, (4, 4, 0)) + np.random.default_rng(0).normal(0, NOISE, sharp.shape)
+    return np.rint(planes.clip(0, 1) * 255).astype(np.uint8)
+
+
+def under_text(photograph, opacity, colour, size=44):
+    """Put text on a photograph; return planes, and where it is, at least in part."""
+    picture = Image.fromarray(photograph).convert("RGBA")
+    layer = Image.new("RGBA", picture.size, (*colour, 0))
+    font = ImageFont.load_default(size)
+    ImageDraw.Draw(layer).text((30, 170), "Sample text", (*colour, round(255 * opacity)), font)
+    image = np.asarray(Image.alpha_composite(picture, layer).convert("RGB"))
+    return as_planes(image), np.asarray(layer)[..., 3] > 0
+
+
+def as_planes(image):
+    return np.ascontiguousarray(image.astype(np.float32).transpose(2, 0, 1) / 255)
+
+
+def look(planes):
+    noise = estimate_noise(planes.mean(axis=0))
+    overlays = find_overlays(planes, noise)
+    return None if overlays is None else find_layer(planes, overlays, noise)
+
+
+@pytest.mark.parametrize(
+    ("opacity", "colour"), [(0.35, (255, 255, 255)), (0.6, (255, 255, 255)), (0.5, (0, 0, 0)), (0.5, (40, 200, 90))]
+)
+def test_what_lies_under_a_watermark_is_had_back(blurred, opacity, colour):
+    planes, ink = under_text(blurred, opacity, colour)
+    layer, hidden = look(planes)
+    assert layer.opacity == pytest.approx(opacity, abs=0.04)
+    assert layer.colour == pytest.approx(np.array(colour) / 255, abs=0.08)
+    assert not (hidden & layer.covered).any()
+    assert layer.covered[ink].mean() > 0.1
+    visible = np.abs(planes - as_planes(blurred)).max(axis=0) > 0.15
+    assert (hidden | layer.covered)[visible].mean() > 0.85
+    seen = planes.copy()
+    layer.remove(planes)
+    error = np.abs(planes - as_planes(blurred))[:, layer.covered]
+    assert np.quantile(error, 0.99) < 0.04
+    layer.add(planes)
+    np.testing.assert_allclose(planes, seen, atol=1e-5)
+
+
+@pytest.mark.parametrize("colour", [(255, 255, 255), (0, 0, 0), (255, 140, 0)])
+def test_opaque_text_is_no_layer(blurred, colour):
+    planes, _ = under_text(blurred, 1.0, colour, size=30)
+    assert look(planes) is None
+
+
+def test_dead_pixels_and_nothing_are_no_layer(blurred):
+    planes = as_planes(blurred)
+    assert find_layer(planes, np.zeros(planes.shape[1:], bool), NOISE) is None
+    planes[:, 5:300:7, 9:380:11] = 1
+    assert look(planes) is None
+
+
+def test_a_grey_photograph_has_layers_too(blurred):
+    planes, _ = under_text(blurred, 0.4, (255, 255, 255))
+    layer, _ = look(np.ascontiguousarray(planes.mean(axis=0, keepdims=True)))
+    assert layer.opacity == pytest.approx(0.4, abs=0.06)
+
+
+def test_a_photograph_is_restored_under_a_layer_and_has_it_again(blurred):
+    planes, ink = under_text(blurred, 0.35, (255, 255, 255))
+    photograph = prepare(planes.copy())
+    assert photograph.layer is not None
+    known = photograph.known & ink
+    assert np.abs(photograph.planes - as_planes(blurred))[:, known].mean() < 0.02
+    again = photograph.with_layer(photograph.planes.copy())
+    assert np.abs(again - planes)[:, ~photograph.overlays].max() < 1e-5
