@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels._dispatch import check_array, implementation
-from kernels.arrays import Array
+from kernels.arrays import Array, is_cuda
 
 ROW_UNIT = 4
 """The directions of each component are padded with rows of zeros to a multiple of this."""
@@ -19,7 +19,8 @@ class Tables(NamedTuple):
 
     Up to a constant that all components share, the log density of a noisy patch `x` of mean zero under component `k` is
     ``constants[k] - tails[k] |x|^2 + |directions_k x|^2``, where ``directions_k`` are the rows ``starts[k]`` to
-    ``starts[k + 1] - 1`` of `directions`. All arrays are NumPy's.
+    ``starts[k + 1] - 1`` of `directions`. `starts` is always a NumPy array; the others may lie on
+    the GPU of the patches, so that the tables of many noise levels need not be uploaded.
 
     Attributes
     ----------
@@ -35,11 +36,11 @@ class Tables(NamedTuple):
         float32 ``(K, D, D)``, symmetric: the Wiener filters, which map a noisy patch to the expected one.
     """
 
-    directions: NDArray[np.float32]
+    directions: Array
     starts: NDArray[np.int64]
-    constants: NDArray[np.float32]
-    tails: NDArray[np.float32]
-    filters: NDArray[np.float32]
+    constants: Array
+    tails: Array
+    filters: Array
 
 
 def restore_patches(patches: Array, tables: Tables) -> Array:
@@ -64,20 +65,22 @@ def restore_patches(patches: Array, tables: Tables) -> Array:
     Raises
     ------
     TypeError
-        If an array has another dtype, or `tables` is not a `Tables` of NumPy arrays.
+        If an array has another dtype, or `tables` is not a `Tables` of NumPy arrays, or of arrays beside `patches`.
     ValueError
         If a shape does not fit, an array is not contiguous, or `starts` does not divide up the rows of `directions`.
     """
     check_array("patches", patches, (None, None))
-    _check_tables(tables, patches.shape[1])
+    _check_tables(tables, patches)
     return implementation("mixture", patches).restore_patches(patches, tables)
 
 
-def _check_tables(tables: Tables, pixels: int) -> None:
+def _check_tables(tables: Tables, patches: Array) -> None:
+    pixels = patches.shape[1]
     if not isinstance(tables, Tables):
         raise TypeError(f"tables must be Tables, got {type(tables).__name__}")
     for name, table in zip(Tables._fields, tables, strict=True):
-        if not isinstance(table, np.ndarray):
+        beside = name != "starts" and is_cuda(table) and is_cuda(patches)
+        if not (beside or isinstance(table, np.ndarray)):
             raise TypeError(f"tables.{name} must be a numpy array, got {type(table).__name__}")
     count = len(tables.constants)
     check_array("tables.directions", tables.directions, (None, pixels))

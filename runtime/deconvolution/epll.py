@@ -74,7 +74,7 @@ def restore_by_patches(image: Array, mixture: PatchMixture, variance: float, str
     patches = xp.empty((*shape, SIDE * SIDE), dtype=xp.float32)
     for pixel, window in enumerate(windows):
         patches[:, :, pixel] = padded[window]
-    restored = restore_patches(patches.reshape(-1, SIDE * SIDE), mixture.tables(variance)).reshape(patches.shape)
+    restored = restore_patches(patches.reshape(-1, SIDE * SIDE), mixture.tables(variance, image)).reshape(patches.shape)
     sums = xp.zeros((2, *padded.shape), dtype=xp.float32)
     for pixel, window in enumerate(windows):
         sums[0][window] += restored[:, :, pixel]

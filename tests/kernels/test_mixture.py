@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import kernels.reference.mixture as reference
 from kernels.cpu.mixture import BLOCK
+from kernels.cuda import mixture as on_gpu
 from kernels.mixture import ROW_UNIT, Tables, restore_patches
 
 
@@ -85,6 +86,23 @@ def test_every_patch_is_restored_alone(face, count):
     alone = [face.get(face.mixture.restore_patches(face.put(patch[None]), tables))[0] for patch in patches[-2:]]
     assert together.shape == patches.shape
     np.testing.assert_allclose(together[-2:], np.reshape(alone, (-1, 16)), atol=1e-5)
+
+
+def test_chunks_of_patches_are_put_together(face, monkeypatch):
+    tables, patches = tables_of(), patches_of(70)
+    monkeypatch.setattr(on_gpu, "PRODUCTS", 9 * len(tables.directions))
+    found = face.get(face.mixture.restore_patches(face.put(patches), tables))
+    np.testing.assert_allclose(found, reference.restore_patches(patches, tables), atol=1e-4)
+
+
+def test_of_equally_likely_components_the_first_is_chosen(face):
+    patches = patches_of(20)
+    filters = np.zeros((99, 16, 16), np.float32)
+    filters[0] = np.eye(16)
+    # Without directions, whose products are rounded one way or another, the likelihoods are equal to the last bit.
+    flat = np.ones(99, np.float32)
+    tables = Tables(np.zeros((99 * ROW_UNIT, 16), np.float32), ROW_UNIT * np.arange(100), flat, flat, filters)
+    np.testing.assert_allclose(face.get(face.mixture.restore_patches(face.put(patches), tables)), patches, atol=1e-6)
 
 
 def test_many_threads_at_once():
