@@ -11,8 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from kernels.arrays import Array, array_module
-from kernels.cancellation import checkpoint
-from kernels.spectra import misfit, solution, weigh
+from kernels.spectra import conjugate_gradients, misfit, solution, weigh
 from runtime.blur.periodic import BlurModel
 
 _LEAST_PRIOR = 1e-7
@@ -73,7 +72,7 @@ class Observation:
         self._confidence: Array = noise**2 / (noise**2 + error)
         unknown = xp.ones(model.shape, dtype=bool)
         model.crop(unknown)[...] = False if valid is None else ~valid
-        self._unknown: Array = xp.flatnonzero(unknown)
+        self._unknown: Array = unknown
 
     @property
     def extended(self) -> Array:
@@ -83,8 +82,7 @@ class Observation:
     @property
     def known(self) -> Array:
         """1 at the pixels of `extended` that take part in the data term, float32, else 0."""
-        known = array_module(self._extended).ones(self.model.shape, np.float32)
-        known.reshape(-1)[self._unknown] = 0
+        known: Array = (~self._unknown).astype(np.float32)
         return known
 
     def _detail_power(self, width: float) -> Array:
@@ -121,45 +119,24 @@ class Observation:
         steps : int
             Conjugate-gradient steps, of four transforms each; everything else takes one.
         """
-        model, pixels, confidence = self.model, self._extended.reshape(-1), self._confidence
+        model, confidence = self.model, self._confidence
         inverse, unexplained, preconditioner = weigh(
             model.power, prior + np.float32(_LEAST_PRIOR * data), confidence, data, _PRECONDITIONER_FLOOR
         )
         if linear is None:
             linear = array_module(prior).zeros_like(model.transfer)
         unexplained_data = misfit(model.transfer, self._spectrum, linear, confidence, inverse, unexplained)
-        residual = -model.plane(unexplained_data).reshape(-1)[self._unknown]
-        direction, last = None, 1.0
-        tolerance = _TOLERANCE**2 * residual.size
-        for _ in range(steps):
-            checkpoint()
-            if float(residual @ residual) <= tolerance:
-                break
-            preconditioned = self._filter_unknown(preconditioner, self._spectrum_of_unknown(residual))
-            square = float(residual @ preconditioned)
-            direction = preconditioned if direction is None else preconditioned + (square / last) * direction
-            spectrum = self._spectrum_of_unknown(direction)
-            change = self._filter_unknown(unexplained, spectrum)
-            curvature = float(direction @ change)
-            if curvature <= 0:  # The system is positive: only rounding errors are left.
-                break
-            step = square / curvature
-            pixels[self._unknown] += step * direction
-            self._spectrum += step * spectrum
-            residual = residual - step * change
-            last = square
-
+        conjugate_gradients(
+            self._extended,
+            self._spectrum,
+            model.plane(unexplained_data),
+            self._unknown,
+            preconditioner,
+            unexplained,
+            steps=steps,
+            tolerance=_TOLERANCE**2,
+        )
         return solution(model.transfer, self._spectrum, linear, confidence, inverse, data)
-
-    def _spectrum_of_unknown(self, pixels: Array) -> Array:
-        """Return the half spectrum of the plane that holds `pixels` at the unknown pixels and 0 elsewhere."""
-        plane = array_module(pixels).zeros_like(self._extended)
-        plane.reshape(-1)[self._unknown] = pixels
-        return self.model.spectrum(plane)
-
-    def _filter_unknown(self, response: Array, spectrum: Array) -> Array:
-        """Return the unknown pixels of the plane whose half spectrum is ``response * spectrum``."""
-        return self.model.plane(response * spectrum).reshape(-1)[self._unknown]
 
 
 def _width(kernel: Array) -> float:
