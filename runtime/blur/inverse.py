@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kernels.arrays import Array, array_module
+from kernels.arrays import Array, array_module, is_cuda
 from kernels.fft import fft_module
 
 PENALTY = 0.01
@@ -58,17 +58,24 @@ def inverse_filter(kernel: Array, *, penalty: float = PENALTY, side: int | None 
 
     solution = xp.zeros((side, side))
     residual = fft.irfft2(power, s=shape)[inside]
-    tolerance = _TOLERANCE**2 * float((residual**2).sum())
-    direction, square = None, 1.0
+    left = (residual**2).sum()
+    tolerance = _TOLERANCE**2 * left
+    # The scalars stay where the kernel lies. A GPU takes all steps, with length 0 once the residual is small enough:
+    # for it to say so, the host would wait in each step.
+    direction, square, going = None, left, left > 0
     for _ in range(_STEPS):
         preconditioned = filtered(1 / weight, residual)
-        square, last = float((residual * preconditioned).sum()), square
-        direction = preconditioned if direction is None else preconditioned + (square / last) * direction
+        square, last = (residual * preconditioned).sum(), square
+        if direction is None:
+            direction = preconditioned
+        else:
+            direction = preconditioned + xp.where(going, square / last, 0) * direction
         change = filtered(weight, direction)
-        step = square / float((direction * change).sum())
+        step = xp.where(going, square / (direction * change).sum(), 0)
         solution += step * direction
         residual -= step * change
-        if float((residual**2).sum()) <= tolerance:
+        going = (residual**2).sum() > tolerance
+        if not is_cuda(going) and not going:
             break
     return ((solution + solution[::-1, ::-1]) / 2).astype(np.float32)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kernels.arrays import Array, array_module
+from kernels.arrays import Array, array_module, is_cuda
 from kernels.spectra import conjugate_gradients, misfit, solution, weigh
 from runtime.blur.periodic import BlurModel
 
@@ -68,8 +68,10 @@ class Observation:
         self._extended: Array = xp.ascontiguousarray(model.extend(image)) if extended is None else extended.copy()
         # Updated together with `_extended`, so that the known pixels are transformed only once.
         self._spectrum: Array = model.spectrum(self._extended)
-        error = kernel_error**2 * float(xp.square(kernel).sum()) * self._detail_power(_width(kernel))
-        self._confidence: Array = noise**2 / (noise**2 + error)
+        self._confidence: Array = xp.ones(model.transfer.shape, np.float32)
+        if kernel_error:
+            error = kernel_error**2 * _number(xp.square(kernel).sum()) * self._detail_power(_width(kernel))
+            self._confidence = (noise**2 / (noise**2 + error)).astype(np.float32, copy=False)
         unknown = xp.ones(model.shape, dtype=bool)
         model.crop(unknown)[...] = False if valid is None else ~valid
         self._unknown: Array = unknown
@@ -85,7 +87,7 @@ class Observation:
         known: Array = (~self._unknown).astype(np.float32)
         return known
 
-    def _detail_power(self, width: float) -> Array:
+    def _detail_power(self, width: float | Array) -> Array:
         """Return the expected power spectrum of the latent image, per pixel, of details finer than `width` pixels.
 
         The power of photographs falls with the square of the frequency; its scale is fitted to the frequencies that
@@ -94,8 +96,8 @@ class Observation:
         xp = array_module(self._extended)
         model, gradient = self.model, self.model.gradient_power()
         observed = xp.square(xp.abs(self._spectrum)) / self._extended.size - self.noise**2
-        scale = float((model.power * gradient * observed).sum() / xp.square(model.power).sum())
-        return (max(scale, 0.0) / (gradient + 1 / width**2)).astype(xp.float32)
+        scale = (model.power * gradient * observed).sum() / xp.square(model.power).sum()
+        return (_number(scale, least=0.0) / (gradient + 1 / width**2)).astype(xp.float32)
 
     def solve(self, data: float, prior: Array, linear: Array | None = None, *, steps: int = 2) -> Array:
         """Return the half spectrum, complex64, of the latent image that minimises a quadratic energy.
@@ -139,11 +141,17 @@ class Observation:
         return solution(model.transfer, self._spectrum, linear, confidence, inverse, data)
 
 
-def _width(kernel: Array) -> float:
+def _width(kernel: Array) -> float | Array:
     """Return the larger standard deviation in pixels of a kernel along rows or columns, at least one half."""
     xp = array_module(kernel)
-    variance = 0.25
+    variance: float | Array = 0.25
     for axis in (0, 1):
         positions, mass = xp.arange(kernel.shape[axis]), kernel.sum(axis=1 - axis)
-        variance = max(variance, float((mass * xp.square(positions)).sum() - xp.square((mass * positions).sum())))
-    return float(np.sqrt(variance))
+        spread = (mass * xp.square(positions)).sum() - xp.square((mass * positions).sum())
+        variance = _number(spread, least=variance)
+    return _number(xp.sqrt(variance))
+
+
+def _number(value: Array, least: float | Array = -np.inf) -> float | Array:
+    """Return a scalar, or a bound where that is larger: a float, or on a GPU an array, so that nobody waits for it."""
+    return array_module(value).maximum(value, least) if is_cuda(value) else max(least, float(value))

@@ -21,9 +21,9 @@ from runtime.deconvolution.synthesis import load_synthesiser
 from runtime.deconvolution.wiener import wiener
 from runtime.errors import InvalidArgument
 from runtime.inference.bundle import Bundle
-from runtime.inference.devices import device_of
+from runtime.inference.devices import device_of, download
 from runtime.inference.progress import Progress
-from runtime.noise import LEAST_NOISE, estimate_noise
+from runtime.noise import LEAST_NOISE, estimate_noises
 from runtime.quality import DeconvolutionEffort
 from runtime.tiles import tiles
 
@@ -106,10 +106,9 @@ def deconvolve_uniform(
         planes, valid = to_opponent(planes), xp.broadcast_to(everywhere, valid.shape)
         methods[1:] = ["hyper-laplacian" if method in ("epll", "synthesis") else method] * 2
         scales, factors = OPPONENT_NOISE.tolist(), [1.0, _CHROMA_NOISE, _CHROMA_NOISE]
-    deviations = [
-        factor * (estimate_noise(plane, kernel) if noise is None else max(noise, LEAST_NOISE) * scale)
-        for plane, factor, scale in zip(planes, factors, scales, strict=True)
-    ]
+    given = [] if noise is None else [max(noise, LEAST_NOISE) * scale for scale in scales]
+    levels = given or estimate_noises(planes, kernel)
+    deviations = [factor * level for factor, level in zip(factors, levels, strict=True)]
     shares = [1.0] * len(planes)
     if opponent:
         for index, level in enumerate(hidden.levels, start=1):
@@ -160,10 +159,10 @@ def check_kernel(planes: Array, kernel: Array) -> None:
         As `deconvolve_uniform`.
     """
     check_planes_and("kernel", planes, kernel)
-    xp = array_module(planes)
     if kernel.ndim != 2 or kernel.size == 0:
         raise InvalidArgument(f"kernel has shape {kernel.shape}; give one 2-D blur kernel")
-    if not bool(xp.isfinite(kernel).all()) or float(kernel.min()) < 0:
+    kernel = download(kernel)
+    if not bool(np.isfinite(kernel).all()) or float(kernel.min()) < 0:
         raise InvalidArgument("kernel holds negative values, NaN or infinity; clip it to 0 and divide it by its sum")
     if abs(float(kernel.sum()) - 1) > 1e-3:
         raise InvalidArgument(f"kernel sums to {float(kernel.sum()):.4g}; divide it by its sum")
