@@ -107,3 +107,48 @@ extern "C" __global__ void filter_by_likeliest(const float* __restrict__ product
         restored[patch * size + e] = sum;
     }
 }
+
+// Cut patches out of a periodic image, a row of LANES threads for each: 8 bytes per number, of which those that are read
+// come from a cache where patches overlap.
+extern "C" __global__ void cut_patches(const float* __restrict__ image, int height, int width, int side, int stride,
+                                       int first_row, int first_col, int count, int across,
+                                       float* __restrict__ patches)
+{
+    const int patch = blockIdx.x * blockDim.y + threadIdx.y, size = side * side;
+    if (patch >= count)
+        return;
+    const int top = first_row + patch / across * stride, left = first_col + patch % across * stride;
+    for (int d = threadIdx.x; d < size; d += LANES) {
+        int row = top + d / side, col = left + d % side;
+        row -= row >= height ? height : 0;
+        col -= col >= width ? width : 0;
+        patches[(long long)patch * size + d] = image[(long long)row * width + col];
+    }
+}
+
+// The first patch that reaches a place of its grid's axis.
+__device__ int first_of(int place, int side, int stride) { return max(0, (place - side + stride) / stride); }
+
+// Average the patches that cover a pixel, in one thread. Patches that reach beyond the end of an axis cover its start
+// too: the thread looks for them around the pixel, and around its place beyond the end.
+//
+// Per pixel: (side / stride)^2 times 4 bytes, side by side for neighbours within a patch, and 4 bytes.
+extern "C" __global__ void average_patches(const float* __restrict__ patches, int down, int across, int side,
+                                           int stride, int first_row, int first_col, int height, int width,
+                                           float* __restrict__ image)
+{
+    const int x = blockIdx.x * blockDim.x + threadIdx.x, y = blockIdx.y * blockDim.y + threadIdx.y;
+    if (x >= width || y >= height)
+        return;
+    float sum = 0.0f;
+    int count = 0;
+    for (int row = y - first_row; row < stride * down + side; row += height)
+        for (int i = first_of(row, side, stride); i <= min(row / stride, down - 1) && row >= 0; ++i)
+            for (int col = x - first_col; col < stride * across + side; col += width)
+                for (int j = first_of(col, side, stride); j <= min(col / stride, across - 1) && col >= 0; ++j) {
+                    const int pixel = (row - i * stride) * side + col - j * stride;
+                    sum += patches[((long long)i * across + j) * side * side + pixel];
+                    ++count;
+                }
+    image[(long long)y * width + x] = sum / count;
+}

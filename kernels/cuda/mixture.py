@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kernels.arrays import Array, array_module
-from kernels.cuda._module import launch
+from kernels.cuda._module import THREADS, launch
 
 if TYPE_CHECKING:
     from kernels.mixture import Tables
@@ -51,3 +52,29 @@ def restore_patches(patches: Array, tables: Tables) -> Array:
             restored, shared_bytes=4 * (2 * CHOOSERS + size),
         )  # fmt: skip
     return restored
+
+
+def cut_patches(image: Array, side: int, stride: int, origin: tuple[int, int]) -> Array:
+    """Run one thread per number of a patch: 4 bytes written, and 4 read, most of them from a cache."""
+    height, width = image.shape
+    rows, cols = -(-height // stride), -(-width // stride)
+    patches = array_module(image).empty((rows * cols, side * side), np.float32)
+    blocks = (-(-patches.shape[0] // (THREADS // LANES)),)
+    launch(
+        "mixture", "cut_patches", blocks, (LANES, THREADS // LANES),
+        image, height, width, side, stride, *origin, len(patches), cols, patches,
+    )  # fmt: skip
+    return patches
+
+
+def average_patches(patches: Array, shape: tuple[int, int], stride: int, origin: tuple[int, int]) -> Array:
+    """Run one thread per pixel, which adds up the patches that cover it: 4 bytes for each of them, and 4 written."""
+    (height, width), side = shape, math.isqrt(patches.shape[1])
+    image = array_module(patches).empty(shape, np.float32)
+    rows, cols = -(-height // stride), -(-width // stride)
+    blocks = (-(-width // LANES), -(-height // (THREADS // LANES)))
+    launch(
+        "mixture", "average_patches", blocks, (LANES, THREADS // LANES),
+        patches, rows, cols, side, stride, *origin, height, width, image,
+    )  # fmt: skip
+    return image
