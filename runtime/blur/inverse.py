@@ -15,6 +15,8 @@ _SIDE_FACTOR = 1.5
 """Side of an inverse filter, in units of that of its kernel."""
 _STEPS = 60
 """Conjugate-gradient steps of the least-squares fit, at most."""
+_ASKED = 10
+"""Steps of a GPU after which the host asks whether they were enough, and waits for the answer."""
 _TOLERANCE = 1e-5
 """Relative residual at which the fit has converged."""
 
@@ -60,10 +62,10 @@ def inverse_filter(kernel: Array, *, penalty: float = PENALTY, side: int | None 
     residual = fft.irfft2(power, s=shape)[inside]
     left = (residual**2).sum()
     tolerance = _TOLERANCE**2 * left
-    # The scalars stay where the kernel lies. A GPU takes all steps, with length 0 once the residual is small enough:
-    # for it to say so, the host would wait in each step.
+    # The scalars stay where the kernel lies. A GPU is asked now and then whether the residual is small enough; until it
+    # is, further steps have length 0.
     direction, square, going = None, left, left > 0
-    for _ in range(_STEPS):
+    for number in range(1, _STEPS + 1):
         preconditioned = filtered(1 / weight, residual)
         square, last = (residual * preconditioned).sum(), square
         if direction is None:
@@ -75,7 +77,7 @@ def inverse_filter(kernel: Array, *, penalty: float = PENALTY, side: int | None 
         solution += step * direction
         residual -= step * change
         going = (residual**2).sum() > tolerance
-        if not is_cuda(going) and not going:
+        if (number % _ASKED == 0 or not is_cuda(going)) and not going:
             break
     return ((solution + solution[::-1, ::-1]) / 2).astype(np.float32)
 

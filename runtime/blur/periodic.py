@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from types import ModuleType
 
 import numpy as np
 
 from kernels.arrays import Array, array_module
 from kernels.transforms import irfft2, rfft2
+from runtime.blur.inverse import inverse_filter
 
 _SMALLEST_SIDE = 16
 """Smallest side of the periodic plane in pixels: twice that of an EPLL patch."""
@@ -32,6 +34,8 @@ class BlurModel:
         Half spectrum of the kernel.
     power : array of float32
         Squared magnitude of `transfer`.
+    inverse : array of complex64
+        Half spectrum of `runtime.blur.inverse.inverse_filter` of the kernel; computed when it is first asked for.
     """
 
     def __init__(self, shape: tuple[int, int], kernel: Array) -> None:
@@ -40,6 +44,7 @@ class BlurModel:
         xp = array_module(kernel)
         height, width = kernel.shape
         self.image_shape = shape
+        self._kernel = kernel
         self.shape = tuple(
             int(next_fast_len(max(n + 3 * (m - 1) // 2, _SMALLEST_SIDE), real=True))
             for n, m in zip(shape, kernel.shape, strict=True)
@@ -74,8 +79,22 @@ class BlurModel:
             plane = _fold_axis(plane, self.image_shape[axis], axis)
         return plane
 
+    @cached_property
+    def inverse(self) -> Array:  # noqa: D102 - see the attributes
+        filter_ = inverse_filter(self._kernel)
+        xp, half = array_module(filter_), filter_.shape[0] // 2
+        plane = xp.zeros(self.shape, np.float32)
+        # A filter that is longer than the plane wraps around.
+        rows, cols = (xp.arange(-half, half + 1) % size for size in self.shape)
+        xp.add.at(plane, (rows[:, None], cols[None, :]), filter_)
+        return self.spectrum(plane)
+
     def gradient_power(self) -> Array:
         """Return ``|D_x|^2 + |D_y|^2``, float32, for forward differences, in the layout of `transfer`."""
+        return self._gradient_power
+
+    @cached_property
+    def _gradient_power(self) -> Array:
         xp = array_module(self.transfer)
         rows, cols = self.shape
         down = 2 - 2 * xp.cos(2 * xp.pi * xp.arange(rows) / rows)

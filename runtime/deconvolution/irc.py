@@ -178,7 +178,7 @@ def irc(observation: Observation, *, steps: int = _COMPENSATIONS) -> Array:
     problem = Problem(
         observation.extended[None],
         observation.known,
-        KernelOperator(observation.kernel, observation.model),
+        KernelOperator(observation.model),
         THRESHOLD * observation.noise,
     )
     return admm(problem, residual_compensation(steps), start[None])[0]

@@ -40,6 +40,8 @@ class Observation:
         Euclidean norm of the error of the kernel, relative to the norm of the kernel.
     valid : (H, W) array of bool, optional
         Pixels that take part in the data term; all of them by default.
+    model : BlurModel, optional
+        That of an image of this shape with this kernel, if it is there already.
     extended : array of float32, optional
         The image on the periodic plane, with a prediction of the unknown pixels; by default it is extended smoothly.
 
@@ -59,10 +61,11 @@ class Observation:
         *,
         kernel_error: float = 0.0,
         valid: Array | None = None,
+        model: BlurModel | None = None,
         extended: Array | None = None,
     ) -> None:
         xp = array_module(image)
-        model = self.model = BlurModel(image.shape, kernel)
+        model = self.model = BlurModel(image.shape, kernel) if model is None else model
         self.kernel = kernel
         self.noise = noise
         self._extended: Array = xp.ascontiguousarray(model.extend(image)) if extended is None else extended.copy()

@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 
 from kernels.arrays import Array, array_module
+from runtime.blur.periodic import BlurModel
 from runtime.colour import OPPONENT_NOISE, from_opponent, to_opponent
 from runtime.decisions.thresholds import PARTLY_SATURATED, PARTLY_SATURATED_NOISY, SATURATED
 from runtime.deconvolution.arguments import check_planes_and
@@ -119,10 +120,14 @@ def deconvolve_uniform(
     restored = xp.zeros_like(planes)
     corrected = [index for index, share in enumerate(shares) if share > 0]
     jobs = list(product(tiles((height, width), kernel.shape), corrected))
+    model: BlurModel | None = None
     for done, ((rows, cols), index) in enumerate(jobs):
         window = (index, slice(rows.start, rows.stop), slice(cols.start, cols.stop))
+        plane = planes[window]
+        # All planes of a tile have the same model, and most tiles have the same size.
+        model = model if model is not None and model.image_shape == plane.shape else BlurModel(plane.shape, kernel)
         observation = Observation(
-            planes[window], kernel, deviations[index], kernel_error=kernel_error, valid=valid[window]
+            plane, kernel, deviations[index], kernel_error=kernel_error, valid=valid[window], model=model
         )
         tile = observation.model.crop(_restore(observation, methods[index], effort, synthesis))
         tile *= rows.weights(height, tile)[:, None] * cols.weights(width, tile)
