@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
-from types import ModuleType
 
 import numpy as np
 
 from kernels.arrays import Array, array_module
+from kernels.device_tables import constants
 from kernels.transforms import irfft2, rfft2
 from runtime.blur.inverse import inverse_filter
 
@@ -119,7 +119,7 @@ def convolve_adjoint(plane: Array, kernel: Array) -> Array:
 def _extend_axis(image: Array, length: int, axis: int) -> Array:
     """Extend one axis to `length` pixels, by a cross-fade from the mirrored end to the mirrored start."""
     xp = array_module(image)
-    after, before, weight = _extension(xp, image.shape[axis], length, axis)
+    after, before, weight = constants(image, _extension, image.shape[axis], length, axis)
     mirrored = weight * xp.take(image, after, axis=axis) + (1 - weight) * xp.take(image, before, axis=axis)
     return xp.concatenate([image, mirrored], axis=axis)
 
@@ -127,7 +127,7 @@ def _extend_axis(image: Array, length: int, axis: int) -> Array:
 def _fold_axis(plane: Array, size: int, axis: int) -> Array:
     """Apply the adjoint of `_extend_axis` to an axis that had `size` pixels."""
     xp = array_module(plane)
-    after, before, weight = _extension(xp, size, plane.shape[axis], axis)
+    after, before, weight = constants(plane, _extension, size, plane.shape[axis], axis)
     image, beyond = xp.split(plane, [size], axis=axis)
     lines, folded = xp.moveaxis(beyond, axis, 0), xp.moveaxis(image.copy(), axis, 0)
     weight = xp.moveaxis(weight, axis, 0)
@@ -136,10 +136,10 @@ def _fold_axis(plane: Array, size: int, axis: int) -> Array:
     return xp.ascontiguousarray(xp.moveaxis(folded, 0, axis))
 
 
-def _extension(xp: ModuleType, size: int, length: int, axis: int) -> tuple[Array, Array, Array]:
+def _extension(size: int, length: int, axis: int) -> tuple[Array, ...]:
     """Return, for each pixel beyond `size`, its mirror images at both ends of the axis, and the weight of the first."""
     extra = length - size
-    step = xp.arange(extra)
-    weight = (0.5 + 0.5 * xp.cos(xp.pi * (step + 1) / (extra + 1))).astype(xp.float32)
-    after, before = xp.maximum(size - 1 - step, 0), xp.minimum(extra - 1 - step, size - 1)
+    step = np.arange(extra)
+    weight = (0.5 + 0.5 * np.cos(np.pi * (step + 1) / (extra + 1))).astype(np.float32)
+    after, before = np.maximum(size - 1 - step, 0), np.minimum(extra - 1 - step, size - 1)
     return after, before, weight[:, None] if axis == 0 else weight[None, :]
