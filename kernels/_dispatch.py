@@ -64,7 +64,7 @@ def _module(package: str, family: str) -> Any:
     return import_module(f"{package}.{family}")
 
 
-FLOAT32, COMPLEX64 = np.dtype(np.float32), np.dtype(np.complex64)
+FLOAT32, COMPLEX64, BOOL = np.dtype(np.float32), np.dtype(np.complex64), np.dtype(np.bool_)
 Shape: TypeAlias = tuple[int | None, ...]
 """A shape to check against; ``None`` stands for any length of an axis."""
 

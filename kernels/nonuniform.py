@@ -43,7 +43,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels._dispatch import check_array, check_output, implementation
-from kernels.arrays import Array, array_module
+from kernels.arrays import Array, array_module, is_cuda
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +129,8 @@ def nonuniform_convolve(
         The filters.
     indices
         int32 ``(H, W, J)``: numbers of the filters to blend at each pixel, from 0 to ``len(bank) - 1``; they may
-        repeat.
+        repeat. Those of a CuPy array are not checked, for which the host would have to wait for the GPU; it takes the
+        nearest filter for others.
     weights
         float32 ``(H, W, J)``: their weights, which need not sum to 1.
     out
@@ -145,7 +146,7 @@ def nonuniform_convolve(
     TypeError
         If an array has another dtype, or the arrays are not all NumPy or all CuPy.
     ValueError
-        If a shape does not fit, an index is not that of a filter, or an array is not contiguous.
+        If a shape does not fit, an array is not contiguous, or an index of a NumPy array is not that of a filter.
     """
     _check(image, bank, indices, weights, out)
     return implementation("nonuniform", image, indices, weights, out).nonuniform_convolve(
@@ -184,7 +185,7 @@ def _check(image: Array, bank: FilterBank, indices: Array, weights: Array, out: 
         raise ValueError(f"indices must have the shape {weights.shape} of the weights, got {indices.shape}")
     if not indices.flags.c_contiguous:
         raise ValueError("indices must be C-contiguous: use ascontiguousarray")
-    if indices.size and not 0 <= int(indices.min()) <= int(indices.max()) < len(bank):
+    if not is_cuda(indices) and indices.size and not 0 <= int(indices.min()) <= int(indices.max()) < len(bank):
         raise ValueError(f"indices must be from 0 to {len(bank) - 1}, the filters of the bank")
     if out is not None:
         check_output("out", out, image.shape)

@@ -6,14 +6,24 @@ a confidence ``t`` from 0 to 1 in the data at each frequency, a quadratic prior 
 
     X = (d t conj(K) Y + G) / (d t |K|^2 + p).
 
-The three functions are the steps of a solver that alternates between this minimum and the pixels that were not
-observed: the factors that depend on ``K``, ``t`` and ``p`` alone, the data that the minimum leaves unexplained, and the
-minimum itself. Spectra are half spectra in the layout of ``numpy.fft.rfft2``.
+The functions are the steps of a solver that alternates between this minimum and the pixels that were not observed: the
+factors that depend on ``K``, ``t`` and ``p`` alone, the data that the minimum leaves unexplained, conjugate gradients
+for the pixels that were not observed, and the minimum itself. Spectra are half spectra in the layout of
+``numpy.fft.rfft2``.
 """
 
 from __future__ import annotations
 
-from kernels._dispatch import COMPLEX64, check_array, check_positive, implementation
+from kernels._dispatch import (
+    BOOL,
+    COMPLEX64,
+    check_array,
+    check_integer,
+    check_number,
+    check_output,
+    check_positive,
+    implementation,
+)
 from kernels.arrays import Array
 
 
@@ -121,6 +131,64 @@ def solution(transfer: Array, spectrum: Array, pull: Array, trust: Array, invers
     _check(transfer, spectrum, pull, trust, inverse)
     return implementation("spectra", transfer, spectrum, pull, trust, inverse).solution(
         transfer, spectrum, pull, trust, inverse, check_positive("data", data)
+    )
+
+
+def conjugate_gradients(
+    pixels: Array,
+    spectrum: Array,
+    misfit: Array,
+    unknown: Array,
+    easing: Array,
+    unexplained: Array,
+    *,
+    steps: int,
+    tolerance: float,
+) -> None:
+    """Move unknown pixels of the data towards what the solution predicts for them, in place.
+
+    The prediction leaves nothing unexplained there: ``U F* unexplained F x = -U misfit``, where `U` picks the unknown
+    pixels, `F` is the Fourier transform, and `x` the change of the pixels. This symmetric positive system is solved by
+    conjugate gradients, preconditioned by ``U F* easing F``. They start from no change.
+
+    Parameters
+    ----------
+    pixels
+        float32 ``(H, W)``: the data; changed in place where they are unknown.
+    spectrum
+        complex64 ``(H, W // 2 + 1)``: the half spectrum of `pixels`, ``Y``; changed in place.
+    misfit
+        float32 ``(H, W)``: the plane of what `misfit` gives for the data as they are.
+    unknown
+        bool ``(H, W)``.
+    easing, unexplained
+        float32 ``(H, W // 2 + 1)``, from `weigh`.
+    steps
+        Number of steps, at most; not negative.
+    tolerance
+        Mean square of the residual of the unknown pixels at which the steps end; not negative.
+
+    Raises
+    ------
+    TypeError
+        If an array is of another dtype, the arrays are not all NumPy or all CuPy, or a number is not one.
+    ValueError
+        If a shape does not fit, an array is not contiguous or an output read-only, or a number is negative.
+    """
+    check_output("pixels", pixels, (None, None))
+    if pixels.size == 0:
+        raise ValueError(f"pixels have shape {pixels.shape}: give at least one")
+    height, width = pixels.shape
+    check_output("spectrum", spectrum, (height, width // 2 + 1), COMPLEX64)
+    check_array("misfit", misfit, pixels.shape)
+    check_array("unknown", unknown, pixels.shape, BOOL)
+    check_array("easing", easing, spectrum.shape)
+    check_array("unexplained", unexplained, spectrum.shape)
+    steps, tolerance = check_integer("steps", steps), check_number("tolerance", tolerance)
+    if steps < 0 or not tolerance >= 0:
+        raise ValueError(f"steps and tolerance must not be negative, got {steps} and {tolerance}")
+    implementation("spectra", pixels, spectrum, misfit, unknown, easing, unexplained).conjugate_gradients(
+        pixels, spectrum, misfit, unknown, easing, unexplained, steps=steps, tolerance=tolerance
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from kernels.arrays import Array, array_module
 from kernels.cancellation import checkpoint
 from kernels.fft import fft_module
+from runtime.inference.devices import download
 from runtime.tiles import bands
 
 LEAST_NOISE = 1.0 / 255 / 12**0.5
@@ -56,17 +57,29 @@ def estimate_noise(plane: Array, kernel: Array | None = None, *, known: Array | 
     """
     if kernel is None:
         return max(LEAST_NOISE, _white_noise(plane, known))
+    return estimate_noises(plane[None], kernel)[0]
+
+
+def estimate_noises(planes: Array, kernel: Array) -> list[float]:
+    """Estimate the noise of each plane (C, H, W) of a photograph with its kernel (h, w), as `estimate_noise` does.
+
+    What depends on the kernel is computed once, and a GPU is waited for once.
+    """
+    xp, plane = array_module(planes), planes[0]
     side = max(_WINDOW_SIDE, 4 * max(kernel.shape))
     height, width = (min(side, size) for size in plane.shape)
     blocked = _blocked_frequencies(kernel, height, width)
     if not blocked:
-        return LEAST_NOISE
+        return [LEAST_NOISE] * len(planes)
     tops, lefts = (
         sorted({round(position) for position in np.linspace(0, size - extent, _WINDOWS if size > extent else 1)})
         for size, extent in zip(plane.shape, (height, width), strict=True)
     )
-    levels = [_noise_at(plane[top : top + height, left : left + width], blocked) for top in tops for left in lefts]
-    return max(LEAST_NOISE, float(np.median(levels)))
+    levels = [
+        xp.stack([_noise_at(plane[top : top + height, left : left + width], blocked) for top in tops for left in lefts])
+        for plane in planes
+    ]
+    return [max(LEAST_NOISE, float(np.median(each))) for each in download(xp.stack(levels)).astype(np.float64)]
 
 
 def _white_noise(plane: Array, known: Array | None) -> float:
@@ -111,8 +124,8 @@ def _blocked_frequencies(kernel: Array, height: int, width: int) -> list[Array]:
     return indices
 
 
-def _noise_at(window: Array, blocked: list[Array]) -> float:
-    """Return the noise level of one window of the photograph, the largest of those of the bands."""
+def _noise_at(window: Array, blocked: list[Array]) -> Array:
+    """Return the noise level of one window of the photograph, the largest of those of the bands; an array ()."""
     checkpoint()
     xp = array_module(window)
     taper = _taper(window.shape[0], xp)[:, None] * _taper(window.shape[1], xp)[None, :]
@@ -120,7 +133,7 @@ def _noise_at(window: Array, blocked: list[Array]) -> float:
     power = xp.square(xp.abs(fft_module(window).rfft2((window - mean) * taper))).reshape(-1)
     power /= xp.square(taper).sum()
     # The power of white noise at a frequency has an exponential distribution, whose median is ln 2 times its mean.
-    return max(float(xp.sqrt(xp.median(power[indices]) / np.log(2))) for indices in blocked)
+    return xp.stack([xp.sqrt(xp.median(power[indices]) / np.log(2)) for indices in blocked]).max()
 
 
 def _taper(size: int, xp: object) -> Array:

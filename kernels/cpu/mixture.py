@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +29,39 @@ def restore_patches(patches: Array, tables: Tables) -> Array:
     restored = np.empty_like(patches)
     run_in_slices(_restore, -(-len(patches) // BLOCK), patches, *tables, restored, most=LONGEST)
     return restored
+
+
+def cut_patches(image: Array, side: int, stride: int, origin: tuple[int, int]) -> Array:
+    """Copy the same pixel of all patches at once, one of a patch after the other."""
+    padded = np.pad(image, ((0, stride + side - 1),) * 2, mode="wrap")
+    rows, cols = (-(-size // stride) for size in image.shape)
+    patches = np.empty((rows, cols, side * side), np.float32)
+    for pixel, window in enumerate(_windows((rows, cols), side, stride, origin)):
+        patches[:, :, pixel] = padded[window]
+    return patches.reshape(-1, side * side)
+
+
+def average_patches(patches: Array, shape: tuple[int, int], stride: int, origin: tuple[int, int]) -> Array:
+    """Add the same pixel of all patches at once to a plane that is larger than the image, and fold it."""
+    (height, width), side = shape, math.isqrt(patches.shape[1])
+    reach, grid = stride + side - 1, tuple(-(-size // stride) for size in shape)
+    patches = patches.reshape(*grid, -1)
+    sums = np.zeros((2, height + reach, width + reach), np.float32)
+    for pixel, window in enumerate(_windows(grid, side, stride, origin)):
+        sums[0][window] += patches[:, :, pixel]
+        sums[1][window] += 1
+    sums[:, :reach] += sums[:, height:]
+    sums[:, :, :reach] += sums[:, :, width:]
+    return sums[0, :height, :width] / sums[1, :height, :width]
+
+
+def _windows(grid: tuple[int, ...], side: int, stride: int, origin: tuple[int, int]) -> Iterator[tuple[slice, slice]]:
+    """Yield, for each pixel of a patch, where it lies in all patches."""
+    rows, cols = (
+        [slice(first + offset, first + offset + stride * (count - 1) + 1, stride) for offset in range(side)]
+        for first, count in zip(origin, grid, strict=True)
+    )
+    return product(rows, cols)
 
 
 @compiled

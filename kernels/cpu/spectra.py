@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from kernels.arrays import Array
+from kernels.cancellation import checkpoint
 from kernels.cpu._compile import compiled
 from kernels.cpu.threads import run_in_slices
+from kernels.cpu.transforms import irfft2, rfft2
 
 
 def weigh(power: Array, prior: Array, trust: Array, data: float, ease: float) -> tuple[Array, Array, Array]:
@@ -29,6 +31,50 @@ def solution(transfer: Array, spectrum: Array, pull: Array, trust: Array, invers
     result = np.empty_like(spectrum)
     run_in_slices(_solution, len(spectrum), transfer, spectrum, pull, trust, inverse, np.float32(data), result)
     return result
+
+
+def conjugate_gradients(
+    pixels: Array,
+    spectrum: Array,
+    misfit: Array,
+    unknown: Array,
+    easing: Array,
+    unexplained: Array,
+    *,
+    steps: int,
+    tolerance: float,
+) -> None:
+    """Keep the unknown pixels as a list, and end the steps as soon as the residual is small."""
+    places, flat = np.flatnonzero(unknown), pixels.reshape(-1)
+
+    def spectrum_of(values: Array) -> Array:
+        plane = np.zeros_like(pixels)
+        plane.reshape(-1)[places] = values
+        return rfft2(plane)
+
+    def filtered(response: Array, planes: Array) -> Array:
+        return irfft2(response * planes, pixels.shape[1]).reshape(-1)[places]
+
+    residual = -misfit.reshape(-1)[places]
+    direction, last = None, 1.0
+    enough = tolerance * residual.size
+    for _ in range(steps):
+        checkpoint()
+        if float(residual @ residual) <= enough:
+            break
+        preconditioned = filtered(easing, spectrum_of(residual))
+        square = float(residual @ preconditioned)
+        direction = preconditioned if direction is None else preconditioned + (square / last) * direction
+        change_of_spectrum = spectrum_of(direction)
+        change = filtered(unexplained, change_of_spectrum)
+        curvature = float(direction @ change)
+        if curvature <= 0:  # The system is positive: only rounding errors are left.
+            break
+        step = square / curvature
+        flat[places] += step * direction
+        spectrum += step * change_of_spectrum
+        residual = residual - step * change
+        last = square
 
 
 @compiled

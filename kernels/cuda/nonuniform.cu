@@ -4,6 +4,9 @@
 
 constexpr int PLANES = 3;
 
+// The filter of an index, which nobody has checked: `last` is the largest.
+__device__ int nearest(int index, int last) { return max(0, min(index, last)); }
+
 // Each thread loops over the taps of its own filters. Where the pixels of a warp have the same filters, which is almost
 // everywhere in a smooth motion field, its threads read the same tap and neighbouring pixels of the image. A tap is four
 // numbers: row and column, as the bits of integers, the value, and nothing.
@@ -12,8 +15,8 @@ constexpr int PLANES = 3;
 // 2 floating-point operations.
 extern "C" __global__ void nonuniform_convolve(const float* __restrict__ image, const int* __restrict__ starts,
                                                const float* __restrict__ taps, const int* __restrict__ indices,
-                                               const float* __restrict__ weights, int blended, int planes, int height,
-                                               int width, float* __restrict__ out)
+                                               const float* __restrict__ weights, int last, int blended, int planes,
+                                               int height, int width, float* __restrict__ out)
 {
     const int x = blockIdx.x * blockDim.x + threadIdx.x, y = blockIdx.y * blockDim.y + threadIdx.y;
     if (x >= width || y >= height)
@@ -23,7 +26,7 @@ extern "C" __global__ void nonuniform_convolve(const float* __restrict__ image, 
     const float* source = image + first * area;
     float totals[PLANES] = {};
     for (int j = 0; j < blended; ++j) {
-        const int filter = indices[pixel * blended + j], end = starts[filter + 1];
+        const int filter = nearest(indices[pixel * blended + j], last), end = starts[filter + 1];
         float sums[PLANES] = {};
         for (int number = starts[filter]; number < end; ++number) {
             const float4 tap = ((const float4*)taps)[number];
@@ -53,8 +56,8 @@ extern "C" __global__ void nonuniform_convolve(const float* __restrict__ image, 
 // Per pixel within reach: 12 bytes from cache and 2 floating-point operations for each filter, 4 and 2 for each plane.
 extern "C" __global__ void nonuniform_adjoint(const float* __restrict__ image, const float* __restrict__ filters,
                                               int down, int right, const int* __restrict__ indices,
-                                              const float* __restrict__ weights, int blended, int planes, int height,
-                                              int width, float* __restrict__ out)
+                                              const float* __restrict__ weights, int last, int blended, int planes,
+                                              int height, int width, float* __restrict__ out)
 {
     const int x = blockIdx.x * blockDim.x + threadIdx.x, y = blockIdx.y * blockDim.y + threadIdx.y;
     if (x >= width || y >= height)
@@ -71,7 +74,7 @@ extern "C" __global__ void nonuniform_adjoint(const float* __restrict__ image, c
             float weight = 0.0f;
             for (int j = 0; j < blended; ++j)
                 weight = fmaf(weights[pixel * blended + j],
-                              filters[(long long)indices[pixel * blended + j] * size + place], weight);
+                              filters[(long long)nearest(indices[pixel * blended + j], last) * size + place], weight);
 #pragma unroll
             for (int k = 0; k < PLANES; ++k)
                 if (k < count)

@@ -67,7 +67,7 @@ def _launch(
     reach = bank.reach if name == "nonuniform_adjoint" else ()
     launch(
         "nonuniform", name, blocks, BLOCK,
-        image, *tables, *reach, indices, weights, indices.shape[2], planes, height, width, out,
+        image, *tables, *reach, indices, weights, len(bank) - 1, indices.shape[2], planes, height, width, out,
     )  # fmt: skip
     return out
 

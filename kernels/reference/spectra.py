@@ -28,3 +28,38 @@ def solution(transfer: Array, spectrum: Array, pull: Array, trust: Array, invers
     k, y, g = (array.astype(np.complex128) for array in (transfer, spectrum, pull))
     t, inverse = trust.astype(np.float64), inverse.astype(np.float64)
     return (inverse * (data * t * np.conj(k) * y + g)).astype(np.complex64)
+
+
+def conjugate_gradients(
+    pixels: Array,
+    spectrum: Array,
+    misfit: Array,
+    unknown: Array,
+    easing: Array,
+    unexplained: Array,
+    *,
+    steps: int,
+    tolerance: float,
+) -> None:
+    """Take the steps with planes that are 0 at the known pixels, in double precision."""
+
+    def filtered(response: Array, plane: Array) -> Array:
+        return unknown * np.fft.irfft2(response * np.fft.rfft2(plane), pixels.shape)
+
+    solution, residual = np.zeros(pixels.shape), -(unknown * misfit.astype(np.float64))
+    direction, last = np.zeros(pixels.shape), np.inf
+    for _ in range(steps):
+        if np.square(residual).sum() <= tolerance * unknown.sum():
+            break
+        preconditioned = filtered(easing, residual)
+        square = (residual * preconditioned).sum()
+        direction = preconditioned + square / last * direction
+        change = filtered(unexplained, direction)
+        curvature = (direction * change).sum()
+        if curvature <= 0:
+            break
+        solution += square / curvature * direction
+        residual -= square / curvature * change
+        last = square
+    pixels += solution.astype(np.float32)
+    spectrum += np.fft.rfft2(solution).astype(np.complex64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kernels.arrays import Array, array_module
+from kernels.arrays import Array, array_module, is_cuda
 from kernels.fft import fft_module
 
 PENALTY = 0.01
@@ -15,6 +15,8 @@ _SIDE_FACTOR = 1.5
 """Side of an inverse filter, in units of that of its kernel."""
 _STEPS = 60
 """Conjugate-gradient steps of the least-squares fit, at most."""
+_ASKED = 10
+"""Steps of a GPU after which the host asks whether they were enough, and waits for the answer."""
 _TOLERANCE = 1e-5
 """Relative residual at which the fit has converged."""
 
@@ -58,17 +60,24 @@ def inverse_filter(kernel: Array, *, penalty: float = PENALTY, side: int | None 
 
     solution = xp.zeros((side, side))
     residual = fft.irfft2(power, s=shape)[inside]
-    tolerance = _TOLERANCE**2 * float((residual**2).sum())
-    direction, square = None, 1.0
-    for _ in range(_STEPS):
+    left = (residual**2).sum()
+    tolerance = _TOLERANCE**2 * left
+    # The scalars stay where the kernel lies. A GPU is asked now and then whether the residual is small enough; until it
+    # is, further steps have length 0.
+    direction, square, going = None, left, left > 0
+    for number in range(1, _STEPS + 1):
         preconditioned = filtered(1 / weight, residual)
-        square, last = float((residual * preconditioned).sum()), square
-        direction = preconditioned if direction is None else preconditioned + (square / last) * direction
+        square, last = (residual * preconditioned).sum(), square
+        if direction is None:
+            direction = preconditioned
+        else:
+            direction = preconditioned + xp.where(going, square / last, 0) * direction
         change = filtered(weight, direction)
-        step = square / float((direction * change).sum())
+        step = xp.where(going, square / (direction * change).sum(), 0)
         solution += step * direction
         residual -= step * change
-        if float((residual**2).sum()) <= tolerance:
+        going = (residual**2).sum() > tolerance
+        if (number % _ASKED == 0 or not is_cuda(going)) and not going:
             break
     return ((solution + solution[::-1, ::-1]) / 2).astype(np.float32)
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from kernels.arrays import Array, array_module
 from kernels.nonuniform import FilterBank, nonuniform_adjoint, nonuniform_convolve
-from runtime.blur.inverse import inverse_filter
 from runtime.blur.motion import MotionBank, blend
 from runtime.blur.periodic import BlurModel
 
@@ -35,21 +34,11 @@ class KernelOperator:
 
     Parameters
     ----------
-    kernel : (h, w) array of float32
-        Of sum 1.
     model : BlurModel
-        Of the same kernel.
     """
 
-    def __init__(self, kernel: Array, model: BlurModel) -> None:
+    def __init__(self, model: BlurModel) -> None:
         self._model = model
-        inverse = inverse_filter(kernel)
-        xp, half = array_module(kernel), inverse.shape[0] // 2
-        plane = xp.zeros(model.shape, np.float32)
-        # A filter that is longer than the plane wraps around.
-        rows, cols = (xp.arange(-half, half + 1) % size for size in model.shape)
-        xp.add.at(plane, (rows[:, None], cols[None, :]), inverse)
-        self._inverse = model.spectrum(plane)
 
     def apply(self, latent: Array) -> Array:
         """Blur."""
@@ -61,7 +50,7 @@ class KernelOperator:
 
     def invert(self, residual: Array) -> Array:
         """Apply the inverse filter."""
-        return self._filter(residual, self._inverse)
+        return self._filter(residual, self._model.inverse)
 
     def _filter(self, planes: Array, response: Array) -> Array:
         xp = array_module(planes)

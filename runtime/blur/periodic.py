@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from types import ModuleType
+from functools import cached_property
 
 import numpy as np
 
 from kernels.arrays import Array, array_module
+from kernels.device_tables import constants
 from kernels.transforms import irfft2, rfft2
+from runtime.blur.inverse import inverse_filter
 
 _SMALLEST_SIDE = 16
 """Smallest side of the periodic plane in pixels: twice that of an EPLL patch."""
@@ -32,6 +34,8 @@ class BlurModel:
         Half spectrum of the kernel.
     power : array of float32
         Squared magnitude of `transfer`.
+    inverse : array of complex64
+        Half spectrum of `runtime.blur.inverse.inverse_filter` of the kernel; computed when it is first asked for.
     """
 
     def __init__(self, shape: tuple[int, int], kernel: Array) -> None:
@@ -40,6 +44,7 @@ class BlurModel:
         xp = array_module(kernel)
         height, width = kernel.shape
         self.image_shape = shape
+        self._kernel = kernel
         self.shape = tuple(
             int(next_fast_len(max(n + 3 * (m - 1) // 2, _SMALLEST_SIDE), real=True))
             for n, m in zip(shape, kernel.shape, strict=True)
@@ -74,8 +79,22 @@ class BlurModel:
             plane = _fold_axis(plane, self.image_shape[axis], axis)
         return plane
 
+    @cached_property
+    def inverse(self) -> Array:  # noqa: D102 - see the attributes
+        filter_ = inverse_filter(self._kernel)
+        xp, half = array_module(filter_), filter_.shape[0] // 2
+        plane = xp.zeros(self.shape, np.float32)
+        # A filter that is longer than the plane wraps around.
+        rows, cols = (xp.arange(-half, half + 1) % size for size in self.shape)
+        xp.add.at(plane, (rows[:, None], cols[None, :]), filter_)
+        return self.spectrum(plane)
+
     def gradient_power(self) -> Array:
         """Return ``|D_x|^2 + |D_y|^2``, float32, for forward differences, in the layout of `transfer`."""
+        return self._gradient_power
+
+    @cached_property
+    def _gradient_power(self) -> Array:
         xp = array_module(self.transfer)
         rows, cols = self.shape
         down = 2 - 2 * xp.cos(2 * xp.pi * xp.arange(rows) / rows)
@@ -100,7 +119,7 @@ def convolve_adjoint(plane: Array, kernel: Array) -> Array:
 def _extend_axis(image: Array, length: int, axis: int) -> Array:
     """Extend one axis to `length` pixels, by a cross-fade from the mirrored end to the mirrored start."""
     xp = array_module(image)
-    after, before, weight = _extension(xp, image.shape[axis], length, axis)
+    after, before, weight = constants(image, _extension, image.shape[axis], length, axis)
     mirrored = weight * xp.take(image, after, axis=axis) + (1 - weight) * xp.take(image, before, axis=axis)
     return xp.concatenate([image, mirrored], axis=axis)
 
@@ -108,7 +127,7 @@ def _extend_axis(image: Array, length: int, axis: int) -> Array:
 def _fold_axis(plane: Array, size: int, axis: int) -> Array:
     """Apply the adjoint of `_extend_axis` to an axis that had `size` pixels."""
     xp = array_module(plane)
-    after, before, weight = _extension(xp, size, plane.shape[axis], axis)
+    after, before, weight = constants(plane, _extension, size, plane.shape[axis], axis)
     image, beyond = xp.split(plane, [size], axis=axis)
     lines, folded = xp.moveaxis(beyond, axis, 0), xp.moveaxis(image.copy(), axis, 0)
     weight = xp.moveaxis(weight, axis, 0)
@@ -117,10 +136,10 @@ def _fold_axis(plane: Array, size: int, axis: int) -> Array:
     return xp.ascontiguousarray(xp.moveaxis(folded, 0, axis))
 
 
-def _extension(xp: ModuleType, size: int, length: int, axis: int) -> tuple[Array, Array, Array]:
+def _extension(size: int, length: int, axis: int) -> tuple[Array, ...]:
     """Return, for each pixel beyond `size`, its mirror images at both ends of the axis, and the weight of the first."""
     extra = length - size
-    step = xp.arange(extra)
-    weight = (0.5 + 0.5 * xp.cos(xp.pi * (step + 1) / (extra + 1))).astype(xp.float32)
-    after, before = xp.maximum(size - 1 - step, 0), xp.minimum(extra - 1 - step, size - 1)
+    step = np.arange(extra)
+    weight = (0.5 + 0.5 * np.cos(np.pi * (step + 1) / (extra + 1))).astype(np.float32)
+    after, before = np.maximum(size - 1 - step, 0), np.minimum(extra - 1 - step, size - 1)
     return after, before, weight[:, None] if axis == 0 else weight[None, :]

@@ -92,11 +92,10 @@ def deconvolve_along_motion(
 
 
 def _typical_kernels(field: Array) -> list[Array]:
-    """Return the kernels of some motions of a field, at even distances."""
+    """Return the kernels of some motions of a field, at even distances, in the memory of the host, which reads them."""
     down, right = (-(-size // _TYPICAL) for size in field.shape[:2])
     motions = download(field[::down, ::right]).reshape(-1, 2).astype(np.float64)
-    asarray = array_module(field).asarray
-    return [asarray(motion_kernel(max(length, 1.0), angle)) for length, angle in motions]
+    return [motion_kernel(max(length, 1.0), angle) for length, angle in motions]
 
 
 def _in_tiles(planes: Array, field: Array, noise: float, usable: Array, progress: Callable[[float], None]) -> Array:

@@ -15,7 +15,7 @@ Durrieu 2009).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import NamedTuple
 
 import numpy as np
@@ -149,16 +149,19 @@ def _power(planes: Array, valid: Array, side: int) -> NDArray[np.float64] | None
     taper = hann[:, None] * hann
     window = xp.asarray((taper / np.sqrt(np.square(taper).sum())).astype(np.float32))
     total, count = None, 0
-    for top in _starts(planes.shape[1], side):
-        for left in _starts(planes.shape[2], side):
-            area = slice(top, top + side), slice(left, left + side)
-            seen = valid[area]
-            if float(seen.mean()) < 1 - _MOST_UNKNOWN:
-                continue
-            square = _filled(to_opponent(xp.where(seen, planes[:, *area], np.float32(0)))[1:], seen)
-            square -= (square * window).sum(axis=(1, 2), keepdims=True) / window.sum()
-            power = xp.square(xp.abs(fft_module(square).rfft2(square * window)))
-            total, count = power if total is None else total + power, count + 1
+    corners = product(_starts(planes.shape[1], side), _starts(planes.shape[2], side))
+    areas = [(slice(top, top + side), slice(left, left + side)) for top, left in corners]
+    shares = download(xp.stack([valid[area].mean() for area in areas]))
+    for area, share in zip(areas, shares.tolist(), strict=True):
+        if share < 1 - _MOST_UNKNOWN:
+            continue
+        seen = valid[area]
+        square = to_opponent(xp.where(seen, planes[:, *area], np.float32(0)))[1:]
+        if share < 1:
+            square = _filled(square, seen)
+        square -= (square * window).sum(axis=(1, 2), keepdims=True) / window.sum()
+        power = xp.square(xp.abs(fft_module(square).rfft2(square * window)))
+        total, count = power if total is None else total + power, count + 1
     return None if total is None else download(total).astype(np.float64) / count
 
 
@@ -168,8 +171,6 @@ def _filled(planes: Array, seen: Array) -> Array:
     Holes with a rim would have a spectrum of their own.
     """
     xp, side = array_module(planes), seen.shape[0]
-    if bool(seen.all()):
-        return planes
     fft = fft_module(planes)
     rows, cols = np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)
     smooth = xp.asarray(np.exp(-2 * np.square(np.pi * _AROUND) * (rows**2 + cols**2)).astype(np.float32))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kernels.arrays import Array, array_module
-from kernels.mixture import restore_patches
+from kernels.mixture import average_patches, cut_patches, restore_patches
 from runtime.deconvolution.hyper_laplacian import hyper_laplacian
 from runtime.deconvolution.mixture import SIDE, PatchMixture, load_mixture
 from runtime.deconvolution.observation import Observation
@@ -59,26 +59,6 @@ def restore_by_patches(image: Array, mixture: PatchMixture, variance: float, str
     The patches lie on a grid of `stride` pixels whose origin depends on `shift`; each side of the image has at
     least twice as many pixels as a patch.
     """
-    xp = array_module(image)
-    height, width = image.shape
-    origins = shift % stride, (2 * shift + shift // stride) % stride
-    shape = tuple(-(-size // stride) for size in image.shape)
-    reach = stride + SIDE - 1
-    padded = xp.pad(image, ((0, reach), (0, reach)), mode="wrap")
-    spans = [
-        [slice(origin + offset, origin + offset + stride * (count - 1) + 1, stride) for offset in range(SIDE)]
-        for origin, count in zip(origins, shape, strict=True)
-    ]
-    windows = [(row, col) for row in spans[0] for col in spans[1]]
-
-    patches = xp.empty((*shape, SIDE * SIDE), dtype=xp.float32)
-    for pixel, window in enumerate(windows):
-        patches[:, :, pixel] = padded[window]
-    restored = restore_patches(patches.reshape(-1, SIDE * SIDE), mixture.tables(variance)).reshape(patches.shape)
-    sums = xp.zeros((2, *padded.shape), dtype=xp.float32)
-    for pixel, window in enumerate(windows):
-        sums[0][window] += restored[:, :, pixel]
-        sums[1][window] += 1
-    sums[:, :reach] += sums[:, height:]
-    sums[:, :, :reach] += sums[:, :, width:]
-    return sums[0, :height, :width] / sums[1, :height, :width]
+    origin = shift % stride, (2 * shift + shift // stride) % stride
+    patches = cut_patches(array_module(image).ascontiguousarray(image), SIDE, stride, origin)
+    return average_patches(restore_patches(patches, mixture.tables(variance, image)), image.shape, stride, origin)

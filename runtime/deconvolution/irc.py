@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels.arrays import Array, array_module
+from kernels.device_tables import constants
 from runtime.blur.inverse import PENALTY
 from runtime.blur.operators import BlurOperator, KernelOperator
 from runtime.deconvolution.observation import Observation
@@ -178,7 +179,7 @@ def irc(observation: Observation, *, steps: int = _COMPENSATIONS) -> Array:
     problem = Problem(
         observation.extended[None],
         observation.known,
-        KernelOperator(observation.kernel, observation.model),
+        KernelOperator(observation.model),
         THRESHOLD * observation.noise,
     )
     return admm(problem, residual_compensation(steps), start[None])[0]
@@ -207,10 +208,14 @@ def _neighbourhood_sum(plane: Array) -> Array:
     """Return the sums (H, W) over the neighbourhood of each pixel, float64."""
     xp = array_module(plane)
     for axis in (0, 1):
-        positions = xp.arange(plane.shape[axis])
+        last, before, outside = constants(plane, _neighbours, plane.shape[axis], axis)
         sums = xp.cumsum(plane, axis=axis, dtype=np.float64)
-        last = xp.take(sums, xp.minimum(positions + _NEIGHBOURHOOD, len(positions) - 1), axis=axis)
-        before = xp.take(sums, xp.maximum(positions - _NEIGHBOURHOOD - 1, 0), axis=axis)
-        outside = (positions <= _NEIGHBOURHOOD).reshape((-1, 1) if axis == 0 else (1, -1))
-        plane = last - xp.where(outside, 0, before)
+        plane = xp.take(sums, last, axis=axis) - xp.where(outside, 0, xp.take(sums, before, axis=axis))
     return plane
+
+
+def _neighbours(size: int, axis: int) -> tuple[Array, ...]:
+    """Return the last pixels of all neighbourhoods along an axis, those before the first, and where there is none."""
+    positions = np.arange(size)
+    outside = (positions <= _NEIGHBOURHOOD).reshape((-1, 1) if axis == 0 else (1, -1))
+    return np.minimum(positions + _NEIGHBOURHOOD, size - 1), np.maximum(positions - _NEIGHBOURHOOD - 1, 0), outside

@@ -15,6 +15,7 @@ import numpy as np
 from kernels.arrays import Array, array_module
 from kernels.cancellation import checkpoint
 from runtime.blur.periodic import BlurModel
+from runtime.inference.devices import download
 from runtime.tiles import tiles
 
 _ITERATIONS = 30
@@ -56,12 +57,13 @@ def restore_lights(planes: Array, restored: Array, kernel: Array, clipped: Array
     largest = max(kernel.shape)
     for rows, cols in tiles((height, width), (2 * largest, 2 * largest)):
         window = slice(rows.start, rows.stop), slice(cols.start, cols.stop)
-        if not bool(clipped[:, *window].any()):
+        present = download(clipped[:, *window].any(axis=(1, 2)))
+        if not present.any():
             continue
         model = BlurModel((rows.stop - rows.start, cols.stop - cols.start), kernel)
         seams = rows.weights(height, planes)[:, None] * cols.weights(width, planes)
-        for plane, out, clip, know in zip(planes, restored, clipped, known, strict=True):
-            if not bool(clip[window].any()):
+        for plane, out, clip, know, some in zip(planes, restored, clipped, known, present, strict=True):
+            if not some:
                 continue
             lights = _placed(plane[window], clip[window], know[window], model)
             latent = model.crop(_iterate(lights, model))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.arrays import Array, array_module, is_cuda
+from kernels.device_tables import constants_of
 from kernels.mixture import ROW_UNIT, Tables
 from runtime.errors import InvalidModel
 from runtime.inference.bundle import ImageAssumptions, load_model
@@ -24,7 +27,7 @@ This hardly changes which component is chosen.
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PatchMixture:
     """A mixture of zero-mean Gaussians over patches whose mean has been subtracted.
 
@@ -53,12 +56,15 @@ class PatchMixture:
             np.swapaxes(vectors, 1, 2)[:, ::-1],
         )
 
-    def tables(self, noise_variance: float) -> Tables:
+    def tables(self, noise_variance: float, like: Array | None = None) -> Tables:
         """Return the tables of `kernels.mixture` for patches with white noise of a variance.
 
         The leading eigenvectors of each covariance are kept; the others, whose variance is small compared with the
         noise, are given one common variance. This saves most of the work (flat-tail approximation, Parameswaran et al.
         2018, section III).
+
+        Where `like` is an array on a GPU, the large tables are computed there. The eigenvectors are uploaded once, and
+        a few numbers of each for every noise level.
         """
         noisy = self.variances + noise_variance
         size = noisy.shape[1]
@@ -67,19 +73,48 @@ class PatchMixture:
         tail_noisy = np.where(tail, noisy, 0).sum(1) / np.maximum(tail.sum(1), 1)
         tail_noisy = np.where(tail.any(1), tail_noisy, noisy[:, -1])
         gain = np.sqrt(np.maximum(0.5 / tail_noisy[:, None] - 0.5 / noisy, 0))
-        starts = np.concatenate([[0], np.cumsum(-(-ranks // ROW_UNIT) * ROW_UNIT)])
+        starts = np.concatenate([[0], np.cumsum(-(-ranks // ROW_UNIT) * ROW_UNIT)]).astype(np.int64)
+        constants = (np.log(self.weights) - 0.5 * np.log(noisy).sum(1)).astype(np.float32)
+        tails = (0.5 / tail_noisy).astype(np.float32)
+        shrinkage = np.sqrt(self.variances / noisy).astype(np.float32)
+        if like is not None and is_cuda(like):
+            return self._tables_there(like, starts, constants, tails, np.where(tail, 0, gain), shrinkage)
         directions = np.zeros((starts[-1], size), np.float32)
         for k, rank in enumerate(ranks):
             directions[starts[k] : starts[k] + rank] = gain[k, :rank, None] * self.vectors[k, :rank]
-        shrinkage = np.sqrt(self.variances / noisy).astype(np.float32)
         roots = shrinkage[:, :, None] * self.vectors.astype(np.float32)
-        return Tables(
-            directions,
-            starts.astype(np.int64),
-            (np.log(self.weights) - 0.5 * np.log(noisy).sum(1)).astype(np.float32),
-            (0.5 / tail_noisy).astype(np.float32),
-            np.swapaxes(roots, 1, 2) @ roots,
+        return Tables(directions, starts, constants, tails, np.swapaxes(roots, 1, 2) @ roots)
+
+    def _tables_there(
+        self,
+        like: Array,
+        starts: NDArray[np.int64],
+        constants: NDArray[np.float32],
+        tails: NDArray[np.float32],
+        gain: NDArray[np.float64],
+        shrinkage: NDArray[np.float32],
+    ) -> Tables:
+        """Scale the eigenvectors on the device of `like`, and choose those that are kept."""
+        (vectors,) = constants_of(self, like, _vectors)
+        count, size, _ = vectors.shape
+        padded = np.diff(starts)
+        # A gain of 0 makes the rows of zeros that pad a component.
+        rows = np.arange(starts[-1]) + np.repeat(size * np.arange(count) - starts[:-1], padded)
+        # One upload for all, since each has a price of its own; whole numbers up to 2^24 are exact as float32.
+        numbers = array_module(like).asarray(
+            np.concatenate([constants, tails, gain.reshape(-1)[rows], shrinkage.reshape(-1), rows]).astype(np.float32)
         )
+        ends = np.cumsum([count, count, len(rows), count * size])
+        constants, tails, gain, shrinkage, rows = (
+            numbers[first:last] for first, last in pairwise([0, *ends.tolist(), len(numbers)])
+        )
+        directions = gain[:, None] * vectors.reshape(-1, size)[rows.astype(np.int32)]
+        roots = shrinkage.reshape(count, size, 1) * vectors
+        return Tables(directions, starts, constants, tails, roots.transpose(0, 2, 1) @ roots)
+
+
+def _vectors(mixture: PatchMixture) -> tuple[Array, ...]:
+    return (mixture.vectors.astype(np.float32),)
 
 
 @lru_cache(maxsize=2)

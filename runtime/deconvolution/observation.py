@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from kernels.arrays import Array, array_module
-from kernels.cancellation import checkpoint
-from kernels.spectra import misfit, solution, weigh
+from kernels.arrays import Array, array_module, is_cuda
+from kernels.spectra import conjugate_gradients, misfit, solution, weigh
 from runtime.blur.periodic import BlurModel
 
 _LEAST_PRIOR = 1e-7
@@ -41,6 +40,8 @@ class Observation:
         Euclidean norm of the error of the kernel, relative to the norm of the kernel.
     valid : (H, W) array of bool, optional
         Pixels that take part in the data term; all of them by default.
+    model : BlurModel, optional
+        That of an image of this shape with this kernel, if it is there already.
     extended : array of float32, optional
         The image on the periodic plane, with a prediction of the unknown pixels; by default it is extended smoothly.
 
@@ -60,20 +61,23 @@ class Observation:
         *,
         kernel_error: float = 0.0,
         valid: Array | None = None,
+        model: BlurModel | None = None,
         extended: Array | None = None,
     ) -> None:
         xp = array_module(image)
-        model = self.model = BlurModel(image.shape, kernel)
+        model = self.model = BlurModel(image.shape, kernel) if model is None else model
         self.kernel = kernel
         self.noise = noise
         self._extended: Array = xp.ascontiguousarray(model.extend(image)) if extended is None else extended.copy()
         # Updated together with `_extended`, so that the known pixels are transformed only once.
         self._spectrum: Array = model.spectrum(self._extended)
-        error = kernel_error**2 * float(xp.square(kernel).sum()) * self._detail_power(_width(kernel))
-        self._confidence: Array = noise**2 / (noise**2 + error)
+        self._confidence: Array = xp.ones(model.transfer.shape, np.float32)
+        if kernel_error:
+            error = kernel_error**2 * _number(xp.square(kernel).sum()) * self._detail_power(_width(kernel))
+            self._confidence = (noise**2 / (noise**2 + error)).astype(np.float32, copy=False)
         unknown = xp.ones(model.shape, dtype=bool)
         model.crop(unknown)[...] = False if valid is None else ~valid
-        self._unknown: Array = xp.flatnonzero(unknown)
+        self._unknown: Array = unknown
 
     @property
     def extended(self) -> Array:
@@ -83,11 +87,10 @@ class Observation:
     @property
     def known(self) -> Array:
         """1 at the pixels of `extended` that take part in the data term, float32, else 0."""
-        known = array_module(self._extended).ones(self.model.shape, np.float32)
-        known.reshape(-1)[self._unknown] = 0
+        known: Array = (~self._unknown).astype(np.float32)
         return known
 
-    def _detail_power(self, width: float) -> Array:
+    def _detail_power(self, width: float | Array) -> Array:
         """Return the expected power spectrum of the latent image, per pixel, of details finer than `width` pixels.
 
         The power of photographs falls with the square of the frequency; its scale is fitted to the frequencies that
@@ -96,8 +99,8 @@ class Observation:
         xp = array_module(self._extended)
         model, gradient = self.model, self.model.gradient_power()
         observed = xp.square(xp.abs(self._spectrum)) / self._extended.size - self.noise**2
-        scale = float((model.power * gradient * observed).sum() / xp.square(model.power).sum())
-        return (max(scale, 0.0) / (gradient + 1 / width**2)).astype(xp.float32)
+        scale = (model.power * gradient * observed).sum() / xp.square(model.power).sum()
+        return (_number(scale, least=0.0) / (gradient + 1 / width**2)).astype(xp.float32)
 
     def solve(self, data: float, prior: Array, linear: Array | None = None, *, steps: int = 2) -> Array:
         """Return the half spectrum, complex64, of the latent image that minimises a quadratic energy.
@@ -121,52 +124,37 @@ class Observation:
         steps : int
             Conjugate-gradient steps, of four transforms each; everything else takes one.
         """
-        model, pixels, confidence = self.model, self._extended.reshape(-1), self._confidence
+        model, confidence = self.model, self._confidence
         inverse, unexplained, preconditioner = weigh(
             model.power, prior + np.float32(_LEAST_PRIOR * data), confidence, data, _PRECONDITIONER_FLOOR
         )
         if linear is None:
             linear = array_module(prior).zeros_like(model.transfer)
         unexplained_data = misfit(model.transfer, self._spectrum, linear, confidence, inverse, unexplained)
-        residual = -model.plane(unexplained_data).reshape(-1)[self._unknown]
-        direction, last = None, 1.0
-        tolerance = _TOLERANCE**2 * residual.size
-        for _ in range(steps):
-            checkpoint()
-            if float(residual @ residual) <= tolerance:
-                break
-            preconditioned = self._filter_unknown(preconditioner, self._spectrum_of_unknown(residual))
-            square = float(residual @ preconditioned)
-            direction = preconditioned if direction is None else preconditioned + (square / last) * direction
-            spectrum = self._spectrum_of_unknown(direction)
-            change = self._filter_unknown(unexplained, spectrum)
-            curvature = float(direction @ change)
-            if curvature <= 0:  # The system is positive: only rounding errors are left.
-                break
-            step = square / curvature
-            pixels[self._unknown] += step * direction
-            self._spectrum += step * spectrum
-            residual = residual - step * change
-            last = square
-
+        conjugate_gradients(
+            self._extended,
+            self._spectrum,
+            model.plane(unexplained_data),
+            self._unknown,
+            preconditioner,
+            unexplained,
+            steps=steps,
+            tolerance=_TOLERANCE**2,
+        )
         return solution(model.transfer, self._spectrum, linear, confidence, inverse, data)
 
-    def _spectrum_of_unknown(self, pixels: Array) -> Array:
-        """Return the half spectrum of the plane that holds `pixels` at the unknown pixels and 0 elsewhere."""
-        plane = array_module(pixels).zeros_like(self._extended)
-        plane.reshape(-1)[self._unknown] = pixels
-        return self.model.spectrum(plane)
 
-    def _filter_unknown(self, response: Array, spectrum: Array) -> Array:
-        """Return the unknown pixels of the plane whose half spectrum is ``response * spectrum``."""
-        return self.model.plane(response * spectrum).reshape(-1)[self._unknown]
-
-
-def _width(kernel: Array) -> float:
+def _width(kernel: Array) -> float | Array:
     """Return the larger standard deviation in pixels of a kernel along rows or columns, at least one half."""
     xp = array_module(kernel)
-    variance = 0.25
+    variance: float | Array = 0.25
     for axis in (0, 1):
         positions, mass = xp.arange(kernel.shape[axis]), kernel.sum(axis=1 - axis)
-        variance = max(variance, float((mass * xp.square(positions)).sum() - xp.square((mass * positions).sum())))
-    return float(np.sqrt(variance))
+        spread = (mass * xp.square(positions)).sum() - xp.square((mass * positions).sum())
+        variance = _number(spread, least=variance)
+    return _number(xp.sqrt(variance))
+
+
+def _number(value: Array, least: float | Array = -np.inf) -> float | Array:
+    """Return a scalar, or a bound where that is larger: a float, or on a GPU an array, so that nobody waits for it."""
+    return array_module(value).maximum(value, least) if is_cuda(value) else max(least, float(value))

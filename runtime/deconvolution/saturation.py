@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kernels.arrays import Array, array_module
+from kernels.arrays import Array, array_module, is_cuda
 from runtime.decisions.thresholds import SATURATED
 
 LARGEST_VALUE = 2.0
@@ -24,10 +24,11 @@ def unsaturated(image: Array, saturated: float = SATURATED) -> Array:
 
 
 def bounded(values: Array) -> Array:
-    """Return an array whose values have a magnitude of at most 2: the array itself, unless it has a larger one.
+    """Return an array whose values have a magnitude of at most 2: the array itself, or a copy.
 
-    Lights of a high dynamic range would outweigh everything else.
+    Lights of a high dynamic range would outweigh everything else. On the host the array is copied only if it has a
+    larger value; a GPU copies it sooner than the host knows.
     """
-    if float(values.max()) <= LARGEST_VALUE and float(values.min()) >= -LARGEST_VALUE:
+    if not is_cuda(values) and float(values.max()) <= LARGEST_VALUE and float(values.min()) >= -LARGEST_VALUE:
         return values
     return array_module(values).clip(values, -LARGEST_VALUE, LARGEST_VALUE)

@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 
 from kernels.arrays import Array, array_module
+from runtime.blur.periodic import BlurModel
 from runtime.colour import OPPONENT_NOISE, from_opponent, to_opponent
 from runtime.decisions.thresholds import PARTLY_SATURATED, PARTLY_SATURATED_NOISY, SATURATED
 from runtime.deconvolution.arguments import check_planes_and
@@ -21,9 +22,9 @@ from runtime.deconvolution.synthesis import load_synthesiser
 from runtime.deconvolution.wiener import wiener
 from runtime.errors import InvalidArgument
 from runtime.inference.bundle import Bundle
-from runtime.inference.devices import device_of
+from runtime.inference.devices import device_of, download
 from runtime.inference.progress import Progress
-from runtime.noise import LEAST_NOISE, estimate_noise
+from runtime.noise import LEAST_NOISE, estimate_noises
 from runtime.quality import DeconvolutionEffort
 from runtime.tiles import tiles
 
@@ -106,10 +107,9 @@ def deconvolve_uniform(
         planes, valid = to_opponent(planes), xp.broadcast_to(everywhere, valid.shape)
         methods[1:] = ["hyper-laplacian" if method in ("epll", "synthesis") else method] * 2
         scales, factors = OPPONENT_NOISE.tolist(), [1.0, _CHROMA_NOISE, _CHROMA_NOISE]
-    deviations = [
-        factor * (estimate_noise(plane, kernel) if noise is None else max(noise, LEAST_NOISE) * scale)
-        for plane, factor, scale in zip(planes, factors, scales, strict=True)
-    ]
+    given = [] if noise is None else [max(noise, LEAST_NOISE) * scale for scale in scales]
+    levels = given or estimate_noises(planes, kernel)
+    deviations = [factor * level for factor, level in zip(factors, levels, strict=True)]
     shares = [1.0] * len(planes)
     if opponent:
         for index, level in enumerate(hidden.levels, start=1):
@@ -120,10 +120,14 @@ def deconvolve_uniform(
     restored = xp.zeros_like(planes)
     corrected = [index for index, share in enumerate(shares) if share > 0]
     jobs = list(product(tiles((height, width), kernel.shape), corrected))
+    model: BlurModel | None = None
     for done, ((rows, cols), index) in enumerate(jobs):
         window = (index, slice(rows.start, rows.stop), slice(cols.start, cols.stop))
+        plane = planes[window]
+        # All planes of a tile have the same model, and most tiles have the same size.
+        model = model if model is not None and model.image_shape == plane.shape else BlurModel(plane.shape, kernel)
         observation = Observation(
-            planes[window], kernel, deviations[index], kernel_error=kernel_error, valid=valid[window]
+            plane, kernel, deviations[index], kernel_error=kernel_error, valid=valid[window], model=model
         )
         tile = observation.model.crop(_restore(observation, methods[index], effort, synthesis))
         tile *= rows.weights(height, tile)[:, None] * cols.weights(width, tile)
@@ -160,10 +164,10 @@ def check_kernel(planes: Array, kernel: Array) -> None:
         As `deconvolve_uniform`.
     """
     check_planes_and("kernel", planes, kernel)
-    xp = array_module(planes)
     if kernel.ndim != 2 or kernel.size == 0:
         raise InvalidArgument(f"kernel has shape {kernel.shape}; give one 2-D blur kernel")
-    if not bool(xp.isfinite(kernel).all()) or float(kernel.min()) < 0:
+    kernel = download(kernel)
+    if not bool(np.isfinite(kernel).all()) or float(kernel.min()) < 0:
         raise InvalidArgument("kernel holds negative values, NaN or infinity; clip it to 0 and divide it by its sum")
     if abs(float(kernel.sum()) - 1) > 1e-3:
         raise InvalidArgument(f"kernel sums to {float(kernel.sum()):.4g}; divide it by its sum")

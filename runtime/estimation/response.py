@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kernels.arrays import Array, array_module
+from kernels.arrays import Array, array_module, is_cuda
 from runtime.blur.blurs import CENTRE, Blur, KernelBlur, MotionBlur
 from runtime.blur.kernel import Kernel, extent, fit
 from runtime.colour import luminance
@@ -116,7 +116,8 @@ def choose_response(observed: Array, run: Run[Options], kernel: Kernel) -> Respo
     """
     window = informative_window(observed, _PIXELS, narrowest=2 * max(kernel.shape))
     image = bounded(observed[window])
-    if float(image.max()) - float(image.min()) <= FLAT_RANGE:
+    brightest, darkest = download(array_module(image).stack([image.max(), image.min()])).tolist()
+    if brightest - darkest <= FLAT_RANGE:
         return LINEAR
     known = unsaturated(image, run.saturated)
     if run.known is not None:
@@ -164,8 +165,29 @@ def measure_overshoot(blurred: BlurredImage, kernel: Kernel, response: Response)
     rows, cols = (min(max(blur.shape) // 2 + 1, side // 4) for side in light.shape)
     inside = slice(rows, light.shape[0] - rows), slice(cols, light.shape[1] - cols)
     counted = (share < _UNTOUCHED)[inside]
-    if not bool(counted.any()):
+    below = xp.minimum(latent[inside], 0)
+    edges = [gradients(plane)[:, *inside] for plane in (latent, light)]
+    return _overshoot_there(below, edges, counted) if is_cuda(below) else _overshoot_here(below, edges, counted)
+
+
+def _overshoot_here(below: Array, edges: list[Array], counted: Array) -> Overshoot:
+    """Measure what lies below 0, and the sparsity of two (2, h, w) gradients, at the pixels of a mask."""
+    if not counted.any():
         return Overshoot(0.0, 1.0)
-    below = xp.minimum(latent[inside][counted], 0)
-    after, before = (measure_sparsity(gradients(plane)[:, *inside][:, counted]) for plane in (latent, light))
-    return Overshoot(math.sqrt(float(xp.square(below).mean())), after / max(before, _TINY))
+    after, before = (measure_sparsity(each[:, counted]) for each in edges)
+    return Overshoot(math.sqrt(float(np.square(below[counted]).mean())), after / max(before, _TINY))
+
+
+def _overshoot_there(below: Array, edges: list[Array], counted: Array) -> Overshoot:
+    """Measure the same on a GPU: a selection of pixels would have to be counted first; sums take one transfer."""
+    xp = array_module(below)
+    of_edges = [sums for each in edges for sums in (xp.abs(each).sum(axis=0), xp.square(each).sum(axis=0))]
+    planes = [xp.ones_like(below), xp.square(below), *of_edges]
+    sums = download(xp.stack([xp.where(counted, plane, np.float32(0)).sum() for plane in planes]).astype(np.float64))
+    count, dark, *of_edges = sums.tolist()
+    if not count:
+        return Overshoot(0.0, 1.0)
+    after, before = (
+        mean / (2 * count) / max(math.sqrt(power / (2 * count)), _TINY) for mean, power in (of_edges[:2], of_edges[2:])
+    )
+    return Overshoot(math.sqrt(dark / count), after / max(before, _TINY))

@@ -197,9 +197,10 @@ def find_edges(plane: Array, contrast: float) -> tuple[Mask, Mask]:
         part = plane[rows, cols]
         spread = _extreme(part, array_module(part).maximum) - _extreme(part, array_module(part).minimum)
         steps = _steps(part)
-        for mask, share in ((sharp, _SHARP), (edges, _EDGE)):
-            found = download((spread >= contrast) & (steps >= np.float32(share) * spread))[inside]
-            mask[window] = found[: mask[window].shape[0], : mask[window].shape[1]]
+        shares = (_SHARP, _EDGE)
+        found = array_module(part).stack([steps >= np.float32(share) * spread for share in shares])
+        for mask, here in zip((sharp, edges), download(found & (spread >= contrast)), strict=True):
+            mask[window] = here[inside][: mask[window].shape[0], : mask[window].shape[1]]
     return sharp, edges
 
 

@@ -56,7 +56,8 @@ def find_white(planes: Array) -> White:
         1 for a photograph that makes use of its range: whose brightest values, outliers apart, are between `DIM` and
         `BRIGHT`. Otherwise these brightest values.
     """
-    largest = max(max(float(plane.max()), -float(plane.min())) for plane in planes)
+    xp = array_module(planes)
+    largest = float(xp.stack([each for plane in planes for each in (plane.max(), -plane.min())]).max())
     few, share = _FEW
     allowed = math.ceil(max(_OUTLIERS * planes[0].size, min(few, share * planes[0].size)))
     if largest == 0 or (largest <= BRIGHT and _count(planes, DIM) > allowed):
@@ -72,7 +73,7 @@ def find_white(planes: Array) -> White:
 def _count(planes: Array, value: float) -> int:
     """Return how many values have at least this magnitude."""
     xp = array_module(planes)
-    return sum(int(xp.count_nonzero(plane >= value)) + int(xp.count_nonzero(plane <= -value)) for plane in planes)
+    return int(xp.stack([xp.count_nonzero(abs(plane) >= value) for plane in planes]).sum())
 
 
 def _brightest(planes: Array, outliers: int) -> float:

@@ -8,6 +8,7 @@ from kernels.arrays import Array, array_module
 from runtime.blur.motion import LONGEST
 from runtime.decisions.thresholds import SATURATED
 from runtime.deconvolution.saturation import unsaturated
+from runtime.inference.devices import download
 from runtime.response import Response
 
 _PARTS = 3
@@ -72,11 +73,16 @@ def find_unevenness(
         error = error * (2 / (response.slope(stored) + np.float32(response.mean_slope(stored))))
     margins = (min(LONGEST, size // 4) for size in observed.shape)
     inside = tuple(slice(margin, size - margin) for margin, size in zip(margins, observed.shape, strict=True))
-    misfits = []
-    for errors, seen in zip(_parts(error[inside]), _parts(used[inside]), strict=True):
-        count = float(seen.sum())
-        if count > _LEAST_KNOWN * seen.size:
-            misfits.append((float(xp.square(xp.where(seen, errors, 0)).sum()) / count) ** 0.5)
+    parts = list(zip(_parts(error[inside]), _parts(used[inside]), strict=True))
+    counts = [seen.sum().astype(np.float64) for _, seen in parts]
+    sums = [xp.square(xp.where(seen, errors, 0)).sum().astype(np.float64) for errors, seen in parts]
+    # One transfer from a GPU for all.
+    measured = download(xp.stack(counts + sums)).reshape(2, -1).T.tolist()
+    misfits = [
+        (squares / count) ** 0.5
+        for (count, squares), (_, seen) in zip(measured, parts, strict=True)
+        if count > _LEAST_KNOWN * seen.size
+    ]
     return max(misfits) / max(float(np.median(misfits)), _TINY) if misfits else 1.0
 
 

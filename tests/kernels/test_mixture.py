@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import kernels.reference.mixture as reference
 from kernels.cpu.mixture import BLOCK
-from kernels.mixture import ROW_UNIT, Tables, restore_patches
+from kernels.cuda import mixture as on_gpu
+from kernels.mixture import ROW_UNIT, Tables, average_patches, cut_patches, restore_patches
 
 
 def tables_of(seed=0, components=5, side=4, noise=0.1):
@@ -87,6 +88,23 @@ def test_every_patch_is_restored_alone(face, count):
     np.testing.assert_allclose(together[-2:], np.reshape(alone, (-1, 16)), atol=1e-5)
 
 
+def test_chunks_of_patches_are_put_together(face, monkeypatch):
+    tables, patches = tables_of(), patches_of(70)
+    monkeypatch.setattr(on_gpu, "PRODUCTS", 9 * len(tables.directions))
+    found = face.get(face.mixture.restore_patches(face.put(patches), tables))
+    np.testing.assert_allclose(found, reference.restore_patches(patches, tables), atol=1e-4)
+
+
+def test_of_equally_likely_components_the_first_is_chosen(face):
+    patches = patches_of(20)
+    filters = np.zeros((99, 16, 16), np.float32)
+    filters[0] = np.eye(16)
+    # Without directions, whose products are rounded one way or another, the likelihoods are equal to the last bit.
+    flat = np.ones(99, np.float32)
+    tables = Tables(np.zeros((99 * ROW_UNIT, 16), np.float32), ROW_UNIT * np.arange(100), flat, flat, filters)
+    np.testing.assert_allclose(face.get(face.mixture.restore_patches(face.put(patches), tables)), patches, atol=1e-6)
+
+
 def test_many_threads_at_once():
     tables, patches = tables_of(side=8), patches_of(500, side=8)
     expected = restore_patches(patches, tables)
@@ -102,6 +120,49 @@ def test_many_threads_at_once():
         thread.join()
     for result in results:
         np.testing.assert_array_equal(result, expected)
+
+
+@given(
+    side=st.integers(1, 8),
+    stride=st.integers(1, 8),
+    larger=st.tuples(st.integers(0, 40), st.integers(0, 40)),
+    origin=st.tuples(st.integers(0, 7), st.integers(0, 7)),
+)
+def test_patches_are_cut_and_averaged_as_by_the_reference(face, side, stride, larger, origin):
+    stride = min(stride, side)
+    shape = tuple(side + stride - 1 + more for more in larger)
+    grid = stride, tuple(number % stride for number in origin)
+    image = np.random.default_rng(side).random(shape, np.float32)
+    patches = reference.cut_patches(image, side, *grid)
+    found = face.get(face.mixture.cut_patches(face.put(image), side, *grid))
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, patches)
+    back = face.get(face.mixture.average_patches(face.put(patches), shape, *grid))
+    np.testing.assert_allclose(back, image, atol=1e-6)
+    other = np.random.default_rng(stride).random(patches.shape, np.float32)
+    averaged = face.get(face.mixture.average_patches(face.put(other), shape, *grid))
+    assert averaged.dtype == np.float32
+    np.testing.assert_allclose(averaged, reference.average_patches(other, shape, *grid), atol=1e-5)
+
+
+IMAGE = np.zeros((12, 11), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: cut_patches(IMAGE.astype("f8"), 8, 4, (0, 0)), TypeError, "image must be float32"),
+        (lambda: cut_patches(IMAGE, 8.0, 4, (0, 0)), TypeError, "side must be an integer"),
+        (lambda: cut_patches(IMAGE, 8, 9, (0, 0)), ValueError, "stride 9 exceeds the side of a patch, 8"),
+        (lambda: cut_patches(IMAGE, 8, 4, (0, 4)), ValueError, r"origin must be from 0 to 3, got \(0, 4\)"),
+        (lambda: cut_patches(IMAGE, 8, 5, (0, 0)), ValueError, "too small: its sides must be at least 12"),
+        (lambda: average_patches(np.zeros((9, 63), "f4"), (12, 11), 4, (0, 0)), ValueError, r"shape \(9, 49\)"),
+        (lambda: average_patches(np.zeros((8, 64), "f4"), (12, 11), 4, (0, 0)), ValueError, r"shape \(9, 64\)"),
+    ],
+)
+def test_refuses_a_grid_that_does_not_fit(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
 
 
 PATCHES, TABLES = patches_of(3), tables_of()

@@ -5,7 +5,10 @@ from hypothesis import strategies as st
 from scipy.signal import convolve
 
 import kernels.reference.nonuniform as reference
+from kernels.cuda import _module
+from kernels.cuda import nonuniform as on_gpu
 from kernels.nonuniform import FilterBank, nonuniform_adjoint, nonuniform_convolve
+from tests.support.cuda_emulator import MISSING_COMPILER, emulated_module
 
 # Sums of up to a few hundred products of numbers below 1, each rounded to float32.
 ROUNDING = 1e-4
@@ -87,6 +90,18 @@ def test_output_given_is_filled_and_returned(face, operation):
     out = face.put(np.full((2, 9, 20), np.nan, np.float32))
     assert getattr(face.nonuniform, operation)(*arguments, out) is out
     np.testing.assert_array_equal(face.get(out), face.get(getattr(face.nonuniform, operation)(*arguments)))
+
+
+@pytest.mark.skipif(MISSING_COMPILER is not None, reason=str(MISSING_COMPILER))
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_gpu_takes_the_nearest_filter_for_an_index_that_has_none(operation, monkeypatch):
+    monkeypatch.setattr(_module, "_module", emulated_module)
+    random = np.random.default_rng(4)
+    bank = FilterBank.from_filters([random.random((3, 3), np.float32) for _ in range(3)])
+    image, weights = random.random((1, 9, 20), np.float32), random.random((9, 20, 2), np.float32)
+    indices = random.integers(-(2**31), 2**31 - 1, (9, 20, 2)).astype(np.int32)
+    found, expected = (getattr(on_gpu, operation)(image, bank, each, weights) for each in (indices, indices.clip(0, 2)))
+    np.testing.assert_array_equal(found, expected)
 
 
 # --- the bank ---

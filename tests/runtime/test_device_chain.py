@@ -12,6 +12,10 @@ import runtime
 from runtime.blur.blurs import PoseBlur
 from runtime.colour import luminance
 from runtime.contract import Candidate
+from runtime.deconvolution.epll import epll
+from runtime.deconvolution.hyper_laplacian import hyper_laplacian
+from runtime.deconvolution.observation import Observation
+from runtime.deconvolution.wiener import wiener
 from runtime.estimation.kernel.prior import load_prior
 from runtime.estimation.poses import search as poses
 from runtime.inference.devices import Device
@@ -71,7 +75,7 @@ JOBS = {
     "motion": partial(restored, model="motion", quality="fast", support=9),
     **{
         method: partial(deconvolved, kernel=KERNEL, method=method, quality="fast")
-        for method in ("hyper-laplacian", "epll", "wiener", "irc")
+        for method in ("hyper-laplacian", "epll", "synthesis", "wiener", "irc")
     },
     "known motion": partial(deconvolved, motion=FIELD),
     "accumulation": partial(fused, register=False),
@@ -96,9 +100,9 @@ DOWNLOADS = {
 """What else there is to look at: the network's estimate, and the motion field."""
 
 
-MASKS = 8
-"""Masks of sharp edges and of all edges, of the luminance and of each colour, are downloaded at most: they are grouped
-on the host."""
+MASKS = 4
+"""Masks of sharp edges, with those of all edges, of the luminance and of each colour, are downloaded at most: they are
+grouped on the host."""
 
 
 def photographs(transfers):
@@ -116,7 +120,8 @@ def test_the_device_restores_as_the_cpu_does_and_photographs_cross_once(stand_in
     assert np.abs(found - expected).max() <= 1
     assert photographs(stand_in.uploads) == UPLOADS.get(name, [BLURRED.size])
     assert photographs(stand_in.downloads) == DOWNLOADS.get(name, [BLURRED.size])
-    assert stand_in.downloads.count(PIXELS) <= MASKS
+    assert stand_in.downloads.count(PIXELS) == 0
+    assert stand_in.downloads.count(2 * PIXELS) <= MASKS
 
     image = cuda_stand_in.ndarray(BLURRED.copy())
     stand_in.clear()
@@ -134,6 +139,35 @@ def test_nothing_waits_for_the_neural_average(stand_in, models):
     assert len(stand_in.uploads) < 10
     assert stand_in.downloads == []
     assert stand_in.waits == []
+
+
+CEILINGS = {
+    "deblur without refinement": (45, 1800, 230),
+    "deblur without network": (115, 16500, 1050),
+    "hyper-laplacian": (45, 2200, 380),
+    "epll": (45, 2400, 420),
+    "synthesis": (45, 2200, 390),
+    "wiener": (45, 1800, 270),
+    "irc": (47, 5000, 600),
+    "known motion": (45, 3700, 10),
+}
+"""Waits, operations and transforms of a restoration, at most; few of the waits depend on the number of steps."""
+
+
+@pytest.mark.parametrize("name", CEILINGS)
+def test_a_gpu_is_asked_for_no_more_than_this(stand_in, models, name):
+    JOBS[name](models, BLURRED, "cuda")
+    found = len(stand_in.waits), stand_in.operations, stand_in.transforms
+    assert all(count <= most for count, most in zip(found, CEILINGS[name], strict=True)), found
+
+
+@pytest.mark.parametrize("method", [hyper_laplacian, epll, wiener])
+def test_nothing_waits_while_a_plane_is_deconvolved(stand_in, method):
+    plane = cuda_stand_in.ndarray(np.ascontiguousarray(BLURRED[..., 1], np.float32) / 255)
+    valid = plane < 0.9
+    observation = Observation(plane, cuda_stand_in.ndarray(KERNEL), 0.01, kernel_error=0.1, valid=valid)
+    method(observation)
+    assert (stand_in.waits, stand_in.downloads) == ([], [])
 
 
 def test_tables_are_uploaded_once(stand_in, models):

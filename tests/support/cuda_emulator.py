@@ -68,7 +68,7 @@ class _Guarded:
             assert type(argument) is np.float32, parameter
             self._array, self.value = None, ctypes.c_float(argument)
             return
-        dtype = {"float": np.float32, "int": np.int32, "float2": np.complex64}[
+        dtype = {"float": np.float32, "int": np.int32, "bool": np.bool_, "float2": np.complex64}[
             re.fullmatch(r"(?:const )?(\w+)\* .*", parameter)[1]
         ]
         assert argument.dtype == dtype, parameter
@@ -123,6 +123,8 @@ def _compile(source, kernels):
             "-Wno-unknown-pragmas",
             "-fPIC",
             "-shared",
+            # Kernels may have the names of functions in other libraries of the process.
+            "-Wl,-Bsymbolic",
             "-o",
             str(library),
             str(unit),

@@ -9,14 +9,15 @@ import inspect
 import operator
 import sys
 import time
-from dataclasses import dataclass, field
 from functools import cache, partial
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import scipy.fft
 
+from tests.support.bound_on_host import BoundOnHost
 from tests.support.cuda_emulator import emulated_module
+from tests.support.traffic import traffic
 
 try:
     import cupy as _real
@@ -25,25 +26,6 @@ except ImportError:
     _real = _real_fft = None
 
 MEMORY = 8 << 30
-
-
-@dataclass
-class Traffic:
-    """What went over the bus, and what the host waited for."""
-
-    uploads: list[int] = field(default_factory=list)
-    downloads: list[int] = field(default_factory=list)
-    waits: list[str] = field(default_factory=list)
-    returned_memory: int = 0
-
-    def clear(self):
-        self.uploads.clear()
-        self.downloads.clear()
-        self.waits.clear()
-        self.returned_memory = 0
-
-
-traffic = Traffic()
 
 
 class ndarray:
@@ -76,9 +58,12 @@ class ndarray:
     def __getitem__(self, key):
         if any(isinstance(part, ndarray) and part.dtype == bool for part in (key if isinstance(key, tuple) else [key])):
             _wait("selection by a mask")
+        if any(isinstance(part, ndarray) for part in (key if isinstance(key, tuple) else [key])):
+            traffic.operations += 1
         return _wrap(self.array[_unwrap(key)])
 
     def __setitem__(self, key, value):
+        traffic.operations += 1
         self.array[_unwrap(key)] = _unwrap(value)
 
     def __len__(self):
@@ -95,10 +80,19 @@ class ndarray:
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
         assert method == "__call__", method
+        traffic.operations += 1
         return _wrap(ufunc(*map(_unwrap, inputs), **{name: _unwrap(value) for name, value in options.items()}))
 
 
+VIEWS = {
+    *("array_split", "broadcast_to", "empty", "empty_like", "expand_dims", "moveaxis", "ravel", "reshape", "split"),
+    *("squeeze", "swapaxes", "transpose", "view"),
+}
+"""What launches nothing."""
+
+
 def _method(name, self, *arguments, **options):
+    traffic.operations += name not in VIEWS
     return _wrap(getattr(self.array, name)(*map(_unwrap, arguments), **options))
 
 
@@ -108,6 +102,7 @@ def _number(convert, self):
 
 
 def _operation(name, self, *others):
+    traffic.operations += 1
     done = getattr(operator, name)(self.array, *map(_unwrap, others))
     if name.startswith("__i") and name != "__invert__":
         self.array = done
@@ -116,6 +111,7 @@ def _operation(name, self, *others):
 
 
 def _reflected(name, self, other):
+    traffic.operations += 1
     return _wrap(getattr(operator, name)(_unwrap(other), self.array))
 
 
@@ -170,6 +166,7 @@ def _function(name, host, real):
     def call(*arguments, **options):
         if real is not None and not isinstance(host, np.ufunc):
             inspect.signature(real).bind(*arguments, **options)
+        traffic.operations += name not in VIEWS
         if name in WAITING:
             _wait(name)
         if name == "interp" and not arguments[0].flags.c_contiguous:
@@ -195,6 +192,14 @@ class _Namespace(ModuleType):
         if not callable(value) or isinstance(value, type):
             return value
         return _function(name, value, None if self._real is None else getattr(self._real, name))
+
+
+def _counted(transform):
+    def call(*arguments, **options):
+        traffic.transforms += 1
+        return transform(*arguments, **options)
+
+    return call
 
 
 def _where_complex_numbers_may_begin(transform):
@@ -319,7 +324,8 @@ def make_modules():
     )
     cupyx, cupyx_scipy = ModuleType("cupyx"), ModuleType("cupyx.scipy")
     cupyx.scipy, cupyx_scipy.fft = cupyx_scipy, _Namespace("cupyx.scipy.fft", scipy.fft, _real_fft)
-    cupyx_scipy.fft.rfft2 = _where_complex_numbers_may_begin(cupyx_scipy.fft.rfft2)
+    cupyx_scipy.fft.rfft2 = _counted(_where_complex_numbers_may_begin(cupyx_scipy.fft.rfft2))
+    cupyx_scipy.fft.irfft2 = _counted(cupyx_scipy.fft.irfft2)
     return {"cupy": cupy, "cupyx": cupyx, "cupyx.scipy": cupyx_scipy, "cupyx.scipy.fft": cupyx_scipy.fft}
 
 
@@ -334,35 +340,10 @@ class KernelModule:
 
         def launch(grid, block, arguments, shared_mem=0):
             assert not any(isinstance(argument, np.ndarray) for argument in arguments), "a host array for a kernel"
+            traffic.operations += 1
             run(grid, block, [_unwrap(argument) for argument in arguments], shared_mem=shared_mem)
 
         return launch
-
-
-class BoundOnHost:
-    """An ONNX Runtime session on the CPU that takes bindings of "CUDA" addresses."""
-
-    def __init__(self, session):
-        self._session = session
-
-    def io_binding(self):
-        return _Binding(self._session.io_binding())
-
-    def run_with_iobinding(self, binding):
-        self._session.run_with_iobinding(binding.binding)
-
-
-class _Binding:
-    def __init__(self, binding):
-        self.binding = binding
-
-    def bind_input(self, name, device, number, dtype, shape, address):
-        assert (device, number) == ("cuda", 0)
-        self.binding.bind_input(name, "cpu", 0, dtype, shape, address)
-
-    def bind_output(self, name, device, number, dtype, shape, address):
-        assert (device, number) == ("cuda", 0)
-        self.binding.bind_output(name, "cpu", 0, dtype, shape, address)
 
 
 def install(patch):

@@ -23,6 +23,7 @@ from kernels.arrays import Array, array_module
 from kernels.fft import fft_module
 from kernels.transforms import rfft2
 from runtime.blur.kernel import Kernel, origin
+from runtime.inference.devices import download
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def from_tiles(
     """
     auto: Array = 0.0
     cross: Array = 0.0
-    energy = 0.0
+    energy: Array = 0.0
     shape = (0, 0)
     for core, latent, observed in tiles:
         fft = fft_module(core)
@@ -103,9 +104,9 @@ def from_tiles(
         spectrum = fft.rfft2(core).conj()
         auto = auto + (spectrum * fft.rfft2(latent)).sum(axis=0)
         cross = cross + (spectrum * fft.rfft2(observed)).sum(axis=0)
-        energy += float(array_module(core).square(observed[middle]).sum(dtype=np.float64))
+        energy = energy + array_module(core).square(observed[middle]).sum(dtype=np.float64)
         done()
-    return NormalEquations(_lags(auto, shape, reach), _lags(cross, shape, reach), energy, support)
+    return _equations(auto, cross, energy, shape, reach, support)
 
 
 def from_periodic(latent: Array, observed: Array, support: int, profile: Array | float = 1.0) -> NormalEquations:
@@ -122,14 +123,22 @@ def from_periodic(latent: Array, observed: Array, support: int, profile: Array |
     spectrum, target = rfft2(latent) * profile, rfft2(observed)
     auto = (spectrum.conj() * spectrum).sum(axis=0)
     cross = (spectrum.conj() * target).sum(axis=0)
-    energy = float(array_module(observed).square(observed).sum(dtype=np.float64))
-    shape = latent.shape[-2:]
-    return NormalEquations(_lags(auto, shape, support), _lags(cross, shape, support), energy, support)
+    energy = array_module(observed).square(observed).sum(dtype=np.float64)
+    return _equations(auto, cross, energy, latent.shape[-2:], support, support)
 
 
-def _lags(spectrum: Array, shape: tuple[int, int], reach: int) -> NDArray[np.float64]:
-    """Return the correlation of a cross spectrum at lags -reach .. reach - 1, in FFT order, as a NumPy array."""
+def _equations(
+    auto: Array, cross: Array, energy: Array, shape: tuple[int, int], reach: int, support: int
+) -> NormalEquations:
+    """Build the form from cross spectra and an array (), with one transfer from a GPU."""
+    xp = array_module(auto)
+    lags = xp.stack([_lags(each, shape, reach) for each in (auto, cross)]).astype(np.float64)
+    numbers = download(xp.concatenate([lags.reshape(-1), energy.reshape(1)]))
+    host = np.roll(numbers[:-1].reshape(lags.shape), (-reach, -reach), axis=(1, 2))
+    return NormalEquations(host[0], host[1], float(numbers[-1]), support)
+
+
+def _lags(spectrum: Array, shape: tuple[int, int], reach: int) -> Array:
+    """Return the correlation of a cross spectrum at lags -reach .. reach - 1, in their order."""
     lags = fft_module(spectrum).irfft2(spectrum, s=shape)
-    cut = array_module(lags).roll(lags, (reach, reach), axis=(0, 1))[: 2 * reach, : 2 * reach]
-    host = cut.get() if hasattr(cut, "get") else cut
-    return np.roll(host.astype(np.float64), (-reach, -reach), axis=(0, 1))
+    return array_module(lags).roll(lags, (reach, reach), axis=(0, 1))[: 2 * reach, : 2 * reach]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kernels.arrays import Array, array_module
+from kernels.arrays import Array, array_module, is_cuda
 from runtime.blur.periodic import BlurModel
 
 _GRADIENT_WEIGHT = 0.02
@@ -84,7 +84,17 @@ def keep_strongest(edges: Array, share: float) -> Array:
     magnitude = xp.hypot(edges[0], edges[1])
     # A sample of the pixels is enough to estimate the threshold.
     step = max(1, magnitude.size // 2**16)
-    return edges * (magnitude >= xp.quantile(magnitude.reshape(-1)[::step], 1 - share))
+    return edges * (magnitude >= _quantile(magnitude.reshape(-1)[::step], 1 - share))
+
+
+def _quantile(values: Array, share: float) -> Array:
+    """Return a quantile of values (n,), interpolated linearly; CuPy's own function would wait for the device."""
+    if not is_cuda(values):
+        return np.quantile(values, share)
+    ordered, place = array_module(values).sort(values), share * (len(values) - 1)
+    below = min(int(place), len(values) - 1)
+    above = min(below + 1, len(values) - 1)
+    return ordered[below] + np.float32(place - below) * (ordered[above] - ordered[below])
 
 
 def edge_profile(model: BlurModel, noise: float) -> Array:

@@ -13,6 +13,7 @@ from kernels.fft import fft_module
 from runtime.blur.kernel import Kernel, origin
 from runtime.estimation.kernel.correlations import NormalEquations
 from runtime.estimation.kernel.refine import BlurredImage, Edges
+from runtime.inference.devices import download
 
 CHANNELS = 8
 """Planes of the evidence."""
@@ -83,8 +84,8 @@ class Scene:
         height, width = image.shape
         taper = [xp.sin(math.pi * (xp.arange(n) + 0.5) / n) ** 2 for n in (height, width)]
         window = (taper[0][:, None] * taper[1]).astype(xp.float32)
-        tapered = (image - float((image * window).sum() / window.sum())) * window
-        power = xp.square(xp.abs(fft.rfft2(tapered))) / float(xp.square(window).sum())
+        tapered = (image - (image * window).sum() / window.sum()) * window
+        power = xp.square(xp.abs(fft.rfft2(tapered))) / xp.square(window).sum()
         rows = 4 * xp.square(xp.sin(math.pi * xp.arange(height) / height))
         cols = 4 * xp.square(xp.sin(math.pi * xp.arange(width // 2 + 1) / width))
         white = xp.maximum(power - noise**2, 0) * (rows[:, None] + cols)
@@ -93,12 +94,14 @@ class Scene:
         # An image that is smaller than the kernel has no longer lags.
         up, across = min(top, (height - 1) // 2), min(left, (width - 1) // 2)
         cut = xp.roll(lags, (up, across), axis=(0, 1))[: support - top + up, : support - left + across]
-        host = (cut.get() if hasattr(cut, "get") else cut).astype(np.float64)
+        gradient = 0.5 * (xp.diff(image, axis=0).std() + xp.diff(image, axis=1).std())
+        # One transfer from a GPU for both.
+        numbers = download(xp.concatenate([each.reshape(-1).astype(np.float64) for each in (cut, gradient)]))
+        host = numbers[:-1].reshape(cut.shape)
         correlation = np.zeros((support, support))
         inside = slice(top - up, top - up + host.shape[0]), slice(left - across, left - across + host.shape[1])
         correlation[inside] = host / max(float(host[up, across]), TINY)
-        gradient = float(0.5 * (xp.diff(image, axis=0).std() + xp.diff(image, axis=1).std()))
-        return cls(correlation, noise / max(gradient, TINY))
+        return cls(correlation, noise / max(float(numbers[-1]), TINY))
 
 
 def gather(blurred: BlurredImage, edges: Edges, kernel: Kernel, assumes: PriorAssumptions) -> NDArray[np.float32]:

@@ -20,6 +20,7 @@ from runtime.deconvolution.hyper_laplacian import hyper_laplacian
 from runtime.deconvolution.observation import Observation
 from runtime.estimation.kernel.edges import gradients
 from runtime.estimation.kernel.refine import BlurredImage
+from runtime.inference.devices import download
 
 _EXTRA_NOISE = 0.005
 """Standard deviation added to that of the noise, for the error of the kernel, in units of the value range."""
@@ -97,11 +98,16 @@ def score_kernel(blurred: BlurredImage, kernel: Kernel) -> KernelScore:
     rows, cols = (min(max(blur.shape) // 2 + 1, side // 4) for side in observed.shape)
     inside = slice(rows, observed.shape[0] - rows), slice(cols, observed.shape[1] - cols)
     error = xp.where(blurred.known, misfit, 0)
-    misfits = [_root_mean_square(part) for band in _split(error[inside], 0) for part in _split(band, 1)]
-    sparsity, before = (measure_sparsity(xp.moveaxis(gradients(each), 0, -1)[inside]) for each in (latent, observed))
+    edges = [xp.moveaxis(gradients(each), 0, -1)[inside] for each in (latent, observed)]
+    parts = [error[inside], *(part for band in _split(error[inside], 0) for part in _split(band, 1))]
+    # One transfer from a GPU for all.
+    squares = [_mean_square(array) for array in (*parts, *edges)]
+    *roots, after, before = download(xp.stack([*squares, *map(_mean_size, edges)])).tolist()
+    whole, *misfits, power_after, power_before = (square**0.5 for square in roots)
+    sparsity, before = after / max(power_after, _TINY), before / max(power_before, _TINY)
     return KernelScore(
         noise=blurred.noise / mean_slope,
-        misfit=_root_mean_square(error[inside]),
+        misfit=whole,
         unevenness=max(misfits) / max(float(np.median(misfits)), _TINY),
         sparsity=sparsity,
         sparsity_gain=sparsity / max(before, _TINY),
@@ -113,10 +119,16 @@ def _split(array: Array, axis: int) -> list[Array]:
     return list(array_module(array).array_split(array, min(_PARTS, max(array.shape[axis], 1)), axis=axis))
 
 
-def _root_mean_square(array: Array) -> float:
-    return float(array_module(array).square(array).mean()) ** 0.5 if array.size else 0.0
+def _mean_square(array: Array) -> Array:
+    xp = array_module(array)
+    return xp.square(array).mean() if array.size else xp.zeros((), np.float32)
+
+
+def _mean_size(array: Array) -> Array:
+    return abs(array).mean() if array.size else array_module(array).zeros((), np.float32)
 
 
 def measure_sparsity(edges: Array) -> float:
     """Return ``|g|_1 / |g|_2``, each a mean over the pixels."""
-    return float(abs(edges).mean()) / max(_root_mean_square(edges), _TINY) if edges.size else 0.0
+    mean, square = download(array_module(edges).stack([_mean_size(edges), _mean_square(edges)])).tolist()
+    return float(mean / max(square**0.5, _TINY))

@@ -8,7 +8,7 @@ from runtime.blur.periodic import BlurModel
 
 
 def uniform(kernel, shape=(40, 51)):
-    return KernelOperator(kernel, BlurModel(shape, kernel)), BlurModel(shape, kernel).shape
+    return KernelOperator(BlurModel(shape, kernel)), BlurModel(shape, kernel).shape
 
 
 def turning_field(shape=(40, 51)):

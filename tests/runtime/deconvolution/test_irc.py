@@ -29,9 +29,7 @@ def observation(scene):
 
 @pytest.fixture(scope="module")
 def problem(observation):
-    return Problem(
-        observation.extended[None], observation.known, KernelOperator(observation.kernel, observation.model), 0.025
-    )
+    return Problem(observation.extended[None], observation.known, KernelOperator(observation.model), 0.025)
 
 
 @given(st.integers(1, 20), st.integers(1, 20))

@@ -6,6 +6,7 @@ from runtime.deconvolution import mixture as module
 from runtime.deconvolution.mixture import PatchMixture, load_mixture
 from runtime.errors import InvalidModel, ModelNotFound
 from runtime.inference.bundle import write_bundle
+from tests.support import cuda_stand_in
 
 
 def _mixture(seed=0, components=5):
@@ -64,6 +65,22 @@ def test_flattening_the_tails_costs_little(monkeypatch, scene):
     monkeypatch.setattr(module, "_TAIL_VARIANCE", 0.0)
     exact = np.std(restore_patches(noisy, load_mixture().tables(0.02**2)) - patches)
     assert error < 1.03 * exact
+
+
+def test_tables_are_computed_on_the_device_and_nothing_waits(stand_in, rng):
+    mixture, patches = load_mixture(), rng.random((50, 64), np.float32)
+    there = cuda_stand_in.ndarray(patches.copy())
+    for noise in (0.02, 0.005):
+        tables, expected = mixture.tables(noise**2, there), mixture.tables(noise**2)
+        np.testing.assert_array_equal(tables.starts, expected.starts)
+        for name in ("directions", "constants", "tails", "filters"):
+            here = getattr(expected, name)
+            np.testing.assert_allclose(getattr(tables, name).array, here, atol=2e-6 * np.abs(here).max())
+        restored = restore_patches(there, tables)
+        np.testing.assert_allclose(restored.array, restore_patches(patches, expected), atol=1e-4)
+    assert stand_in.uploads[0] == mixture.vectors.size * 4
+    assert sum(stand_in.uploads[1:]) < 0.1 * stand_in.uploads[0]
+    assert (stand_in.waits, stand_in.downloads) == ([], [])
 
 
 def test_the_mixture_that_ships_is_one():
