@@ -91,7 +91,7 @@ def _warm_model(model: str | os.PathLike[str] | Bundle, device: str, photograph:
         return
     for quality in LEVELS:
         deblurrer.restore(photograph, quality=quality)
-        deblurrer.restore(photograph[..., 0], quality=quality)
+    deblurrer.restore(photograph[..., 0], quality="fast")
 
 
 def _warm_deconvolution(device: str, photograph: npt.NDArray[np.uint8]) -> None:

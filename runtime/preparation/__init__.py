@@ -3,6 +3,7 @@
 * `white`: the value that counts as white, so that no decision depends on the scale of the values.
 * `borders`: bars and frames of one colour around the photograph.
 * `overlays`: sharp things on top of a blurred photograph: date stamps, logos, dead pixels.
+* `layers`: translucent ones among them, such as watermarks, and what lies under those.
 * `fill`: smooth values for unknown pixels.
 * `photograph`: all of this for one image: `prepare`.
 """
