@@ -26,7 +26,7 @@ from export.kaufman.network import Kaufman
 from export.kaufman.onnx import SPEC as PAIR
 from export.kaufman.synthesis.network import Synthesis
 from export.kaufman.synthesis.onnx import SPEC as SYNTHESIS
-from export.kaufman.synthesis.train import SynthesisRunConfig, SynthesisTrainer
+from export.kaufman.synthesis.train import SynthesisRunConfig, train_synthesis
 from export.kaufman.train import KaufmanRunConfig, KaufmanTrainer
 from export.kernel_prior.network import KernelPrior
 from export.kernel_prior.onnx import SPEC as PRIOR
@@ -101,7 +101,7 @@ KINDS = {
     ),
     "kaufman": Kind(KaufmanRunConfig, "kaufman", partial(train_synthetic, KaufmanTrainer), _SYNTHETIC, PAIR, Kaufman),
     "synthesis": Kind(
-        SynthesisRunConfig, "synthesis", partial(train_synthetic, SynthesisTrainer), _SYNTHETIC, SYNTHESIS, Synthesis
+        SynthesisRunConfig, "synthesis", train_synthesis, _SYNTHETIC | {"processes"}, SYNTHESIS, Synthesis
     ),
     "kernel-prior": Kind(PriorRunConfig, "kernel-prior", train_prior, _RECORDED, PRIOR, KernelPrior),
     "repair": Kind(RepairRunConfig, "repair", train_repair, _RECORDED, REPAIR, Repair),

@@ -12,7 +12,9 @@ from export.data.photographs import Photographs
 from export.data.recorded_shake import Shake
 from export.data.synthesis import convolve_valid
 from export.data.trajectories import BlurConfig, sample_kernels, soften
+from export.kaufman.pairs import KernelPairs
 from export.kaufman.synthesis.inverse import blur, transfer
+from runtime.decisions.thresholds import KERNEL_ERROR
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class KaufmanData:
         The blur kernels.
     camera
         Departures from plain convolution and Gaussian noise.
+    estimated
+        Share of the crops for which the network is told a blind estimate of the kernel instead of the kernel.
     share
         Crops with the same kernel: one.
     """
@@ -44,6 +48,7 @@ class KaufmanData:
     softness: tuple[float, float] = (0.0, 0.7)
     blur: BlurConfig = field(default_factory=lambda: BlurConfig(size=85, grids=(9, 13, 19, 25, 31, 45, 61, 77)))
     camera: CameraConfig = field(default_factory=CameraConfig)
+    estimated: float = 0.0
     share: int = 1
 
     def __post_init__(self) -> None:
@@ -51,6 +56,8 @@ class KaufmanData:
             raise ValueError(f"crop must be at least 1, got {self.crop}")
         if not 0 <= self.softness[0] <= self.softness[1] or not 0 < self.noise[0] <= self.noise[1]:
             raise ValueError(f"softness and noise must be ranges (low, high), got {self.softness} and {self.noise}")
+        if not 0 <= self.estimated <= 1 or (self.estimated and not self.periodic):
+            raise ValueError(f"estimated must be a share from 0 to 1, of periodic crops, got {self.estimated}")
         if self.share != 1:
             raise ValueError(f"share must be 1, each crop has a kernel of its own, got {self.share}")
 
@@ -64,19 +71,22 @@ class Examples:
     observed, latent (N, S, S)
         Blurred and noisy, and sharp.
     kernels (N, K, K)
-        Non-negative, of sum 1, the centre of mass in the middle.
+        Non-negative, of sum 1, the centre of mass in the middle: the true ones, or estimates of them.
     noise (N,)
         Standard deviations.
+    errors (N,)
+        Errors that estimates are allowed, relative to the kernel; 0 for true kernels.
     """
 
     observed: Tensor
     latent: Tensor
     kernels: Tensor
     noise: Tensor
+    errors: Tensor
 
     def part(self, some: slice) -> Examples:
         """Return some of the examples."""
-        return Examples(self.observed[some], self.latent[some], self.kernels[some], self.noise[some])
+        return Examples(*(each[some] for each in vars(self).values()))
 
 
 def synthesise_examples(
@@ -85,6 +95,7 @@ def synthesise_examples(
     count: int,
     generator: torch.Generator,
     shake: Shake | None = None,
+    pairs: KernelPairs | None = None,
 ) -> Examples:
     """Make `count` examples.
 
@@ -100,8 +111,19 @@ def synthesise_examples(
         Source of randomness, on the device of `photographs`.
     shake
         Recorded camera shake, for the share ``config.blur.recorded``.
+    pairs
+        Kernels and their estimates, for the share ``config.estimated``, which is none without.
     """
     kernels = soften(sample_kernels(count, config.blur, generator, shake), config.softness, generator)
+    low, high = (torch.tensor(level).log() for level in config.noise)
+    noise = torch.exp(low + (high - low) * torch.rand(count, generator=generator, device=generator.device))
+    told, errors = kernels, torch.zeros_like(noise)
+    if pairs is not None and config.estimated:
+        some = torch.rand(count, generator=generator, device=generator.device) < config.estimated
+        true, estimates, levels = pairs.draw(count, generator)
+        kernels, told = (torch.where(some[:, None, None], pair, kernels) for pair in (true, estimates))
+        noise = torch.where(some, levels.clamp(*config.noise), noise)
+        errors = torch.where(some, KERNEL_ERROR, 0.0)
     margin = 0 if config.periodic else config.blur.size - 1
     sharp = overexpose(photographs.crops(count, config.crop + margin, generator), config.camera, generator)
     spectra = transfer(kernels, (config.crop, config.crop)) if config.periodic else None
@@ -110,12 +132,10 @@ def synthesise_examples(
         return convolve_valid(light, kernels) if spectra is None else blur(light, spectra)
 
     observed = blur_as_light(sharp, blurred, config.camera, generator)
-    low, high = (torch.tensor(level).log() for level in config.noise)
-    noise = torch.exp(low + (high - low) * torch.rand(count, generator=generator, device=generator.device))
     observed = observed + noise[:, None, None] * torch.randn(
         observed.shape, generator=generator, device=generator.device
     )
     if config.camera.clip:
         sharp = sharp.clamp(max=1)
     inner = slice(margin // 2, margin // 2 + config.crop)
-    return Examples(develop(observed, config.camera, generator), sharp[:, inner, inner], kernels, noise)
+    return Examples(develop(observed, config.camera, generator), sharp[:, inner, inner], told, noise, errors)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ class SyntheticTrainer(Trainer):
         plot(self.folder, self.unit)
 
 
-def train_synthetic(trainer: type[SyntheticTrainer], config: Any, job: Job) -> Path:
+def train_synthetic(trainer: Callable[..., SyntheticTrainer], config: Any, job: Job) -> Path:
     """Train a network on the photographs of a job and return its checkpoint.
 
     Raises

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from export.loop.recording import read_shards
 from export.repair.estimates import Estimate, estimate_kernel
 from export.repair.scenes import Scene, SceneConfig, make_scene
 from runtime.blur.blurs import KernelBlur
@@ -105,43 +106,15 @@ class Examples:
 
     @classmethod
     def read(cls, files: Sequence[str | Path], assumes: RepairAssumptions) -> Examples:
-        """Read files that `write_examples` wrote, together.
+        """Read recorded files (`export.loop.recording`), together.
 
         Raises
         ------
         ValueError
             If there is none, or they are of different sizes.
         """
-        if not files:
-            raise ValueError("no file: no examples; record for longer")
-        parts = []
-        for file in files:
-            with np.load(file, allow_pickle=False) as stored:
-                parts.append((stored["planes"], stored["measures"]))
-        sizes = {planes.shape[1:] for planes, _ in parts}
-        if len(sizes) > 1:
-            raise ValueError(f"{Path(files[0]).parent}: examples of different sizes; record into another folder")
-        planes, measures = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        planes, measures = read_shards(files, ("planes", "measures"))
         return cls.of(planes, measures, assumes)
 
     def __len__(self) -> int:
         return len(self.planes)
-
-
-def write_examples(file: Path, examples: Sequence[Example], seconds: float) -> None:
-    """Write an ``.npz`` file of examples and of the time in seconds that they took, whole or not at all."""
-    draft = file.with_suffix(".part")
-    with draft.open("wb") as stream:
-        np.savez(
-            stream,
-            planes=np.stack([example.planes for example in examples]),
-            measures=np.stack([example.measures for example in examples]),
-            seconds=np.array(seconds),
-        )
-    draft.replace(file)
-
-
-def read_seconds(file: Path) -> float:
-    """Return the time in seconds that the examples of a file took."""
-    with np.load(file, allow_pickle=False) as stored:
-        return float(stored["seconds"])

@@ -34,7 +34,34 @@ def blur(planes: Tensor, spectra: Tensor) -> Tensor:
     return torch.fft.irfft2(torch.fft.rfft2(planes) * spectra, s=planes.shape[1:])
 
 
-def wiener(planes: Tensor, spectra: Tensor, noise: Tensor, weight: float) -> Tensor:
+def confidence(planes: Tensor, kernels: Tensor, spectra: Tensor, noise: Tensor, errors: Tensor) -> Tensor:
+    """Return the confidence ``(N, H, W // 2 + 1)``, from 0 to 1, in the data at each frequency if kernels are inexact.
+
+    The error of a kernel is taken for white, and the detail that it spoils for that of photographs, whose power falls
+    with the square of the frequency, as in `runtime.deconvolution.observation`.
+
+    Parameters
+    ----------
+    planes, spectra, noise
+        As in `wiener`.
+    kernels : Tensor (N, K, K)
+    errors : Tensor (N,)
+        Euclidean norms of their errors, relative to those of the kernels; 0 for exact ones.
+    """
+    height, width = planes.shape[1:]
+    gradient, power = gradient_power((height, width), planes.device), spectra.abs().square()
+    variance = noise[:, None, None].square()
+    seen = torch.fft.rfft2(planes).abs().square() / (height * width) - variance
+    scale = ((power * gradient * seen).sum((1, 2)) / power.square().sum((1, 2))).clamp(min=0)
+    place = torch.arange(kernels.shape[-1], device=planes.device, dtype=planes.dtype)
+    lines = torch.stack((kernels.sum(1), kernels.sum(2)))
+    widths = ((lines * place.square()).sum(2) - (lines * place).sum(2).square()).amax(0).clamp(min=0.25)
+    detail = scale[:, None, None] / (gradient + 1 / widths[:, None, None])
+    spoiled = (errors.square() * kernels.square().sum((1, 2)))[:, None, None] * detail
+    return variance / (variance + spoiled)
+
+
+def wiener(planes: Tensor, spectra: Tensor, noise: Tensor, weight: float, trust: Tensor | None = None) -> Tensor:
     """Minimise ``|k * x - y|^2 + weight noise^2 |grad x|^2`` over `x`, as `runtime.deconvolution.wiener` does.
 
     Parameters
@@ -47,31 +74,47 @@ def wiener(planes: Tensor, spectra: Tensor, noise: Tensor, weight: float) -> Ten
         Standard deviations.
     weight
         Of the squared gradient, in units of the variance of the noise.
+    trust : Tensor (N, H, W // 2 + 1), optional
+        From `confidence`: a weight of the data at each frequency.
     """
     sides = planes.shape[1], planes.shape[2]
     prior = weight * noise[:, None, None] ** 2 * gradient_power(sides, planes.device)
-    return _divide(torch.fft.rfft2(planes), spectra, prior, None, sides)
+    return _divide(torch.fft.rfft2(planes), spectra, prior, None, sides, trust)
 
 
-def agree(planes: Tensor, estimates: Tensor, spectra: Tensor, noise: Tensor, deviation: Tensor) -> Tensor:
+def agree(
+    planes: Tensor,
+    estimates: Tensor,
+    spectra: Tensor,
+    noise: Tensor,
+    deviation: Tensor,
+    trust: Tensor | None = None,
+) -> Tensor:
     """Minimise ``|k * x - y|^2 / noise^2 + |x - z|^2 / deviation^2`` over `x`: what the photograph says of estimates.
 
     Parameters
     ----------
     planes, estimates : Tensor (N, H, W)
         The blurred planes ``y`` and the estimates ``z``.
-    spectra, noise
+    spectra, noise, trust
         As in `wiener`.
     deviation : Tensor, scalar
         Expected error of an estimate.
     """
     coupling = (noise / deviation)[:, None, None] ** 2
-    return _divide(
-        torch.fft.rfft2(planes), spectra, coupling, coupling * torch.fft.rfft2(estimates), tuple(planes.shape[1:])
-    )
+    linear = coupling * torch.fft.rfft2(estimates)
+    return _divide(torch.fft.rfft2(planes), spectra, coupling, linear, (planes.shape[1], planes.shape[2]), trust)
 
 
-def _divide(observed: Tensor, spectra: Tensor, prior: Tensor, linear: Tensor | None, sides: tuple[int, ...]) -> Tensor:
-    numerator = spectra.conj() * observed if linear is None else spectra.conj() * observed + linear
+def _divide(
+    observed: Tensor,
+    spectra: Tensor,
+    prior: Tensor,
+    linear: Tensor | None,
+    sides: tuple[int, int],
+    trust: Tensor | None,
+) -> Tensor:
+    weighted = spectra.conj() if trust is None else trust * spectra.conj()
+    numerator = weighted * observed if linear is None else weighted * observed + linear
     # A tiny weight for frequencies that neither the kernel nor the prior constrains.
-    return torch.fft.irfft2(numerator / (spectra.abs().square() + prior + 1e-7), s=sides)
+    return torch.fft.irfft2(numerator / ((weighted * spectra).real + prior + 1e-7), s=sides)

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from export.kaufman.synthesis.inverse import agree, transfer, wiener
+from export.kaufman.synthesis.inverse import agree, confidence, transfer, wiener
 from export.layers import set_to_zero
 
 PLANES = 3
@@ -203,7 +203,7 @@ class Synthesis(nn.Module):
         # Natural logarithms of the expected errors of the estimates that stages pass on.
         self.log_deviations = nn.Parameter(torch.full((self.config.stages - 1,), math.log(0.02)))
 
-    def forward(self, observed: Tensor, kernels: Tensor, noise: Tensor) -> list[Tensor]:
+    def forward(self, observed: Tensor, kernels: Tensor, noise: Tensor, errors: Tensor | None = None) -> list[Tensor]:
         """Return the estimates of all stages of the latent planes.
 
         Parameters
@@ -212,15 +212,18 @@ class Synthesis(nn.Module):
             Blurred as if periodic, values in [0, 1].
         kernels, noise
             As in `Stage.forward`.
+        errors : Tensor (N,), optional
+            Errors that the inverse filters allow the kernels, see `confidence`; by default 0.
         """
         spectra = transfer(kernels, (observed.shape[1], observed.shape[2]))
+        trust = None if errors is None else confidence(observed, kernels, spectra, noise, errors)
         if self.config.inverse:
-            smooth, sharp = (wiener(observed, spectra, noise, weight) for weight in self.config.weights)
+            smooth, sharp = (wiener(observed, spectra, noise, weight, trust) for weight in self.config.weights)
             planes = torch.stack((smooth, sharp, observed), 1)
         else:
             planes = observed[:, None]
         estimates = [self.stages[0](planes, kernels, noise)]
         for stage, deviation in zip(self.stages[1:], self.log_deviations.exp(), strict=True):
-            agreed = agree(observed, estimates[-1], spectra, noise, deviation)
+            agreed = agree(observed, estimates[-1], spectra, noise, deviation, trust)
             estimates.append(stage(torch.stack((agreed, estimates[-1], observed), 1), kernels, noise))
         return estimates

@@ -4,6 +4,7 @@ import torch
 from export.data.camera import CameraConfig
 from export.data.trajectories import BlurConfig
 from export.kaufman.data import KaufmanData, synthesise_examples
+from export.kaufman.pairs import KernelPairs
 from export.kaufman.synthesis.inverse import blur, transfer
 
 BLUR = BlurConfig(size=21, grids=(7, 13))
@@ -45,7 +46,35 @@ def test_a_part_has_all_of_its_tensors(photographs):
     assert len(part.observed) == len(part.latent) == len(part.noise) == 2
 
 
-@pytest.mark.parametrize("wrong", [{"crop": 0}, {"noise": (0.0, 0.1)}, {"softness": (1.0, 0.5)}, {"share": 2}])
+def test_a_share_is_blurred_by_a_kernel_of_which_an_estimate_is_told(photographs):
+    true, told = torch.zeros(2, 1, 21, 21)
+    true[:, 10, 8:13], told[:, 10, 9:12] = 0.2, 1 / 3
+    pairs = KernelPairs(true, told, torch.tensor([0.02]))
+    config = KaufmanData(crop=40, periodic=True, blur=BLUR, estimated=0.5)
+    examples = synthesise_examples(photographs, config, 40, torch.Generator().manual_seed(0), None, pairs)
+    some = examples.errors > 0
+    assert 10 < some.sum() < 30
+    torch.testing.assert_close(examples.kernels[some].amax((1, 2)), torch.full((int(some.sum()),), 1 / 3))
+    torch.testing.assert_close(examples.noise[some], torch.full((int(some.sum()),), 0.02))
+    for index in some.nonzero()[:4, 0]:
+        line = true if examples.kernels[index, 10, 9] > 0 else true.transpose(1, 2)
+        rest = examples.observed[index] - blur(examples.latent[index, None], transfer(line, (40, 40)))[0]
+        assert rest.std() == pytest.approx(0.02, rel=0.15)
+    plain = synthesise_examples(photographs, config, 4, torch.Generator().manual_seed(0))
+    assert not plain.errors.any()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"crop": 0},
+        {"noise": (0.0, 0.1)},
+        {"softness": (1.0, 0.5)},
+        {"share": 2},
+        {"estimated": 1.5},
+        {"estimated": 0.5},
+    ],
+)
 def test_settings_that_cannot_be_are_refused(wrong):
     with pytest.raises(ValueError, match="must be"):
         KaufmanData(**wrong)

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from export.repair import examples as module
+from export.loop.recording import write_shard
 from export.repair.estimates import Estimate
-from export.repair.examples import EDGE, Examples, make_example, read_seconds, restore, write_examples
+from export.repair.examples import EDGE, Examples, make_example, restore
 from export.repair.network import ASSUMES
 from export.repair.scenes import make_scene
 from runtime.blur.kernel import fit, shift
@@ -74,8 +74,8 @@ def test_examples_of_photographs_differ_and_are_the_same_again(planes, prior):
 
 
 def test_files_are_read_together(some, tmp_path):
-    write_examples(tmp_path / "training-0.npz", some[:3], 2.5)
-    write_examples(tmp_path / "training-1.npz", some[3:5], 1.0)
+    write_shard(tmp_path / "training-0.npz", [vars(each) for each in some[:3]], 2.5)
+    write_shard(tmp_path / "training-1.npz", [vars(each) for each in some[3:5]], 1.0)
     files = sorted(tmp_path.iterdir())
     assert [file.name for file in files] == ["training-0.npz", "training-1.npz"]
     read = Examples.read(files, ASSUMES)
@@ -83,30 +83,13 @@ def test_files_are_read_together(some, tmp_path):
     for index in range(5):
         np.testing.assert_array_equal(read.planes[index].numpy(), some[index].planes)
         np.testing.assert_allclose(read.facts[index].numpy(), facts(*some[index].measures.tolist(), ASSUMES), rtol=1e-6)
-    assert [read_seconds(file) for file in files] == [2.5, 1.0]
-
-
-def test_a_file_is_written_whole_or_not_at_all(some, tmp_path, monkeypatch):
-    def killed(stream, **arrays):
-        stream.write(b"PK, and then no more")
-        raise KeyboardInterrupt
-
-    file = tmp_path / "training-0.npz"
-    with monkeypatch.context() as patch:
-        patch.setattr(module.np, "savez", killed)
-        with pytest.raises(KeyboardInterrupt):
-            write_examples(file, some[:2], 1.0)
-    assert not list(tmp_path.glob("*.npz"))
-    write_examples(file, some[:2], 1.0)
-    assert [each.name for each in tmp_path.iterdir()] == ["training-0.npz"]
-    assert len(Examples.read([file], ASSUMES)) == 2
 
 
 def test_mistakes_are_named(some, tmp_path):
     with pytest.raises(ValueError, match="record for longer"):
         Examples.read([], ASSUMES)
     smaller = dataclasses.replace(some[0], planes=some[0].planes[:, :64, :64])
-    write_examples(tmp_path / "a.npz", some[:1], 1.0)
-    write_examples(tmp_path / "b.npz", [smaller], 1.0)
+    write_shard(tmp_path / "a.npz", [vars(some[0])], 1.0)
+    write_shard(tmp_path / "b.npz", [vars(smaller)], 1.0)
     with pytest.raises(ValueError, match="of different sizes"):
         Examples.read([tmp_path / "a.npz", tmp_path / "b.npz"], ASSUMES)

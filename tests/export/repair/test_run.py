@@ -11,10 +11,9 @@ from export.loop.checkpoints import CHECKPOINT, read_checkpoint
 from export.loop.job import Job
 from export.onnx.bundles import export_bundle
 from export.registry import load
-from export.repair import run as module
 from export.repair.examples import Examples
 from export.repair.network import ASSUMES
-from export.repair.run import record, record_alone, train_repair
+from export.repair.run import record_examples, train_repair
 
 
 @pytest.fixture(scope="module")
@@ -56,29 +55,8 @@ def test_resuming_makes_nothing_again(run, files, small):
         train_repair(small, dataclasses.replace(job, resume=False))
 
 
-def test_a_file_depends_on_its_number_alone(files, small, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "SHARD", 1)
-    folders = [tmp_path / name for name in ("one", "other")]
-    for folder in folders:
-        folder.mkdir()
-    record_alone(files, folders[0], "training", small, 0)
-    record_alone(files, folders[0], "training", small, 0)
-    record_alone(files, folders[1], "training", small, 0, first=1, every=2)
-    (folders[0] / "training-00000.part").write_bytes(b"of a process that was killed")
-    record_alone(files, folders[1], "validation", small, 0)
-    assert [file.name for file in sorted(folders[0].glob("*.npz"))] == ["training-00000.npz", "training-00001.npz"]
-    assert len(record(files, folders[0], "training", small, 0)) == 2
-    first, second = (Examples.read([file], ASSUMES).planes for file in sorted(folders[0].glob("*.npz")))
-    same, other = (
-        Examples.read([folders[1] / f"{name}.npz"], ASSUMES).planes for name in ("training-00001", "validation-00000")
-    )
-    np.testing.assert_array_equal(second, same)
-    assert not np.array_equal(first, second)
-    assert not np.array_equal(first, other)
-
-
 def test_processes_record_different_examples(files, small, tmp_path):
-    shards = record(files, tmp_path, "training", small, 0, processes=2)
+    shards = record_examples(files, tmp_path, "training", small, 0, processes=2)
     assert [file.name for file in shards] == ["training-00000.npz", "training-00001.npz"]
     first, second = (Examples.read([file], ASSUMES).planes for file in shards)
     assert not np.array_equal(first[0], second[0])

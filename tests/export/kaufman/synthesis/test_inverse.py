@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from export.kaufman.synthesis.inverse import agree, blur, gradient_power, transfer, wiener
+from export.kaufman.synthesis.inverse import agree, blur, confidence, gradient_power, transfer, wiener
 from runtime.blur.periodic import BlurModel
 from runtime.deconvolution.observation import Observation
 from runtime.deconvolution.wiener import wiener as of_the_runtime
@@ -48,6 +48,21 @@ def test_the_runtime_solves_the_same_where_all_of_a_plane_is_known(kernels):
     # The runtime's plane is larger; blurred by a kernel this small, its inside hardly knows of the border.
     expected = observation.model.crop(of_the_runtime(observation))
     np.testing.assert_allclose(found[15:25, 15:25], expected[15:25, 15:25], atol=2e-2)
+
+
+@pytest.mark.parametrize("error", [0.0, 0.2])
+def test_inexact_kernels_are_trusted_as_much_as_in_the_runtime(kernels, error):
+    image = torch.rand(40, 44).cumsum(0).numpy() / 40
+    observation = Observation(image, kernels[0].numpy(), 0.01, kernel_error=error)
+    found = confidence(
+        torch.from_numpy(observation.extended)[None],
+        kernels[:1],
+        torch.from_numpy(observation.model.transfer)[None],
+        torch.tensor([0.01]),
+        torch.tensor([error]),
+    )
+    np.testing.assert_allclose(found[0], observation._confidence, rtol=2e-3)
+    assert (float(found.min()) == 1) == (error == 0)
 
 
 def test_gradients_have_the_power_that_the_runtime_weighs():

@@ -2,10 +2,13 @@ import dataclasses
 
 import pytest
 import torch
+from PIL import Image
+from skimage import data as data_samples
 
 from export.kaufman.data import KaufmanData
-from export.kaufman.synthesis.train import SynthesisRunConfig, SynthesisTrainer, latent_loss, psnr
-from export.loop.checkpoints import CHECKPOINT
+from export.kaufman.synthesis.train import SynthesisRunConfig, SynthesisTrainer, latent_loss, psnr, train_synthesis
+from export.loop.checkpoints import CHECKPOINT, read_checkpoint
+from export.loop.job import Job
 from export.registry import load
 from tests.export.kinds import config_of
 
@@ -68,3 +71,26 @@ def test_data_that_does_not_fit_the_network_is_refused(wrong):
 
 def test_the_default_data_fits():
     assert SynthesisRunConfig("n", "d").data == KaufmanData(crop=128, periodic=True, noise=(0.002, 0.04))
+
+
+def test_estimates_are_recorded_and_learned_from(photograph_files, tmp_path):
+    data = dataclasses.replace(CONFIG.data, estimated=0.5)
+    config = dataclasses.replace(CONFIG, data=data)
+    lines = []
+    job = Job(tmp_path / "run", photograph_files, minutes=0.2, report=lines.append)
+    content = read_checkpoint(train_synthesis(config, job))
+    assert "estimated kernels to train on" in lines[0]
+    assert content.accuracy["estimated kernels"] > 0
+    assert content.accuracy["true kernels"] > 0
+    assert {file.name for file in job.folder.glob("*-00000.npz")} == {"training-00000.npz", "validation-00000.npz"}
+    with pytest.raises(ValueError, match="recorded pairs"):
+        SynthesisTrainer(config, tmp_path / "other", None, None)
+
+
+@pytest.fixture
+def photograph_files(tmp_path):
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for index in range(2):
+        Image.fromarray(data_samples.astronaut()[..., index]).save(folder / f"{index}.png")
+    return folder
