@@ -2,7 +2,7 @@
 
 A layer of opacity ``a`` and colour ``c`` turns the values ``p`` of a photograph to ``(1 - a) p + a c``. A blurred
 photograph is smooth, so that its values under thin strokes follow from those around them: a line through pairs of what
-is expected and what is seen gives opacity and colour.
+is expected and what is seen gives opacity and colour. Strokes of more than some ten pixels are too wide for that.
 """
 
 from __future__ import annotations
