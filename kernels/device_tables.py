@@ -46,7 +46,7 @@ def _device(like: Array) -> int | None:
     return int(like.device.id) if is_cuda(like) else None
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def _copies(build: Callable[..., tuple[Array, ...]], parameters: tuple[Any, ...], device: int | None) -> _Copies:
     return _copy(build(*parameters), device)
 

@@ -35,10 +35,10 @@ from runtime.restoration.uniformity import load_uniformity_check
 from runtime.run import Run
 
 if TYPE_CHECKING:
-    from export.repair.scenes import SceneConfig
+    from export.data.scenes import SceneConfig
 
 KINDS = ("uniform", "turning", "moving", "depth", "faint")
-"""Kinds of scenes, of those of `export.repair.scenes`, in the order of the report."""
+"""Kinds of scenes, of those of `export.data.scenes`, in the order of the report."""
 SEED = 2028
 BORDER = 24
 """Pixels at the border that do not count in the scores."""
@@ -78,7 +78,7 @@ class SceneSetup:
             If PyTorch is not installed.
         """
         try:
-            from export.repair.scenes import SceneConfig
+            from export.data.scenes import SceneConfig
         except ImportError as error:
             raise MissingDependency("scenes need PyTorch: pip install 'deblur-runtime[export]'") from error
         try:
@@ -117,7 +117,7 @@ def make_sample(kind: str, number: int, setup: SceneSetup) -> Sample:
         If no photograph is large enough.
     """
     config = setup.config
-    from export.repair.scenes import make_scene
+    from export.data.scenes import make_scene
 
     rng = np.random.default_rng([SEED, KINDS.index(kind), number])
     try:

@@ -11,15 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from export.data.estimates import estimate_kernel
+from export.data.scenes import SceneConfig, make_scene
 from export.loop.recording import Fields, read_shards
-from export.repair.estimates import estimate_kernel
-from export.repair.scenes import SceneConfig, make_scene
 from runtime.blur.kernel import Kernel, fit
 from runtime.estimation.kernel.prior import KernelPrior
 from runtime.noise import estimate_noise
 
 ORIGINS = {"true": 0.35, "wrong": 0.25, "searched": 0.4}
-"""Shares of the estimates by their start, see `export.repair.estimates`."""
+"""Shares of the estimates by their start, see `export.data.estimates`."""
 SCENES = SceneConfig(linear=0.0, saturated=0.03, grainy=0.1)
 """Blurred photographs in which kernels are estimated."""
 _FINER = 8

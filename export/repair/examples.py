@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from export.data.estimates import Estimate, estimate_kernel
+from export.data.scenes import Scene, SceneConfig, make_scene
 from export.loop.recording import read_shards
-from export.repair.estimates import Estimate, estimate_kernel
-from export.repair.scenes import Scene, SceneConfig, make_scene
 from runtime.blur.blurs import KernelBlur
 from runtime.blur.kernel import extent, fit, spread
 from runtime.blur.periodic import convolve

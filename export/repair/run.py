@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from export.data.photographs import find_photographs, split
+from export.data.scenes import SceneConfig
 from export.loop.checkpoints import CHECKPOINT
 from export.loop.job import Job
 from export.loop.recording import Fields, Recording, record
 from export.repair.examples import Examples, make_example
-from export.repair.scenes import SceneConfig
 from export.repair.train import RepairRunConfig, RepairTrainer
 from runtime.estimation.kernel.prior import KernelPrior
 

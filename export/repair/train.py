@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from export.data.scenes import SceneConfig
 from export.loop.checkpoints import Checkpoint
 from export.loop.config import RunConfig
 from export.loop.recorded import RecordedTrainConfig, RecordedTrainer, rotate_and_mirror
 from export.repair.examples import EDGE, Examples
 from export.repair.network import ASSUMES, UNIT, Repair, RepairConfig
-from export.repair.scenes import SceneConfig
 from runtime.restoration.repair import RepairAssumptions
 
 MARGIN = 8

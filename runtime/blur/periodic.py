@@ -95,11 +95,8 @@ class BlurModel:
 
     @cached_property
     def _gradient_power(self) -> Array:
-        xp = array_module(self.transfer)
-        rows, cols = self.shape
-        down = 2 - 2 * xp.cos(2 * xp.pi * xp.arange(rows) / rows)
-        right = 2 - 2 * xp.cos(2 * xp.pi * xp.arange(cols // 2 + 1) / cols)
-        return (down[:, None] + right[None, :]).astype(xp.float32)
+        down, right = constants(self.transfer, _difference_power, *self.shape)
+        return (down + right).astype(np.float32)
 
 
 def convolve(plane: Array, kernel: Array) -> Array:
@@ -134,6 +131,13 @@ def _fold_axis(plane: Array, size: int, axis: int) -> Array:
     xp.add.at(folded, after, weight * lines)
     xp.add.at(folded, before, (1 - weight) * lines)
     return xp.ascontiguousarray(xp.moveaxis(folded, 0, axis))
+
+
+def _difference_power(rows: int, cols: int) -> tuple[Array, ...]:
+    """Return the power of forward differences at the frequencies of each axis, float64 (rows, 1) and (1, cols')."""
+    down = 2 - 2 * np.cos(2 * np.pi * np.arange(rows) / rows)
+    right = 2 - 2 * np.cos(2 * np.pi * np.arange(cols // 2 + 1) / cols)
+    return down[:, None], right[None, :]
 
 
 def _extension(size: int, length: int, axis: int) -> tuple[Array, ...]:

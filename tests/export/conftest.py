@@ -10,6 +10,7 @@ from export.chakrabarti.network import Chakrabarti, ChakrabartiConfig
 from export.chakrabarti.train import ChakrabartiRunConfig
 from export.data.photographs import Photographs
 from export.data.synthesis import SynthesisConfig, synthesise
+from runtime.estimation.kernel.prior import load_prior
 
 from .kinds import config_of
 
@@ -31,6 +32,11 @@ def planes() -> list[np.ndarray]:
 
     colour = [color.rgb2gray(image) for image in (data.astronaut(), data.chelsea(), data.coffee())]
     return [np.rint(255 * plane).astype(np.uint8) for plane in colour] + [data.camera()]
+
+
+@pytest.fixture(scope="session")
+def prior():
+    return load_prior()
 
 
 @pytest.fixture(scope="session")

@@ -59,11 +59,11 @@ class ndarray:
         if any(isinstance(part, ndarray) and part.dtype == bool for part in (key if isinstance(key, tuple) else [key])):
             _wait("selection by a mask")
         if any(isinstance(part, ndarray) for part in (key if isinstance(key, tuple) else [key])):
-            traffic.operations += 1
+            traffic.launch()
         return _wrap(self.array[_unwrap(key)])
 
     def __setitem__(self, key, value):
-        traffic.operations += 1
+        traffic.launch()
         self.array[_unwrap(key)] = _unwrap(value)
 
     def __len__(self):
@@ -80,7 +80,7 @@ class ndarray:
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
         assert method == "__call__", method
-        traffic.operations += 1
+        traffic.launch()
         return _wrap(ufunc(*map(_unwrap, inputs), **{name: _unwrap(value) for name, value in options.items()}))
 
 
@@ -92,7 +92,8 @@ VIEWS = {
 
 
 def _method(name, self, *arguments, **options):
-    traffic.operations += name not in VIEWS
+    if name not in VIEWS:
+        traffic.launch()
     return _wrap(getattr(self.array, name)(*map(_unwrap, arguments), **options))
 
 
@@ -102,7 +103,7 @@ def _number(convert, self):
 
 
 def _operation(name, self, *others):
-    traffic.operations += 1
+    traffic.launch()
     done = getattr(operator, name)(self.array, *map(_unwrap, others))
     if name.startswith("__i") and name != "__invert__":
         self.array = done
@@ -111,7 +112,7 @@ def _operation(name, self, *others):
 
 
 def _reflected(name, self, other):
-    traffic.operations += 1
+    traffic.launch()
     return _wrap(getattr(operator, name)(_unwrap(other), self.array))
 
 
@@ -166,7 +167,8 @@ def _function(name, host, real):
     def call(*arguments, **options):
         if real is not None and not isinstance(host, np.ufunc):
             inspect.signature(real).bind(*arguments, **options)
-        traffic.operations += name not in VIEWS
+        if name not in VIEWS:
+            traffic.launch()
         if name in WAITING:
             _wait(name)
         if name == "interp" and not arguments[0].flags.c_contiguous:
@@ -340,7 +342,7 @@ class KernelModule:
 
         def launch(grid, block, arguments, shared_mem=0):
             assert not any(isinstance(argument, np.ndarray) for argument in arguments), "a host array for a kernel"
-            traffic.operations += 1
+            traffic.launch()
             run(grid, block, [_unwrap(argument) for argument in arguments], shared_mem=shared_mem)
 
         return launch

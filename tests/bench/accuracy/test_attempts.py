@@ -18,7 +18,7 @@ from bench.accuracy.attempts import (
 from bench.accuracy.scoring import score
 from bench.data.datasets import Sample
 from bench.data.photographs import shake_kernel
-from export.repair.scenes import KINDS as ALL_KINDS
+from export.data.scenes import KINDS as ALL_KINDS
 from runtime.blur.motion import motion_kernel
 from runtime.decisions.thresholds import CONFIDENT, CONTRADICTED_GAIN, PREDICTED_GAIN
 from runtime.errors import InvalidArgument

@@ -6,21 +6,13 @@ from export.data.kernels import random_kernel
 from export.kaufman.pairs import KernelPairs, make_pair, moved_to
 from export.loop.recording import write_shard
 from runtime.blur.kernel import fit
-from runtime.estimation.kernel.prior import load_prior
 
 SIDE = 85
 
 
 @pytest.fixture(scope="module")
-def pair(photograph_planes):
-    return make_pair(photograph_planes, load_prior(), np.random.default_rng(3), side=SIDE)
-
-
-@pytest.fixture(scope="module")
-def photograph_planes():
-    from skimage import data
-
-    return [data.camera(), data.astronaut()[..., 1]]
+def pair(planes, prior):
+    return make_pair(planes, prior, np.random.default_rng(3), side=SIDE)
 
 
 def test_a_pair_is_a_kernel_and_an_estimate_of_it(pair):

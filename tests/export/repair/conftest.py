@@ -8,7 +8,6 @@ import pytest
 from export.repair.examples import Example, Examples
 from export.repair.network import ASSUMES
 from export.repair.train import RepairRunConfig
-from runtime.estimation.kernel.prior import load_prior
 from tests.export.kinds import config_of
 
 SMALL = config_of("repair")
@@ -18,11 +17,6 @@ SCENES, TRAIN = SMALL.scenes, SMALL.train
 @pytest.fixture(scope="session")
 def small() -> RepairRunConfig:
     return SMALL
-
-
-@pytest.fixture(scope="session")
-def prior():
-    return load_prior()
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
+from export.data.estimates import Estimate
+from export.data.scenes import make_scene
 from export.loop.recording import write_shard
-from export.repair.estimates import Estimate
 from export.repair.examples import EDGE, Examples, make_example, restore
 from export.repair.network import ASSUMES
-from export.repair.scenes import make_scene
 from runtime.blur.kernel import fit, shift
 from runtime.restoration.repair import facts
 

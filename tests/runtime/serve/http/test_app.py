@@ -245,7 +245,7 @@ def test_a_request_whose_client_goes_is_ended(serving, raw, until, photograph):
     connection.close()
     until(lambda: service.state_of("gone")["state"] == "failed")
     assert b'outcome="abandoned"} 1.0' in service.metrics.text()
-    assert service.budget.held == 0
+    until(lambda: service.budget.held == 0)
 
 
 def test_a_full_service_refuses_within_fifty_milliseconds(serving, raw, until, photograph):

@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from export.data import estimates
+from export.data.estimates import ORIGINS, UNKNOWN, estimate_kernel, spoil
 from export.data.kernels import random_kernel
-from export.repair import estimates
-from export.repair.estimates import ORIGINS, UNKNOWN, estimate_kernel, spoil
-from export.repair.scenes import make_scene
+from export.data.scenes import make_scene
 from runtime.blur.kernel import align, fit, similarity
+from tests.export.kinds import config_of
 
-from .conftest import SCENES
+SCENES = config_of("repair").scenes
 
 NOISE = 0.005
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from export.data.crops import log_uniform
 from export.data.kernels import random_kernel
-from export.repair.scenes import Scene
+from export.data.scenes import Scene
 from runtime.blur.kernel import Kernel, centre, fit, normalise, resize
 from runtime.deconvolution.saturation import unsaturated
 from runtime.estimation.kernel.prior import KernelPrior

@@ -12,12 +12,13 @@ from export.data.camera import GAMMA
 from export.data.crops import log_uniform, sharp_crop
 from export.data.kernels import FAINTEST, arc_path, draw_motion, random_kernel, random_motion
 from export.data.rolls import blur_by_turning
-from export.repair.network import UNIT
 from runtime.blur.kernel import Kernel
 
 KINDS = {"uniform": 0.6, "turning": 0.2, "moving": 0.1, "depth": 0.05, "faint": 0.05}
 """Shares of the scenes: one kernel; a camera that rotates as it shakes; an object that moves differently from the
 background; blur that fades across the image, as with depth; and a faint Gaussian blur, or none."""
+UNIT = 8
+"""Unit of the sides of images, for networks that halve their planes three times."""
 LEAST_SIDE = 64
 _BACKGROUND, _OBJECT = (2.0, 14.0), (5.0, 35.0)
 """Range of the motion's length in pixels, of the background and of the object; the logarithms are uniform."""
@@ -51,7 +52,7 @@ class SceneConfig:
     Attributes
     ----------
     side
-        Side of the images in pixels, a multiple of `export.repair.network.UNIT`.
+        Side of the images in pixels, a multiple of `UNIT`.
     sizes
         Smallest and largest span of a kernel in pixels; its logarithm is uniform in between.
     shrinking

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy.signal import fftconvolve
 
-from export.repair.scenes import BRIGHTNESS, GRAIN, KINDS, SceneConfig, add_grain, develop, light, make_scene
+from export.data.scenes import BRIGHTNESS, GRAIN, KINDS, SceneConfig, add_grain, develop, light, make_scene
+from tests.export.kinds import config_of
 
-from .conftest import SCENES
+SCENES = config_of("repair").scenes
 
 CLEAN = dataclasses.replace(SCENES, noise=(1e-6, 1e-6), rounded=0, compressed=0, linear=0, saturated=0, grainy=0)
 
