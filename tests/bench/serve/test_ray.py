@@ -19,9 +19,9 @@ def test_photographs_are_the_same_each_time(tmp_path):
 @pytest.mark.slow
 def test_a_batch_loses_a_worker_and_a_machine_but_no_photograph(tmp_path):
     file = tmp_path / "report.json"
-    arguments = ["--photographs", "8", "--side", "70", "--json", str(file)]
+    arguments = ["--photographs", "16", "--side", "70", "--json", str(file)]
     result = CliRunner().invoke(ray_batch, arguments, catch_exceptions=False)
     assert "Batch over Ray" in result.output
     (row,) = json.loads(file.read_text())["tables"]["ray"]
-    assert row["photographs"] == row["accounted"] == row["written"] == row["whole"] == row["equal"] == 8
+    assert row["photographs"] == row["accounted"] == row["written"] == row["whole"] == row["equal"] == 16
     assert (row["failed"], row["workers_killed"], row["machines_killed"]) == (0, 1, 1)
