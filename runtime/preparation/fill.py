@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,8 @@ from kernels.cancellation import checkpoint
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+_TILE, _AROUND = 512, 64
+"""Side in pixels of the parts in which gaps are continued, and pixels around each that are looked at too."""
 _STEPS = 80
 """Conjugate-gradient steps of `continued`: enough for gaps of some ten pixels."""
 _TOLERANCE = 1e-3
@@ -91,8 +94,30 @@ def continued(planes: NDArray[np.float32], unknown: NDArray[np.bool_]) -> NDArra
     Returns
     -------
     (C, n) array of float32
-        The values of the n unknown pixels.
+        The values of the n unknown pixels; NaN where no pixel is known within some hundred pixels.
     """
+    number = np.zeros(unknown.shape, np.int32)
+    number[unknown] = np.arange(np.count_nonzero(unknown))
+    values = np.full((len(planes), np.count_nonzero(unknown)), np.nan, np.float32)
+    # Only the parts of a large photograph that have gaps are looked at.
+    for top, left in product(*(range(0, size, _TILE) for size in unknown.shape)):
+        here = slice(top, top + _TILE), slice(left, left + _TILE)
+        if not unknown[here].any():
+            continue
+        around = tuple(slice(max(side.start - _AROUND, 0), side.stop + _AROUND) for side in here)
+        gaps = unknown[around]
+        if not gaps.all():
+            inside = np.zeros(gaps.shape, bool)
+            rows, cols = (
+                slice(one.start - two.start, one.stop - two.start) for one, two in zip(here, around, strict=True)
+            )
+            inside[rows, cols] = True
+            values[:, number[here][unknown[here]]] = _continued(planes[:, *around], gaps)[:, inside[gaps]]
+    return values
+
+
+def _continued(planes: NDArray[np.float32], unknown: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the values of all unknown pixels at once, as `continued` does."""
     filled = planes.copy()
     fill_unknown(filled, ~unknown)
     laplacian, inside = _laplacian_near(unknown), np.flatnonzero(unknown)

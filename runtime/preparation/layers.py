@@ -1,8 +1,9 @@
 """Translucent things on a photograph, such as watermarks: what lies under them shows, and can be had back.
 
-A layer of opacity ``a`` and colour ``c`` turns the values ``p`` of a photograph to ``(1 - a) p + a c``. A blurred
-photograph is smooth, so that its values under thin strokes follow from those around them: a line through pairs of what
-is expected and what is seen gives opacity and colour. Strokes of more than some ten pixels are too wide for that.
+A layer of opacity ``a`` and colour ``c`` turns the values ``p`` of a photograph to ``(1 - a) p + a c`` (Porter and Duff
+1984). A blurred photograph is smooth, so that its values under thin strokes follow from those around them: a line
+through pairs of what is expected and what is seen gives opacity and colour. Strokes of more than some ten pixels are
+too wide for that.
 """
 
 from __future__ import annotations
@@ -144,7 +145,8 @@ def _look_through(planes: Values, overlays: Mask, tolerance: float, least: float
     under = (seen - opacity * colours) / (1 - opacity)
     covered = _shrunk(_at(overlays, share > _WITHIN * opacity))
     covered &= _at(overlays, np.abs(under - expected).max(axis=0) <= _PLAUSIBLE)
-    differs = _at(overlays, difference > least)
+    # Where nothing is expected it is NaN.
+    differs = _at(overlays, ~(difference <= least))
     explained = differs & _at(overlays, _explained(seen, expected, opacity, opacity * colour, tolerance))
     found = _Found(opacity, colour, covered, differs, explained)
     return found._replace(covered=covered & _parts_of_layer(overlays, found))
@@ -226,8 +228,7 @@ def _fit(seen: Values, expected: Values, tolerance: float) -> tuple[float, Value
         opacity = 1 - float((seen[:, first] - seen[:, second]) @ apart) / square
         if not _OPACITIES[0] <= opacity <= _OPACITIES[1]:
             continue
-        means = (each[:, first] + each[:, second] for each in (seen, expected))
-        offset = (next(means) - (1 - opacity) * next(means)) / 2
+        offset = seen[:, first] - (1 - opacity) * expected[:, first]
         explained = _explained(seen, expected, opacity, offset, tolerance)
         if explained.sum() > best:
             best, found = explained.sum(), explained

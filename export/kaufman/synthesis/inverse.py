@@ -37,8 +37,9 @@ def blur(planes: Tensor, spectra: Tensor) -> Tensor:
 def confidence(planes: Tensor, kernels: Tensor, spectra: Tensor, noise: Tensor, errors: Tensor) -> Tensor:
     """Return the confidence ``(N, H, W // 2 + 1)``, from 0 to 1, in the data at each frequency if kernels are inexact.
 
-    The error of a kernel is taken for white, and the detail that it spoils for that of photographs, whose power falls
-    with the square of the frequency, as in `runtime.deconvolution.observation`.
+    With the noise ``s``, the error ``e``, and the detail ``D`` that the error spoils, it is
+    ``s^2 / (s^2 + e^2 |k|^2 D)``. The error of a kernel is taken for white, and the detail for that of photographs,
+    whose power falls with the square of the frequency, as in `runtime.deconvolution.observation`.
 
     Parameters
     ----------

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 from skimage import data
 
+from runtime.preparation import fill
 from runtime.preparation.fill import continued, fill_unknown
 
 
@@ -44,6 +45,7 @@ def test_a_plane_is_continued_exactly_over_gaps_of_any_shape(height, width, seed
     """A plane has no curvature; what the unknown pixels hold makes no difference."""
     random = np.random.default_rng(seed)
     unknown = random.uniform(size=(height, width)) < 0.4 * share
+    unknown.flat[random.integers(unknown.size)] = False
     rows, cols = np.mgrid[:height, :width]
     planes = np.stack([0.3 + 0 * rows, 0.01 * rows - 0.02 * cols]).astype(np.float32)
     exact = planes[:, unknown]
@@ -73,5 +75,15 @@ def test_gaps_at_the_border_are_continued_and_nothing_is_from_nothing():
     unknown[:2] = unknown[:, -1] = True
     planes[:, unknown] = 7
     np.testing.assert_allclose(continued(planes, unknown), 0.4, atol=1e-5)
-    assert not continued(planes, np.ones_like(unknown)).any()
+    assert np.isnan(continued(planes, np.ones_like(unknown))).all()
     assert continued(planes, np.zeros_like(unknown)).shape == (1, 0)
+
+
+def test_large_photographs_are_continued_part_by_part_without_seams(monkeypatch):
+    photograph = gaussian_filter(data.camera()[:200, :230].astype(np.float32)[None] / 255, (0, 2, 2))
+    gaps = np.random.default_rng(0).uniform(size=photograph.shape[1:]) < 0.1
+    gaps[90:96, 20:200] = gaps[20:180, 110:116] = True
+    whole = continued(photograph, gaps)
+    monkeypatch.setattr(fill, "_TILE", 48)
+    monkeypatch.setattr(fill, "_AROUND", 32)
+    np.testing.assert_allclose(continued(photograph, gaps), whole, atol=5e-3)
