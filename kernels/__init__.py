@@ -18,6 +18,8 @@ transforms
     2-D Fourier transforms of real planes.
 spectra
     Least-squares deconvolution, frequency by frequency.
+edges
+    Differences of an image, and the shock filter that sharpens its edges.
 shrinkage
     Shrinkage of gradients under a sparse prior.
 mixture

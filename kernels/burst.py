@@ -19,10 +19,10 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels._dispatch import check_array, check_integer, check_number, check_output, check_size, implementation
-from kernels._smoothing import transfers
 from kernels.arrays import Array, array_module, is_cuda
 from kernels.device_tables import constants
 from kernels.fft import fft_module
+from kernels.formulas.smoothing import transfers
 
 POWER = 11.0
 """The exponent `p` of both papers."""

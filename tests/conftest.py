@@ -15,7 +15,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 # end, and Ray ends the process of whoever is connected to a cluster that is shut down.
 os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
 
-# Whatever of Ray is left in this process when a test's cluster has gone ends the process after a minute of asking for it.
+# What is left of Ray in a process when its cluster has gone ends the process after so many seconds, by default 60.
 os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "3600")
 
 # Compiling takes the first example of a kernel past any deadline.

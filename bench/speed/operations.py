@@ -14,10 +14,10 @@ import numpy as np
 from bench.data.motions import turning_field
 from bench.speed import correlations
 from bench.speed.timing import Work
-from kernels._smoothing import gaussian_taps
 from kernels.arrays import Array
 from kernels.burst import SMOOTHING
 from kernels.fft import fft_module
+from kernels.formulas.smoothing import gaussian_taps
 from kernels.nonuniform import FilterBank
 from kernels.patches import PatchGrid
 
@@ -135,6 +135,10 @@ def _prepare_transforms(function: Callable[..., Any], xp: Any, geometry: Geometr
 def _prepare_plane(function: Callable[..., Any], xp: Any, geometry: Geometry, side: int) -> Work:
     plane = _random(xp, side, side)
     return lambda: function(plane)
+
+
+def _prepare_shock(function: Callable[..., Any], xp: Any, geometry: Geometry, side: int) -> Work:
+    return _prepare_plane(lambda plane: function(plane, 0.4, 4), xp, geometry, side)
 
 
 def _prepare_magnitudes(function: Callable[..., Any], xp: Any, geometry: Geometry, side: int) -> Work:
@@ -310,6 +314,19 @@ OPERATIONS = (
         bytes=lambda g, n: 8,
         flops=lambda g, n: 5 * math.log2(n**2),
         prepare=_prepare_plane,
+    ),
+    Operation(
+        "edges", "forward_differences", "pixel", _public("edges", "forward_differences"),
+        bytes=lambda g, n: 12,
+        flops=lambda g, n: 2,
+        prepare=_prepare_plane,
+    ),
+    Operation(
+        "edges", "shock_filter, 4 iterations", "pixel", _public("edges", "shock_filter"),
+        bytes=lambda g, n: 8,
+        flops=lambda g, n: 4 * 32,
+        prepare=_prepare_shock,
+        cuda_bytes=lambda g, n: 10,
     ),
     Operation(
         "burst", "mean_magnitudes", "frequency", _public("burst", "mean_magnitudes"),

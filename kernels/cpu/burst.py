@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from kernels._smoothing import gaussian_taps
 from kernels.arrays import Array
 from kernels.burst import POWER, SMOOTHING
 from kernels.cpu._compile import compiled
@@ -33,6 +32,7 @@ from kernels.cpu.simd.vectors import (
     store_backwards,
 )
 from kernels.cpu.threads import core_count, run_in_slices
+from kernels.formulas.smoothing import gaussian_taps
 
 if TYPE_CHECKING:
     from kernels.burst import BurstState

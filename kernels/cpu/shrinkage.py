@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from kernels._hyper_laplacian import EXPONENT, START, STEPS, THRESHOLD, unit_scale
 from kernels.arrays import Array
 from kernels.cpu._compile import compiled
 from kernels.cpu.threads import run_in_slices
+from kernels.formulas.hyper_laplacian import EXPONENT, START, STEPS, THRESHOLD, unit_scale
 
 
 def shrink(values: Array, coupling: float) -> Array:

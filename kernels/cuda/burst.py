@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernels._smoothing import gaussian_taps, half_spectrum_smoothers
 from kernels.arrays import Array, array_module
 from kernels.burst import POWER, SMOOTHING
 from kernels.cuda._module import SHARED_BYTES, THREADS, launch
 from kernels.device_tables import constants
 from kernels.fft import fft_module
+from kernels.formulas.smoothing import gaussian_taps, half_spectrum_smoothers
 
 if TYPE_CHECKING:
     from kernels.burst import BurstState

@@ -1,6 +1,6 @@
 // Kernels of kernels.shrinkage. Images are row-major planes.
 
-// kernels/_hyper_laplacian.py has the constants and says what they are.
+// kernels/formulas/hyper_laplacian.py has the constants and says what they are.
 constexpr float EXPONENT = 2.0f / 3.0f, THRESHOLD = 1.47557589f, START = 0.545f;
 constexpr int STEPS = 3;
 

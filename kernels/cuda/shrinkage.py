@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from kernels._hyper_laplacian import unit_scale
 from kernels.arrays import Array, array_module
 from kernels.cuda._module import THREADS, launch
 from kernels.device_tables import constants
+from kernels.formulas.hyper_laplacian import unit_scale
 
 COLS, ROWS = 32, 8
 """Pixels of a block, as in the source."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from kernels._smoothing import periodic_gaussian
 from kernels.arrays import Array
 from kernels.burst import POWER
+from kernels.formulas.smoothing import periodic_gaussian
 
 if TYPE_CHECKING:
     from kernels.burst import BurstState

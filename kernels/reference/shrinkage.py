@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from kernels._hyper_laplacian import EXPONENT
 from kernels.arrays import Array
+from kernels.formulas.hyper_laplacian import EXPONENT
 
 STEPS = 60
 """Newton steps from the cube root, which is right of the largest root; the function is convex there: they converge."""

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kernels.reference.shrinkage as reference
-from kernels import _hyper_laplacian
-from kernels._hyper_laplacian import EXPONENT, THRESHOLD, unit_scale
 from kernels.cpu import shrinkage as on_cpu
 from kernels.cuda._module import source
+from kernels.formulas import hyper_laplacian
+from kernels.formulas.hyper_laplacian import EXPONENT, THRESHOLD, unit_scale
 from kernels.shrinkage import shrink, shrink_by_table, shrunk_divergence
 
 VALUES = st.lists(st.floats(-50, 50, width=32), min_size=1, max_size=30)
@@ -91,7 +91,7 @@ def test_the_constants_of_the_cuda_source_are_those_of_python():
     declared = re.findall(r"(\w+) = ([\d.]+)(?:f? / ([\d.]+))?f?[,;]", source("shrinkage"))
     found = {name: float(value) / float(divisor or 1) for name, value, divisor in declared}
     for name in ("EXPONENT", "THRESHOLD", "START", "STEPS"):
-        assert np.float32(found[name]) == np.float32(getattr(_hyper_laplacian, name)), name
+        assert np.float32(found[name]) == np.float32(getattr(hyper_laplacian, name)), name
 
 
 @given(VALUES, st.floats(0.01, 5), st.integers(2, 20), st.floats(0.5, 9))

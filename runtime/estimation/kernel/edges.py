@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kernels.arrays import Array, array_module, is_cuda
+from kernels.edges import forward_differences, shock_filter
 from runtime.blur.periodic import BlurModel
 
 _GRADIENT_WEIGHT = 0.02
@@ -75,7 +76,7 @@ def sharp_gradients(extended: ExtendedImage, model: BlurModel) -> Array:
     spectrum = wiener * model.spectrum(extended.plane)
     smooth = model.plane(spectrum * gaussian(model, _PRESMOOTHING))
     extended.fill_unknown(model.plane(model.transfer * spectrum), model)
-    return gradients(shock_filter(smooth))
+    return gradients(shock_filter(smooth, _SHOCK_STEP, _SHOCK_ITERATIONS))
 
 
 def keep_strongest(edges: Array, share: float) -> Array:
@@ -107,32 +108,7 @@ def edge_profile(model: BlurModel, noise: float) -> Array:
 
 def gradients(plane: Array) -> Array:
     """Return the forward differences (2, h, w) of a periodic plane (h, w), first horizontal, then vertical."""
-    xp = array_module(plane)
-    return xp.stack([xp.roll(plane, -1, axis=1) - plane, xp.roll(plane, -1, axis=0) - plane])
-
-
-def shock_filter(plane: Array, iterations: int = _SHOCK_ITERATIONS) -> Array:
-    """Turn blurred edges of a periodic plane (h, w) into steps (Osher and Rudin 1990).
-
-    Each iteration moves ``u`` by ``-0.4 sign(u_nn) |grad u|``, with ``u_nn`` the second derivative along the gradient.
-    Along each axis the gradient is the smaller one-sided difference where the two agree in sign, else 0 (minmod).
-    """
-    xp = array_module(plane)
-    for _ in range(iterations):
-        up, down = xp.roll(plane, 1, axis=0), xp.roll(plane, -1, axis=0)
-        left, right = xp.roll(plane, 1, axis=1), xp.roll(plane, -1, axis=1)
-        gy, gx = (down - up) / 2, (right - left) / 2
-        gxy = (xp.roll(down, -1, 1) + xp.roll(up, 1, 1) - xp.roll(down, 1, 1) - xp.roll(up, -1, 1)) / 4
-        curvature = gx * gx * (right - 2 * plane + left) + 2 * gx * gy * gxy + gy * gy * (down - 2 * plane + up)
-        magnitude = xp.hypot(_minmod(right - plane, plane - left), _minmod(down - plane, plane - up))
-        plane = plane - _SHOCK_STEP * xp.sign(curvature) * magnitude
-    return plane
-
-
-def _minmod(forward: Array, backward: Array) -> Array:
-    """Return the magnitude of the smaller of two differences where they agree in sign, 0 elsewhere."""
-    xp = array_module(forward)
-    return xp.where(forward * backward > 0, xp.minimum(xp.abs(forward), xp.abs(backward)), 0)
+    return forward_differences(array_module(plane).ascontiguousarray(plane))
 
 
 def gaussian(model: BlurModel, sigma: float) -> Array:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kernels._hyper_laplacian import EXPONENT, START, STEPS, THRESHOLD, unit_scale
+from kernels.formulas.hyper_laplacian import EXPONENT, START, STEPS, THRESHOLD, unit_scale
 
 
 def cost(v, value, coupling=1.0):

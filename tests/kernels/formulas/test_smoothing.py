@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernels._smoothing import gaussian_taps, half_spectrum_smoothers, periodic_gaussian, transfers
+from kernels.formulas.smoothing import gaussian_taps, half_spectrum_smoothers, periodic_gaussian, transfers
 
 SIGMAS = st.floats(0, 30)
 
