@@ -19,7 +19,19 @@ def compiled(function: Callable[..., Any]) -> Any:
     `function` itself: after a change in a module that it calls, delete the folders ``__pycache__``
     below ``kernels/cpu``.
     """
+    return _compiled(function, {"contract"})
+
+
+def compiled_unfused(function: Callable[..., Any]) -> Any:
+    """Compile `function` as `compiled` does, but round every product, where the sign of a sum decides.
+
+    What is exactly zero for exact products, as the curvature of a straight edge, then stays so.
+    """
+    return _compiled(function, set())
+
+
+def _compiled(function: Callable[..., Any], fastmath: set[str]) -> Any:
     try:
-        return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})(function)
+        return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=fastmath)(function)
     except RuntimeError:
-        return numba.njit(nogil=True, error_model="numpy", fastmath={"contract"})(function)
+        return numba.njit(nogil=True, error_model="numpy", fastmath=fastmath)(function)

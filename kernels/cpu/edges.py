@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kernels.arrays import Array
-from kernels.cpu._compile import compiled
+from kernels.cpu._compile import compiled, compiled_unfused
 from kernels.cpu.threads import run_in_slices
 
 
@@ -40,7 +40,7 @@ def _differences(first, last, image, differences):  # type: ignore[no-untyped-de
             down[n] = below[n] - here[n]
 
 
-@compiled
+@compiled_unfused
 def _shock(first, last, source, step, target):  # type: ignore[no-untyped-def]
     """Compute the rows `first` to `last - 1` of one iteration, in a loop that LLVM vectorises."""
     height, width = source.shape[0], source.shape[1] - 2
@@ -57,6 +57,6 @@ def _shock(first, last, source, step, target):  # type: ignore[no-untyped-def]
             across = min(abs(forward), abs(backward)) if forward * backward > zero else zero
             forward, backward = down - u, u - up
             along = min(abs(forward), abs(backward)) if forward * backward > zero else zero
-            move = step * np.sqrt(across * across + along * along)
+            move = step * np.float32(np.sqrt(np.float64(across) ** 2 + np.float64(along) ** 2))
             result[n] = u - move if curvature > zero else (u + move if curvature < zero else u)
         result[0], result[width + 1] = result[width], result[1]

@@ -68,6 +68,7 @@ validation = 4
 filters = 4
 filter = 3
 layers = 1
+tail = [4]
 [network.synthesis]
 widths = [8]
 blocks = [1]
@@ -76,9 +77,9 @@ hidden = 4
 crop = 48
 periodic = true
 [train]
-steps = 3
+steps = 1
 batch = 2
-validation = 2
+validation = 1
 """,
     "synthesis": """
 [network]

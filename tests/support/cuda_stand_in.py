@@ -161,12 +161,15 @@ WAITING = ("flatnonzero", "nonzero", "argwhere", "unique", "quantile", "percenti
 """Functions for which CuPy waits."""
 
 
+_signature = cache(inspect.signature)
+
+
 def _function(name, host, real):
     """Wrap a function of NumPy or SciPy as CuPy's."""
 
     def call(*arguments, **options):
         if real is not None and not isinstance(host, np.ufunc):
-            inspect.signature(real).bind(*arguments, **options)
+            _signature(real).bind(*arguments, **options)
         if name not in VIEWS:
             traffic.launch()
         if name in WAITING:
