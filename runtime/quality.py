@@ -24,6 +24,9 @@ class SearchEffort(NamedTuple):
         Iterations that polish a kernel.
     rounds : int
         How often the best kernel is refined again at the end.
+    second : SearchEffort, optional
+        Effort of a second search where the learned prior predicts a large error of the first one's kernel. On most
+        photographs there is none, so that it costs little on average.
     """
 
     pixels: int
@@ -31,6 +34,7 @@ class SearchEffort(NamedTuple):
     hypotheses: int
     polishing: int
     rounds: int
+    second: SearchEffort | None = None
 
 
 class DeconvolutionEffort(NamedTuple):
@@ -70,7 +74,11 @@ class Quality(NamedTuple):
 
 
 LEVELS = {
-    "fast": Quality(SearchEffort(100_000, 50_000, 2, 2, 0), DeconvolutionEffort("hyper-laplacian", 8, 6), 2),
+    "fast": Quality(
+        SearchEffort(100_000, 50_000, 2, 2, 0, second=SearchEffort(200_000, 100_000, 2, 4, 0)),
+        DeconvolutionEffort("hyper-laplacian", 8, 6),
+        2,
+    ),
     "balanced": Quality(SearchEffort(640_000, 170_000, 4, 6, 1), DeconvolutionEffort("epll", 16, 4), 1),
     "best": Quality(SearchEffort(1_280_000, 340_000, 4, 8, 2), DeconvolutionEffort("epll", 60, 2), 1),
 }

@@ -22,7 +22,7 @@ from runtime.decisions.thresholds import (
     MOTION_NOISE_FACTOR_POORLY,
 )
 from runtime.errors import InvalidArgument, MissingDependency
-from runtime.estimation.kernel.search import find_kernel
+from runtime.estimation.kernel.blind import find_kernel
 from runtime.estimation.motion.field import find_doubt, relative_error, typical_motion
 from runtime.inference.bundle import load_model
 from runtime.inference.devices import CPU

@@ -19,8 +19,8 @@ from runtime.colour import luminance
 from runtime.contract import Candidate, Estimate
 from runtime.decisions.reasons import Reason
 from runtime.errors import InvalidImage
+from runtime.estimation.kernel.blind import BlindEstimate, estimate_blind
 from runtime.estimation.kernel.outliers import find_outliers
-from runtime.estimation.kernel.search import BlindEstimate, estimate_blind
 from runtime.estimation.kernel.single import check_support, estimate_kernel
 from runtime.estimation.response import choose_response
 from runtime.estimation.sharpness import is_sharp

@@ -1,6 +1,6 @@
 """Kaufman and Fattal 2020: an analysis network finds the blur kernel, a synthesis network undoes the blur.
 
-By default the kernel is then polished (`runtime.estimation.kernel.search`), which also tells whether it explains the
+By default the kernel is then polished (`runtime.estimation.kernel.blind`), which also tells whether it explains the
 photograph; without `Options.refine` the photograph is restored with the kernel as the network found it.
 """
 
@@ -19,8 +19,8 @@ from runtime.colour import luminance
 from runtime.contract import Candidate, Estimate
 from runtime.errors import InvalidImage
 from runtime.estimation.analysis import STAGE, KernelAnalysis
+from runtime.estimation.kernel.blind import estimate_blind
 from runtime.estimation.kernel.pyramid import informative_window
-from runtime.estimation.kernel.search import estimate_blind
 from runtime.inference.bundle import Bundle
 from runtime.inference.devices import Device, upload
 from runtime.options import Options

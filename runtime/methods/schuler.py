@@ -1,6 +1,6 @@
 """Schuler 2014: a network finds the blur kernel by learned features and divisions of spectra, without a search.
 
-By default the kernel is then polished (`runtime.estimation.kernel.search`), which also tells whether it explains the
+By default the kernel is then polished (`runtime.estimation.kernel.blind`), which also tells whether it explains the
 photograph; without `Options.refine` the photograph is deconvolved with the kernel as the network found it.
 """
 
@@ -15,8 +15,8 @@ from runtime.blur.blurs import KernelBlur
 from runtime.colour import luminance
 from runtime.contract import Candidate, Estimate
 from runtime.errors import InvalidImage
+from runtime.estimation.kernel.blind import estimate_blind
 from runtime.estimation.kernel.pyramid import informative_window
-from runtime.estimation.kernel.search import estimate_blind
 from runtime.estimation.quotients import KernelNetwork
 from runtime.inference.bundle import Bundle
 from runtime.inference.devices import Device, download

@@ -8,7 +8,7 @@ from bench.data.photographs import shake_kernel
 from runtime.colour import luminance
 from runtime.decisions.reasons import Reason
 from runtime.errors import InvalidImage, InvalidModel
-from runtime.estimation.kernel.search import BlindEstimate
+from runtime.estimation.kernel.blind import BlindEstimate
 from runtime.inference.devices import CPU
 from runtime.methods import chakrabarti as module
 from runtime.methods.chakrabarti import choose_support

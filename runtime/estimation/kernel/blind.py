@@ -1,0 +1,225 @@
+"""Blind estimation of one blur kernel: searched for, judged, and searched for again where it is doubtful."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels.arrays import Array, array_module
+from runtime.blur.kernel import Kernel, delta, spread
+from runtime.decisions.reasons import Reason
+from runtime.decisions.thresholds import CONFIDENT, FLAT_RANGE
+from runtime.deconvolution.saturation import bounded, unsaturated
+from runtime.errors import InvalidArgument
+from runtime.estimation.kernel.doubts import find_doubts
+from runtime.estimation.kernel.prior import load_prior
+from runtime.estimation.kernel.pyramid import informative_window
+from runtime.estimation.kernel.refine import BlurredImage, KernelPrior
+from runtime.estimation.kernel.score import KernelScore, score_kernel
+from runtime.estimation.kernel.search import STAGE, search, search_from
+from runtime.estimation.kernel.single import check_planes
+from runtime.inference.progress import Progress
+from runtime.options import Options
+from runtime.quality import SearchEffort
+from runtime.run import Run
+
+_UNSURE = -1.8
+"""Logarithm of the predicted error of a kernel from which a second search with more effort follows."""
+_FIRST_SHARE = 0.35
+"""Share of the time of both that the first takes."""
+
+
+@dataclass(frozen=True)
+class BlindEstimate:
+    """A blur kernel estimated from the blurred photograph alone.
+
+    Attributes
+    ----------
+    kernel : array (support, support), float32, non-negative, of sum 1
+        On the device of the observed image. Its centre of mass is at the origin, to half a pixel. A delta where
+        `confidence` is below one half.
+    confidence : float
+        Probability, in [0, 1], that the kernel is wider than an edge of a sharp photograph, is accurate, and explains
+        the whole photograph by a sharper one.
+    agreement : float
+        Median similarity, in [0, 1], of the hypotheses to their mean.
+    reason : Reason, optional
+        Where `confidence` is below one half: the main reason against the kernel.
+    log_error : float
+        Logarithm of the relative error that the learned prior predicts for the kernel; NaN without a prior.
+    sparsity_gain : float
+        How much sparser the kernel makes the gradients; see `runtime.estimation.kernel.score.KernelScore`.
+    best : array (support, support), float32
+        The best kernel found, in host memory, even if it was not accepted.
+    """
+
+    kernel: Array
+    confidence: float
+    agreement: float
+    reason: Reason | None = None
+    log_error: float = math.nan
+    sparsity_gain: float = math.nan
+    best: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class FoundKernel:
+    """The best blur kernel of a search, before the decision whether to accept it.
+
+    Attributes
+    ----------
+    kernel : array (support, support), float32, non-negative, of sum 1
+        In host memory; centre of mass at the origin, to half a pixel.
+    width : float
+        Standard deviation of the kernel in pixels.
+    agreement : float
+        In [0, 1]: median similarity of the hypotheses to their mean.
+    log_error : float
+        Logarithm of the relative error that the learned prior predicts for the kernel; NaN without a prior.
+    score : KernelScore
+        How well the kernel explains all parts of the photograph, and how much sparser it makes the gradients.
+    """
+
+    kernel: NDArray[np.float32]
+    width: float
+    agreement: float
+    log_error: float
+    score: KernelScore
+
+    @cached_property
+    def doubts(self) -> dict[Reason, float]:
+        """For every reason against the kernel, the probability in [0, 1] that it does not apply."""
+        return find_doubts(self.width, self.agreement, self.log_error, self.score)
+
+    @property
+    def confidence(self) -> float:
+        """In [0, 1]: the product of these probabilities."""
+        return math.prod(self.doubts.values())
+
+    @property
+    def reason(self) -> Reason | None:
+        """The main reason against the kernel; ``None`` if it is accepted."""
+        return None if self.confidence >= CONFIDENT else min(self.doubts, key=self.doubts.__getitem__)
+
+
+def estimate_blind(
+    observed: Array,
+    run: Run[Options],
+    *,
+    initial: Array | None = None,
+    support: int = 51,
+    start: Kernel | None = None,
+) -> BlindEstimate:
+    """Estimate the blur kernel of a photograph from the photograph alone.
+
+    Parameters
+    ----------
+    observed : array (H, W) float32
+        Blurred luminance, values in [0, 1]; NumPy or CuPy. Saturated pixels (0.98 and more) are left out.
+    run : Run
+        Its options set the amount of work (`Options.quality`) and whether the learned prior on kernels is used
+        (`Options.neural`). Progress is reported for the stage ``"blur kernel"``.
+    initial : array (H, W) float32, optional
+        An estimate of the latent image, such as a network's. It adds one hypothesis, which is used if it explains
+        the photograph best.
+    support : int
+        Largest side of the kernel in pixels, at least 3. The extent itself is estimated.
+    start : array (side, side), optional
+        A kernel that is nearly right, of at most `support` pixels: it is polished, and another one is searched for only
+        if that leaves doubts.
+
+    Returns
+    -------
+    BlindEstimate
+
+    Raises
+    ------
+    UnsupportedType, InvalidImage, InvalidArgument
+        As `runtime.estimation.kernel.single.estimate_kernel`.
+    """
+    found = find_kernel(observed, run, initial=initial, support=support, start=start)
+    asarray = array_module(observed).asarray
+    no_blur = delta((support, support)).astype(np.float32)
+    if found is None:
+        return BlindEstimate(asarray(no_blur), confidence=0.0, agreement=0.0, reason=Reason.FLAT)
+    return BlindEstimate(
+        kernel=asarray(found.kernel if found.reason is None else no_blur),
+        confidence=found.confidence,
+        reason=found.reason,
+        agreement=found.agreement,
+        log_error=found.log_error,
+        sparsity_gain=found.score.sparsity_gain,
+        best=found.kernel,
+    )
+
+
+def find_kernel(
+    observed: Array,
+    run: Run[Options],
+    *,
+    initial: Array | None = None,
+    support: int = 51,
+    start: Kernel | None = None,
+) -> FoundKernel | None:
+    """Find the best blur kernel of a photograph and the reasons against it, without deciding whether to accept it.
+
+    Parameters, progress and errors are those of `estimate_blind`.
+
+    Returns
+    -------
+    FoundKernel or None
+        ``None`` if all pixels of the photograph are practically equal.
+    """
+    check_planes(observed, observed if initial is None else initial, support)
+    if support < 3:
+        raise InvalidArgument(f"support is {support}: give 3 px or more, there is no blur in less")
+    if float(observed.max()) - float(observed.min()) <= FLAT_RANGE * float(abs(observed).max()):
+        return None
+    prior, effort = load_prior() if run.options.neural else None, run.options.level.search
+
+    def find(effort: SearchEffort, before: float, share: float) -> FoundKernel:
+        def report(stage: str, fraction: float) -> None:
+            run.report(stage, before + share * fraction)
+
+        return _find_with(effort, observed, run, initial, support, start, prior, report)
+
+    if effort.second is None:
+        return find(effort, 0.0, 1.0)
+    first = find(effort, 0.0, _FIRST_SHARE)
+    second = find(effort.second, _FIRST_SHARE, 1 - _FIRST_SHARE) if first.log_error > _UNSURE else first
+    run.report(STAGE, 1.0)
+    return min(first, second, key=lambda found: (found.reason is not None, found.log_error))
+
+
+def _find_with(
+    effort: SearchEffort,
+    observed: Array,
+    run: Run[Options],
+    initial: Array | None,
+    support: int,
+    start: Kernel | None,
+    prior: KernelPrior | None,
+    report: Progress,
+) -> FoundKernel:
+    """Find the best kernel in the most informative window of the photograph that is not larger than the effort says."""
+    window = informative_window(observed, max(effort.pixels, (4 * support) ** 2), narrowest=support // 2 + 1)
+    image, noise = bounded(observed[window]), run.noise_of(observed)
+    known = unsaturated(image, run.saturated)
+    if run.known is not None:
+        known &= run.known[window]
+    blurred = BlurredImage(image, known, None if initial is None else initial[window], noise, run.response)
+    if start is None:
+        best, agreement = search(blurred, support, effort, prior, report)
+    else:
+        best, agreement = search_from(start, blurred, support, effort, prior, report), 1.0
+    return FoundKernel(
+        kernel=best.kernel.astype(np.float32),
+        width=spread(best.kernel),
+        agreement=agreement,
+        log_error=best.log_error,
+        score=score_kernel(blurred, best.kernel),
+    )

@@ -1,0 +1,277 @@
+"""The kernel is estimated from the blurred photograph alone, and a sharp photograph is recognised."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.signal import fftconvolve
+from skimage import data as pictures
+
+from runtime.blur.kernel import align, centre_offset, delta, fit, similarity, spread
+from runtime.decisions.reasons import Reason
+from runtime.errors import InvalidArgument, InvalidImage, UnsupportedType
+from runtime.estimation.kernel import blind as module
+from runtime.estimation.kernel.blind import FoundKernel, estimate_blind, find_kernel
+from runtime.estimation.kernel.score import KernelScore
+from runtime.options import Options
+from runtime.quality import LEVELS
+from runtime.run import Run
+
+SUPPORT = 25
+PART = np.s_[:160, :160]
+
+
+def likeness(estimate, truth, side=41):
+    first, second = fit(estimate, side), fit(truth, side)
+    return similarity(align(first, second), second)
+
+
+def estimated(image, progress=None, **options):
+    initial, support = options.pop("initial", None), options.pop("support", SUPPORT)
+    run = Run(Options(**{"quality": "fast", **options}), progress=progress)
+    return estimate_blind(image, run, initial=initial, support=support)
+
+
+@pytest.fixture(scope="module")
+def observed(blurred):
+    return blurred[PART]
+
+
+@pytest.fixture(scope="module")
+def learned(observed):
+    return estimated(observed)
+
+
+@pytest.fixture(scope="module")
+def physical(observed):
+    return estimated(observed, neural=False)
+
+
+@pytest.fixture(params=["learned", "physical"])
+def plain(request):
+    return request.getfixturevalue(request.param)
+
+
+class NoPriorError(Exception):
+    pass
+
+
+@pytest.fixture
+def no_prior(monkeypatch):
+    """Loading the learned prior fails."""
+
+    def load_prior():
+        raise NoPriorError
+
+    monkeypatch.setattr(module, "load_prior", load_prior)
+
+
+def test_finds_the_blur_without_its_size(plain, kernel):
+    assert likeness(plain.kernel, kernel) > 0.8
+    assert likeness(plain.kernel, kernel) > likeness(plain.kernel, kernel[::-1]) + 0.05
+    assert plain.confidence > 0.9
+    assert plain.reason is None
+    assert 0.8 < plain.agreement <= 1
+
+
+def test_is_a_kernel_in_place(plain):
+    assert (plain.kernel.shape, plain.kernel.dtype) == ((SUPPORT, SUPPORT), np.float32)
+    assert plain.kernel.min() >= 0
+    assert plain.kernel.sum() == pytest.approx(1, abs=1e-5)
+    assert centre_offset(plain.kernel) == (0, 0)
+
+
+def test_what_was_found_is_measured_before_it_is_believed(learned, observed):
+    found = find_kernel(observed, Run(Options(quality="fast")), support=SUPPORT)
+    np.testing.assert_array_equal(found.kernel, learned.kernel)
+    assert (found.confidence, found.agreement, found.log_error) == (
+        learned.confidence, learned.agreement, learned.log_error
+    )  # fmt: skip
+    assert found.width == pytest.approx(spread(learned.kernel), rel=1e-5)
+    assert math.prod(found.doubts.values()) == found.confidence
+
+
+@pytest.mark.parametrize(("width", "believed"), [(5.0, True), (0.5, False)])
+def test_a_kernel_that_is_not_believed_is_found_nevertheless(observed, monkeypatch, width, believed):
+    kernel = np.full((SUPPORT, SUPPORT), 1 / SUPPORT**2, np.float32)
+    found = FoundKernel(kernel, width, 0.9, -2.0, KernelScore(0.01, 0.01, 1.1, 1.0, 0.6))
+    monkeypatch.setattr(module, "find_kernel", lambda observed, run, **options: found)
+    estimate = estimated(observed)
+    assert np.array_equal(estimate.kernel, kernel) == believed
+    assert estimate.reason is (None if believed else Reason.NOT_BLURRED)
+    assert (found.confidence >= 0.5) == believed
+
+
+def test_only_the_prior_expects_an_error(learned, physical):
+    assert math.isfinite(learned.log_error)
+    assert math.isnan(physical.log_error)
+
+
+def test_restores_more_than_it_breaks(plain, observed, sharp):
+    from runtime.deconvolution.uniform import deconvolve_uniform
+    from runtime.metrics import align, psnr
+
+    def score(image):
+        return psnr(align(image, sharp[PART], border=20), sharp[PART], border=20)
+
+    restored = deconvolve_uniform(observed[None], plain.kernel, LEVELS["fast"].deconvolution)[0]
+    assert score(restored) > score(observed) + 2
+
+
+def test_does_not_depend_on_contrast(learned, observed):
+    assert similarity(estimated((0.7 * observed).astype(np.float32)).kernel, learned.kernel) > 0.95
+
+
+def test_large_photographs_are_judged_by_a_part_and_at_a_coarser_scale(kernel):
+    whole = fftconvolve(pictures.camera() / 255, kernel, mode="same")
+    noise = np.random.default_rng(0).normal(0, 0.01, whole.shape)
+    assert whole.size > LEVELS["fast"].search.pixels
+    found = estimated((whole + noise).astype(np.float32))
+    assert likeness(found.kernel, kernel) > 0.8
+    assert found.confidence > 0.9
+
+
+def test_more_quality_is_no_less_work():
+    assert list(LEVELS) == ["fast", "balanced", "best"]
+    for dial in zip(*(level.search[:-1] for level in LEVELS.values()), strict=True):
+        assert list(dial) == sorted(dial)
+    for effort in (level.search for level in LEVELS.values() if level.search.second):
+        assert all(more >= less for more, less in zip(effort.second[:-1], effort[:-1], strict=True))
+
+
+class TestPrior:
+    def test_is_loaded_by_default(self, no_prior, observed):
+        with pytest.raises(NoPriorError):
+            estimated(observed)
+
+    def test_is_never_loaded_where_it_takes_no_part(self, no_prior, observed):
+        assert math.isnan(estimated(observed[:60, :70], support=9, neural=False).log_error)
+
+    def test_is_never_loaded_for_a_flat_image(self, no_prior):
+        assert estimated(np.zeros((60, 70), np.float32)).confidence == 0
+
+
+class TestInitialEstimate:
+    def test_a_right_one_does_no_harm(self, learned, observed, sharp, kernel):
+        helped = estimated(observed, initial=sharp[PART])
+        assert likeness(helped.kernel, kernel) > likeness(learned.kernel, kernel) - 0.01
+
+    def test_a_wrong_one_does_not_spoil(self, learned, observed, kernel):
+        wrong = np.random.default_rng(3).random(observed.shape).astype(np.float32)
+        spoiled = estimated(observed, initial=wrong)
+        assert likeness(spoiled.kernel, kernel) > likeness(learned.kernel, kernel) - 0.05
+
+
+class TestNoBlur:
+    @pytest.mark.parametrize("learned", [True, False])
+    def test_a_sharp_photograph_is_left_alone(self, sharp, learned):
+        noise = np.random.default_rng(1).normal(0, 0.01, sharp[PART].shape)
+        estimate = estimated((sharp[PART] + noise).astype(np.float32), neural=learned)
+        assert estimate.confidence < 0.5
+        assert estimate.reason == Reason.NOT_BLURRED
+        np.testing.assert_array_equal(estimate.kernel, delta((SUPPORT, SUPPORT)).astype(np.float32))
+
+    @pytest.mark.parametrize("level", [0.0, 0.4, 1.0])
+    def test_a_flat_image_is_left_alone(self, level):
+        estimate = estimated(np.full((60, 70), level, np.float32))
+        np.testing.assert_array_equal(estimate.kernel, delta((SUPPORT, SUPPORT)).astype(np.float32))
+        assert estimate.confidence == 0
+        assert estimate.reason == Reason.FLAT
+
+    def test_an_image_that_is_saturated_all_over_is_left_alone(self, observed):
+        assert estimated(1 + observed[:60, :70], support=15).confidence < 0.5
+
+
+@pytest.mark.parametrize("learned", [True, False])
+@pytest.mark.parametrize("initial", [True, False])
+@pytest.mark.parametrize("shape", [(6, 6), (7, 30), (21, 20)])
+def test_tiny_images_give_a_kernel(shape, initial, learned):
+    image = np.random.default_rng(0).random(shape).astype(np.float32)
+    support = min(shape) // 2
+    estimate = estimated(image, initial=image if initial else None, support=support, neural=learned)
+    assert estimate.kernel.shape == (support, support)
+    assert estimate.kernel.min() >= 0
+    assert estimate.kernel.sum() == pytest.approx(1, abs=1e-5)
+    assert 0 <= estimate.confidence <= 1
+
+
+def test_reports_progress(observed):
+    reports = []
+    estimated(observed[:100, :120], support=9, progress=lambda stage, fraction: reports.append((stage, fraction)))
+    assert len({stage for stage, _ in reports}) == 1
+    assert reports[-1][1] == 1
+    assert [f for _, f in reports] == sorted(f for _, f in reports)
+
+
+PLANE = np.random.default_rng(0).random((60, 70), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("observed", "options", "error", "word"),
+    [
+        (PLANE, {"support": 51}, InvalidArgument, "support is 51"),
+        (PLANE, {"support": 2}, InvalidArgument, "support is 2"),
+        (PLANE[:5], {"support": 3}, InvalidArgument, "allows 1 to 2 px"),
+        (PLANE, {"quality": "superb"}, InvalidArgument, "quality 'superb': give one of fast, balanced, best"),
+        (np.where(PLANE < 0.01, np.nan, PLANE), {}, InvalidImage, "NaN"),
+        (PLANE, {"initial": np.where(PLANE < 0.01, np.inf, PLANE)}, InvalidImage, "infinity"),
+        (PLANE[None], {}, InvalidImage, "shape"),
+        (PLANE[:0], {}, InvalidImage, "shape"),
+        (PLANE, {"initial": PLANE[1:]}, InvalidImage, "one shape"),
+        (PLANE.astype(np.uint8), {}, UnsupportedType, "uint8"),
+        ([[0.1]], {}, UnsupportedType, "observed"),
+    ],
+)
+def test_bad_input_is_one_clear_line(observed, options, error, word):
+    with pytest.raises(error, match=word) as caught:
+        estimated(observed, **{"support": 9, "quality": "balanced", **options})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.gpu
+def test_gpu_agrees_with_cpu(learned, observed):
+    cupy = pytest.importorskip("cupy")
+    there = estimated(cupy.asarray(observed))
+    assert isinstance(there.kernel, cupy.ndarray)
+    assert similarity(there.kernel.get(), learned.kernel) > 0.95
+
+
+@pytest.mark.parametrize(("axis", "neural"), [(0, True), (1, False)])
+def test_a_strip_is_judged_by_a_window_that_holds_the_kernel(axis, neural, kernel):
+    """The window of the strip's proportions would be 16 px wide, which is 2 px at the coarsest scale."""
+    strip = np.tile(pictures.camera()[200:300] / 255, (1, 34))
+    strip, blur = (strip, kernel) if axis == 0 else (strip.T, kernel.T)
+    noise = np.random.default_rng(0).normal(0, 0.01, strip.shape)
+    observed = (fftconvolve(strip, blur, mode="same") + noise).astype(np.float32)
+    found = find_kernel(observed, Run(Options(quality="fast", neural=neural)), support=49)
+    assert likeness(found.kernel, blur, 51) > 0.8
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "found", "searches"),
+    [
+        ((-2.5, 5.0), (-9.0, 5.0), -2.5, 1),
+        ((-1.0, 5.0), (-1.5, 5.0), -1.5, 2),
+        ((-1.0, 5.0), (-0.5, 5.0), -1.0, 2),
+        ((-1.0, 5.0), (-3.0, 0.3), -1.0, 2),
+        ((math.nan, 5.0), (-3.0, 5.0), math.nan, 1),
+    ],
+    ids=["certain", "better", "worse", "not believed", "no prior"],
+)
+def test_a_doubtful_kernel_is_searched_for_again(observed, monkeypatch, first, second, found, searches):
+    """A search is given as the predicted log error of its kernel, and the kernel's width in pixels."""
+    made = []
+
+    def search(effort, *_):
+        log_error, width = (first, second)[len(made)]
+        made.append(effort)
+        kernel = delta((SUPPORT, SUPPORT)).astype(np.float32)
+        return FoundKernel(kernel, width, 0.9, log_error, KernelScore(0.01, 0.01, 1.1, 1.0, 0.6))
+
+    monkeypatch.setattr(module, "_find_with", search)
+    kept = find_kernel(observed, Run(Options(quality="fast")), support=SUPPORT)
+    assert kept.log_error == pytest.approx(found, nan_ok=True)
+    effort = LEVELS["fast"].search
+    assert made == [effort, effort.second][:searches]
