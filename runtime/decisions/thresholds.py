@@ -55,6 +55,8 @@ CLOSE_COST = 0.1
 """Hypotheses that cost at most this much more than the best go on to the next finer scale beside it ..."""
 SAME_KERNEL = 0.85
 """... unless their similarity to the best is at least this: then they are the same kernel."""
+UNSURE_LOG_ERROR = -1.8
+"""Logarithm of the predicted error of a kernel from which a second search with more effort follows."""
 
 # Whether a restoration is accepted: predicted gain in PSNR (dB) over the blurred photograph.
 PREDICTED_GAIN = Logistic(3.0, 0.2)

@@ -163,7 +163,8 @@ def test_train_export_check(folder, kind):
         _run("train", folder / f"{kind}.toml", "--out", out, *options, "--resume")
         assert checkpoint.stat().st_mtime_ns == written
     if "start" in KINDS[kind].options and kind not in ("kernel-prior", "repair"):
-        for start in (next(out.rglob(SLIM)), folder / "bundle"):
+        starts = [folder / "bundle", *([next(out.rglob(SLIM))] if kind == "chakrabarti" else [])]
+        for start in starts:
             _run("train", folder / f"{kind}.toml", "--out", folder / "next", *options, "--start", start)
 
 

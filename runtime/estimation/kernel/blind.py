@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kernels.arrays import Array, array_module
 from runtime.blur.kernel import Kernel, delta, spread
 from runtime.decisions.reasons import Reason
-from runtime.decisions.thresholds import CONFIDENT, FLAT_RANGE
+from runtime.decisions.thresholds import CONFIDENT, FLAT_RANGE, UNSURE_LOG_ERROR
 from runtime.deconvolution.saturation import bounded, unsaturated
 from runtime.errors import InvalidArgument
 from runtime.estimation.kernel.doubts import find_doubts
@@ -27,9 +27,7 @@ from runtime.options import Options
 from runtime.quality import SearchEffort
 from runtime.run import Run
 
-_UNSURE = -1.8
-"""Logarithm of the predicted error of a kernel from which a second search with more effort follows."""
-_FIRST_SHARE = 0.35
+_FIRST_SHARE = 0.3
 """Share of the time of both that the first takes."""
 
 
@@ -187,10 +185,12 @@ def find_kernel(
 
         return _find_with(effort, observed, run, initial, support, start, prior, report)
 
-    if effort.second is None:
+    # Beside a start that is doubtful another kernel is searched for anyway.
+    if effort.second is None or start is not None:
         return find(effort, 0.0, 1.0)
     first = find(effort, 0.0, _FIRST_SHARE)
-    second = find(effort.second, _FIRST_SHARE, 1 - _FIRST_SHARE) if first.log_error > _UNSURE else first
+    doubtful = first.log_error > UNSURE_LOG_ERROR and first.reason is not Reason.NOT_BLURRED
+    second = find(effort.second, _FIRST_SHARE, 1 - _FIRST_SHARE) if doubtful else first
     run.report(STAGE, 1.0)
     return min(first, second, key=lambda found: (found.reason is not None, found.log_error))
 

@@ -257,8 +257,9 @@ def test_a_strip_is_judged_by_a_window_that_holds_the_kernel(axis, neural, kerne
         ((-1.0, 5.0), (-0.5, 5.0), -1.0, 2),
         ((-1.0, 5.0), (-3.0, 0.3), -1.0, 2),
         ((math.nan, 5.0), (-3.0, 5.0), math.nan, 1),
+        ((-1.0, 0.3), (-3.0, 5.0), -1.0, 1),
     ],
-    ids=["certain", "better", "worse", "not believed", "no prior"],
+    ids=["certain", "better", "worse", "not believed", "no prior", "not blurred"],
 )
 def test_a_doubtful_kernel_is_searched_for_again(observed, monkeypatch, first, second, found, searches):
     """A search is given as the predicted log error of its kernel, and the kernel's width in pixels."""
@@ -275,3 +276,10 @@ def test_a_doubtful_kernel_is_searched_for_again(observed, monkeypatch, first, s
     assert kept.log_error == pytest.approx(found, nan_ok=True)
     effort = LEVELS["fast"].search
     assert made == [effort, effort.second][:searches]
+
+
+def test_beside_a_start_there_is_no_second_search(observed, monkeypatch):
+    efforts = []
+    monkeypatch.setattr(module, "_find_with", lambda effort, *_: efforts.append(effort))
+    find_kernel(observed, Run(Options(quality="fast")), support=SUPPORT, start=delta((9, 9)))
+    assert efforts == [LEVELS["fast"].search]
