@@ -189,9 +189,13 @@ def find_kernel(
     if effort.second is None or start is not None:
         return find(effort, 0.0, 1.0)
     first = find(effort, 0.0, _FIRST_SHARE)
-    doubtful = first.log_error > UNSURE_LOG_ERROR and first.reason is not Reason.NOT_BLURRED
-    second = find(effort.second, _FIRST_SHARE, 1 - _FIRST_SHARE) if doubtful else first
-    run.report(STAGE, 1.0)
+    if not first.log_error > UNSURE_LOG_ERROR or first.reason is Reason.NOT_BLURRED:
+        run.report(STAGE, 1.0)
+        return first
+    second = find(effort.second, _FIRST_SHARE, 1 - _FIRST_SHARE)
+    # Of two trials one may pass by chance: what was refused is taken back for a kernel that is certain only.
+    if first.reason is not None and second.log_error > UNSURE_LOG_ERROR:
+        return first
     return min(first, second, key=lambda found: (found.reason is not None, found.log_error))
 
 

@@ -258,8 +258,10 @@ def test_a_strip_is_judged_by_a_window_that_holds_the_kernel(axis, neural, kerne
         ((-1.0, 5.0), (-3.0, 0.3), -1.0, 2),
         ((math.nan, 5.0), (-3.0, 5.0), math.nan, 1),
         ((-1.0, 0.3), (-3.0, 5.0), -1.0, 1),
+        ((0.0, 5.0), (-3.0, 5.0), -3.0, 2),
+        ((0.0, 5.0), (-1.5, 5.0), 0.0, 2),
     ],
-    ids=["certain", "better", "worse", "not believed", "no prior", "not blurred"],
+    ids=["certain", "better", "worse", "not believed", "no prior", "not blurred", "taken back", "still doubtful"],
 )
 def test_a_doubtful_kernel_is_searched_for_again(observed, monkeypatch, first, second, found, searches):
     """A search is given as the predicted log error of its kernel, and the kernel's width in pixels."""
