@@ -7,7 +7,12 @@ from runtime.quality import LEVELS, find_level
 
 def test_each_level_puts_in_as_much_work_as_the_one_before():
     assert list(LEVELS) == ["fast", "balanced", "best"]
-    for numbers in zip(*(level.search for level in LEVELS.values()), strict=True):
+    efforts = [level.search for level in LEVELS.values()]
+    for numbers in zip(*(effort[:-1] for effort in efforts), strict=True):
+        assert list(numbers) == sorted(numbers)
+    second, first = LEVELS["fast"].search.second, LEVELS["fast"].search
+    assert second.second is None
+    for numbers in zip(first[:-1], second[:-1], LEVELS["balanced"].search[:-1], strict=True):
         assert list(numbers) == sorted(numbers)
     steps = [level.deconvolution.steps for level in LEVELS.values()]
     strides = [level.deconvolution.stride for level in LEVELS.values()]

@@ -75,6 +75,8 @@ def test_bytes_are_those_of_the_arrays():
         "filter_patches": patch.size + spectrum.size + core.size,
         "rfft2 and irfft2 alone": 2 * patch.size,
         "rfft2 and irfft2 of a plane": 2,
+        "forward_differences": 1 + 2,
+        "shock_filter, 4 iterations": 1 + 1,
         "mean_magnitudes": 2 * 3 + 1,
         # Spectra, and sums read and written; magnitude, maximum, and total read and written.
         "accumulate": 3 * 2 * 3 + 4,

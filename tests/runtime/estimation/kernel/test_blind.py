@@ -133,14 +133,6 @@ def test_large_photographs_are_judged_by_a_part_and_at_a_coarser_scale(kernel):
     assert found.confidence > 0.9
 
 
-def test_more_quality_is_no_less_work():
-    assert list(LEVELS) == ["fast", "balanced", "best"]
-    for dial in zip(*(level.search[:-1] for level in LEVELS.values()), strict=True):
-        assert list(dial) == sorted(dial)
-    for effort in (level.search for level in LEVELS.values() if level.search.second):
-        assert all(more >= less for more, less in zip(effort.second[:-1], effort[:-1], strict=True))
-
-
 class TestPrior:
     def test_is_loaded_by_default(self, no_prior, observed):
         with pytest.raises(NoPriorError):
