@@ -46,6 +46,8 @@ class Run(Generic[RunOptions]):
         The curve from the values that are restored to those of the image: linear, unless they are light.
     synthesis : Bundle, optional
         The network of ``nonblind="synthesis"``; by default the one included in the package.
+    searches_once : bool
+        Whether a doubtful kernel is left as it is, since something else than one kernel may explain the photograph.
     """
 
     options: RunOptions
@@ -57,6 +59,7 @@ class Run(Generic[RunOptions]):
     least_noise: float = LEAST_NOISE
     response: Response = LINEAR
     synthesis: Bundle | None = None
+    searches_once: bool = False
     _noise: float | None = None
 
     def report(self, stage: str, fraction: float) -> None:

@@ -7,6 +7,7 @@ again, is far from what was observed, the camera or the scene may have moved oth
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from math import hypot
 from typing import ClassVar
@@ -61,7 +62,8 @@ class Auto:
         InvalidImage
             If the image is smaller than one patch of the network for one kernel.
         """
-        uniform = self._uniform.restore(observed, run)
+        # A second search would find a kernel that explains more of a motion, but not what a motion explains.
+        uniform = self._uniform.restore(observed, replace(run, searches_once=True))
         options = run.options
         if options.nonblind is not None or not options.refine or not options.neural:
             return uniform

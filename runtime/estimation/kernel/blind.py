@@ -186,7 +186,7 @@ def find_kernel(
         return _find_with(effort, observed, run, initial, support, start, prior, report)
 
     # Beside a start that is doubtful another kernel is searched for anyway.
-    if effort.second is None or start is not None:
+    if effort.second is None or start is not None or run.searches_once:
         return find(effort, 0.0, 1.0)
     first = find(effort, 0.0, _FIRST_SHARE)
     if not first.log_error > UNSURE_LOG_ERROR or first.reason is Reason.NOT_BLURRED:

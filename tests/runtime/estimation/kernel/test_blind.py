@@ -272,8 +272,10 @@ def test_a_doubtful_kernel_is_searched_for_again(observed, monkeypatch, first, s
     assert made == [effort, effort.second][:searches]
 
 
-def test_beside_a_start_there_is_no_second_search(observed, monkeypatch):
+@pytest.mark.parametrize(("start", "once"), [(delta((9, 9)), False), (None, True)])
+def test_where_others_are_looked_at_there_is_no_second_search(observed, monkeypatch, start, once):
     efforts = []
     monkeypatch.setattr(module, "_find_with", lambda effort, *_: efforts.append(effort))
-    find_kernel(observed, Run(Options(quality="fast")), support=SUPPORT, start=delta((9, 9)))
+    run = Run(Options(quality="fast"), searches_once=once)
+    find_kernel(observed, run, support=SUPPORT, start=start)
     assert efforts == [LEVELS["fast"].search]
