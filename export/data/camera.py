@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from export.data.checks import check_shares
+
 GAMMA = 2.2
 """Exponent from the values of a photograph to linear light."""
 
@@ -46,9 +48,7 @@ class CameraConfig:
     curves: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("linear", "bright", "jpeg"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be a share from 0 to 1, got {getattr(self, name)}")
+        check_shares(self, "linear", "bright", "jpeg")
         if not 1 <= self.quality[0] <= self.quality[1] <= 100:
             raise ValueError(f"quality must be a range (low, high) within 1 to 100, got {self.quality}")
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.data.camera import GAMMA
+from export.data.checks import check_factors, check_range, check_shares
 from export.data.crops import log_uniform, sharp_crop
 from export.data.kernels import FAINTEST, arc_path, draw_motion, random_kernel, random_motion
 from export.data.rolls import blur_by_turning
@@ -93,15 +94,9 @@ class SceneConfig:
             raise ValueError(f"side must be a multiple of {UNIT} from {LEAST_SIDE} px up, got {self.side}")
         for name, least, most in (("sizes", 3, self.side // 4), ("turn", 1e-6, None), ("noise", 1e-6, None),
                                   ("quality", 1, 100)):  # fmt: skip
-            low, high = getattr(self, name)
-            if not least <= low <= high or (most is not None and high > most):
-                bounds = f"from {least} up" if most is None else f"within {least} to {most}"
-                raise ValueError(f"{name} must be a range (low, high) {bounds}, got {(low, high)}")
-        for name in ("linear", "rounded", "compressed", "saturated", "grainy"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be a share from 0 to 1, got {getattr(self, name)}")
-        if not self.shrinking or min(self.shrinking) < 1:
-            raise ValueError(f"shrinking must be factors of at least 1, got {self.shrinking}")
+            check_range(self, name, least, most)
+        check_shares(self, "linear", "rounded", "compressed", "saturated", "grainy")
+        check_factors("shrinking", self.shrinking)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from export.data.checks import check_shares
 from export.data.recorded_shake import Shake
 
 SAMPLES = 192
@@ -51,9 +52,7 @@ class BlurConfig:
             raise ValueError(f"size must be odd and at least 3, got {self.size}")
         if not self.grids or min(self.grids) < 1:
             raise ValueError(f"grids must be a non-empty list of sides of at least 1 px, got {self.grids}")
-        for name in ("gaussian_process", "small", "none", "recorded"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be a share from 0 to 1, got {getattr(self, name)}")
+        check_shares(self, "gaussian_process", "small", "none", "recorded")
 
 
 def sample_kernels(count: int, config: BlurConfig, generator: torch.Generator, shake: Shake | None = None) -> Tensor:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.data.camera import GAMMA
+from export.data.checks import check_factors, check_range, check_shares
 from export.data.crops import log_uniform, sharp_crop
 from export.data.kernels import draw_motion, random_kernel, random_motion
 from export.data.rolls import blur_by_turning
@@ -60,14 +61,9 @@ class SimulationConfig:
 
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
-            low, high = getattr(self, name)
-            if not least <= low <= high:
-                raise ValueError(f"{name} must be a range (low, high) from {least} up, got {(low, high)}")
-        for name in ("linear", "turning", "rounded"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be a share from 0 to 1, got {getattr(self, name)}")
-        if not self.shrinking or min(self.shrinking) < 1:
-            raise ValueError(f"shrinking must be factors of at least 1, got {self.shrinking}")
+            check_range(self, name, least)
+        check_shares(self, "linear", "turning", "rounded")
+        check_factors("shrinking", self.shrinking)
         if self.longest < 7:
             raise ValueError(f"longest must be at least 7 px, got {self.longest}")
 

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from export.data.checks import check_shares
 from export.data.scenes import SceneConfig
 from export.loop.checkpoints import Checkpoint
 from export.loop.config import RunConfig
@@ -62,9 +63,7 @@ class RepairTrainConfig(RecordedTrainConfig):
         super().__post_init__()
         if self.crop <= 2 * MARGIN or self.crop % UNIT:
             raise ValueError(f"crop must be a multiple of {UNIT} above {2 * MARGIN} px, got {self.crop}")
-        for name in ("varied", "inverted"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be a share from 0 to 1, got {getattr(self, name)}")
+        check_shares(self, "varied", "inverted")
         if not 0 < self.contrast[0] <= self.contrast[1]:
             raise ValueError(f"contrast must be a range (low, high) above 0, got {self.contrast}")
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from export.data.camera import CameraConfig, blur_as_light, develop, overexpose
+from export.data.checks import check_shares
 from export.data.photographs import Photographs
 from export.data.recorded_shake import Shake
 from export.data.trajectories import SAMPLES, exposure, gaussian_process_paths, rasterise
@@ -77,9 +78,7 @@ class BurstConfig:
             raise ValueError(f"noise must be a range (low, high) with 0 < low <= high, got {self.noise}")
         if min(self.shift, self.flicker) < 0:
             raise ValueError(f"shift and flicker must be 0 or more, got {self.shift} and {self.flicker}")
-        for name in ("uneven", "none", "recorded", "straight"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be a share from 0 to 1, got {getattr(self, name)}")
+        check_shares(self, "uneven", "none", "recorded", "straight")
 
 
 @dataclass(frozen=True)

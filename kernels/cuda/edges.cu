@@ -27,7 +27,7 @@ __device__ int wrapped(int place, int size)
 
 // Each block filters SIDE x SIDE pixels from a square that is wider by HALO on all sides. Every iteration leaves a frame
 // of one pixel more that is no longer right, so that up to HALO iterations need no other block. All blocks have
-// the same number of threads, which go through the square in steps: 20 floating-point operations for each value.
+// the same number of threads, which go through the square in steps: about 32 operations for each value.
 constexpr int SIDE = 32, HALO = 4, WIDE = SIDE + 2 * HALO;
 extern "C" __global__ void shock_filter(const float* __restrict__ image, float step, int iterations, int height,
                                         int width, float* __restrict__ result)

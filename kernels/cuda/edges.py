@@ -20,7 +20,7 @@ def forward_differences(image: Array) -> Array:
 def shock_filter(image: Array, step: float, iterations: int) -> Array:
     """Run up to `HALO` iterations in each launch, in the shared memory of blocks that overlap.
 
-    Of the values that a block computes a fifth are its neighbours', and a pixel takes 10 bytes of memory a launch.
+    Of the values that a block computes a sixth are its neighbours', and a pixel takes 10 bytes of memory a launch.
     """
     height, width = image.shape
     grid = -(-width // SIDE), -(-height // SIDE)

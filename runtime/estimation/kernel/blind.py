@@ -165,6 +165,9 @@ def find_kernel(
 ) -> FoundKernel | None:
     """Find the best blur kernel of a photograph and the reasons against it, without deciding whether to accept it.
 
+    Where the learned prior predicts a large error, a second search with the effort `SearchEffort.second` follows, if
+    the quality has one. Its kernel is taken if the predicted error is smaller.
+
     Parameters, progress and errors are those of `estimate_blind`.
 
     Returns
