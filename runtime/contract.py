@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
@@ -61,6 +62,8 @@ class Estimate:
         predicted.
     response
         The curve from light to the values of the photograph, if the method chose it; `latent` holds such values too.
+    log_error
+        Natural logarithm of the predicted relative squared error of the blur; NaN if there is no prediction.
     """
 
     latent: Array
@@ -71,6 +74,7 @@ class Estimate:
     reason: Reason | None = None
     gain: float | None = None
     response: Response = LINEAR
+    log_error: float = math.nan
 
 
 @dataclass(frozen=True)

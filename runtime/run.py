@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from kernels.arrays import Array
 from runtime.decisions.thresholds import SATURATED
@@ -46,8 +46,9 @@ class Run(Generic[RunOptions]):
         The curve from the values that are restored to those of the image: linear, unless they are light.
     synthesis : Bundle, optional
         The network of ``nonblind="synthesis"``; by default the one included in the package.
-    searches_once : bool
-        Whether a doubtful kernel is left as it is, since something else than one kernel may explain the photograph.
+    search : "both", "first" or "second"
+        Which of the searches for one kernel to make: the second, with more effort, follows where the first one leaves
+        doubts, unless something else than one kernel is to be tried before.
     """
 
     options: RunOptions
@@ -59,7 +60,7 @@ class Run(Generic[RunOptions]):
     least_noise: float = LEAST_NOISE
     response: Response = LINEAR
     synthesis: Bundle | None = None
-    searches_once: bool = False
+    search: Literal["both", "first", "second"] = "both"
     _noise: float | None = None
 
     def report(self, stage: str, fraction: float) -> None:

@@ -64,12 +64,17 @@ class SyntheticTrainConfig(TrainConfig):
         Share of the run in which the learning rate rises; it then falls linearly to zero.
     validation
         Samples in each validation set.
+    optimiser
+        AdamW, or Muon (`export.loop.muon`), which takes fewer steps to train small matrices and has no weight decay.
     """
 
     validation: int = 1024
+    optimiser: Literal["adamw", "muon"] = "adamw"
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.optimiser not in ("adamw", "muon"):
+            raise ValueError(f"optimiser must be 'adamw' or 'muon', got {self.optimiser!r}")
         if self.validation < 1:
             raise ValueError("validation must be at least 1")
         if self.warmup >= 1:

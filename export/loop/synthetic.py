@@ -14,11 +14,15 @@ from export.data.photographs import Photographs, find_photographs, split
 from export.data.recorded_shake import Shake
 from export.loop.checkpoints import CHECKPOINT, Checkpoint
 from export.loop.job import Job
+from export.loop.muon import Muon
 from export.loop.trainer import LOG, Trainer
 
 PLOT = "loss.png"
 FIT_BATCHES = 16
 """Batches from which the statistics of the network's input features are computed."""
+
+OTHER_RATE = 0.1
+"""Learning rate of what is no matrix relative to that of Muon's matrices."""
 
 
 class SyntheticTrainer(Trainer):
@@ -68,6 +72,8 @@ class SyntheticTrainer(Trainer):
 
     def _create_optimiser(self) -> torch.optim.Optimizer:
         train = self.config.train
+        if train.optimiser == "muon":
+            return Muon(self.network.parameters(), train.learning_rate, OTHER_RATE)
         matrices = [p for p in self.network.parameters() if p.ndim > 1]
         rest = [p for p in self.network.parameters() if p.ndim <= 1]
         groups = [{"params": matrices, "weight_decay": train.weight_decay}, {"params": rest, "weight_decay": 0.0}]

@@ -17,6 +17,7 @@ from runtime.colour import luminance
 from runtime.contract import Estimate
 from runtime.decisions.reasons import Reason
 from runtime.decisions.thresholds import MOTION_EXPLAINS_PARTLY, MOTION_MISFIT_FLOOR, MUCH_LESS, UNEXPLAINED
+from runtime.estimation.kernel.blind import is_unsure, surer
 from runtime.estimation.sharpness import is_sharp
 from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import Device
@@ -62,22 +63,35 @@ class Auto:
         InvalidImage
             If the image is smaller than one patch of the network for one kernel.
         """
-        # A second search would find a kernel that explains more of a motion, but not what a motion explains.
-        uniform = self._uniform.restore(observed, replace(run, searches_once=True))
         options = run.options
         if options.nonblind is not None or not options.refine or not options.neural:
-            return uniform
+            return self._uniform.restore(observed, run)
+        # A second search would find a kernel that explains more of a motion, but not what a motion explains.
+        uniform = self._uniform.restore(observed, replace(run, search="first"))
         guide = luminance(observed)
-        misfit = _misfit(uniform, guide, run)
-        if uniform.reason is Reason.FLAT or misfit <= UNEXPLAINED * hypot(run.noise_of(guide), MOTION_MISFIT_FLOOR):
+        misfit, explained = _misfit(uniform, guide, run), UNEXPLAINED * hypot(run.noise_of(guide), MOTION_MISFIT_FLOOR)
+        if misfit > explained:
+            found = self._restore_motion(observed, guide, uniform, misfit, run)
+            if found is not None or uniform.reason is None:
+                return found or uniform
+        if options.level.search.second is None or not is_unsure(uniform):
             return uniform
+        again = self._uniform.restore(observed, replace(run, search="second"))
+        return surer(uniform, again) if _misfit(again, guide, run) <= explained else uniform
+
+    def _restore_motion(
+        self, observed: Array, guide: Array, uniform: Estimate, misfit: float, run: Run[Options]
+    ) -> Estimate | None:
+        """Undo a motion at each pixel where the misfit of one kernel leaves room for it; ``None`` if it brings none."""
+        if uniform.reason is Reason.FLAT:
+            return None
         if uniform.reason is Reason.NOT_BLURRED and is_sharp(guide, run.noise_of(guide), run.known, run.saturated):
-            return uniform
+            return None
         moved = self._moving.undo_motion(observed, guide, run.with_options(stride=None))
         if moved.ratio > MOTION_EXPLAINS_PARTLY or MUCH_LESS * moved.misfit >= misfit:
-            return uniform
+            return None
         found = finish_motion(observed, guide, moved, choose_noise_factor(moved.ratio), run)
-        return found if found.reason is None else uniform
+        return found if found.reason is None else None
 
 
 def _misfit(estimate: Estimate, guide: Array, run: Run[Options]) -> float:

@@ -165,7 +165,7 @@ class Chakrabarti:
         """Restore the photograph with the kernel that was found, if it is accepted."""
         blur = KernelBlur(found.kernel)
         if found.reason is not None:
-            return Estimate(observed, blur, confidence=found.confidence, reason=found.reason)
+            return Estimate(observed, blur, confidence=found.confidence, reason=found.reason, log_error=found.log_error)
         return finish(observed, Candidate(blur, found.log_error, found.confidence), run, guide=guide)
 
     def first_estimate(self, guide: Array, run: Run[Options]) -> Array:

@@ -86,9 +86,14 @@ def finish(
         The restoration, or the observed photograph with a reason if the predicted gain is too small.
     """
     result = attempt(observed, candidate, run, guide=guide, latent=latent)
-    if result.accepted:
-        return Estimate(result.planes, candidate.blur, confidence=result.confidence, gain=result.gain)
-    return Estimate(observed, candidate.blur, confidence=result.confidence, reason=result.reason, gain=result.gain)
+    return Estimate(
+        result.planes if result.accepted else observed,
+        candidate.blur,
+        confidence=result.confidence,
+        reason=None if result.accepted else result.reason,
+        gain=result.gain,
+        log_error=candidate.log_error,
+    )
 
 
 def attempt(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -166,7 +167,7 @@ def find_kernel(
     """Find the best blur kernel of a photograph and the reasons against it, without deciding whether to accept it.
 
     Where the learned prior predicts a large error, a second search with the effort `SearchEffort.second` follows, if
-    the quality has one. Its kernel is taken if the predicted error is smaller.
+    the quality has one and `Run.search` says so; see `surer`.
 
     Parameters, progress and errors are those of `estimate_blind`.
 
@@ -189,15 +190,44 @@ def find_kernel(
         return _find_with(effort, observed, run, initial, support, start, prior, report)
 
     # Beside a start that is doubtful another kernel is searched for anyway.
-    if effort.second is None or start is not None or run.searches_once:
+    if effort.second is None or start is not None or run.search == "first":
         return find(effort, 0.0, 1.0)
+    if run.search == "second":
+        return find(effort.second, 0.0, 1.0)
     first = find(effort, 0.0, _FIRST_SHARE)
-    if not first.log_error > UNSURE_LOG_ERROR or first.reason is Reason.NOT_BLURRED:
+    if not is_unsure(first):
         run.report(STAGE, 1.0)
         return first
-    second = find(effort.second, _FIRST_SHARE, 1 - _FIRST_SHARE)
-    # Of two trials one may pass by chance: what was refused is taken back for a kernel that is certain only.
-    if first.reason is not None and second.log_error > UNSURE_LOG_ERROR:
+    return surer(first, find(effort.second, _FIRST_SHARE, 1 - _FIRST_SHARE))
+
+
+class Judged(Protocol):
+    """What came of a search: a kernel or a restoration."""
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why it was refused, if it was."""
+
+    @property
+    def log_error(self) -> float:
+        """Logarithm of the predicted relative error of the kernel; NaN without a prediction."""
+
+
+Outcome = TypeVar("Outcome", bound=Judged)
+
+
+def is_unsure(first: Judged) -> bool:
+    """Tell whether the learned prior predicts so large an error that a second search is worth its time."""
+    return first.log_error > UNSURE_LOG_ERROR and first.reason is not Reason.NOT_BLURRED
+
+
+def surer(first: Outcome, second: Outcome) -> Outcome:
+    """Return the outcome of two searches that was accepted, or of two such that with the smaller predicted error.
+
+    Of two trials one may pass by chance: a kernel that was refused is taken back for one that is certain only. Where
+    the first kernel passed but brought no gain, the second passes like any other.
+    """
+    if first.reason not in (None, Reason.NO_GAIN) and second.log_error > UNSURE_LOG_ERROR:
         return first
     return min(first, second, key=lambda found: (found.reason is not None, found.log_error))
 

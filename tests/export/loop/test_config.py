@@ -48,6 +48,7 @@ def test_mistakes_are_named(content, message):
         (TrainConfig, {"steps": 0}, "at least 1"),
         (TrainConfig, {"learning_rate": 0}, "learning_rate must be positive"),
         (TrainConfig, {"precision": "fp8"}, "precision must be"),
+        (SyntheticTrainConfig, {"optimiser": "sgd"}, "optimiser must be"),
         (SyntheticTrainConfig, {"validation": 0}, "validation must be at least 1"),
         (SyntheticTrainConfig, {"warmup": 1.5}, "warmup must be a share"),
     ],

@@ -34,13 +34,14 @@ def observed(latent):
 
 
 class Uniform:
-    """Returns a given estimate."""
+    """Returns given estimates, of the first search and of the second, and keeps which were asked for."""
 
-    def __init__(self, estimate):
-        self.estimate = estimate
+    def __init__(self, first, second=None):
+        self.estimates, self.asked = {"first": first, "second": second, "both": first}, []
 
     def restore(self, observed, run):
-        return self.estimate
+        self.asked.append(run.search)
+        return self.estimates[run.search]
 
 
 class Moving:
@@ -68,7 +69,8 @@ def restore(observed, latent, monkeypatch):
             return Estimate(undone.latent, MotionBlur(undone.motion), motion=undone.motion, reason=reason)
 
         monkeypatch.setattr(module, "finish_motion", finish)
-        vars(method)["_uniform"], vars(method)["_moving"] = Uniform(uniform), moving
+        vars(method)["_uniform"] = uniform if isinstance(uniform, Uniform) else Uniform(uniform)
+        vars(method)["_moving"] = moving
         return method.restore(observed, Run(Options(**options)))
 
     return run
@@ -110,6 +112,51 @@ def test_options_of_one_kernel_leave_motions_out(restore, latent, refused, optio
     moving = Moving(latent)
     assert restore(refused, moving, **options) is refused
     assert moving.asked == 0
+
+
+def test_without_a_motion_a_doubtful_kernel_is_searched_for_again(restore, latent, refused):
+    first, second = replace(refused, log_error=-1.0), Estimate(latent, KernelBlur(KERNEL), log_error=-2.0)
+    uniform, moving = Uniform(first, second), Moving(latent, inf)
+    assert restore(uniform, moving, quality="fast") is second
+    assert (uniform.asked, moving.asked) == (["first", "second"], 1)
+
+
+@pytest.mark.parametrize(
+    ("log_error", "again", "quality"),
+    [(-2.0, -3.0, "fast"), (-1.0, -2.0, "balanced"), (-1.0, -1.5, "fast")],
+    ids=["certain", "no second search", "doubtful again"],
+)
+def test_the_first_search_is_kept(restore, latent, refused, log_error, again, quality):
+    first = replace(refused, log_error=log_error)
+    second = Estimate(latent, KernelBlur(KERNEL), log_error=again)
+    assert restore(Uniform(first, second), Moving(latent, inf), quality=quality) is first
+
+
+def test_where_the_first_kernel_brought_no_gain_the_second_need_not_be_certain(restore, latent, refused):
+    first = replace(refused, reason=Reason.NO_GAIN, log_error=-1.0)
+    second = Estimate(latent, KernelBlur(KERNEL), log_error=-1.5)
+    assert restore(Uniform(first, second), Moving(latent, inf), quality="fast") is second
+
+
+def test_a_second_search_must_explain_the_photograph(restore, latent, refused):
+    wrong = Estimate(np.ascontiguousarray(latent[:, ::-1]), KernelBlur(KERNEL), log_error=-3.0)
+    first = replace(refused, log_error=-1.0)
+    assert restore(Uniform(first, wrong), Moving(latent, inf), quality="fast") is first
+
+
+def test_a_doubtful_kernel_that_leaves_a_misfit_is_not_searched_for_again(restore, latent):
+    """What it does not explain is not one kernel's, though no motion explains it either."""
+    wrong = Estimate(np.ascontiguousarray(latent[:, ::-1]), KernelBlur(KERNEL), log_error=-1.0)
+    uniform = Uniform(wrong)
+    assert restore(uniform, Moving(latent, inf), quality="fast") is wrong
+    assert uniform.asked == ["first"]
+
+
+@pytest.mark.parametrize("options", [{"nonblind": "epll"}, {"neural": False}])
+def test_without_motions_both_searches_are_left_to_one_kernel(restore, latent, refused, options):
+    uniform = Uniform(refused)
+    assert restore(uniform, Moving(latent), **options) is refused
+    assert uniform.asked == ["both"]
 
 
 def test_what_is_flat_has_no_motion(restore, latent, refused):

@@ -272,10 +272,23 @@ def test_a_doubtful_kernel_is_searched_for_again(observed, monkeypatch, first, s
     assert made == [effort, effort.second][:searches]
 
 
-@pytest.mark.parametrize(("start", "once"), [(delta((9, 9)), False), (None, True)])
-def test_where_others_are_looked_at_there_is_no_second_search(observed, monkeypatch, start, once):
+@pytest.mark.parametrize(
+    ("start", "which", "quality"),
+    [(delta((9, 9)), "both", "fast"), (None, "first", "fast"), (None, "second", "balanced")],
+    ids=["a start", "first", "no second"],
+)
+def test_one_search_is_made_where_there_is_a_start_or_the_first_alone_is_asked_for(
+    observed, monkeypatch, start, which, quality
+):
     efforts = []
     monkeypatch.setattr(module, "_find_with", lambda effort, *_: efforts.append(effort))
-    run = Run(Options(quality="fast"), searches_once=once)
+    run = Run(Options(quality=quality), search=which)
     find_kernel(observed, run, support=SUPPORT, start=start)
-    assert efforts == [LEVELS["fast"].search]
+    assert efforts == [LEVELS[quality].search]
+
+
+def test_the_second_search_alone_has_its_own_effort(observed, monkeypatch):
+    efforts = []
+    monkeypatch.setattr(module, "_find_with", lambda effort, *_: efforts.append(effort))
+    find_kernel(observed, Run(Options(quality="fast"), search="second"), support=SUPPORT)
+    assert efforts == [LEVELS["fast"].search.second]
