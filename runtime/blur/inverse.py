@@ -56,7 +56,7 @@ def inverse_filter(kernel: Array, *, penalty: float = PENALTY, side: int | None 
     def filtered(response: Array, pixels: Array) -> Array:
         plane = xp.zeros(shape)
         plane[inside] = pixels
-        return fft.irfft2(response * fft.rfft2(plane), s=shape)[inside]
+        return fft.irfft2(xp.multiply(response, fft.rfft2(plane)), s=shape)[inside]
 
     solution = xp.zeros((side, side))
     residual = fft.irfft2(power, s=shape)[inside]

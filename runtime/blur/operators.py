@@ -54,7 +54,7 @@ class KernelOperator:
 
     def _filter(self, planes: Array, response: Array) -> Array:
         xp = array_module(planes)
-        return xp.stack([self._model.plane(response * self._model.spectrum(plane)) for plane in planes])
+        return xp.stack([self._model.filter(plane, response) for plane in planes])
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,12 @@ class BlurModel:
         """Return the real plane, float32, of a half spectrum."""
         return irfft2(spectrum, self.shape[1])
 
+    def filter(self, plane: Array, response: Array) -> Array:
+        """Return a real plane filtered by a half spectrum such as `transfer`; float32."""
+        # A call in place of an operator: in ``response * temporary`` NumPy may take the factors in either order, from
+        # one time to the next, and a product of complex numbers is then rounded in another way.
+        return self.plane(array_module(plane).multiply(response, self.spectrum(plane)))
+
     def crop(self, plane: Array) -> Array:
         """Return the part of a periodic plane that is the image, a view (`image_shape`)."""
         return plane[: self.image_shape[0], : self.image_shape[1]]
@@ -102,7 +108,7 @@ class BlurModel:
 def convolve(plane: Array, kernel: Array) -> Array:
     """Convolve a plane (H, W), extended smoothly beyond its boundary, with a kernel; both of float32."""
     model = BlurModel(plane.shape, kernel)
-    return model.crop(model.plane(model.transfer * model.spectrum(model.extend(plane))))
+    return model.crop(model.filter(model.extend(plane), model.transfer))
 
 
 def convolve_adjoint(plane: Array, kernel: Array) -> Array:
@@ -110,7 +116,7 @@ def convolve_adjoint(plane: Array, kernel: Array) -> Array:
     model = BlurModel(plane.shape, kernel)
     padded = array_module(plane).zeros(model.shape, np.float32)
     model.crop(padded)[...] = plane
-    return model.fold(model.plane(model.transfer.conj() * model.spectrum(padded)))
+    return model.fold(model.filter(padded, model.transfer.conj()))
 
 
 def _extend_axis(image: Array, length: int, axis: int) -> Array:

@@ -67,6 +67,8 @@ LIGHT_GAIN = Logistic(2.2, 0.2)
 """For one kernel that light was blurred with: less is promised there than is gained."""
 LIGHT_UNEVENNESS = 1.75
 """Misfit of a part over the median of all, above which light is not taken for restored."""
+REPAIRED_UNEVENNESS = 2.3
+"""The same for any single kernel once its restoration is repaired."""
 MOTION_GAIN = Logistic(1.0, 0.2)
 """For a motion at each pixel."""
 KERNEL_ERROR = 0.2
@@ -77,6 +79,8 @@ FULL_REPAIR_GAIN = Logistic(6.0, 1.5)
 # When the motion network contradicts one kernel.
 MOTION_VARIATION = 1.25
 """Standard deviation of the fitted camera motion over the photograph, in units of its expected error in one patch."""
+NO_SINGLE_MOTION = 2.5
+"""The same, from which no single kernel can be right."""
 KERNEL_TO_MOTION_WIDTH = 2.5
 """Width of the kernel over the mean length of the motion."""
 

@@ -88,14 +88,14 @@ def _iterate(lights: _Lights, model: BlurModel) -> Array:
     latent, adjoint = xp.maximum(lights.observed, np.float32(_DARKEST)), model.transfer.conj()
     for _ in range(_ITERATIONS):
         checkpoint()
-        predicted = xp.maximum(model.plane(model.transfer * model.spectrum(latent)), np.float32(_LEAST))
+        predicted = xp.maximum(model.filter(latent, model.transfer), np.float32(_LEAST))
         ratio = xp.where(lights.known, lights.observed / predicted, np.float32(1))
         ratio = xp.where(lights.clipped, xp.maximum(1 / predicted, np.float32(1)), ratio)
-        latent = xp.clip(latent * model.plane(adjoint * model.spectrum(ratio)), _LEAST, _MOST).astype(np.float32)
+        latent = xp.clip(latent * model.filter(ratio, adjoint), _LEAST, _MOST).astype(np.float32)
     return latent
 
 
 def _share_of_clipped(lights: _Lights, model: BlurModel) -> Array:
     """Return, for latent pixels of the image, the share of light that they exchange with what clipped pixels saw."""
-    spectrum = model.spectrum(lights.clipped.astype(np.float32))
-    return model.crop(model.plane(spectrum * model.transfer.conj() * model.power))
+    clipped, seen_again = lights.clipped.astype(np.float32), model.transfer.conj() * model.power
+    return model.crop(model.filter(clipped, seen_again))

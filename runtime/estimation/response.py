@@ -161,7 +161,7 @@ def measure_overshoot(blurred: BlurredImage, kernel: Kernel, response: Response)
     latent = model.crop(hyper_laplacian(observation, steps=_STEPS))
     clipped = xp.zeros(model.shape, np.float32)
     model.crop(clipped)[...] = ~blurred.known
-    share = model.crop(model.plane(model.spectrum(clipped) * model.transfer.conj() * model.power))
+    share = model.crop(model.filter(clipped, model.transfer.conj() * model.power))
     rows, cols = (min(max(blur.shape) // 2 + 1, side // 4) for side in light.shape)
     inside = slice(rows, light.shape[0] - rows), slice(cols, light.shape[1] - cols)
     counted = (share < _UNTOUCHED)[inside]

@@ -18,6 +18,7 @@ from runtime.decisions.thresholds import (
     LIGHT_UNEVENNESS,
     MOTION_GAIN,
     PREDICTED_GAIN,
+    REPAIRED_UNEVENNESS,
     Logistic,
 )
 from runtime.deconvolution import deconvolve
@@ -27,9 +28,6 @@ from runtime.restoration.repair import load_repairer
 from runtime.restoration.softness import soften
 from runtime.restoration.uniformity import load_uniformity_check
 from runtime.run import Run
-
-_CERTAIN = 5
-"""Distance above a logistic threshold, in units of its scale, from which its probability is practically 1."""
 
 _NEVER = Logistic(math.inf, 1.0)
 """A threshold that no predicted gain passes."""
@@ -128,7 +126,9 @@ def attempt(
     if not run.options.neural:
         return Attempt(_softened(restored, candidate), None, PREDICTED_GAIN, Reason.NO_GAIN, candidate.confidence)
     guide = luminance(observed) if guide is None else guide
-    uneven = _is_uneven(guide, restored, candidate, run)
+    # The light of a photograph from a camera that turned, taken for light though it is none, can be explained by a
+    # wrong kernel where the search looks, but not everywhere.
+    uneven = not run.response.linear and _unevenness(guide, restored, candidate, run) > LIGHT_UNEVENNESS
     with run.stopwatch("repair"):
         repaired = load_repairer(run.device).repair(
             guide,
@@ -140,6 +140,9 @@ def attempt(
             response=run.response,
         )
         restored = repaired.planes
+        # Deconvolution explains what was observed by almost any kernel. The repair takes out what no photograph shows:
+        # where the kernel is wrong that is much, and the rest no longer explains it.
+        uneven = uneven or _unevenness(guide, restored, candidate, run) > REPAIRED_UNEVENNESS
         needed, reason = _needed_gain(guide, candidate, repaired.gain, uneven, run)
     confidence = candidate.confidence * needed.above(repaired.gain)
     return Attempt(_softened(restored, candidate), repaired.gain, needed, reason, confidence)
@@ -158,32 +161,31 @@ def _needed_gain(
 ) -> tuple[Logistic, Reason]:
     """Return the threshold on the predicted gain, in dB, and the reason to report below it.
 
-    No gain is enough for a single kernel of light whose misfit is uneven. The threshold is higher for another single
-    kernel that is contradicted by the motions that a network sees. The network runs only if it affects the decision: if
-    the gain is above the normal threshold, and not far above the higher one.
+    No gain is enough for a single kernel whose misfit is uneven, or that the motions that a network sees rule out. The
+    threshold is higher for another one that these contradict. The network runs only if it affects the decision: if the
+    gain is above the normal threshold.
     """
     if isinstance(candidate.blur, MotionBlur):
         return MOTION_GAIN, Reason.NO_GAIN
+    if uneven:
+        return _NEVER, Reason.NOT_UNIFORM
     if not run.response.linear:
-        return (_NEVER, Reason.NOT_UNIFORM) if uneven else (LIGHT_GAIN, Reason.NO_GAIN)
-    undecided = PREDICTED_GAIN.threshold < gain < CONTRADICTED_GAIN.threshold + _CERTAIN * CONTRADICTED_GAIN.scale
-    if isinstance(candidate.blur, KernelBlur) and undecided:
+        return LIGHT_GAIN, Reason.NO_GAIN
+    if isinstance(candidate.blur, KernelBlur) and gain > PREDICTED_GAIN.threshold:
         uniformity = load_uniformity_check(run.device).measure(guide, candidate.blur.width)
+        if uniformity is not None and uniformity.ruled_out:
+            return _NEVER, Reason.NOT_UNIFORM
         if uniformity is not None and uniformity.contradicted:
             return CONTRADICTED_GAIN, Reason.NOT_UNIFORM
     return PREDICTED_GAIN, Reason.NO_GAIN
 
 
-def _is_uneven(guide: Array, restored: Array, candidate: Candidate, run: Run[Options]) -> bool:
-    """Tell whether restored light, blurred by its single kernel again, explains the observed light unevenly.
-
-    The light of a photograph from a camera that turned, taken for light though it is none, can be explained by a wrong
-    kernel where the search looks, but not everywhere.
-    """
-    if run.response.linear or not isinstance(candidate.blur, KernelBlur):
-        return False
+def _unevenness(guide: Array, restored: Array, candidate: Candidate, run: Run[Options]) -> float:
+    """Return how unevenly a restoration explains a photograph when its single kernel blurs it again; else 1."""
+    if not isinstance(candidate.blur, KernelBlur):
+        return 1.0
     blurred = candidate.blur.apply(luminance(restored)[None])[0]
-    return find_unevenness(blurred, guide, run.response, run.known, run.saturated) > LIGHT_UNEVENNESS
+    return find_unevenness(blurred, guide, run.response, run.known, run.saturated)
 
 
 def _softened(planes: Array, candidate: Candidate) -> Array:

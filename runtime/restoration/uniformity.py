@@ -10,7 +10,7 @@ import numpy as np
 
 from kernels.arrays import Array
 from kernels.patches import PatchGrid
-from runtime.decisions.thresholds import KERNEL_TO_MOTION_WIDTH, MOTION_VARIATION
+from runtime.decisions.thresholds import KERNEL_TO_MOTION_WIDTH, MOTION_VARIATION, NO_SINGLE_MOTION
 from runtime.estimation.motion.field import TINY, camera_motion
 from runtime.estimation.motion.network import MotionNetwork
 from runtime.inference.bundle import load_model
@@ -44,6 +44,11 @@ class Uniformity(NamedTuple):
     def contradicted(self) -> bool:
         """Whether the motion varies too much for one kernel, or is too short for this kernel."""
         return self.variation > MOTION_VARIATION or self.width > KERNEL_TO_MOTION_WIDTH
+
+    @property
+    def ruled_out(self) -> bool:
+        """Whether the motion varies so much that no single kernel can be right, whatever it promises."""
+        return self.variation > NO_SINGLE_MOTION
 
 
 class UniformityCheck:

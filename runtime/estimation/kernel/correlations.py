@@ -98,13 +98,13 @@ def from_tiles(
     energy: Array = 0.0
     shape = (0, 0)
     for core, latent, observed in tiles:
-        fft = fft_module(core)
+        fft, xp = fft_module(core), array_module(core)
         shape = core.shape[-2:]
         middle = (..., slice(reach, shape[0] - reach), slice(reach, shape[1] - reach))
         spectrum = fft.rfft2(core).conj()
-        auto = auto + (spectrum * fft.rfft2(latent)).sum(axis=0)
-        cross = cross + (spectrum * fft.rfft2(observed)).sum(axis=0)
-        energy = energy + array_module(core).square(observed[middle]).sum(dtype=np.float64)
+        auto = auto + xp.multiply(spectrum, fft.rfft2(latent)).sum(axis=0)
+        cross = cross + xp.multiply(spectrum, fft.rfft2(observed)).sum(axis=0)
+        energy = energy + xp.square(observed[middle]).sum(dtype=np.float64)
         done()
     return _equations(auto, cross, energy, shape, reach, support)
 

@@ -73,7 +73,7 @@ def sharp_gradients(extended: ExtendedImage, model: BlurModel) -> Array:
     array (2, h, w) float32
     """
     wiener = model.transfer.conj() / (model.power + _GRADIENT_WEIGHT * model.gradient_power())
-    spectrum = wiener * model.spectrum(extended.plane)
+    spectrum = array_module(wiener).multiply(wiener, model.spectrum(extended.plane))
     smooth = model.plane(spectrum * gaussian(model, _PRESMOOTHING))
     extended.fill_unknown(model.plane(model.transfer * spectrum), model)
     return gradients(shock_filter(smooth, _SHOCK_STEP, _SHOCK_ITERATIONS))

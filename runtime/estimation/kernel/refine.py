@@ -195,7 +195,7 @@ def sparse_edges(
     model = observation.model
     plane = hyper_laplacian(observation, steps=_SPARSE_FIRST_STEPS if extended is None else _SPARSE_LATER_STEPS)
     extended = ExtendedImage(blurred.image, blurred.known, plane)
-    extended.fill_unknown(model.plane(model.transfer * model.spectrum(plane)), model)
+    extended.fill_unknown(model.filter(plane, model.transfer), model)
     return Edges(gradients(plane), gradients(extended.plane), 1.0, kernel.shape[0]), extended
 
 

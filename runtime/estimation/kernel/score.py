@@ -86,7 +86,7 @@ def score_kernel(blurred: BlurredImage, kernel: Kernel) -> KernelScore:
     observation = Observation(blurred.image, blur, blurred.noise + _EXTRA_NOISE, valid=blurred.known)
     model = observation.model
     plane = hyper_laplacian(observation, steps=_BORDER_STEPS)
-    predicted, latent = model.crop(model.plane(model.transfer * model.spectrum(plane))), model.crop(plane)
+    predicted, latent = model.crop(model.filter(plane, model.transfer)), model.crop(plane)
     response, misfit = blurred.response, predicted - blurred.image
     observed, mean_slope = blurred.image, 1.0
     if not response.linear:

@@ -6,6 +6,7 @@ from skimage.data import astronaut
 from bench.data.camera import light
 from bench.data.photographs import shake_kernel
 from runtime.colour import luminance
+from runtime.contract import Estimate
 from runtime.decisions.reasons import Reason
 from runtime.errors import InvalidImage, InvalidModel
 from runtime.estimation.kernel.blind import BlindEstimate
@@ -209,3 +210,29 @@ def test_light_that_nothing_but_the_overshoot_speaks_for_is_none(
     monkeypatch.setattr(module, "estimate_blind", estimate)
     monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel: SRGB)
     assert method.restore(as_light[0], Run(Options(quality="fast"))).response == response
+
+
+@pytest.mark.parametrize(
+    ("gain", "log_error", "taken"), [(None, -1.5, True), (4.0, -1.5, False), (4.0, -2.0, True)],
+    ids=["refused as a kernel", "refused as a restoration", "certain"],
+)  # fmt: skip
+def test_without_a_few_parts_a_refused_restoration_is_taken_back_for_a_certain_kernel(
+    method, observed, monkeypatch, gain, log_error, taken
+):
+    """First the whole photograph speaks against the kernel, or its restoration does, and then nothing any more."""
+    foreign = np.zeros(observed.shape[1:], bool)
+    foreign[20:30, 20:60] = True
+    made = []
+
+    def finish(planes, candidate, run, guide):
+        made.append(run.known)
+        reason = None if len(made) > 1 else Reason.NOT_UNIFORM
+        return Estimate(planes + 0.1, candidate.blur, reason=reason, gain=gain, log_error=log_error)
+
+    found = BlindEstimate(shake_kernel(13), 1.0, 1.0, None, log_error, 0.5, best=shake_kernel(13))
+    monkeypatch.setattr(module, "estimate_blind", lambda *arguments, **options: found)
+    monkeypatch.setattr(module, "finish", finish)
+    monkeypatch.setattr(module, "find_outliers", lambda *arguments: foreign)
+    result = method.restore(observed, Run(Options(quality="fast", response="linear")))
+    assert (result.reason is None) == taken
+    np.testing.assert_array_equal(made[1], ~foreign)

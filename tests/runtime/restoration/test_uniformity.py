@@ -8,7 +8,7 @@ from skimage.data import astronaut
 
 from runtime.blur.blurs import KernelBlur, MotionBlur
 from runtime.blur.motion import motion_kernel
-from runtime.decisions.thresholds import KERNEL_TO_MOTION_WIDTH, MOTION_VARIATION
+from runtime.decisions.thresholds import KERNEL_TO_MOTION_WIDTH, MOTION_VARIATION, NO_SINGLE_MOTION
 from runtime.inference.devices import CPU
 from runtime.restoration import uniformity as module
 from runtime.restoration.uniformity import Uniformity, UniformityCheck
@@ -74,15 +74,18 @@ def test_a_kernel_far_wider_than_what_moved_is_contradicted(check, photograph):
 
 
 @pytest.mark.parametrize(
-    ("variation", "width", "contradicts"),
+    ("variation", "width", "contradicts", "rules_out"),
     [
-        (MOTION_VARIATION, KERNEL_TO_MOTION_WIDTH, False),
-        (MOTION_VARIATION + 1e-6, 0.1, True),
-        (0.1, KERNEL_TO_MOTION_WIDTH + 1e-6, True),
+        (MOTION_VARIATION, KERNEL_TO_MOTION_WIDTH, False, False),
+        (MOTION_VARIATION + 1e-6, 0.1, True, False),
+        (0.1, KERNEL_TO_MOTION_WIDTH + 1e-6, True, False),
+        (NO_SINGLE_MOTION, 0.1, True, False),
+        (NO_SINGLE_MOTION + 1e-6, 0.1, True, True),
     ],
 )
-def test_either_contradicts(variation, width, contradicts):
-    assert Uniformity(variation, width).contradicted == contradicts
+def test_either_contradicts_and_much_variation_rules_out(variation, width, contradicts, rules_out):
+    seen = Uniformity(variation, width)
+    assert (seen.contradicted, seen.ruled_out) == (contradicts, rules_out)
 
 
 @pytest.mark.parametrize(("shape", "seen"), [((193, 400), False), ((400, 193), False), ((194, 194), True)])
