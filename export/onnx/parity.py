@@ -37,6 +37,12 @@ def largest_difference(found: Sequence[np.ndarray], expected: Sequence[np.ndarra
     return max(float(np.abs(ours - theirs).max()) for ours, theirs in zip(found, expected, strict=True))
 
 
+def relative_difference(found: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> float:
+    """Return the largest difference between arrays and those expected, in units of the largest value, at least 1."""
+    largest = max(1.0, *(float(np.abs(theirs).max()) for theirs in expected))
+    return largest_difference(found, expected) / largest
+
+
 def measure(
     module: nn.Module,
     graph: str | Path,

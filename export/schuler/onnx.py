@@ -19,7 +19,7 @@ from export.data.photographs import Photographs
 from export.onnx.bundles import Arrays, BundleSpec, PartSpec
 from export.onnx.graph import Graph, Weights
 from export.onnx.layers import to_numpy
-from export.onnx.parity import Inputs, probe_patches
+from export.onnx.parity import Inputs, probe_patches, relative_difference
 from export.schuler.network import RATE, SCALES, STAGES, Features, SchulerConfig, quotient_numbers
 from runtime.estimation.learned import CONSTANTS, QuotientAssumptions, part_name
 
@@ -27,7 +27,8 @@ SHAPES = ((24, 24), (65, 40), (119, 128))
 """Heights and widths on which the graphs are compared with the network."""
 BATCHES = (1, 5)
 TOLERANCE = {"fp32": 1e-4}
-"""Largest difference allowed in a feature, whose values are about 1."""
+"""Largest difference allowed in a feature, in units of the largest one: their common scale is learned, and a quotient
+does not depend on it."""
 _SIZES = SchulerConfig()
 """Of the networks that are exported; a bundle states one number of features, and one side of the filters."""
 _NAMES = ("sharp", "blurred")
@@ -108,6 +109,7 @@ def _part(scale: int, stage: int) -> PartSpec:
         {"batches": BATCHES, "shapes": SHAPES},
         TOLERANCE,
         module=f"scales.{scale}.{stage}.features",
+        difference=relative_difference,
     )
 
 

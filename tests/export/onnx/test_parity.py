@@ -8,7 +8,14 @@ import torch
 from torch import nn
 
 from export.onnx.graph import Graph, Weights
-from export.onnx.parity import in_batches, largest_difference, measure, probe_patches, round_weights
+from export.onnx.parity import (
+    in_batches,
+    largest_difference,
+    measure,
+    probe_patches,
+    relative_difference,
+    round_weights,
+)
 
 
 class Doubled(nn.Module):
@@ -76,3 +83,10 @@ def test_rounded_weights_fit_float16(networks):
     network = copy.deepcopy(networks["plain"])
     round_weights(network)
     assert all(torch.equal(p.half().float(), p) for p in network.parameters())
+
+
+@pytest.mark.parametrize(("scale", "difference"), [(0.5, 0.05), (1.0, 0.1), (40.0, 0.1)])
+def test_relative_differences_are_those_of_values_about_one(scale, difference):
+    expected = [scale * np.array([1.0, -0.5]), scale * np.zeros(3)]
+    found = [expected[0], expected[1] + 0.1 * scale]
+    assert relative_difference(found, expected) == pytest.approx(difference)
