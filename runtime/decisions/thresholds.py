@@ -69,6 +69,8 @@ LIGHT_UNEVENNESS = 1.75
 """Misfit of a part over the median of all, above which light is not taken for restored."""
 REPAIRED_UNEVENNESS = 2.3
 """The same for any single kernel once its restoration is repaired."""
+EVEN = 1.2
+"""The same, up to which the kernel holds everywhere, also where the motion network sees motions that vary."""
 MOTION_GAIN = Logistic(1.0, 0.2)
 """For a motion at each pixel."""
 KERNEL_ERROR = 0.2

@@ -13,6 +13,7 @@ from runtime.decisions.reasons import Reason
 from runtime.decisions.thresholds import (
     CONFIDENT,
     CONTRADICTED_GAIN,
+    EVEN,
     KERNEL_ERROR,
     LIGHT_GAIN,
     LIGHT_UNEVENNESS,
@@ -142,8 +143,8 @@ def attempt(
         restored = repaired.planes
         # Deconvolution explains what was observed by almost any kernel. The repair takes out what no photograph shows:
         # where the kernel is wrong that is much, and the rest no longer explains it.
-        uneven = uneven or _unevenness(guide, restored, candidate, run) > REPAIRED_UNEVENNESS
-        needed, reason = _needed_gain(guide, candidate, repaired.gain, uneven, run)
+        unevenness = math.inf if uneven else _unevenness(guide, restored, candidate, run)
+        needed, reason = _needed_gain(guide, candidate, repaired.gain, unevenness, run)
     confidence = candidate.confidence * needed.above(repaired.gain)
     return Attempt(_softened(restored, candidate), repaired.gain, needed, reason, confidence)
 
@@ -157,17 +158,17 @@ def undo(observed: Array, candidate: Candidate, run: Run[Options]) -> Array:
 
 
 def _needed_gain(
-    guide: Array, candidate: Candidate, gain: float, uneven: bool, run: Run[Options]
+    guide: Array, candidate: Candidate, gain: float, unevenness: float, run: Run[Options]
 ) -> tuple[Logistic, Reason]:
     """Return the threshold on the predicted gain, in dB, and the reason to report below it.
 
     No gain is enough for a single kernel whose misfit is uneven, or that the motions that a network sees rule out. The
-    threshold is higher for another one that these contradict. The network runs only if it affects the decision: if the
-    gain is above the normal threshold.
+    threshold is higher for another one that these contradict, unless they vary only and the misfit is even. The network
+    runs only if it affects the decision: if the gain is above the normal threshold.
     """
     if isinstance(candidate.blur, MotionBlur):
         return MOTION_GAIN, Reason.NO_GAIN
-    if uneven:
+    if unevenness > REPAIRED_UNEVENNESS:
         return _NEVER, Reason.NOT_UNIFORM
     if not run.response.linear:
         return LIGHT_GAIN, Reason.NO_GAIN
@@ -175,7 +176,7 @@ def _needed_gain(
         uniformity = load_uniformity_check(run.device).measure(guide, candidate.blur.width)
         if uniformity is not None and uniformity.ruled_out:
             return _NEVER, Reason.NOT_UNIFORM
-        if uniformity is not None and uniformity.contradicted:
+        if uniformity is not None and (uniformity.too_short or (uniformity.varies and unevenness > EVEN)):
             return CONTRADICTED_GAIN, Reason.NOT_UNIFORM
     return PREDICTED_GAIN, Reason.NO_GAIN
 

@@ -41,9 +41,19 @@ class Uniformity(NamedTuple):
     width: float
 
     @property
+    def varies(self) -> bool:
+        """Whether the motion seems to vary too much for one kernel."""
+        return self.variation > MOTION_VARIATION
+
+    @property
+    def too_short(self) -> bool:
+        """Whether the motion is too short for this kernel."""
+        return self.width > KERNEL_TO_MOTION_WIDTH
+
+    @property
     def contradicted(self) -> bool:
         """Whether the motion varies too much for one kernel, or is too short for this kernel."""
-        return self.variation > MOTION_VARIATION or self.width > KERNEL_TO_MOTION_WIDTH
+        return self.varies or self.too_short
 
     @property
     def ruled_out(self) -> bool:

@@ -104,18 +104,24 @@ def test_how_much_each_kind_has_to_promise(observed, monkeypatch, kind, gain, ac
 
 
 @pytest.mark.parametrize(
-    ("gain", "uniformity", "reason"),
+    ("gain", "uniformity", "unevenness", "reason"),
     [
-        (1.0, Uniformity(3.0, 0.5), Reason.NO_GAIN),
-        (4.0, None, None),
-        (4.0, Uniformity(0.5, 0.5), None),
-        (4.0, Uniformity(2.0, 0.5), Reason.NOT_UNIFORM),
-        (6.5, Uniformity(2.0, 0.5), None),
-        (20.0, Uniformity(2.0, 0.5), None),
-        (20.0, Uniformity(3.0, 0.5), Reason.NOT_UNIFORM),
+        (1.0, Uniformity(3.0, 0.5), 1.5, Reason.NO_GAIN),
+        (4.0, None, 1.5, None),
+        (4.0, Uniformity(0.5, 0.5), 1.5, None),
+        (4.0, Uniformity(2.0, 0.5), 1.5, Reason.NOT_UNIFORM),
+        (4.0, Uniformity(2.0, 0.5), 1.1, None),
+        (4.0, Uniformity(2.0, 3.0), 1.1, Reason.NOT_UNIFORM),
+        (6.5, Uniformity(2.0, 0.5), 1.5, None),
+        (20.0, Uniformity(2.0, 3.0), 1.5, None),
+        (20.0, Uniformity(3.0, 0.5), 1.1, Reason.NOT_UNIFORM),
     ],
 )
-def test_a_kernel_that_the_motion_contradicts_has_to_promise_more(observed, monkeypatch, gain, uniformity, reason):
+def test_a_kernel_that_the_motion_contradicts_has_to_promise_more(
+    observed, monkeypatch, gain, uniformity, unevenness, reason
+):
+    """Unless the motion only seems to vary, and the kernel explains all parts alike."""
+    monkeypatch.setattr(module, "find_unevenness", lambda *arguments: unevenness)
     predict_gain(monkeypatch, gain, uniformity)
     found = finish(observed, Candidate(blurs(observed.shape[1:])["kernel"], -2.5), fast())
     assert found.reason == reason

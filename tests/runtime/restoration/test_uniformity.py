@@ -74,18 +74,19 @@ def test_a_kernel_far_wider_than_what_moved_is_contradicted(check, photograph):
 
 
 @pytest.mark.parametrize(
-    ("variation", "width", "contradicts", "rules_out"),
+    ("variation", "width", "varies", "too_short", "ruled_out"),
     [
-        (MOTION_VARIATION, KERNEL_TO_MOTION_WIDTH, False, False),
-        (MOTION_VARIATION + 1e-6, 0.1, True, False),
-        (0.1, KERNEL_TO_MOTION_WIDTH + 1e-6, True, False),
-        (NO_SINGLE_MOTION, 0.1, True, False),
-        (NO_SINGLE_MOTION + 1e-6, 0.1, True, True),
+        (MOTION_VARIATION, KERNEL_TO_MOTION_WIDTH, False, False, False),
+        (MOTION_VARIATION + 1e-6, 0.1, True, False, False),
+        (0.1, KERNEL_TO_MOTION_WIDTH + 1e-6, False, True, False),
+        (NO_SINGLE_MOTION, 0.1, True, False, False),
+        (NO_SINGLE_MOTION + 1e-6, 0.1, True, False, True),
     ],
 )
-def test_either_contradicts_and_much_variation_rules_out(variation, width, contradicts, rules_out):
+def test_what_each_measure_says(variation, width, varies, too_short, ruled_out):
     seen = Uniformity(variation, width)
-    assert (seen.contradicted, seen.ruled_out) == (contradicts, rules_out)
+    assert (seen.varies, seen.too_short, seen.ruled_out) == (varies, too_short, ruled_out)
+    assert seen.contradicted == (varies or too_short)
 
 
 @pytest.mark.parametrize(("shape", "seen"), [((193, 400), False), ((400, 193), False), ((194, 194), True)])
