@@ -234,8 +234,8 @@ def test_the_real_sets_are_as_described(data_root):
     assert len(sun_style(data_root)) == 48
     assert [case.name for case in kohler(data_root)] == ["1_1", "1_2", "1_3", "1_4", "1_6", "2_1", "2_11", "2_5", "2_8"]
     assert [case.name for case in kohler(data_root, large=True)] == ["1_10", "1_9"]
-    assert [len(load(data_root)) for load in (lai, lai_real, gopro, shake)] == [10, 10, 1, 3]
-    assert sum(case.kind == "natural, people" for case in lai(data_root)) == 4
+    assert [len(load(data_root)) for load in (lai, lai_real, gopro, shake)] == [20, 10, 1, 3]
+    assert sum(case.kind == "natural, people" for case in lai(data_root)) == 8
     # The fixed shift of kernel 4 is (-3, 3): within reach of the score.
     for case in (cases[0], cases[3]):
         sample = case.load()
