@@ -67,7 +67,7 @@ LIGHT_GAIN = Logistic(2.2, 0.2)
 """For one kernel that light was blurred with: less is promised there than is gained."""
 LIGHT_UNEVENNESS = 1.75
 """Misfit of a part over the median of all, above which light is not taken for restored."""
-REPAIRED_UNEVENNESS = 2.3
+REPAIRED_UNEVENNESS = 2.8
 """The same for any single kernel once its restoration is repaired."""
 EVEN = 1.2
 """The same, up to which the kernel holds everywhere, also where the motion network sees motions that vary."""
