@@ -117,6 +117,22 @@ class KernelNetwork:
                 progress(STAGE, (scale + 1) / (last + 1))
         return kernel
 
+    def estimate_wide(self, luminance: Array, *, progress: Progress | None = None) -> Array | None:
+        """Estimate a kernel that is larger than all of `supports`, from the photograph at half its size.
+
+        Parameters and progress are those of `estimate`.
+
+        Returns
+        -------
+        (side, side) array of float32 or None
+            Of about twice the side of the largest kernel that fits, odd; ``None`` if the photograph is too small.
+        """
+        small = _resampled(luminance, (luminance.shape[0] // 2, luminance.shape[1] // 2))
+        if min(small.shape) < self.smallest():
+            return None
+        kernel = self.estimate(small, progress=progress)
+        return _rescaled(kernel, 2 * kernel.shape[0] + 1)
+
     def _pyramid(self, luminance: Array, last: int) -> list[Array]:
         """Return a photograph (H, W) at each scale up to the one with the index `last`, which is its own."""
         planes = [luminance]

@@ -28,10 +28,11 @@ from runtime.estimation.sharpness import is_sharp
 from runtime.inference.bundle import Bundle
 from runtime.inference.devices import Device, download
 from runtime.inference.patch_engine import NetworkPatchModel, PatchEngine, plan_patches
+from runtime.methods.uniform import restore_with
 from runtime.options import AUTO, NEURAL, Options
 from runtime.preparation.overlays import find_covered
 from runtime.response import LINEAR, SRGB
-from runtime.restoration.finish import finish, undo
+from runtime.restoration.finish import undo
 from runtime.restoration.repair import load_repairer
 from runtime.run import Run
 
@@ -126,7 +127,7 @@ class Chakrabarti:
             light = self._restore_light(observed, guide, initial, support, found, run)
             if light is not None and light.reason is None:
                 return replace(light, initial=initial), best
-        return replace(self._restore_with(observed, guide, found, run), initial=initial), best
+        return replace(restore_with(observed, guide, found, run), initial=initial), best
 
     def _restore_light(
         self,
@@ -161,15 +162,8 @@ class Chakrabarti:
             return None
         if start is None and choose_response(guide, run, download(again.kernel).astype(np.float64)).linear:
             return None
-        estimate = self._restore_with(light, light_guide, again, light_run)
+        estimate = restore_with(light, light_guide, again, light_run)
         return replace(estimate, latent=SRGB.from_light(estimate.latent), response=SRGB)
-
-    def _restore_with(self, observed: Array, guide: Array, found: BlindEstimate, run: Run[Options]) -> Estimate:
-        """Restore the photograph with the kernel that was found, if it is accepted."""
-        blur = KernelBlur(found.kernel)
-        if found.reason is not None:
-            return Estimate(observed, blur, confidence=found.confidence, reason=found.reason, log_error=found.log_error)
-        return finish(observed, Candidate(blur, found.log_error, found.confidence), run, guide=guide)
 
     def first_estimate(self, guide: Array, run: Run[Options]) -> Array:
         """Return the network's estimate of the latent luminance (H, W), from the observed luminance `guide`."""

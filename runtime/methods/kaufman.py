@@ -23,8 +23,9 @@ from runtime.estimation.kernel.blind import estimate_blind
 from runtime.estimation.kernel.pyramid import informative_window
 from runtime.inference.bundle import Bundle
 from runtime.inference.devices import Device, upload
+from runtime.methods.uniform import restore_with
 from runtime.options import Options
-from runtime.restoration.finish import finish, undo
+from runtime.restoration.finish import undo
 from runtime.restoration.repair import load_repairer
 from runtime.run import Run
 
@@ -78,10 +79,7 @@ class Kaufman:
         with run.stopwatch("kernel estimate"):
             start = _fitted(kernel, guide.shape).astype(np.float64)
             found = estimate_blind(guide, run, support=len(start), start=start)
-        blur = KernelBlur(found.kernel)
-        if found.reason is not None:
-            return Estimate(observed, blur, confidence=found.confidence, reason=found.reason)
-        return finish(observed, Candidate(blur, found.log_error, found.confidence), run, guide=guide)
+        return restore_with(observed, guide, found, run)
 
 
 def _fitted(kernel: Kernel, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -1,11 +1,14 @@
 """Schuler 2014: a network finds the blur kernel by learned features and divisions of spectra, without a search.
 
-By default the kernel is then polished (`runtime.estimation.kernel.blind`), which also tells whether it explains the
-photograph; without `Options.refine` the photograph is deconvolved with the kernel as the network found it.
+The network looks at the photograph, and at half its size for kernels that are wider than it was made for. By default
+both kernels are polished (`runtime.estimation.kernel.blind`), which also tells whether they explain the photograph, and
+only where the better one leaves doubts or brings no gain, another one is searched for. Without `Options.refine` the
+photograph is deconvolved with the first kernel as the network found it.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -14,14 +17,17 @@ from kernels.arrays import Array
 from runtime.blur.blurs import KernelBlur
 from runtime.colour import luminance
 from runtime.contract import Candidate, Estimate
+from runtime.decisions.reasons import Reason
 from runtime.errors import InvalidImage
-from runtime.estimation.kernel.blind import estimate_blind
+from runtime.estimation.kernel.blind import estimate_blind, is_unsure, surer
 from runtime.estimation.kernel.pyramid import informative_window
 from runtime.estimation.quotients import KernelNetwork
 from runtime.inference.bundle import Bundle
 from runtime.inference.devices import Device, download
+from runtime.methods.chakrabarti import choose_support
+from runtime.methods.uniform import restore_with
 from runtime.options import Options
-from runtime.restoration.finish import finish, undo
+from runtime.restoration.finish import undo
 from runtime.restoration.repair import load_repairer
 from runtime.run import Run
 
@@ -64,16 +70,24 @@ class Schuler:
                 f"the image is {guide.shape[1]}x{guide.shape[0]}: this model needs {smallest} pixels or more on each "
                 "side; give a larger crop, or the blur kernel, if you know it, to deconvolve()"
             )
+        support = choose_support(guide.shape, run.options)
         with run.stopwatch("kernel network"):
-            window = informative_window(guide, _PIXELS, narrowest=smallest)
-            kernel = self._network.estimate(guide[window], support=run.options.support, progress=run.progress)
-        if not run.options.refine:
-            blur = KernelBlur(kernel)
-            return Estimate(undo(observed, Candidate(blur, float("nan")), run), blur)
+            looked_at = guide[informative_window(guide, _PIXELS, narrowest=smallest)]
+            kernel = self._network.estimate(looked_at, support=run.options.support, progress=run.progress)
+            if not run.options.refine:
+                blur = KernelBlur(kernel)
+                return Estimate(undo(observed, Candidate(blur, float("nan")), run), blur)
+            wide = self._network.estimate_wide(looked_at, progress=run.progress)
+        starts = [download(each) for each in (kernel, wide) if each is not None and len(each) <= support]
         with run.stopwatch("kernel estimate"):
-            start = download(kernel).astype(np.float64)
-            found = estimate_blind(guide, run, support=len(start), start=start)
-        blur = KernelBlur(found.kernel)
-        if found.reason is not None:
-            return Estimate(observed, blur, confidence=found.confidence, reason=found.reason)
-        return finish(observed, Candidate(blur, found.log_error, found.confidence), run, guide=guide)
+            polished = [estimate_blind(guide, run, support=len(each), start=each.astype(np.float64)) for each in starts]
+        found = min(polished, key=lambda each: (each.reason is not None, each.log_error), default=None)
+        if found is not None and not is_unsure(found):
+            estimate = restore_with(observed, guide, found, run)
+            if estimate.reason is None or found.reason is Reason.NOT_BLURRED:
+                return estimate
+        with run.stopwatch("kernel estimate"):
+            searched = estimate_blind(guide, replace(run, search="second"), support=support)
+        if found is not None and is_unsure(found):
+            searched = surer(found, searched)
+        return restore_with(observed, guide, searched, run)

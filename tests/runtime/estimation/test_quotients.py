@@ -66,6 +66,15 @@ def test_scales_are_those_that_are_asked_for_and_fit(network, sharp):
     assert network.estimate(small).shape == (7, 7)
 
 
+def test_a_wide_kernel_is_that_of_the_photograph_at_half_its_size(network, sharp):
+    plane = np.ascontiguousarray(sharp[: sharp.shape[0] // 2 * 2, : sharp.shape[1] // 2 * 2])
+    half = plane.reshape(plane.shape[0] // 2, 2, -1, 2).mean((1, 3))
+    wide, kernel = network.estimate_wide(plane), network.estimate(half)
+    assert wide.shape == (2 * len(kernel) + 1,) * 2
+    assert wide.sum() == pytest.approx(1, abs=1e-5)
+    assert network.estimate_wide(plane[: 2 * network.smallest() - 1]) is None
+
+
 def test_progress_is_that_of_the_scales(network, sharp):
     seen = []
     network.estimate(sharp, progress=lambda *report: seen.append(report))

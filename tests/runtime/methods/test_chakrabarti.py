@@ -12,6 +12,7 @@ from runtime.errors import InvalidImage, InvalidModel
 from runtime.estimation.kernel.blind import BlindEstimate
 from runtime.inference.devices import CPU
 from runtime.methods import chakrabarti as module
+from runtime.methods import uniform
 from runtime.methods.chakrabarti import choose_support
 from runtime.methods.registry import create_method
 from runtime.options import Options
@@ -231,7 +232,7 @@ def test_without_a_few_parts_a_refused_restoration_is_taken_back_for_a_certain_k
 
     found = BlindEstimate(shake_kernel(13), 1.0, 1.0, None, log_error, 0.5, best=shake_kernel(13))
     monkeypatch.setattr(module, "estimate_blind", lambda *arguments, **options: found)
-    monkeypatch.setattr(module, "finish", finish)
+    monkeypatch.setattr(uniform, "finish", finish)
     monkeypatch.setattr(module, "find_outliers", lambda *arguments: foreign)
     result = method.restore(observed, Run(Options(quality="fast", response="linear")))
     assert (result.reason is None) == taken

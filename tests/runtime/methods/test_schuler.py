@@ -7,10 +7,14 @@ from scipy.signal import fftconvolve
 from skimage.data import astronaut
 
 import runtime
+from runtime.blur.blurs import KernelBlur
 from runtime.blur.kernel import align, centre, fit, similarity
+from runtime.contract import Estimate
 from runtime.decisions.reasons import Reason
 from runtime.errors import InvalidArgument, InvalidImage
+from runtime.estimation.kernel.blind import BlindEstimate
 from runtime.estimation.quotients import KernelNetwork
+from runtime.methods import schuler as module
 from tests.support.models import write_kernel_bundle
 
 MARGIN = 12
@@ -58,12 +62,58 @@ def error(image, sharp):
 def test_a_kernel_that_is_nearly_right_is_polished_and_undone(deblurrer, observed, sharp, kernel, monkeypatch):
     near = gaussian_filter(kernel, 1)
     monkeypatch.setattr(KernelNetwork, "estimate", lambda self, luminance, **options: near / near.sum())
+    monkeypatch.setattr(KernelNetwork, "estimate_wide", lambda self, luminance, **options: None)
     result = deblurrer.restore(observed, quality="fast")
     assert result.reason is None
     assert error(result.image, sharp) < 0.3 * error(observed, sharp)
     found = fit(result.kernel.astype(float), 31)
     assert similarity(align(found, fit(kernel, 31)), fit(kernel, 31)) > 0.85
     assert list(result.timings) == ["prepare", "kernel network", "kernel estimate", "non-blind", "repair"]
+
+
+@pytest.fixture
+def restore(deblurrer, observed, kernel, monkeypatch):
+    """Restore with given outcomes of polishing the two kernels of the network, and of a search; tell what was done."""
+
+    def run(narrow, wide, searched, gains=(True,)):
+        done, gains = [], list(gains)
+
+        def estimate(guide, run, *, support, start=None):
+            done.append(support if start is not None else run.search)
+            reason, log_error = {17: narrow, 35: wide}[support] if start is not None else searched
+            return BlindEstimate(kernel, 0.9, 1.0, reason, log_error, 0.5, best=kernel)
+
+        def restore_with(observed, guide, found, run):
+            done.append(found.log_error)
+            reason = found.reason or (None if gains.pop(0) else Reason.NO_GAIN)
+            return Estimate(observed, KernelBlur(found.kernel), reason=reason, confidence=0.9)
+
+        monkeypatch.setattr(module, "estimate_blind", estimate)
+        monkeypatch.setattr(module, "restore_with", restore_with)
+        return deblurrer.restore(observed, quality="fast").reason, done
+
+    return run
+
+
+def test_of_the_kernels_at_both_sizes_the_surer_one_is_taken_without_a_search(restore):
+    assert restore((None, -2.0), (None, -2.5), None) == (None, [17, 35, -2.5])
+    assert restore((None, -2.0), (Reason.NOT_UNIFORM, -2.5), None) == (None, [17, 35, -2.0])
+
+
+def test_a_doubtful_kernel_is_searched_for(restore):
+    assert restore((None, -1.0), (None, -0.5), (None, -2.5)) == (None, [17, 35, "second", -2.5])
+    assert restore((None, -1.0), (None, -0.5), (None, -0.9)) == (None, [17, 35, "second", -1.0])
+
+
+def test_a_kernel_that_brings_no_gain_is_searched_for(restore):
+    found = restore((None, -2.0), (None, -1.5), (None, -1.9), gains=(False, True))
+    assert found == (None, [17, 35, -2.0, "second", -1.9])
+
+
+def test_what_is_not_blurred_is_not_searched(restore):
+    reason, done = restore((Reason.NOT_BLURRED, -2.0), (Reason.NOT_BLURRED, -1.5), None)
+    assert reason is not None
+    assert done == [17, 35, -2.0]
 
 
 def test_without_refining_the_kernel_is_that_of_the_network(deblurrer, observed, sharp, kernel, monkeypatch):

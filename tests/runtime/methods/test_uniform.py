@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+
+from runtime.blur.blurs import KernelBlur
+from runtime.contract import Estimate
+from runtime.decisions.reasons import Reason
+from runtime.estimation.kernel.blind import BlindEstimate
+from runtime.methods import uniform as module
+from runtime.methods.uniform import restore_with
+from runtime.options import Options
+from runtime.run import Run
+
+KERNEL = np.full((3, 3), 1 / 9, np.float32)
+
+
+@pytest.mark.parametrize("reason", [None, Reason.NOT_SPARSER])
+def test_a_kernel_is_undone_unless_it_was_refused(monkeypatch, reason):
+    observed, guide, run = np.zeros((3, 20, 30), np.float32), np.zeros((20, 30), np.float32), Run(Options())
+    finished = Estimate(observed + 1)
+    asked = []
+
+    def finish(planes, candidate, run, *, guide):
+        asked.append((planes, candidate, run, guide))
+        return finished
+
+    monkeypatch.setattr(module, "finish", finish)
+    found = restore_with(observed, guide, BlindEstimate(KERNEL, 0.7, 0.9, reason, -2.0), run)
+    if reason is None:
+        ((planes, candidate, *others),) = asked
+        assert found is finished
+        assert planes is observed
+        assert (candidate.blur.kernel is KERNEL, candidate.log_error, candidate.confidence) == (True, -2.0, 0.7)
+        assert others == [run, guide]
+        return
+    assert not asked
+    assert found.latent is observed
+    assert isinstance(found.blur, KernelBlur)
+    assert (found.confidence, found.reason, found.log_error) == (0.7, reason, -2.0)
