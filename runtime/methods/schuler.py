@@ -31,7 +31,7 @@ from runtime.restoration.finish import undo
 from runtime.restoration.repair import load_repairer
 from runtime.run import Run
 
-_PIXELS = 2**20
+_PIXELS = 2**18
 """Pixels that the network looks at, at most: those of the window with the strongest edges."""
 
 
