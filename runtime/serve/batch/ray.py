@@ -229,6 +229,7 @@ def _run_pass(
         except BaseException as error:  # handed to the thread that waits
             reports.put(error)
 
+    others = set(threading.enumerate())
     receiver = threading.Thread(target=receive, name="batch", daemon=True)
     receiver.start()
     had_room, device = time.monotonic(), work.load_options["device"]
@@ -257,6 +258,20 @@ def _run_pass(
     finally:
         is_over.set()
         receiver.join(_END)
+        _stop_executors(others)
+
+
+def _stop_executors(others: set[threading.Thread]) -> None:
+    """Stop what still runs the data set, unless it is one of `others`.
+
+    Ray Data asks the cluster in a thread of its own, for ever where no worker answers, and Ray ends the whole process
+    when a thread asks it after it was shut down.
+    """
+    for thread in set(threading.enumerate()) - others:
+        stop = getattr(thread, "shutdown", None)
+        if type(thread).__name__ == "StreamingExecutor" and stop is not None:
+            with suppress(Exception):  # what is lost with the cluster cannot be tidied
+                stop(force=True)
 
 
 def _numbers(begun: Any) -> set[int]:

@@ -223,3 +223,33 @@ def test_a_worker_that_cannot_do_the_work_says_so_for_each_photograph(monkeypatc
     assert report["number"] == begun == [5]
     assert '"fatal": true' in report["outcome"][0]
     assert words in report["outcome"][0]
+
+
+class StreamingExecutor(threading.Thread):
+    """A thread that runs until it is shut down, as Ray Data's."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.over = threading.Event()
+
+    def run(self):
+        self.over.wait()
+
+    def shutdown(self, force):
+        assert force
+        self.over.set()
+        self.join()
+        raise RuntimeError("the cluster is gone")
+
+
+def test_what_still_asks_the_cluster_is_stopped_and_what_belongs_to_others_is_not():
+    theirs, ours, plain = StreamingExecutor(), StreamingExecutor(), threading.Timer(60, print)
+    theirs.start()
+    others = set(threading.enumerate())
+    ours.start()
+    plain.start()
+    module._stop_executors(others)
+    alive = [thread.is_alive() for thread in (theirs, ours, plain)]
+    theirs.over.set()
+    plain.cancel()
+    assert alive == [True, False, True]
