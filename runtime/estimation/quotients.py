@@ -117,10 +117,13 @@ class KernelNetwork:
                 progress(STAGE, (scale + 1) / (last + 1))
         return kernel
 
-    def estimate_wide(self, luminance: Array, *, progress: Progress | None = None) -> Array | None:
+    def estimate_wide(self, luminance: Array) -> Array | None:
         """Estimate a kernel that is larger than all of `supports`, from the photograph at half its size.
 
-        Parameters and progress are those of `estimate`.
+        Parameters
+        ----------
+        luminance : (H, W) array of float32
+            As for `estimate`.
 
         Returns
         -------
@@ -130,7 +133,7 @@ class KernelNetwork:
         small = _resampled(luminance, (luminance.shape[0] // 2, luminance.shape[1] // 2))
         if min(small.shape) < self.smallest():
             return None
-        kernel = self.estimate(small, progress=progress)
+        kernel = self.estimate(small)
         return _rescaled(kernel, 2 * kernel.shape[0] + 1)
 
     def _pyramid(self, luminance: Array, last: int) -> list[Array]:

@@ -2,7 +2,8 @@
 
 One kernel is searched for first (`runtime.methods.chakrabarti`). If there is none, or the restoration by it, blurred
 again, is far from what was observed, the camera or the scene may have moved otherwise: the motion at each pixel
-(`runtime.methods.eboli`) is used if it explains the photograph and is predicted to bring a gain.
+(`runtime.methods.eboli`) is used if it explains the photograph and is predicted to bring a gain. Where it is not, and
+the kernel is doubtful, a second search for one kernel follows, whose kernel has to explain the photograph.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ photograph is deconvolved with the first kernel as the network found it.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -19,7 +18,7 @@ from runtime.colour import luminance
 from runtime.contract import Candidate, Estimate
 from runtime.decisions.reasons import Reason
 from runtime.errors import InvalidImage
-from runtime.estimation.kernel.blind import estimate_blind, is_unsure, surer
+from runtime.estimation.kernel.blind import estimate_blind, is_unsure
 from runtime.estimation.kernel.pyramid import informative_window
 from runtime.estimation.quotients import KernelNetwork
 from runtime.inference.bundle import Bundle
@@ -77,7 +76,7 @@ class Schuler:
             if not run.options.refine:
                 blur = KernelBlur(kernel)
                 return Estimate(undo(observed, Candidate(blur, float("nan")), run), blur)
-            wide = self._network.estimate_wide(looked_at, progress=run.progress)
+            wide = self._network.estimate_wide(looked_at)
         starts = [download(each) for each in (kernel, wide) if each is not None and len(each) <= support]
         with run.stopwatch("kernel estimate"):
             polished = [estimate_blind(guide, run, support=len(each), start=each.astype(np.float64)) for each in starts]
@@ -86,8 +85,7 @@ class Schuler:
             estimate = restore_with(observed, guide, found, run)
             if estimate.reason is None or found.reason is Reason.NOT_BLURRED:
                 return estimate
+        # Nothing agrees with a start, so that one which is doubtful counts for nothing.
         with run.stopwatch("kernel estimate"):
-            searched = estimate_blind(guide, replace(run, search="second"), support=support)
-        if found is not None and is_unsure(found):
-            searched = surer(found, searched)
+            searched = estimate_blind(guide, run, support=support)
         return restore_with(observed, guide, searched, run)

@@ -100,14 +100,16 @@ def test_of_the_kernels_at_both_sizes_the_surer_one_is_taken_without_a_search(re
     assert restore((None, -2.0), (Reason.NOT_UNIFORM, -2.5), None) == (None, [17, 35, -2.0])
 
 
-def test_a_doubtful_kernel_is_searched_for(restore):
-    assert restore((None, -1.0), (None, -0.5), (None, -2.5)) == (None, [17, 35, "second", -2.5])
-    assert restore((None, -1.0), (None, -0.5), (None, -0.9)) == (None, [17, 35, "second", -1.0])
+def test_in_place_of_a_doubtful_kernel_another_one_is_searched_for_and_judged_alone(restore):
+    assert restore((None, -1.0), (None, -0.5), (None, -0.9)) == (None, [17, 35, "both", -0.9])
+    reason, done = restore((None, -1.0), (None, -0.5), (Reason.UNCLEAR, -0.1))
+    assert reason is not None
+    assert done == [17, 35, "both", -0.1]
 
 
 def test_a_kernel_that_brings_no_gain_is_searched_for(restore):
     found = restore((None, -2.0), (None, -1.5), (None, -1.9), gains=(False, True))
-    assert found == (None, [17, 35, -2.0, "second", -1.9])
+    assert found == (None, [17, 35, -2.0, "both", -1.9])
 
 
 def test_what_is_not_blurred_is_not_searched(restore):
