@@ -7,6 +7,7 @@ from scipy.signal import fftconvolve
 from skimage.data import astronaut
 
 import runtime
+from bench.data.drawings import text, white_noise
 from runtime.blur.blurs import KernelBlur
 from runtime.blur.kernel import align, centre, fit, similarity
 from runtime.contract import Estimate
@@ -151,3 +152,11 @@ def test_a_photograph_smaller_than_the_smallest_kernels_is_refused(deblurrer):
 def test_options_that_mean_nothing_here_are_refused(deblurrer, observed, options):
     with pytest.raises(InvalidArgument, match="is no option of gradients"):
         deblurrer.restore(observed, **options)
+
+
+@pytest.mark.parametrize("draw", [white_noise, text])
+def test_what_is_sharp_or_shows_nothing_is_left_alone_by_the_shipped_network(draw):
+    sharp = draw()
+    result = runtime.Deblurrer(model="schuler", device="cpu").restore(sharp, quality="fast")
+    assert result.reason is not None
+    np.testing.assert_array_equal(result.image, sharp)
