@@ -11,6 +11,7 @@ from export.data.crops import log_uniform
 from export.data.kernels import random_kernel
 from export.data.scenes import Scene
 from runtime.blur.kernel import Kernel, centre, fit, normalise, resize
+from runtime.decisions.thresholds import SATURATED
 from runtime.deconvolution.saturation import unsaturated
 from runtime.estimation.kernel.prior import KernelPrior
 from runtime.estimation.kernel.refine import BlurredImage, KernelCandidate, coarse_to_fine, polish
@@ -59,7 +60,7 @@ def estimate_kernel(
     scene
         The image, and its kernel if it has one.
     noise
-        Estimated standard deviation of its noise.
+        Estimated standard deviation of the noise of its light.
     prior
         Learned prior on kernels, used as in the runtime.
     rng
@@ -77,7 +78,8 @@ def estimate_kernel(
     chosen = origin or names[rng.choice(len(names), p=list(shares.values()))]
     if chosen not in shares:
         raise ValueError(f"origin must be one of {', '.join(names)} for this scene, got {chosen!r}")
-    blurred = BlurredImage(scene.observed, unsaturated(scene.observed), None, noise)
+    light, saturated = scene.light, scene.response.light_of(SATURATED)
+    blurred = BlurredImage(light, unsaturated(light, saturated), None, noise, scene.response)
     start = _begin(chosen, blurred, scene.kernel, prior, rng)
     if chosen == "random" and rng.random() >= POLISHED:
         return Estimate(start, rng.uniform(*LOG_ERRORS))

@@ -1,4 +1,4 @@
-"""Synthetic blurred photographs: most blurred by one kernel, some by spatially varying blur."""
+"""Synthetic blurred photographs: most blurred by one kernel, as values or as light, some by spatially varying blur."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ from export.data.crops import log_uniform, sharp_crop
 from export.data.kernels import FAINTEST, arc_path, draw_motion, random_kernel, random_motion
 from export.data.rolls import blur_by_turning
 from runtime.blur.kernel import Kernel
+from runtime.response import LINEAR, SRGB, Response
 
-KINDS = {"uniform": 0.6, "turning": 0.2, "moving": 0.1, "depth": 0.05, "faint": 0.05}
-"""Shares of the scenes: one kernel; a camera that rotates as it shakes; an object that moves differently from the
-background; blur that fades across the image, as with depth; and a faint Gaussian blur, or none."""
+KINDS = {"uniform": 0.36, "light": 0.3, "turning": 0.16, "moving": 0.08, "depth": 0.05, "faint": 0.05}
+"""Shares of the scenes: one kernel; one kernel, as a camera makes it; a camera that rotates as it shakes; an object
+that moves differently from the background; blur that fades across the image, as with depth; and a faint Gaussian blur,
+or none."""
+_AS_LIGHT = {"uniform": 0.08, "light": 0.9, "turning": 0.35, "moving": 0.35, "depth": 0.1, "faint": 0.3}
+"""Shares of these that are restored as light, rightly or by mistake."""
 UNIT = 8
 """Unit of the sides of images, for networks that halve their planes three times."""
 LEAST_SIDE = 64
@@ -40,6 +44,13 @@ GRAIN = 0.002, 0.015
 _COARSEST_GRAIN = 0.8
 """Largest standard deviation in pixels of the Gaussian that smooths film grain."""
 _MOMENTS = 13
+_BRIGHT_SHARE, _BRIGHTEST = (0.001, 0.3), (2.0, 20.0)
+"""Ranges of the share of pixels whose light the stored photograph had clipped, and of how many times brighter than
+stored the brightest was; the logarithms are uniform."""
+_SHOT, _READ = (3e-5, 1e-3), (1e-6, 5e-5)
+"""Ranges of the variance of the noise of light: in units of the light, and without any; the logarithms are uniform."""
+_SMOOTHED, _SHARPENED = (0.3, 0.8), (0.3, 0.9)
+"""Ranges of a phone's smoothing, deviation in pixels, and of its sharpening by an unsharp mask of one pixel."""
 
 Plane = NDArray[np.float32]
 Cut = Callable[[int], Plane]
@@ -75,6 +86,10 @@ class SceneConfig:
         Share of the scenes with light sources above white, which are blurred first and then clipped by the camera.
     grainy
         Share of the scenes whose sharp image has film grain, which is blurred with the rest.
+    lit
+        Share of the scenes as cameras make them whose highlights are brighter than stored.
+    processed
+        Share of the scenes as cameras make them that are smoothed and sharpened, as by a phone.
     """
 
     side: int = 288
@@ -88,6 +103,8 @@ class SceneConfig:
     quality: tuple[int, int] = (75, 97)
     saturated: float = 0.12
     grainy: float = 0.2
+    lit: float = 0.5
+    processed: float = 0.35
 
     def __post_init__(self) -> None:
         if self.side < LEAST_SIDE or self.side % UNIT:
@@ -95,7 +112,7 @@ class SceneConfig:
         for name, least, most in (("sizes", 3, self.side // 4), ("turn", 1e-6, None), ("noise", 1e-6, None),
                                   ("quality", 1, 100)):  # fmt: skip
             check_range(self, name, least, most)
-        check_shares(self, "linear", "rounded", "compressed", "saturated", "grainy")
+        check_shares(self, "linear", "rounded", "compressed", "saturated", "grainy", "lit", "processed")
         check_factors("shrinking", self.shrinking)
 
 
@@ -111,11 +128,19 @@ class Scene:
         Values in [0, 1].
     kernel : array (s, s) float64, s odd, or None
         Of sum 1, if one kernel approximates the blur.
+    response : Response
+        The curve under which the image is restored, which need not be that under which it was blurred.
     """
 
     observed: Plane
     sharp: Plane
     kernel: Kernel | None
+    response: Response = LINEAR
+
+    @property
+    def light(self) -> Plane:
+        """What is restored: the light of the observed values under this curve."""
+        return self.response.to_light(self.observed)
 
 
 def make_scene(
@@ -144,7 +169,7 @@ def make_scene(
     if chosen not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(names)}, got {chosen!r}")
 
-    saturated, grainy = rng.random() < config.saturated, rng.random() < config.grainy
+    saturated, grainy = rng.random() < config.saturated and chosen != "light", rng.random() < config.grainy
 
     def cut(margin: int) -> Plane:
         sharp = sharp_crop(planes, config.side + 2 * margin, config.shrinking, rng)
@@ -152,7 +177,9 @@ def make_scene(
         return add_grain(sharp, rng) if grainy else sharp
 
     blurred, sharp, kernel = _MAKERS[chosen](cut, config, rng)
-    return Scene(develop(blurred, config, rng), np.clip(sharp, 0, 1), kernel)
+    observed = store(blurred, config, rng) if chosen == "light" else develop(blurred, config, rng)
+    response = SRGB if rng.random() < _AS_LIGHT[chosen] else LINEAR
+    return Scene(observed, np.clip(sharp, 0, 1), kernel, response)
 
 
 def light(sharp: Plane, rng: np.random.Generator) -> Plane:
@@ -172,10 +199,15 @@ def add_grain(sharp: Plane, rng: np.random.Generator) -> Plane:
 
 
 def develop(blurred: Plane, config: SceneConfig, rng: np.random.Generator) -> Plane:
-    """Simulate the camera: noise, clipping at white, and for some images rounding and JPEG compression."""
+    """Simulate the camera: noise, clipping at white, and what `store` does."""
+    noise = log_uniform(rng, config.noise) * rng.standard_normal(blurred.shape)
+    return store(np.minimum(blurred + noise, 1), config, rng)
+
+
+def store(image: NDArray[np.floating], config: SceneConfig, rng: np.random.Generator) -> Plane:
+    """Round some images to 8 bits, and compress some as JPEG."""
     import cv2
 
-    image = np.minimum(blurred + log_uniform(rng, config.noise) * rng.standard_normal(blurred.shape), 1)
     compressed = rng.random() < config.compressed
     if compressed or rng.random() < config.rounded:
         image = np.rint(255 * np.clip(image, 0, 1)) / 255
@@ -188,7 +220,7 @@ def develop(blurred: Plane, config: SceneConfig, rng: np.random.Generator) -> Pl
 
 
 Made = tuple[Plane, Plane, Kernel | None]
-"""Blurred image before the camera adds noise, sharp image, and kernel."""
+"""Blurred image, before the camera adds noise unless it is blurred as light, sharp image, and kernel."""
 
 
 def _uniform(cut: Cut, config: SceneConfig, rng: np.random.Generator) -> Made:
@@ -202,6 +234,44 @@ def _uniform(cut: Cut, config: SceneConfig, rng: np.random.Generator) -> Made:
     else:
         blurred = fftconvolve(sharp, kernel, "valid")
     return blurred, _inside(sharp, margin), kernel
+
+
+def _light(cut: Cut, config: SceneConfig, rng: np.random.Generator) -> Made:
+    from scipy.signal import fftconvolve
+
+    kernel = random_kernel(round(log_uniform(rng, config.sizes)), rng)
+    margin = kernel.shape[0] // 2
+    scene = SRGB.to_light(cut(margin))
+    if rng.random() < config.lit:
+        scene = brighten(scene, rng)
+    stored = expose(fftconvolve(scene, kernel, "valid"), rng)
+    if rng.random() < config.processed:
+        stored = process(stored, rng)
+    return stored, SRGB.from_light(np.minimum(_inside(scene, margin), 1)), kernel
+
+
+def brighten(scene: Plane, rng: np.random.Generator) -> Plane:
+    """Give highlights of a scene, in light, what clipping had taken; see `_BRIGHTEST`."""
+    share, brightest = log_uniform(rng, _BRIGHT_SHARE), log_uniform(rng, _BRIGHTEST)
+    threshold, most = float(np.quantile(scene, 1 - share)), float(scene.max())
+    excess = np.maximum(scene - threshold, 0) / max(most - threshold, 1e-6)
+    return (scene * (1 + (brightest / most - 1) * excess)).astype(np.float32)
+
+
+def expose(light: NDArray[np.floating], rng: np.random.Generator) -> Plane:
+    """Add the noise of a sensor to blurred light, clip it, and store it under the curve of sRGB."""
+    variance = log_uniform(rng, _SHOT) * np.maximum(light, 0) + log_uniform(rng, _READ)
+    noisy = light + np.sqrt(variance) * rng.standard_normal(light.shape)
+    return SRGB.from_light(np.clip(noisy, 0, 1).astype(np.float32))
+
+
+def process(stored: Plane, rng: np.random.Generator) -> Plane:
+    """Smooth and sharpen stored values, as a phone does."""
+    import cv2
+
+    smooth = cv2.GaussianBlur(stored, (0, 0), rng.uniform(*_SMOOTHED))
+    sharpened = smooth + rng.uniform(*_SHARPENED) * (smooth - cv2.GaussianBlur(smooth, (0, 0), 1))
+    return np.clip(sharpened, 0, 1)
 
 
 def _turning(cut: Cut, config: SceneConfig, rng: np.random.Generator) -> Made:
@@ -248,6 +318,7 @@ def _faint(cut: Cut, config: SceneConfig, rng: np.random.Generator) -> Made:
 
 _MAKERS: dict[str, Callable[[Cut, SceneConfig, np.random.Generator], Made]] = {
     "uniform": _uniform,
+    "light": _light,
     "turning": _turning,
     "moving": _moving,
     "depth": _depth,

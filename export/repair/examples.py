@@ -18,6 +18,7 @@ from runtime.blur.kernel import extent, fit, spread
 from runtime.blur.periodic import convolve
 from runtime.decisions.thresholds import KERNEL_ERROR
 from runtime.deconvolution import deconvolve
+from runtime.deconvolution.saturation import bounded
 from runtime.estimation.kernel.prior import KernelPrior
 from runtime.metrics import align
 from runtime.noise import estimate_noise
@@ -56,7 +57,7 @@ def make_example(
 ) -> Example:
     """Make a scene of photographs (`make_scene`), estimate its kernel, and restore it."""
     scene = make_scene(planes, config, rng)
-    noise = estimate_noise(scene.observed)
+    noise = estimate_noise(scene.light)
     estimate = estimate_kernel(scene, noise, prior, rng)
     return restore(scene, estimate, noise, "balanced" if rng.random() < _BALANCED else "fast")
 
@@ -69,18 +70,20 @@ def restore(scene: Scene, estimate: Estimate, noise: float, quality: str) -> Exa
     scene, estimate
         The image and its kernel, which is determined only up to a translation, and so is the restoration.
     noise
-        Estimated standard deviation of the noise.
+        Estimated standard deviation of the noise of its light.
     quality : {"fast", "balanced", "best"}
         Of deconvolution.
     """
     kernel = fit(estimate.kernel, extent(estimate.kernel)).astype(np.float32)
-    run = Run(Options(quality=quality))
-    (restored,) = deconvolve(scene.observed[None], KernelBlur(kernel), run, kernel_error=KERNEL_ERROR)
+    response, run = scene.response, Run(Options(quality=quality))
+    if not response.linear:
+        run = run.in_light(response, scene.observed)
+    (light,) = bounded(deconvolve(scene.light[None], KernelBlur(kernel), run, kernel_error=KERNEL_ERROR))
+    restored, blurred = (response.from_light(each) for each in (light, convolve(light, kernel)))
     truth = align(scene.sharp, restored, border=BORDER, max_shift=MAX_SHIFT)
-    shown = evidence(scene.observed, restored, convolve(restored, kernel))
     return Example(
-        np.concatenate([shown, truth[None]]).astype(np.float16),
-        np.array([noise, estimate.log_error, spread(kernel)], np.float32),
+        np.concatenate([evidence(scene.observed, restored, blurred), truth[None]]).astype(np.float16),
+        np.array([noise / response.mean_slope(scene.observed), estimate.log_error, spread(kernel)], np.float32),
     )
 
 
