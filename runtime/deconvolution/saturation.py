@@ -9,16 +9,21 @@ LARGEST_VALUE = 2.0
 """Magnitude, in units of white, to which values are bounded where they would outweigh all others."""
 
 
-def unsaturated(image: Array, saturated: float = SATURATED) -> Array:
-    """Return the mask (H, W) of the pixels of an image (H, W) that are below `saturated`, and their neighbours too."""
+def unsaturated(image: Array, saturated: float = SATURATED, reach: int = 1) -> Array:
+    """Return the mask (H, W) of the pixels of an image (H, W) that are below `saturated`, and their neighbours too.
+
+    Neighbours are `reach` pixels away at most, along both axes.
+    """
     xp = array_module(image)
     clipped = image >= saturated
     for axis in (0, 1):
-        ahead, behind = [slice(None)] * 2, [slice(None)] * 2
-        ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
+        size = clipped.shape[axis]
         dilated = clipped.copy()
-        dilated[tuple(ahead)] |= clipped[tuple(behind)]
-        dilated[tuple(behind)] |= clipped[tuple(ahead)]
+        for distance in range(1, min(reach, size - 1) + 1):
+            ahead, behind = [slice(None)] * 2, [slice(None)] * 2
+            ahead[axis], behind[axis] = slice(distance, None), slice(None, size - distance)
+            dilated[tuple(ahead)] |= clipped[tuple(behind)]
+            dilated[tuple(behind)] |= clipped[tuple(ahead)]
         clipped = dilated
     return xp.logical_not(clipped)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kernels.arrays import Array, array_module
+from kernels.edges import forward_differences
 from runtime.blur.motion import LONGEST
 from runtime.decisions.thresholds import SATURATED
 from runtime.deconvolution.saturation import unsaturated
@@ -15,6 +16,10 @@ _PARTS = 3
 """Parts of a photograph along each axis whose misfits are compared."""
 _LEAST_KNOWN = 0.1
 """Share of the pixels of a part that have to be known."""
+_LEAST_CONTRAST = 0.1
+"""Mean squared gradient of a part, relative to the largest of all, from which its misfit counts."""
+_LEAST_PARTS = 3
+"""Fewest such parts that can be compared."""
 _TINY = 1e-12
 
 
@@ -48,6 +53,8 @@ def find_unevenness(
 ) -> float:
     """Return how unevenly a restoration explains a photograph: where one kernel holds everywhere, about 1.
 
+    Where the photograph shows next to nothing, as a night sky, any kernel explains it; such parts do not count.
+
     Parameters
     ----------
     blurred, observed, known
@@ -61,31 +68,35 @@ def find_unevenness(
     Returns
     -------
     float
-        The largest root mean square misfit of nine parts over their median; 1 if there is no part to compare.
+        The largest root mean square misfit of nine parts over their median; 1 if there are too few to compare.
     """
     xp = array_module(observed)
     used = unsaturated(observed, saturated)
     if known is not None:
         used &= known
-    error = blurred - observed
+    error, stored = blurred - observed, response.from_light(observed)
     if not response.linear:
-        stored = response.from_light(observed)
         error = error * (2 / (response.slope(stored) + np.float32(response.mean_slope(stored))))
     margins = (min(LONGEST, size // 4) for size in observed.shape)
     inside = tuple(slice(margin, size - margin) for margin, size in zip(margins, observed.shape, strict=True))
-    parts = list(zip(_parts(error[inside]), _parts(used[inside]), strict=True))
-    counts = [seen.sum().astype(np.float64) for _, seen in parts]
-    sums = [xp.square(xp.where(seen, errors, 0)).sum().astype(np.float64) for errors, seen in parts]
-    # One transfer from a GPU for all.
-    measured = download(xp.stack(counts + sums)).reshape(2, -1).T.tolist()
-    misfits = [
-        (squares / count) ** 0.5
-        for (count, squares), (_, seen) in zip(measured, parts, strict=True)
-        if count > _LEAST_KNOWN * seen.size
+    planes = error, used, forward_differences(xp.ascontiguousarray(stored))
+    parts = list(zip(*(_parts(plane[..., *inside]) for plane in planes), strict=True))
+    sums = [
+        [seen.sum(), xp.square(xp.where(seen, errors, 0)).sum(), xp.square(xp.where(seen, edges, 0)).sum()]
+        for errors, seen, edges in parts
     ]
-    return max(misfits) / max(float(np.median(misfits)), _TINY) if misfits else 1.0
+    # One transfer from a GPU for all.
+    flat = [each.astype(np.float64) for part in sums for each in part]
+    counts, misfits, contrasts = np.asarray(download(xp.stack(flat))).reshape(-1, 3).T
+    known = counts > [_LEAST_KNOWN * seen.size for _, seen, _ in parts]
+    means = np.maximum(counts, 1)
+    misfits, contrasts = np.sqrt(misfits / means), contrasts / means
+    shown = known & (contrasts >= _LEAST_CONTRAST * contrasts.max(where=known, initial=0))
+    if shown.sum() < _LEAST_PARTS:
+        return 1.0
+    return float(misfits[shown].max() / max(np.median(misfits[shown]), _TINY))
 
 
-def _parts(plane: Array) -> list[Array]:
-    split = array_module(plane).array_split
-    return [part for band in split(plane, _PARTS, axis=0) for part in split(band, _PARTS, axis=1)]
+def _parts(planes: Array) -> list[Array]:
+    split = array_module(planes).array_split
+    return [part for band in split(planes, _PARTS, axis=-2) for part in split(band, _PARTS, axis=-1)]

@@ -21,11 +21,15 @@ from runtime.estimation.kernel.prior import load_prior
 from runtime.estimation.kernel.pyramid import informative_window
 from runtime.estimation.kernel.refine import BlurredImage, KernelPrior
 from runtime.estimation.kernel.score import KernelScore, score_kernel
-from runtime.estimation.kernel.search import STAGE, search, search_from
+from runtime.estimation.kernel.choice import choose
+from runtime.decisions.thresholds import ALLOWED_MISFIT_BETWEEN_HYPOTHESES
+from runtime.estimation.kernel.search import STAGE, polish_start, search, search_from
 from runtime.estimation.kernel.single import check_planes
+from runtime.estimation.kernel.streaks import find_streak
 from runtime.inference.progress import Progress
 from runtime.options import Options
 from runtime.quality import SearchEffort
+from runtime.response import SRGB
 from runtime.run import Run
 
 _FIRST_SHARE = 0.3
@@ -245,12 +249,17 @@ def _find_with(
     """Find the best kernel in the most informative window of the photograph that is not larger than the effort says."""
     window = informative_window(observed, max(effort.pixels, (4 * support) ** 2), narrowest=support // 2 + 1)
     image, noise = bounded(observed[window]), run.noise_of(observed)
-    known = unsaturated(image, run.saturated)
+    known = _unlit(image, run)
     if run.known is not None:
         known &= run.known[window]
     blurred = BlurredImage(image, known, None if initial is None else initial[window], noise, run.response)
     if start is None:
+        light = image if not run.response.linear else SRGB.to_light(image)
+        streak = find_streak(light, support)
         best, agreement = search(blurred, support, effort, prior, report)
+        if streak is not None:
+            drawn = polish_start(blurred, support, effort, prior, streak)
+            best = choose(blurred, [best, drawn], ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
     else:
         best, agreement = search_from(start, blurred, support, effort, prior, report), 1.0
     return FoundKernel(
@@ -260,3 +269,15 @@ def _find_with(
         log_error=best.log_error,
         score=score_kernel(blurred, best.kernel),
     )
+
+
+def _unlit(image: Array, run: Run[Options]) -> Array:
+    import os
+    reach = int(os.environ.get("RS","6")) if run.response.linear else int(os.environ.get("RL","3"))
+    known = unsaturated(image, run.saturated)
+    while reach > 1:
+        far = unsaturated(image, run.saturated, reach + 1)
+        if float(far.mean()) > .3 * float(known.mean()):
+            return far
+        reach //= 2
+    return known

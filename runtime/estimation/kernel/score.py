@@ -98,7 +98,8 @@ def score_kernel(blurred: BlurredImage, kernel: Kernel) -> KernelScore:
     rows, cols = (min(max(blur.shape) // 2 + 1, side // 4) for side in observed.shape)
     inside = slice(rows, observed.shape[0] - rows), slice(cols, observed.shape[1] - cols)
     error = xp.where(blurred.known, misfit, 0)
-    edges = [xp.moveaxis(gradients(each), 0, -1)[inside] for each in (latent, observed)]
+    counted = blurred.known[inside].astype(np.float32)
+    edges = [gradients(each)[:, *inside] * counted for each in (latent, observed)]
     parts = [error[inside], *(part for band in _split(error[inside], 0) for part in _split(band, 1))]
     # One transfer from a GPU for all.
     squares = [_mean_square(array) for array in (*parts, *edges)]
