@@ -11,16 +11,7 @@ from runtime.decisions.thresholds import SATURATED
 from runtime.deconvolution.saturation import unsaturated
 from runtime.inference.devices import download
 from runtime.response import Response
-
-_PARTS = 3
-"""Parts of a photograph along each axis whose misfits are compared."""
-_LEAST_KNOWN = 0.1
-"""Share of the pixels of a part that have to be known."""
-_LEAST_CONTRAST = 0.1
-"""Mean squared gradient of a part, relative to the largest of all, from which its misfit counts."""
-_LEAST_PARTS = 3
-"""Fewest such parts that can be compared."""
-_TINY = 1e-12
+from runtime.unevenness import compare, parts
 
 
 def find_misfit(blurred: Array, observed: Array, known: Array | None = None) -> float:
@@ -79,24 +70,11 @@ def find_unevenness(
         error = error * (2 / (response.slope(stored) + np.float32(response.mean_slope(stored))))
     margins = (min(LONGEST, size // 4) for size in observed.shape)
     inside = tuple(slice(margin, size - margin) for margin, size in zip(margins, observed.shape, strict=True))
-    planes = error, used, forward_differences(xp.ascontiguousarray(stored))
-    parts = list(zip(*(_parts(plane[..., *inside]) for plane in planes), strict=True))
-    sums = [
-        [seen.sum(), xp.square(xp.where(seen, errors, 0)).sum(), xp.square(xp.where(seen, edges, 0)).sum()]
-        for errors, seen, edges in parts
-    ]
+    edges = forward_differences(xp.ascontiguousarray(stored))
+    errors, masks, squares = (
+        parts(plane[..., *inside]) for plane in (xp.where(used, error, 0), used, xp.where(used, xp.square(edges), 0))
+    )
+    sums = [*(xp.square(part).sum() for part in errors), *(part.sum() for part in (*masks, *squares))]
     # One transfer from a GPU for all.
-    flat = [each.astype(np.float64) for part in sums for each in part]
-    counts, misfits, contrasts = np.asarray(download(xp.stack(flat))).reshape(-1, 3).T
-    known = counts > [_LEAST_KNOWN * seen.size for _, seen, _ in parts]
-    means = np.maximum(counts, 1)
-    misfits, contrasts = np.sqrt(misfits / means), contrasts / means
-    shown = known & (contrasts >= _LEAST_CONTRAST * contrasts.max(where=known, initial=0))
-    if shown.sum() < _LEAST_PARTS:
-        return 1.0
-    return float(misfits[shown].max() / max(np.median(misfits[shown]), _TINY))
-
-
-def _parts(planes: Array) -> list[Array]:
-    split = array_module(planes).array_split
-    return [part for band in split(planes, _PARTS, axis=-2) for part in split(band, _PARTS, axis=-1)]
+    numbers = download(xp.stack([each.astype(np.float64) for each in sums]))
+    return compare(numbers.reshape(3, -1), [part.size for part in masks])

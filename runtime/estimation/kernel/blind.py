@@ -13,19 +13,24 @@ from numpy.typing import NDArray
 from kernels.arrays import Array, array_module
 from runtime.blur.kernel import Kernel, delta, spread
 from runtime.decisions.reasons import Reason
-from runtime.decisions.thresholds import CONFIDENT, FLAT_RANGE, UNSURE_LOG_ERROR
+from runtime.decisions.thresholds import (
+    ALLOWED_MISFIT_BETWEEN_HYPOTHESES,
+    CONFIDENT,
+    FLAT_RANGE,
+    UNSURE_LOG_ERROR,
+)
 from runtime.deconvolution.saturation import bounded, unsaturated
 from runtime.errors import InvalidArgument
+from runtime.estimation.kernel.choice import choose
 from runtime.estimation.kernel.doubts import find_doubts
 from runtime.estimation.kernel.prior import load_prior
 from runtime.estimation.kernel.pyramid import informative_window
 from runtime.estimation.kernel.refine import BlurredImage, KernelPrior
 from runtime.estimation.kernel.score import KernelScore, score_kernel
-from runtime.estimation.kernel.choice import choose
-from runtime.decisions.thresholds import ALLOWED_MISFIT_BETWEEN_HYPOTHESES
 from runtime.estimation.kernel.search import STAGE, polish_start, search, search_from
 from runtime.estimation.kernel.single import check_planes
 from runtime.estimation.kernel.streaks import find_streak
+from runtime.inference.devices import download
 from runtime.inference.progress import Progress
 from runtime.options import Options
 from runtime.quality import SearchEffort
@@ -34,6 +39,11 @@ from runtime.run import Run
 
 _FIRST_SHARE = 0.3
 """Share of the time of both that the first takes."""
+_LIT, _LIT_IN_LIGHT = 6, 3
+"""Pixels beside clipped ones that are left out: a light may be far brighter than white, and is blurred before it is
+clipped and stored. In light its blur is a convolution up to the clipped pixels, and only their edges mislead."""
+_LEAST_UNLIT = 0.3
+"""Least share of the other pixels that must remain; half as many are left out until it does."""
 
 
 @dataclass(frozen=True)
@@ -254,9 +264,8 @@ def _find_with(
         known &= run.known[window]
     blurred = BlurredImage(image, known, None if initial is None else initial[window], noise, run.response)
     if start is None:
-        light = image if not run.response.linear else SRGB.to_light(image)
-        streak = find_streak(light, support)
         best, agreement = search(blurred, support, effort, prior, report)
+        streak = find_streak(SRGB.to_light(image) if run.response.linear else image, support)
         if streak is not None:
             drawn = polish_start(blurred, support, effort, prior, streak)
             best = choose(blurred, [best, drawn], ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
@@ -272,12 +281,13 @@ def _find_with(
 
 
 def _unlit(image: Array, run: Run[Options]) -> Array:
-    import os
-    reach = int(os.environ.get("RS","6")) if run.response.linear else int(os.environ.get("RL","3"))
-    known = unsaturated(image, run.saturated)
-    while reach > 1:
-        far = unsaturated(image, run.saturated, reach + 1)
-        if float(far.mean()) > .3 * float(known.mean()):
-            return far
+    """Return the mask (H, W) of the pixels that no clipped light has changed, as far as enough remain."""
+    reach, reaches = _LIT if run.response.linear else _LIT_IN_LIGHT, [0]
+    while reach:
+        reaches.append(reach)
         reach //= 2
-    return known
+    masks = [unsaturated(image, run.saturated, 1 + each) for each in reaches]
+    # One transfer from a GPU for all.
+    counts = download(array_module(image).stack([mask.sum() for mask in masks])).tolist()
+    enough = (mask for mask, count in zip(masks[1:], counts[1:], strict=True) if count >= _LEAST_UNLIT * counts[0])
+    return next(enough, masks[0])

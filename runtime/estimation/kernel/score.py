@@ -21,6 +21,7 @@ from runtime.deconvolution.observation import Observation
 from runtime.estimation.kernel.edges import gradients
 from runtime.estimation.kernel.refine import BlurredImage
 from runtime.inference.devices import download
+from runtime.unevenness import compare, parts
 
 _EXTRA_NOISE = 0.005
 """Standard deviation added to that of the noise, for the error of the kernel, in units of the value range."""
@@ -30,8 +31,6 @@ _SPARSITY_WEIGHT = 1.4
 """Weight of the logarithm of the sparsity measure in the cost; that of the misfit has weight 1."""
 _NOISE_FACTOR = 1.5
 """Factor on the variance of the noise that is added to the squared misfit in the cost."""
-_PARTS = 3
-"""Rows, and columns, of parts of the photograph whose misfits are compared."""
 _TINY = 1e-20
 
 
@@ -78,8 +77,8 @@ class KernelScore:
 def score_kernel(blurred: BlurredImage, kernel: Kernel) -> KernelScore:
     """Restore an image with a kernel under a prior of sparse gradients, and measure misfit and sparsity.
 
-    The misfit of light is divided by what its noise grows by, and the sparsity is that of the values that it is stored
-    as, so that both mean the same under every response curve.
+    Both are those of the known pixels. The misfit of light is divided by what its noise grows by, and the sparsity is
+    that of the values that it is stored as, so that both mean the same under every response curve.
     """
     xp = array_module(blurred.image)
     blur = xp.asarray(fit(kernel, extent(kernel)).astype(np.float32))
@@ -97,27 +96,26 @@ def score_kernel(blurred: BlurredImage, kernel: Kernel) -> KernelScore:
     # Near the boundary the restored image depends on pixels that are not observed, so it is left out.
     rows, cols = (min(max(blur.shape) // 2 + 1, side // 4) for side in observed.shape)
     inside = slice(rows, observed.shape[0] - rows), slice(cols, observed.shape[1] - cols)
-    error = xp.where(blurred.known, misfit, 0)
-    counted = blurred.known[inside].astype(np.float32)
-    edges = [gradients(each)[:, *inside] * counted for each in (latent, observed)]
-    parts = [error[inside], *(part for band in _split(error[inside], 0) for part in _split(band, 1))]
+    known = blurred.known[inside]
+    error = xp.where(known, misfit[inside], 0)
+    edges = [gradients(each)[:, *inside] * known for each in (latent, observed)]
+    masks = parts(known)
+    planes = [*parts(xp.square(error)), *masks, *parts(xp.square(edges[1])), *map(abs, edges), *map(xp.square, edges)]
     # One transfer from a GPU for all.
-    squares = [_mean_square(array) for array in (*parts, *edges)]
-    *roots, after, before = download(xp.stack([*squares, *map(_mean_size, edges)])).tolist()
-    whole, *misfits, power_after, power_before = (square**0.5 for square in roots)
-    sparsity, before = after / max(power_after, _TINY), before / max(power_before, _TINY)
+    sums = download(xp.stack([plane.sum().astype(np.float64) for plane in planes]))
+    of_parts, (size, size_before, power, power_before) = sums[:-4].reshape(3, -1), sums[-4:].tolist()
+    squares, counts, _ = of_parts.sum(axis=1).tolist()
+    sparsity, sparsity_before = (
+        mean / max(math.sqrt(square * edges[0].size), _TINY)
+        for mean, square in ((size, power), (size_before, power_before))
+    )
     return KernelScore(
         noise=blurred.noise / mean_slope,
-        misfit=whole,
-        unevenness=max(misfits) / max(float(np.median(misfits)), _TINY),
+        misfit=math.sqrt(squares / max(counts, 1)),
+        unevenness=compare(of_parts, [mask.size for mask in masks]),
         sparsity=sparsity,
-        sparsity_gain=sparsity / max(before, _TINY),
+        sparsity_gain=sparsity / max(sparsity_before, _TINY),
     )
-
-
-def _split(array: Array, axis: int) -> list[Array]:
-    """Cut an array into `_PARTS` along an axis, fewer where it is too short."""
-    return list(array_module(array).array_split(array, min(_PARTS, max(array.shape[axis], 1)), axis=axis))
 
 
 def _mean_square(array: Array) -> Array:

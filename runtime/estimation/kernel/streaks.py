@@ -18,6 +18,8 @@ _LEVELS = (0.95, 0.7, 0.45, 0.25)
 """Light, in units of white, above which connected pixels are a spot."""
 _SHORTEST = 7
 """Least extent of a spot in pixels: shorter ones say nothing of a blur."""
+_SOLID = 0.6
+"""Share of the square around a spot above which it is no streak but a thing."""
 _RIM = 2
 """Pixels around a spot that belong to it, being dimmer."""
 _DARK = 0.6
@@ -48,10 +50,9 @@ def find_streak(light: Array, support: int) -> Kernel | None:
         The kernel, centred and at most `support` pixels wide, roughly; ``None`` if no streaks resemble each other.
     """
     image = np.asarray(download(light))
-    spots: list[NDArray[np.float64]] = []
+    spots, taken = list[NDArray[np.float64]](), np.zeros(image.shape, bool)
     for level in _LEVELS:
-        if len(spots) < _MOST:
-            spots += _spots(image, level, support)[: _MOST - len(spots)]
+        spots += _spots(image, level, support, taken)[: _MOST - len(spots)]
     if len(spots) < 2:
         return None
     alike = _similarities(spots)
@@ -62,15 +63,20 @@ def find_streak(light: Array, support: int) -> Kernel | None:
         return None
     shape = max(
         (spot for spot, like in zip(spots, alike[typical], strict=True) if like >= _OF_THE_SAME_SHAPE),
-        key=lambda spot: float(np.square(spot).sum() / spot.sum() ** 2),
+        key=lambda spot: float(max(spot.shape) * np.square(spot).sum() / spot.sum() ** 2),
     )
     square = np.zeros((max(shape.shape) | 1,) * 2)
     square[: shape.shape[0], : shape.shape[1]] = shape
     return centre(normalise(fit(square, min(len(square), support))))
 
 
-def _spots(image: NDArray[np.float32], level: float, support: int) -> list[NDArray[np.float64]]:
-    """Return the bright spots that stand alone, from `_SHORTEST` to `support` pixels long."""
+def _spots(
+    image: NDArray[np.float32], level: float, support: int, taken: NDArray[np.bool_]
+) -> list[NDArray[np.float64]]:
+    """Return the bright spots that stand alone, from `_SHORTEST` to `support` pixels long.
+
+    Spots with pixels of the mask `taken` are left out, and those that are found are added to it.
+    """
     from scipy import ndimage
 
     margin, found = 2 * _RIM, []
@@ -82,12 +88,15 @@ def _spots(image: NDArray[np.float32], level: float, support: int) -> list[NDArr
         if not (_SHORTEST <= extent <= support and inside):
             continue
         light, own = image[window], labels[window] == number
+        if own.sum() > _SOLID * extent**2 or taken[window][own].any():
+            continue
         near = ndimage.binary_dilation(own, iterations=_RIM)
         around = light[ndimage.binary_dilation(near, iterations=_RIM) & ~near]
         if np.median(around) > _DARK * level or (around > level).mean() > _FAINTEST:
             continue
         above = np.where(near, light - np.median(around), 0)
         above[above < _FAINTEST * above.max()] = 0
+        taken[window] |= own
         found.append(above)
     return found
 

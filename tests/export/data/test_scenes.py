@@ -24,7 +24,7 @@ def test_scenes_have_the_size_asked_for(planes, kind, seed):
     assert scene.sharp.min() >= 0
     assert scene.sharp.max() <= 1
     if kind is not None:
-        assert (scene.kernel is not None) == (kind in ("uniform", "turning"))
+        assert (scene.kernel is not None) == (kind in ("uniform", "light", "turning"))
 
 
 def test_shares_make_a_whole():

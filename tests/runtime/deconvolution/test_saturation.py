@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from runtime.decisions.thresholds import SATURATED
 from runtime.deconvolution.saturation import bounded, unsaturated
@@ -10,6 +11,15 @@ def test_unsaturated_leaves_out_clipped_pixels_and_their_neighbours():
     expected = np.ones((5, 6), bool)
     expected[1:4, 2:5] = False
     np.testing.assert_array_equal(unsaturated(image), expected)
+
+
+@pytest.mark.parametrize("reach", [1, 2, 4, 9])
+def test_more_neighbours_can_be_left_out(reach):
+    image = np.full((17, 23), 0.5, np.float32)
+    image[8, 11] = 1.0
+    rows, cols = np.indices(image.shape)
+    expected = np.maximum(abs(rows - 8), abs(cols - 11)) > reach
+    np.testing.assert_array_equal(unsaturated(image, SATURATED, reach), expected)
 
 
 def test_the_threshold_itself_is_clipped():
