@@ -38,6 +38,8 @@ from runtime.run import Run
 
 _SUPPORT = 85
 """Side in pixels of the largest kernel to estimate, if the photograph is large enough."""
+_LIT_SHARE = 0.002
+"""Share of clipped pixels from which lights may have been blurred beyond white."""
 _SAY_ENOUGH = (Reason.FLAT, Reason.NOT_BLURRED)
 """Reasons against a kernel that hold under every response curve."""
 _PAPER_SUPPORT = 51
@@ -122,12 +124,13 @@ class Chakrabarti:
         """Estimate the kernel and restore the photograph; return the best kernel found too, accepted or not."""
         with run.stopwatch("kernel estimate"):
             found = estimate_blind(guide, run, initial=initial, support=support)
-        best = found.best
+        best, light = found.best, None
         if run.options.response == AUTO and best is not None and found.reason not in _SAY_ENOUGH:
             light = self._restore_light(observed, guide, initial, support, found, run)
-            if light is not None and light.reason is None:
-                return replace(light, initial=initial), best
-        return replace(restore_with(observed, guide, found, run), initial=initial), best
+        tried = [light] if light is not None and light.reason is None else []
+        if not tried or _is_lit(guide, run):
+            tried.append(restore_with(observed, guide, found, run))
+        return replace(_promising(tried), initial=initial), best
 
     def _restore_light(
         self,
@@ -144,11 +147,14 @@ class Chakrabarti:
         polished. Otherwise, or where that leaves doubts, another one is searched for; without the first one, it has to
         tell the same. Where nothing speaks for the kernel of the light but this, neither its predicted error nor the
         gradients, the values are not bent: the blur of a camera that turned leaves such traces, too.
+
+        Where lights are clipped, little of this can be told. There the kernel is also tried as it was found in the
+        values, and what promises the larger gain is taken.
         """
-        start = None
+        start, lit = None, _is_lit(guide, run)
         if found.reason is None and found.best is not None:
             start = found.best.astype(np.float64)
-            if choose_response(guide, run, start).linear:
+            if not lit and choose_response(guide, run, start).linear:
                 return None
         light, light_run = SRGB.to_light(observed), run.in_light(SRGB, guide)
         light_guide = luminance(light)
@@ -156,13 +162,17 @@ class Chakrabarti:
             initial = SRGB.to_light(initial)
         with run.stopwatch("kernel estimate"):
             again = estimate_blind(light_guide, light_run, initial=initial, support=support, start=start)
-        if again.reason is not None:
+        believed = [again] if again.reason is None else []
+        if start is None:
+            if again.reason is None and choose_response(guide, run, download(again.kernel).astype(np.float64)).linear:
+                return None
+        elif lit:
+            believed.append(found)
+        elif again.log_error > found.log_error and again.sparsity_gain > found.sparsity_gain:
             return None
-        if start is not None and again.log_error > found.log_error and again.sparsity_gain > found.sparsity_gain:
+        if not believed:
             return None
-        if start is None and choose_response(guide, run, download(again.kernel).astype(np.float64)).linear:
-            return None
-        estimate = restore_with(light, light_guide, again, light_run)
+        estimate = _promising([restore_with(light, light_guide, each, light_run) for each in believed])
         return replace(estimate, latent=SRGB.from_light(estimate.latent), response=SRGB)
 
     def first_estimate(self, guide: Array, run: Run[Options]) -> Array:
@@ -172,6 +182,17 @@ class Chakrabarti:
             stride = min(run.options.level.stride_factor * model.stride, model.core)
         planes = self._engine.restore(guide[None], stride=stride, stopwatch=run.stopwatch, progress=run.progress)
         return planes[0]
+
+
+def _is_lit(guide: Array, run: Run[Options]) -> bool:
+    """Tell whether so much of a photograph is clipped that lights may have blurred beyond white."""
+    return float((guide >= run.saturated).mean()) > _LIT_SHARE
+
+
+def _promising(estimates: list[Estimate]) -> Estimate:
+    """Return the restoration with the largest predicted gain of those that were accepted, or the first of all."""
+    accepted = [each for each in estimates if each.reason is None]
+    return max(accepted, key=lambda each: each.gain or 0.0) if accepted else estimates[0]
 
 
 def _no_blur(guide: Array) -> KernelBlur:

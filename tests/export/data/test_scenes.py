@@ -6,12 +6,27 @@ import numpy as np
 import pytest
 from scipy.signal import fftconvolve
 
-from export.data.scenes import BRIGHTNESS, GRAIN, KINDS, SceneConfig, add_grain, develop, light, make_scene
+from export.data.scenes import (
+    BRIGHTNESS,
+    GRAIN,
+    KINDS,
+    SceneConfig,
+    add_grain,
+    brighten,
+    develop,
+    expose,
+    light,
+    make_scene,
+    process,
+)
+from runtime.response import LINEAR, SRGB
 from tests.export.kinds import config_of
 
 SCENES = config_of("repair").scenes
 
-CLEAN = dataclasses.replace(SCENES, noise=(1e-6, 1e-6), rounded=0, compressed=0, linear=0, saturated=0, grainy=0)
+CLEAN = dataclasses.replace(
+    SCENES, noise=(1e-6, 1e-6), rounded=0, compressed=0, linear=0, saturated=0, grainy=0, lit=0, processed=0
+)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -49,6 +64,53 @@ def test_blur_in_linear_light_brightens_edges(planes):
     # The mean of squares is never under the square of the mean, and the exponent is above 1.
     assert (linear.observed - plain.observed).min() > -1e-3
     assert (linear.observed - plain.observed).max() > 0.01
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_scene_as_a_camera_makes_it_is_blurred_as_light(planes, seed):
+    scene = make_scene(planes, CLEAN, np.random.default_rng(seed), "light")
+    reach = scene.kernel.shape[0] // 2
+    inside = slice(reach, 80 - reach)
+    expected = SRGB.from_light(fftconvolve(SRGB.to_light(scene.sharp), scene.kernel, "valid").astype(np.float32))
+    as_stored = fftconvolve(scene.sharp, scene.kernel, "valid")
+    # The noise of a sensor is left.
+    wrong, wrong_as_stored = (np.square(scene.observed[inside, inside] - each).mean() for each in (expected, as_stored))
+    assert wrong < min(wrong_as_stored, 0.03**2)
+
+
+def test_scenes_are_restored_as_light_or_as_stored(planes):
+    rng = np.random.default_rng(0)
+    for kind, least, most in (("light", 0.6, 0.99), ("turning", 0.1, 0.7), ("uniform", 0, 0.3)):
+        scenes = [make_scene(planes, CLEAN, rng, kind) for _ in range(30)]
+        assert least <= np.mean([not scene.response.linear for scene in scenes]) <= most
+        for scene in scenes[:4]:
+            stored = scene.observed if scene.response is LINEAR else SRGB.to_light(scene.observed)
+            np.testing.assert_array_equal(scene.light, stored)
+
+
+def test_highlights_are_brighter_than_they_were_stored(planes):
+    scene = SRGB.to_light(planes[0][:120, :120].astype(np.float32) / 255)
+    for seed in range(5):
+        bright = brighten(scene, np.random.default_rng(seed))
+        assert 1.9 < bright.max() < 21
+        assert 0 < (bright > scene + 1e-6).mean() < 0.35
+        assert (bright >= scene - 1e-6).all()
+
+
+def test_a_sensor_has_more_noise_where_there_is_more_light():
+    levels = np.repeat(np.float32([0.01, 0.5]), 20000).reshape(2, -1)
+    dark, bright = SRGB.to_light(expose(levels, np.random.default_rng(1)))
+    assert bright.std() > 1.5 * dark.std()
+    assert dark.mean() == pytest.approx(0.01, abs=1e-3)
+    assert expose(np.full((4, 4), 7.0), np.random.default_rng(0)).max() == pytest.approx(1)
+
+
+def test_a_phone_sharpens_what_it_has_smoothed(planes):
+    stored = planes[0][:100, :100].astype(np.float32) / 255
+    changed = process(stored, np.random.default_rng(0))
+    assert 0 <= changed.min() < changed.max() <= 1
+    assert 0 < np.abs(changed - stored).mean() < 0.05
+    np.testing.assert_allclose(process(np.full_like(stored, 0.3), np.random.default_rng(1)), 0.3, atol=1e-5)
 
 
 def test_a_turning_camera_blurs_the_border_more(planes):
@@ -150,6 +212,8 @@ def test_grain_is_as_strong_as_it_says_and_blurred_with_the_rest(planes):
         ({"compressed": 2}, "compressed must be a share"),
         ({"saturated": 2}, "saturated must be a share"),
         ({"grainy": -1}, "grainy must be a share"),
+        ({"lit": 1.5}, "lit must be a share"),
+        ({"processed": -0.5}, "processed must be a share"),
         ({"shrinking": ()}, "shrinking must be factors"),
         ({"shrinking": (0.5,)}, "shrinking must be factors"),
     ],

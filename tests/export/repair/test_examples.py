@@ -11,6 +11,7 @@ from export.loop.recording import write_shard
 from export.repair.examples import EDGE, Examples, make_example, restore
 from export.repair.network import ASSUMES
 from runtime.blur.kernel import fit, shift
+from runtime.noise import estimate_noise
 from runtime.restoration.repair import facts
 
 from .conftest import SCENES
@@ -43,6 +44,20 @@ def test_the_right_kernel_restores_and_leaves_no_misfit(scene):
     np.testing.assert_allclose(example.planes[3], scene.sharp, atol=0.03)
     assert example.measures[:2] == pytest.approx([0.002, -3.0])
     assert 0.5 < example.measures[2] < 7
+
+
+def test_light_is_restored_as_light_and_shown_as_stored(planes):
+    clean = dataclasses.replace(SCENES, compressed=0, sizes=(7, 7), grainy=0, lit=0, processed=0)
+    for seed in range(9):
+        scene = make_scene(planes, clean, np.random.default_rng(seed), "light")
+        if scene.response.linear:
+            continue
+        noise = estimate_noise(scene.light)
+        example = restore(scene, Estimate(scene.kernel, -3.0), noise, "fast")
+        before, after, _ = errors(example)
+        assert after < before
+        np.testing.assert_allclose(example.planes[0], scene.observed, atol=1e-3)
+        assert example.measures[0] == pytest.approx(noise / scene.response.mean_slope(scene.observed), rel=1e-5)
 
 
 def test_the_truth_lies_where_the_restoration_does(scene):

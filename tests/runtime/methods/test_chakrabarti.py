@@ -198,6 +198,46 @@ def test_where_the_kernel_is_refused_another_one_has_to_tell_that_values_are_ben
 
 
 @pytest.mark.parametrize(
+    ("gains", "accepted"),
+    [
+        ((4.0, 5.0, 3.0), 1),
+        ((4.0, 3.0, 5.0), 2),
+        ((6.0, 5.0, 4.0), 0),
+        ((None, 5.0, 6.0), 2),
+        ((None, None, None), None),
+    ],
+)
+def test_where_lights_are_clipped_the_most_promising_restoration_is_taken(
+    method, as_light, monkeypatch, gains, accepted
+):
+    """Tried are: light, with the kernel found in it and with that found in the values, and the values themselves."""
+    lit, tried = as_light[0].copy(), []
+    lit[:, :30, :30] = 1
+
+    def estimate(guide, run, **options):
+        kernel = shake_kernel(13).astype(np.float32)
+        return BlindEstimate(kernel, 1.0, 1.0, None, -2.0, 0.5, best=kernel)
+
+    def restore(observed, guide, found, run):
+        gain = gains[len(tried)]
+        tried.append(run.response)
+        latent = np.full_like(observed, 0.1 * len(tried))
+        return Estimate(latent, None, gain=gain, reason=Reason.NO_GAIN if gain is None else None)
+
+    monkeypatch.setattr(module, "estimate_blind", estimate)
+    monkeypatch.setattr(module, "restore_with", restore)
+    monkeypatch.setattr(module, "find_outliers", lambda *arguments: None)
+    found = method.restore(lit, Run(Options(quality="fast")))
+    assert tried == [SRGB, SRGB, LINEAR]
+    if accepted is None:
+        assert found.reason is Reason.NO_GAIN
+    else:
+        assert found.reason is None
+        assert found.gain == gains[accepted]
+        assert found.response == tried[accepted]
+
+
+@pytest.mark.parametrize(
     ("log_error", "sparsity", "response"), [(-1.9, 0.6, LINEAR), (-2.1, 0.6, SRGB), (-1.9, 0.4, SRGB)]
 )
 def test_light_that_nothing_but_the_overshoot_speaks_for_is_none(
