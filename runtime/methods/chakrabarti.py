@@ -38,8 +38,6 @@ from runtime.run import Run
 
 _SUPPORT = 85
 """Side in pixels of the largest kernel to estimate, if the photograph is large enough."""
-_LIT_SHARE = 0.002
-"""Share of clipped pixels from which lights may have been blurred beyond white."""
 _SAY_ENOUGH = (Reason.FLAT, Reason.NOT_BLURRED)
 """Reasons against a kernel that hold under every response curve."""
 _PAPER_SUPPORT = 51
@@ -128,7 +126,8 @@ class Chakrabarti:
         if run.options.response == AUTO and best is not None and found.reason not in _SAY_ENOUGH:
             light = self._restore_light(observed, guide, initial, support, found, run)
         tried = [light] if light is not None and light.reason is None else []
-        if not tried or _is_lit(guide, run):
+        straight = found.lit and best is not None and choose_response(guide, run, best.astype(np.float64)).linear
+        if not tried or straight:
             tried.append(restore_with(observed, guide, found, run))
         return replace(_promising(tried), initial=initial), best
 
@@ -151,10 +150,10 @@ class Chakrabarti:
         Where lights are clipped, little of this can be told. There the kernel is also tried as it was found in the
         values, and what promises the larger gain is taken.
         """
-        start, lit = None, _is_lit(guide, run)
+        start = None
         if found.reason is None and found.best is not None:
             start = found.best.astype(np.float64)
-            if not lit and choose_response(guide, run, start).linear:
+            if not found.lit and choose_response(guide, run, start).linear:
                 return None
         light, light_run = SRGB.to_light(observed), run.in_light(SRGB, guide)
         light_guide = luminance(light)
@@ -166,7 +165,7 @@ class Chakrabarti:
         if start is None:
             if again.reason is None and choose_response(guide, run, download(again.kernel).astype(np.float64)).linear:
                 return None
-        elif lit:
+        elif found.lit:
             believed.append(found)
         elif again.log_error > found.log_error and again.sparsity_gain > found.sparsity_gain:
             return None
@@ -182,11 +181,6 @@ class Chakrabarti:
             stride = min(run.options.level.stride_factor * model.stride, model.core)
         planes = self._engine.restore(guide[None], stride=stride, stopwatch=run.stopwatch, progress=run.progress)
         return planes[0]
-
-
-def _is_lit(guide: Array, run: Run[Options]) -> bool:
-    """Tell whether so much of a photograph is clipped that lights may have blurred beyond white."""
-    return float((guide >= run.saturated).mean()) > _LIT_SHARE
 
 
 def _promising(estimates: list[Estimate]) -> Estimate:

@@ -17,6 +17,7 @@ from runtime.decisions.thresholds import (
     ALLOWED_MISFIT_BETWEEN_HYPOTHESES,
     CONFIDENT,
     FLAT_RANGE,
+    LIT,
     UNSURE_LOG_ERROR,
 )
 from runtime.deconvolution.saturation import bounded, unsaturated
@@ -29,7 +30,7 @@ from runtime.estimation.kernel.refine import BlurredImage, KernelPrior
 from runtime.estimation.kernel.score import KernelScore, score_kernel
 from runtime.estimation.kernel.search import STAGE, polish_start, search, search_from
 from runtime.estimation.kernel.single import check_planes
-from runtime.estimation.kernel.streaks import find_streak
+from runtime.estimation.streaks import find_streak
 from runtime.inference.devices import download
 from runtime.inference.progress import Progress
 from runtime.options import Options
@@ -66,6 +67,8 @@ class BlindEstimate:
         Logarithm of the relative error that the learned prior predicts for the kernel; NaN without a prior.
     sparsity_gain : float
         How much sparser the kernel makes the gradients; see `runtime.estimation.kernel.score.KernelScore`.
+    lit : bool
+        Whether lights are clipped, see `runtime.decisions.thresholds.LIT`.
     best : array (support, support), float32
         The best kernel found, in host memory, even if it was not accepted.
     """
@@ -76,6 +79,7 @@ class BlindEstimate:
     reason: Reason | None = None
     log_error: float = math.nan
     sparsity_gain: float = math.nan
+    lit: bool = False
     best: NDArray[np.float32] | None = None
 
 
@@ -95,6 +99,8 @@ class FoundKernel:
         Logarithm of the relative error that the learned prior predicts for the kernel; NaN without a prior.
     score : KernelScore
         How well the kernel explains all parts of the photograph, and how much sparser it makes the gradients.
+    lit : bool
+        Whether lights are clipped, see `runtime.decisions.thresholds.LIT`.
     """
 
     kernel: NDArray[np.float32]
@@ -102,11 +108,12 @@ class FoundKernel:
     agreement: float
     log_error: float
     score: KernelScore
+    lit: bool = False
 
     @cached_property
     def doubts(self) -> dict[Reason, float]:
         """For every reason against the kernel, the probability in [0, 1] that it does not apply."""
-        return find_doubts(self.width, self.agreement, self.log_error, self.score)
+        return find_doubts(self.width, self.agreement, self.log_error, self.score, self.lit)
 
     @property
     def confidence(self) -> float:
@@ -166,6 +173,7 @@ def estimate_blind(
         agreement=found.agreement,
         log_error=found.log_error,
         sparsity_gain=found.score.sparsity_gain,
+        lit=found.lit,
         best=found.kernel,
     )
 
@@ -259,7 +267,7 @@ def _find_with(
     """Find the best kernel in the most informative window of the photograph that is not larger than the effort says."""
     window = informative_window(observed, max(effort.pixels, (4 * support) ** 2), narrowest=support // 2 + 1)
     image, noise = bounded(observed[window]), run.noise_of(observed)
-    known = _unlit(image, run)
+    known, lit = _unlit(image, run)
     if run.known is not None:
         known &= run.known[window]
     blurred = BlurredImage(image, known, None if initial is None else initial[window], noise, run.response)
@@ -277,17 +285,23 @@ def _find_with(
         agreement=agreement,
         log_error=best.log_error,
         score=score_kernel(blurred, best.kernel),
+        lit=lit,
     )
 
 
-def _unlit(image: Array, run: Run[Options]) -> Array:
-    """Return the mask (H, W) of the pixels that no clipped light has changed, as far as enough remain."""
+def _unlit(image: Array, run: Run[Options]) -> tuple[Array, bool]:
+    """Return the mask (H, W) of the pixels that no clipped light has changed, as far as enough remain.
+
+    And whether there are such lights.
+    """
     reach, reaches = _LIT if run.response.linear else _LIT_IN_LIGHT, [0]
     while reach:
         reaches.append(reach)
         reach //= 2
     masks = [unsaturated(image, run.saturated, 1 + each) for each in reaches]
     # One transfer from a GPU for all.
-    counts = download(array_module(image).stack([mask.sum() for mask in masks])).tolist()
+    clipped, *counts = download(
+        array_module(image).stack([(image >= run.saturated).sum(), *(mask.sum() for mask in masks)])
+    ).tolist()
     enough = (mask for mask, count in zip(masks[1:], counts[1:], strict=True) if count >= _LEAST_UNLIT * counts[0])
-    return next(enough, masks[0])
+    return next(enough, masks[0]), clipped > LIT * image.size

@@ -14,9 +14,11 @@ from runtime.decisions.reasons import Reason
 from runtime.errors import InvalidArgument, InvalidImage, UnsupportedType
 from runtime.estimation.kernel import blind as module
 from runtime.estimation.kernel.blind import FoundKernel, estimate_blind, find_kernel
+from runtime.estimation.kernel.refine import KernelCandidate
 from runtime.estimation.kernel.score import KernelScore
 from runtime.options import Options
 from runtime.quality import LEVELS
+from runtime.response import LINEAR, SRGB
 from runtime.run import Run
 
 SUPPORT = 25
@@ -292,3 +294,45 @@ def test_the_second_search_alone_has_its_own_effort(observed, monkeypatch):
     monkeypatch.setattr(module, "_find_with", lambda effort, *_: efforts.append(effort))
     find_kernel(observed, Run(Options(quality="fast"), search="second"), support=SUPPORT)
     assert efforts == [LEVELS["fast"].search.second]
+
+
+class TestLights:
+    """What is beside clipped pixels is left out, as far as enough remains."""
+
+    def unlit(self, image, response=LINEAR):
+        return module._unlit(image, Run(Options(), response=response))
+
+    @pytest.mark.parametrize(("response", "reach"), [(LINEAR, 7), (SRGB, 4)])
+    def test_more_is_left_out_of_stored_values_than_of_light(self, response, reach):
+        image = np.full((90, 100), 0.4, np.float32)
+        image[40, 50] = 1
+        known, lit = self.unlit(image, response)
+        expected = np.ones(image.shape, bool)
+        expected[40 - reach : 41 + reach, 50 - reach : 51 + reach] = False
+        np.testing.assert_array_equal(known, expected)
+        assert not lit
+
+    def test_enough_remains(self):
+        image = np.full((96, 96), 0.4, np.float32)
+        image[::12, ::12] = 1
+        known, _ = self.unlit(image)
+        assert 0.25 < known.mean() < 0.6
+        image[::6, ::6] = 1
+        known, lit = self.unlit(image)
+        assert 0.2 < known.mean() < 0.4
+        assert lit
+
+    def test_without_clipped_pixels_all_remain(self, observed):
+        known, lit = self.unlit(0.9 * observed.clip(0, 1))
+        assert known.all()
+        assert not lit
+
+    def test_a_streak_is_one_more_hypothesis(self, observed, monkeypatch):
+        """It is polished at the photograph's own scale, and taken if it explains the photograph better."""
+        asked, drawn = [], KernelCandidate(fit(delta((5, 5)), SUPPORT), -4.0)
+        monkeypatch.setattr(module, "find_streak", lambda light, support: asked.append(light) or delta((5, 5)))
+        monkeypatch.setattr(module, "polish_start", lambda *arguments: drawn)
+        monkeypatch.setattr(module, "choose", lambda blurred, candidates, allowed: candidates[1])
+        found = find_kernel(observed, Run(Options(quality="fast"), search="first"), support=SUPPORT)
+        np.testing.assert_array_equal(found.kernel, drawn.kernel.astype(np.float32))
+        np.testing.assert_allclose(asked[0], SRGB.to_light(observed), rtol=1e-6)

@@ -64,3 +64,13 @@ def test_the_strongest_doubt_is_the_reason():
     score = KernelScore(noise=0.01, misfit=0.01, unevenness=2.5, sparsity=1.0, sparsity_gain=0.6)
     doubts = find_doubts(3.0, 0.95, -2.0, score)
     assert min(doubts, key=doubts.__getitem__) is Reason.NOT_UNIFORM
+
+
+@given(ERRORS)
+def test_where_lights_are_clipped_the_prior_has_to_be_surer(log_error):
+    score = KernelScore(noise=0.01, misfit=0.01, unevenness=1.1, sparsity=1.0, sparsity_gain=0.6)
+    lit, other = (find_doubts(3.0, 0.95, log_error, score, lit) for lit in (True, False))
+    assert lit[Reason.UNCLEAR] <= other[Reason.UNCLEAR]
+    assert {reason: doubt for reason, doubt in lit.items() if reason is not Reason.UNCLEAR} == {
+        reason: doubt for reason, doubt in other.items() if reason is not Reason.UNCLEAR
+    }

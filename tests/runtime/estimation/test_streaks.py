@@ -5,7 +5,7 @@ import pytest
 from scipy.signal import fftconvolve
 
 from runtime.blur.kernel import align, fit, similarity
-from runtime.estimation.kernel.streaks import find_streak
+from runtime.estimation.streaks import find_streak
 
 
 def shake(side=21):
