@@ -10,8 +10,8 @@ from runtime.blur.motion import LONGEST
 from runtime.decisions.thresholds import SATURATED
 from runtime.deconvolution.saturation import unsaturated
 from runtime.inference.devices import download
+from runtime.metrics import parts, unevenness
 from runtime.response import Response
-from runtime.unevenness import compare, parts
 
 
 def find_misfit(blurred: Array, observed: Array, known: Array | None = None) -> float:
@@ -77,4 +77,4 @@ def find_unevenness(
     sums = [*(xp.square(part).sum() for part in errors), *(part.sum() for part in (*masks, *squares))]
     # One transfer from a GPU for all.
     numbers = download(xp.stack([each.astype(np.float64) for each in sums]))
-    return compare(numbers.reshape(3, -1), [part.size for part in masks])
+    return unevenness(numbers.reshape(3, -1), [part.size for part in masks])

@@ -21,7 +21,7 @@ from runtime.deconvolution.observation import Observation
 from runtime.estimation.kernel.edges import gradients
 from runtime.estimation.kernel.refine import BlurredImage
 from runtime.inference.devices import download
-from runtime.unevenness import compare, parts
+from runtime.metrics import parts, unevenness
 
 _EXTRA_NOISE = 0.005
 """Standard deviation added to that of the noise, for the error of the kernel, in units of the value range."""
@@ -112,7 +112,7 @@ def score_kernel(blurred: BlurredImage, kernel: Kernel) -> KernelScore:
     return KernelScore(
         noise=blurred.noise / mean_slope,
         misfit=math.sqrt(squares / max(counts, 1)),
-        unevenness=compare(of_parts, [mask.size for mask in masks]),
+        unevenness=unevenness(of_parts, [mask.size for mask in masks]),
         sparsity=sparsity,
         sparsity_gain=sparsity / max(sparsity_before, _TINY),
     )
