@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import multiprocessing
 import time
 from collections.abc import Mapping, Sequence
@@ -50,6 +51,8 @@ class Recording:
         Of the examples.
     make
         Makes them; it can be pickled.
+    most
+        Examples from which on no more are recorded, by files of `SHARD`: they are trained on in memory.
     """
 
     files: Sequence[Path]
@@ -57,6 +60,7 @@ class Recording:
     name: str
     seed: int
     make: Maker
+    most: float = math.inf
 
     def shards(self) -> list[Path]:
         """Return the files that are there."""
@@ -96,6 +100,8 @@ def record_alone(recording: Recording, seconds: float, first: int = 0, every: in
     begun = time.monotonic()
     with tqdm(total=max(round(seconds), 0), disable=first > 0, unit="s", desc=f"record for {name}") as bar:
         for number in itertools.count(first, every):
+            if number * SHARD >= recording.most:
+                return
             file = recording.folder / f"{name}-{number:05d}.npz"
             if file.exists():
                 continue

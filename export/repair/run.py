@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -54,7 +55,9 @@ def train_repair(config: RepairRunConfig, job: Job) -> Path:
     examples: dict[str, Examples] = {}
     sets = zip(("training", "validation"), split(photographs), (1 - VALIDATING, VALIDATING), strict=True)
     for name, files, part in sets:
-        shards = record_examples(files, folder, name, config, 60 * minutes * _RECORDING * part, job.processes)
+        shards = record_examples(
+            files, folder, name, config, 60 * minutes * _RECORDING * part, job.processes, most=config.examples * part
+        )
         examples[name] = Examples.read(shards, config.assumes)
         job.report(f"{len(examples[name])} examples for {name}")
     trainer = RepairTrainer(
@@ -75,12 +78,18 @@ def train_repair(config: RepairRunConfig, job: Job) -> Path:
 
 
 def record_examples(
-    files: Sequence[Path], folder: Path, name: str, config: RepairRunConfig, seconds: float, processes: int = 1
+    files: Sequence[Path],
+    folder: Path,
+    name: str,
+    config: RepairRunConfig,
+    seconds: float,
+    processes: int = 1,
+    *,
+    most: float = math.inf,
 ) -> list[Path]:
-    """Record examples of photographs (`export.loop.recording.record`); return their files."""
-    return record(
-        Recording(files, folder, name, config.train.seed, partial(_make, config=config.scenes)), seconds, processes
-    )
+    """Record examples of photographs, `most` at most (`export.loop.recording.record`); return their files."""
+    make = partial(_make, config=config.scenes)
+    return record(Recording(files, folder, name, config.train.seed, make, most), seconds, processes)
 
 
 def _make(

@@ -78,6 +78,8 @@ class RepairRunConfig(RunConfig):
         How the network's facts are made.
     minutes
         Time for recording and training, unless another budget is given.
+    examples
+        Most examples, which are kept in memory: 0.66 MB each.
     """
 
     method: Literal["repair"] = "repair"
@@ -86,10 +88,13 @@ class RepairRunConfig(RunConfig):
     train: RepairTrainConfig = field(default_factory=RepairTrainConfig)
     assumes: RepairAssumptions = ASSUMES
     minutes: float = 120
+    examples: int = 8000
 
     def __post_init__(self) -> None:
         if self.minutes <= 0:
             raise ValueError(f"minutes must be positive, got {self.minutes}")
+        if self.examples < 1:
+            raise ValueError(f"examples must be 1 or more, got {self.examples}")
         if self.assumes.unit != UNIT:
             raise ValueError(f"assumes.unit must be {UNIT}, since the network halves its planes three times")
         if self.train.crop > self.scenes.side - 2 * EDGE:

@@ -49,6 +49,11 @@ def test_time_that_was_spent_counts(recording):
     assert len(record(recording, 0.2)) > 1
 
 
+@pytest.mark.parametrize("most", [1, 3])
+def test_no_more_than_asked_for_are_recorded(recording, most):
+    assert len(record(dataclasses.replace(recording, most=most), 60)) == most
+
+
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     def killed(stream, **arrays):
         stream.write(b"PK, and then no more")

@@ -170,6 +170,7 @@ def test_settings_are_checked(settings, message):
     [
         ({"train": dataclasses.replace(TRAIN, crop=72)}, "crop must leave 8 px of a scene at each side"),
         ({"minutes": 0}, "minutes must be positive"),
+        ({"examples": 0}, "examples must be 1 or more"),
         ({"assumes": dataclasses.replace(SMALL.assumes, unit=4)}, "unit must be 8"),
     ],
 )
