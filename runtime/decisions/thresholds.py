@@ -39,7 +39,7 @@ AGREEMENT = Logistic(0.75, 0.05)
 """Similarity of the hypotheses to their mean; decides only where no learned prior took part."""
 PREDICTED_LOG_ERROR = Logistic(-0.5, 0.1)
 """Logarithm of the kernel's predicted relative error; above, the kernel is not worth trying."""
-LIT_LOG_ERROR = Logistic(-1.8, 0.1)
+LIT_LOG_ERROR = Logistic(-1.2, 0.1)
 """The same where lights are clipped."""
 UNEVENNESS = Logistic(1.6, 0.1)
 """Largest misfit of a part of the photograph over the median; above, no single kernel explains it."""
@@ -129,7 +129,7 @@ BRIGHT = 1.05
 # Which pixels count.
 SATURATED = 0.98
 """Observed values from here on are taken for clipped, and take no part in the data term."""
-LIT = 0.01
+LIT = 0.005
 """Share of clipped pixels from which lights may have been blurred beyond white."""
 PARTLY_SATURATED = 0.02
 """Share of pixels clipped in some colours only from which on each colour is deconvolved by itself ..."""

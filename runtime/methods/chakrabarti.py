@@ -126,10 +126,15 @@ class Chakrabarti:
         if run.options.response == AUTO and best is not None and found.reason not in _SAY_ENOUGH:
             light = self._restore_light(observed, guide, initial, support, found, run)
         tried = [light] if light is not None and light.reason is None else []
-        straight = found.lit and best is not None and choose_response(guide, run, best.astype(np.float64)).linear
-        if not tried or straight:
+        # Where the kernel of the light is doubtful, or lights hide what the values are, both are tried.
+        if not tried or tried[0].log_error > UNSURE_LOG_ERROR or (found.lit and not self._bent(guide, found, run)):
             tried.append(restore_with(observed, guide, found, run))
         return replace(_promising(tried), initial=initial), best
+
+    @staticmethod
+    def _bent(guide: Array, found: BlindEstimate, run: Run[Options]) -> bool:
+        """Tell by the kernel that was found in the values of a photograph whether they are bent."""
+        return found.best is not None and not choose_response(guide, run, found.best.astype(np.float64)).linear
 
     def _restore_light(
         self,
@@ -153,7 +158,7 @@ class Chakrabarti:
         start = None
         if found.reason is None and found.best is not None:
             start = found.best.astype(np.float64)
-            if not found.lit and choose_response(guide, run, start).linear:
+            if not found.lit and not self._bent(guide, found, run):
                 return None
         light, light_run = SRGB.to_light(observed), run.in_light(SRGB, guide)
         light_guide = luminance(light)

@@ -290,9 +290,9 @@ def _find_with(
 
 
 def _unlit(image: Array, run: Run[Options]) -> tuple[Array, bool]:
-    """Return the mask (H, W) of the pixels that no clipped light has changed, as far as enough remain.
+    """Return the mask (H, W) of the pixels that are not clipped, and whether there are lights, see `LIT`.
 
-    And whether there are such lights.
+    If there are, the mask leaves out the pixels that they have changed as well, as far as enough others remain.
     """
     reach, reaches = _LIT if run.response.linear else _LIT_IN_LIGHT, [0]
     while reach:
@@ -303,5 +303,7 @@ def _unlit(image: Array, run: Run[Options]) -> tuple[Array, bool]:
     clipped, *counts = download(
         array_module(image).stack([(image >= run.saturated).sum(), *(mask.sum() for mask in masks)])
     ).tolist()
+    if clipped <= LIT * image.size:
+        return masks[0], False
     enough = (mask for mask, count in zip(masks[1:], counts[1:], strict=True) if count >= _LEAST_UNLIT * counts[0])
-    return next(enough, masks[0]), clipped > LIT * image.size
+    return next(enough, masks[0]), True

@@ -11,6 +11,7 @@ from skimage import data as pictures
 
 from runtime.blur.kernel import align, centre_offset, delta, fit, similarity, spread
 from runtime.decisions.reasons import Reason
+from runtime.deconvolution.saturation import unsaturated
 from runtime.errors import InvalidArgument, InvalidImage, UnsupportedType
 from runtime.estimation.kernel import blind as module
 from runtime.estimation.kernel.blind import FoundKernel, estimate_blind, find_kernel
@@ -305,11 +306,18 @@ class TestLights:
     @pytest.mark.parametrize(("response", "reach"), [(LINEAR, 7), (SRGB, 4)])
     def test_more_is_left_out_of_stored_values_than_of_light(self, response, reach):
         image = np.full((90, 100), 0.4, np.float32)
-        image[40, 50] = 1
+        image[40:50, 50:60] = 1
         known, lit = self.unlit(image, response)
         expected = np.ones(image.shape, bool)
-        expected[40 - reach : 41 + reach, 50 - reach : 51 + reach] = False
+        expected[40 - reach : 50 + reach, 50 - reach : 60 + reach] = False
         np.testing.assert_array_equal(known, expected)
+        assert lit
+
+    def test_a_few_clipped_pixels_are_no_lights(self):
+        image = np.full((90, 100), 0.4, np.float32)
+        image[40, 50:53] = 1
+        known, lit = self.unlit(image)
+        np.testing.assert_array_equal(known, unsaturated(image))
         assert not lit
 
     def test_enough_remains(self):
