@@ -65,8 +65,8 @@ PREDICTED_GAIN = Logistic(3.0, 0.2)
 """For one kernel, or the poses of a camera."""
 CONTRADICTED_GAIN = Logistic(6.0, 0.2)
 """For one kernel where the motion network contradicts it."""
-LIGHT_GAIN = Logistic(2.2, 0.2)
-"""For one kernel that light was blurred with: less is promised there than is gained."""
+LIGHT_GAIN = Logistic(2.8, 0.2)
+"""For one kernel that light was blurred with."""
 LIGHT_UNEVENNESS = 1.75
 """Misfit of a part over the median of all, above which light is not taken for restored."""
 REPAIRED_UNEVENNESS = 2.8
