@@ -164,9 +164,9 @@ def _needed_gain(
     """Return the threshold on the predicted gain, in dB, and the reason to report below it.
 
     No gain is enough for a single kernel whose misfit is uneven, or that the motions that a network sees rule out. The
-    threshold is higher for another one that these contradict, unless they vary only and the misfit is even, and if it is
-    doubtful as well, no gain is enough. The network runs only if it affects the decision: if the gain is above the normal
-    threshold.
+    threshold is higher for another one that these contradict, unless they vary only and the misfit is even; if it is
+    doubtful as well, no gain is enough. The network runs only if it affects the decision: if the gain is above the
+    normal threshold.
     """
     if isinstance(candidate.blur, MotionBlur):
         return MOTION_GAIN, Reason.NO_GAIN
