@@ -159,28 +159,33 @@ def parts(planes: Array) -> list[Array]:
     return [part for band in split(planes, rows, axis=-2) for part in split(band, cols, axis=-1)]
 
 
-def unevenness(sums: npt.NDArray[np.float64], sizes: Sequence[int]) -> float:
+def unevenness(
+    sums: npt.NDArray[np.float64], sizes: Sequence[int], edges: npt.NDArray[np.float64] | None = None
+) -> float:
     """Return how unevenly a blur explains a photograph: the misfits of its parts, compared.
 
     One kernel for the whole photograph leaves about the same misfit everywhere, unless the blur varies.
 
     Parameters
     ----------
-    sums : array (3, N) float64
-        For each of N parts: the sum of the squared misfits of its known pixels, their number, and the sum of their
-        squared gradients.
+    sums : array (2, N) float64
+        For each of N parts: the sum of the squared misfits of its known pixels, and their number.
     sizes
         The numbers of all pixels of the parts.
+    edges : array (N,) float64, optional
+        The sums of the squared gradients of known pixels, where parts that show next to nothing are not to count.
 
     Returns
     -------
     float
         The largest root mean square misfit over their median; 1 if there are too few parts to compare.
     """
-    squares, counts, edges = sums
-    known = counts > _LEAST_KNOWN * np.asarray(sizes)
-    misfits, contrasts = squares / np.maximum(counts, 1), edges / np.maximum(counts, 1)
-    shown = known & (contrasts >= _LEAST_CONTRAST * contrasts.max(where=known, initial=0))
+    squares, counts = sums
+    shown = counts > _LEAST_KNOWN * np.asarray(sizes)
+    misfits = squares / np.maximum(counts, 1)
+    if edges is not None:
+        contrasts = edges / np.maximum(counts, 1)
+        shown &= contrasts >= _LEAST_CONTRAST * contrasts.max(where=shown, initial=0)
     if shown.sum() < _LEAST_PARTS:
         return 1.0
     return float(np.sqrt(misfits[shown].max() / max(float(np.median(misfits[shown])), _TINY)))

@@ -39,7 +39,7 @@ AGREEMENT = Logistic(0.75, 0.05)
 """Similarity of the hypotheses to their mean; decides only where no learned prior took part."""
 PREDICTED_LOG_ERROR = Logistic(-0.5, 0.1)
 """Logarithm of the kernel's predicted relative error; above, the kernel is not worth trying."""
-LIT_LOG_ERROR = Logistic(-1.2, 0.1)
+LIT_LOG_ERROR = Logistic(-1.4, 0.1)
 """The same where lights are clipped."""
 UNEVENNESS = Logistic(1.6, 0.1)
 """Largest misfit of a part of the photograph over the median; above, no single kernel explains it."""
@@ -65,8 +65,10 @@ PREDICTED_GAIN = Logistic(3.0, 0.2)
 """For one kernel, or the poses of a camera."""
 CONTRADICTED_GAIN = Logistic(6.0, 0.2)
 """For one kernel where the motion network contradicts it."""
-LIGHT_GAIN = Logistic(2.8, 0.2)
+LIGHT_GAIN = Logistic(2.6, 0.2)
 """For one kernel that light was blurred with."""
+LITTLE_LIGHT_GAIN = 4.0
+"""The same, up to which the photograph is restored as stored, too, and what promises more is taken."""
 LIGHT_UNEVENNESS = 1.75
 """Misfit of a part over the median of all, above which light is not taken for restored."""
 REPAIRED_UNEVENNESS = 2.8

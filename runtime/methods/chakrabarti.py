@@ -18,7 +18,7 @@ from runtime.blur.blurs import KernelBlur
 from runtime.colour import luminance
 from runtime.contract import Candidate, Estimate
 from runtime.decisions.reasons import Reason
-from runtime.decisions.thresholds import UNSURE_LOG_ERROR
+from runtime.decisions.thresholds import LITTLE_LIGHT_GAIN, UNSURE_LOG_ERROR
 from runtime.errors import InvalidImage
 from runtime.estimation.kernel.blind import BlindEstimate, estimate_blind
 from runtime.estimation.kernel.outliers import find_outliers
@@ -126,8 +126,9 @@ class Chakrabarti:
         if run.options.response == AUTO and best is not None and found.reason not in _SAY_ENOUGH:
             light = self._restore_light(observed, guide, initial, support, found, run)
         tried = [light] if light is not None and light.reason is None else []
-        # Where the kernel of the light is doubtful, or lights hide what the values are, both are tried.
-        if not tried or tried[0].log_error > UNSURE_LOG_ERROR or (found.lit and not self._bent(guide, found, run)):
+        # Where light promises little, or lights hide what the values are, both are tried.
+        little = bool(tried) and tried[0].gain is not None and tried[0].gain < LITTLE_LIGHT_GAIN
+        if not tried or little or (found.lit and not self._bent(guide, found, run)):
             tried.append(restore_with(observed, guide, found, run))
         return replace(_promising(tried), initial=initial), best
 

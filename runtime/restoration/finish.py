@@ -20,7 +20,6 @@ from runtime.decisions.thresholds import (
     MOTION_GAIN,
     PREDICTED_GAIN,
     REPAIRED_UNEVENNESS,
-    UNSURE_LOG_ERROR,
     Logistic,
 )
 from runtime.deconvolution import deconvolve
@@ -164,9 +163,8 @@ def _needed_gain(
     """Return the threshold on the predicted gain, in dB, and the reason to report below it.
 
     No gain is enough for a single kernel whose misfit is uneven, or that the motions that a network sees rule out. The
-    threshold is higher for another one that these contradict, unless they vary only and the misfit is even; if it is
-    doubtful as well, no gain is enough. The network runs only if it affects the decision: if the gain is above the
-    normal threshold.
+    threshold is higher for another one that these contradict, unless they vary only and the misfit is even. The network
+    runs only if it affects the decision: if the gain is above the normal threshold.
     """
     if isinstance(candidate.blur, MotionBlur):
         return MOTION_GAIN, Reason.NO_GAIN
@@ -179,8 +177,7 @@ def _needed_gain(
         if uniformity is not None and uniformity.ruled_out:
             return _NEVER, Reason.NOT_UNIFORM
         if uniformity is not None and (uniformity.too_short or (uniformity.varies and unevenness > EVEN)):
-            doubtful = candidate.log_error > UNSURE_LOG_ERROR
-            return _NEVER if doubtful else CONTRADICTED_GAIN, Reason.NOT_UNIFORM
+            return CONTRADICTED_GAIN, Reason.NOT_UNIFORM
     return PREDICTED_GAIN, Reason.NO_GAIN
 
 

@@ -44,7 +44,8 @@ def find_unevenness(
 ) -> float:
     """Return how unevenly a restoration explains a photograph: where one kernel holds everywhere, about 1.
 
-    Where the photograph shows next to nothing, as a night sky, any kernel explains it; such parts do not count.
+    In light, what is dark counts for little: any kernel explains a night sky, so that parts that show next to nothing
+    are left out.
 
     Parameters
     ----------
@@ -76,5 +77,6 @@ def find_unevenness(
     )
     sums = [*(xp.square(part).sum() for part in errors), *(part.sum() for part in (*masks, *squares))]
     # One transfer from a GPU for all.
-    numbers = download(xp.stack([each.astype(np.float64) for each in sums]))
-    return unevenness(numbers.reshape(3, -1), [part.size for part in masks])
+    squares, counts, contrasts = download(xp.stack([each.astype(np.float64) for each in sums])).reshape(3, -1)
+    sizes = [part.size for part in masks]
+    return unevenness(np.stack([squares, counts]), sizes, None if response.linear else contrasts)

@@ -77,10 +77,10 @@ def test_what_cannot_be_scored_is_refused(call, remedy):
 SIZES = [100] * 9
 
 
-def sums(misfits, counts=100.0, contrasts=1.0):
-    """Return what `unevenness` takes, of root mean square misfits and mean squared gradients of nine parts."""
-    counts, contrasts = (np.broadcast_to(np.asarray(each, float), 9) for each in (counts, contrasts))
-    return np.stack([np.square(misfits) * counts, counts, contrasts * counts])
+def sums(misfits, counts=100.0):
+    """Return what `unevenness` takes, of root mean square misfits of nine parts."""
+    counts = np.broadcast_to(np.asarray(counts, float), 9)
+    return np.stack([np.square(misfits) * counts, counts])
 
 
 @pytest.mark.parametrize("shape", [(9, 9), (10, 14), (2, 20), (1, 1)])
@@ -114,7 +114,7 @@ def test_parts_that_show_nothing_do_not_count():
     misfits, contrasts = np.full(9, 0.01), np.full(9, 1e-2)
     misfits[4:], contrasts[4:] = 0.001, 1e-5
     misfits[0] = 0.02
-    assert unevenness(sums(misfits, contrasts=contrasts), SIZES) == pytest.approx(2)
+    assert unevenness(sums(misfits), SIZES, 100 * contrasts) == pytest.approx(2)
     assert unevenness(sums(misfits), SIZES) == pytest.approx(20)
 
 

@@ -112,7 +112,7 @@ def score_kernel(blurred: BlurredImage, kernel: Kernel) -> KernelScore:
     return KernelScore(
         noise=blurred.noise / mean_slope,
         misfit=math.sqrt(squares / max(counts, 1)),
-        unevenness=unevenness(of_parts, [mask.size for mask in masks]),
+        unevenness=unevenness(of_parts[:2], [mask.size for mask in masks], None if response.linear else of_parts[2]),
         sparsity=sparsity,
         sparsity_gain=sparsity / max(sparsity_before, _TINY),
     )
