@@ -59,6 +59,8 @@ SAME_KERNEL = 0.85
 """... unless their similarity to the best is at least this: then they are the same kernel."""
 UNSURE_LOG_ERROR = -1.8
 """Logarithm of the predicted error of a kernel from which a second search with more effort follows."""
+CERTAIN_LOG_ERROR = -2.0
+"""The same, up to which a kernel that does not hold in some parts is taken for the rest."""
 
 # Whether a restoration is accepted: predicted gain in PSNR (dB) over the blurred photograph.
 PREDICTED_GAIN = Logistic(3.0, 0.2)

@@ -76,8 +76,8 @@ class Auto:
         misfit, explained = _misfit(uniform, guide, run), UNEXPLAINED * hypot(run.noise_of(guide), MOTION_MISFIT_FLOOR)
         if misfit > explained:
             found = self._restore_motion(observed, guide, uniform, misfit, run)
-            if found is not None or uniform.reason is None:
-                return found or uniform
+            if found is not None:
+                return found
         if options.level.search.second is None or not is_unsure(uniform):
             return uniform
         again = self._uniform.restore(observed, replace(run, search="second"))

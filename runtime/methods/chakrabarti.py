@@ -18,7 +18,7 @@ from runtime.blur.blurs import KernelBlur
 from runtime.colour import luminance
 from runtime.contract import Candidate, Estimate
 from runtime.decisions.reasons import Reason
-from runtime.decisions.thresholds import LITTLE_LIGHT_GAIN, UNSURE_LOG_ERROR
+from runtime.decisions.thresholds import CERTAIN_LOG_ERROR, LITTLE_LIGHT_GAIN
 from runtime.errors import InvalidImage
 from runtime.estimation.kernel.blind import BlindEstimate, estimate_blind
 from runtime.estimation.kernel.outliers import find_outliers
@@ -108,7 +108,7 @@ class Chakrabarti:
                 others = others.with_options(response=LINEAR.name)
                 again, _ = self._restore_blind(filled, luminance(filled), initial, support, others)
                 # A kernel that was refused for its restoration may be that of a turn, which explains most parts.
-                certain = estimate.gain is None or again.log_error <= UNSURE_LOG_ERROR
+                certain = estimate.gain is None or again.log_error <= CERTAIN_LOG_ERROR
                 if again.reason is None and certain and (blur := again.blur) is not None:
                     expected = (blur.apply(plane[None])[0] for plane in again.latent)
                     foreign = find_covered(observed, expected, outliers, run.noise_of(guide))
