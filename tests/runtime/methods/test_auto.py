@@ -144,12 +144,14 @@ def test_a_second_search_must_explain_the_photograph(restore, latent, refused):
     assert restore(Uniform(first, wrong), Moving(latent, inf), quality="fast") is first
 
 
-def test_a_doubtful_kernel_that_leaves_a_misfit_is_not_searched_for_again(restore, latent):
-    """What it does not explain is not one kernel's, though no motion explains it either."""
+@pytest.mark.parametrize("explains", [True, False])
+def test_a_doubtful_kernel_that_leaves_a_misfit_gives_way_to_one_that_explains_it(restore, latent, explains):
+    """Where no motion explains the photograph either."""
     wrong = Estimate(np.ascontiguousarray(latent[:, ::-1]), KernelBlur(KERNEL), log_error=-1.0)
-    uniform = Uniform(wrong)
-    assert restore(uniform, Moving(latent, inf), quality="fast") is wrong
-    assert uniform.asked == ["first"]
+    second = Estimate(latent if explains else wrong.latent, KernelBlur(KERNEL), log_error=-2.5)
+    uniform = Uniform(wrong, second)
+    assert restore(uniform, Moving(latent, inf), quality="fast") is (second if explains else wrong)
+    assert uniform.asked == ["first", "second"]
 
 
 @pytest.mark.parametrize("options", [{"nonblind": "epll"}, {"neural": False}])
