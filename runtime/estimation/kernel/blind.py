@@ -273,8 +273,8 @@ def _find_with(
     blurred = BlurredImage(image, known, None if initial is None else initial[window], noise, run.response)
     if start is None:
         best, agreement = search(blurred, support, effort, prior, report)
-        streak = find_streak(SRGB.to_light(image) if run.response.linear else image, support)
-        if streak is not None:
+        light = SRGB.to_light(image) if run.response.linear else image
+        if lit and (streak := find_streak(light, support)) is not None:
             drawn = polish_start(blurred, support, effort, prior, streak)
             best = choose(blurred, [best, drawn], ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
     else:

@@ -110,8 +110,10 @@ def test_predicted_gains_are_banded():
 
 def test_every_logistic_threshold_of_a_decision_is_measured():
     logistic = {name for name, value in vars(thresholds).items() if isinstance(value, Logistic)}
-    # Its scenes are blurred as stored, so that nothing is restored as light.
-    assert logistic - {"FULL_REPAIR_GAIN", "LIGHT_GAIN"} <= {threshold.name for threshold in THRESHOLDS}
+    # Its scenes are blurred as stored, so that nothing is restored as light, and few have lights.
+    assert logistic - {"FULL_REPAIR_GAIN", "LIGHT_GAIN", "LIT_LOG_ERROR"} <= {
+        threshold.name for threshold in THRESHOLDS
+    }
 
 
 @pytest.fixture(scope="module")
