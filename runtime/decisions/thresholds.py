@@ -133,7 +133,7 @@ BRIGHT = 1.05
 # Which pixels count.
 SATURATED = 0.98
 """Observed values from here on are taken for clipped, and take no part in the data term."""
-LIT = 0.005
+LIT_SHARE = 0.005
 """Share of clipped pixels from which lights may have been blurred beyond white."""
 PARTLY_SATURATED = 0.02
 """Share of pixels clipped in some colours only from which on each colour is deconvolved by itself ..."""

@@ -18,7 +18,7 @@ from runtime.colour import luminance
 from runtime.contract import Estimate
 from runtime.decisions.reasons import Reason
 from runtime.decisions.thresholds import MOTION_EXPLAINS_PARTLY, MOTION_MISFIT_FLOOR, MUCH_LESS, UNEXPLAINED
-from runtime.deconvolution.saturation import unsaturated
+from runtime.deconvolution.saturation import LIT, unsaturated
 from runtime.estimation.kernel.blind import is_unsure, surer
 from runtime.estimation.sharpness import is_sharp
 from runtime.inference.bundle import Bundle, load_model
@@ -29,8 +29,6 @@ from runtime.options import Options
 from runtime.restoration.misfit import find_misfit
 from runtime.run import Run
 
-_LIT = 7
-"""Pixels beside clipped ones that do not count where misfits are compared."""
 _UNIFORM, _MOTION = "chakrabarti", "eboli"
 """Names of the models for one kernel and for a motion at each pixel."""
 
@@ -105,5 +103,5 @@ def _misfit(estimate: Estimate, guide: Array, run: Run[Options]) -> float:
     restored = estimate.response.to_light(luminance(estimate.latent))
     blurred = estimate.response.from_light(estimate.blur.apply(restored[None])[0])
     # What is beside clipped pixels, light of lamps has changed that nobody can tell exactly.
-    known = unsaturated(guide, run.saturated, _LIT)
+    known = unsaturated(guide, run.saturated, 1 + LIT)
     return find_misfit(blurred, guide, known if run.known is None else known & run.known)

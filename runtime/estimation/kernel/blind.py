@@ -17,10 +17,10 @@ from runtime.decisions.thresholds import (
     ALLOWED_MISFIT_BETWEEN_HYPOTHESES,
     CONFIDENT,
     FLAT_RANGE,
-    LIT,
+    LIT_SHARE,
     UNSURE_LOG_ERROR,
 )
-from runtime.deconvolution.saturation import bounded, unsaturated
+from runtime.deconvolution.saturation import LIT, bounded, unsaturated
 from runtime.errors import InvalidArgument
 from runtime.estimation.kernel.choice import choose
 from runtime.estimation.kernel.doubts import find_doubts
@@ -40,9 +40,9 @@ from runtime.run import Run
 
 _FIRST_SHARE = 0.3
 """Share of the time of both that the first takes."""
-_LIT, _LIT_IN_LIGHT = 6, 3
-"""Pixels beside clipped ones that are left out: a light may be far brighter than white, and is blurred before it is
-clipped and stored. In light its blur is a convolution up to the clipped pixels, and only their edges mislead."""
+_LIT_IN_LIGHT = 3
+"""Pixels beside clipped ones that are left out in light, where blur is a convolution up to them, and only their edges
+mislead; of stored values it is `runtime.deconvolution.saturation.LIT`."""
 _LEAST_UNLIT = 0.3
 """Least share of the other pixels that must remain; half as many are left out until it does."""
 
@@ -68,7 +68,7 @@ class BlindEstimate:
     sparsity_gain : float
         How much sparser the kernel makes the gradients; see `runtime.estimation.kernel.score.KernelScore`.
     lit : bool
-        Whether lights are clipped, see `runtime.decisions.thresholds.LIT`.
+        Whether lights are clipped, see `runtime.decisions.thresholds.LIT_SHARE`.
     best : array (support, support), float32
         The best kernel found, in host memory, even if it was not accepted.
     """
@@ -100,7 +100,7 @@ class FoundKernel:
     score : KernelScore
         How well the kernel explains all parts of the photograph, and how much sparser it makes the gradients.
     lit : bool
-        Whether lights are clipped, see `runtime.decisions.thresholds.LIT`.
+        Whether lights are clipped, see `runtime.decisions.thresholds.LIT_SHARE`.
     """
 
     kernel: NDArray[np.float32]
@@ -273,8 +273,7 @@ def _find_with(
     blurred = BlurredImage(image, known, None if initial is None else initial[window], noise, run.response)
     if start is None:
         best, agreement = search(blurred, support, effort, prior, report)
-        light = SRGB.to_light(image) if run.response.linear else image
-        if lit and (streak := find_streak(light, support)) is not None:
+        if lit and (streak := _find_streak(image, support, run)) is not None:
             drawn = polish_start(blurred, support, effort, prior, streak)
             best = choose(blurred, [best, drawn], ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
     else:
@@ -289,21 +288,25 @@ def _find_with(
     )
 
 
+def _find_streak(image: Array, support: int, run: Run[Options]) -> Kernel | None:
+    """Find the kernel that lamps have drawn; stored values are taken for those of sRGB."""
+    return find_streak(SRGB.to_light(image) if run.response.linear else image, support)
+
+
 def _unlit(image: Array, run: Run[Options]) -> tuple[Array, bool]:
-    """Return the mask (H, W) of the pixels that are not clipped, and whether there are lights, see `LIT`.
+    """Return the mask (H, W) of the pixels that are not clipped, and whether there are lights, see `LIT_SHARE`.
 
     If there are, the mask leaves out the pixels that they have changed as well, as far as enough others remain.
     """
-    reach, reaches = _LIT if run.response.linear else _LIT_IN_LIGHT, [0]
+    below = unsaturated(image, run.saturated)
+    if float((image >= run.saturated).mean()) <= LIT_SHARE:
+        return below, False
+    reach = LIT if run.response.linear else _LIT_IN_LIGHT
+    masks = [below]
     while reach:
-        reaches.append(reach)
+        masks.append(unsaturated(image, run.saturated, 1 + reach))
         reach //= 2
-    masks = [unsaturated(image, run.saturated, 1 + each) for each in reaches]
     # One transfer from a GPU for all.
-    clipped, *counts = download(
-        array_module(image).stack([(image >= run.saturated).sum(), *(mask.sum() for mask in masks)])
-    ).tolist()
-    if clipped <= LIT * image.size:
-        return masks[0], False
+    counts = download(array_module(image).stack([mask.sum() for mask in masks])).tolist()
     enough = (mask for mask, count in zip(masks[1:], counts[1:], strict=True) if count >= _LEAST_UNLIT * counts[0])
-    return next(enough, masks[0]), True
+    return next(enough, below), True
