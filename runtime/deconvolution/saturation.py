@@ -6,8 +6,8 @@ from kernels.arrays import Array, array_module, is_cuda
 from runtime.decisions.thresholds import SATURATED
 
 LIT = 6
-"""Pixels beside clipped ones, and their neighbours, whose stored values a light may have changed: it may be far brighter
-than white, and is blurred before it is clipped and stored."""
+"""Pixels beside clipped ones, and their neighbours, whose stored values a light may have changed: it may be far
+brighter than white, and is blurred before it is clipped and stored."""
 LARGEST_VALUE = 2.0
 """Magnitude, in units of white, to which values are bounded where they would outweigh all others."""
 
