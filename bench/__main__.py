@@ -1,8 +1,8 @@
 """``python -m bench``: the command line of the benchmarks.
 
 Commands: ``kernels``, ``throughput``, ``latency``, ``burst-throughput``, ``packed``, ``peers``, ``gpu``, ``accuracy``,
-``bursts``, ``quality``, ``nonblind``, ``known``, ``ablation``, ``motion``, ``decisions``, ``fuzz``, ``serve`` and
-``ray``.
+``bursts``, ``quality``, ``nonblind``, ``known``, ``ablation``, ``schuler``, ``motion``, ``decisions``, ``fuzz``,
+``serve`` and ``ray``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from bench.accuracy.command import accuracy
 from bench.accuracy.decisions import decisions
 from bench.accuracy.levels import quality
 from bench.accuracy.motion import motion
+from bench.accuracy.quotients import schuler
 from bench.fuzz.command import fuzz
 from bench.gpu.command import gpu
 from bench.peers.command import peers
@@ -44,7 +45,7 @@ class _Group(click.Group):
 
 COMMANDS = [
     kernels, throughput, latency, burst_throughput, packed, peers, gpu, accuracy, bursts, quality, nonblind, known,
-    ablation, motion, decisions, fuzz, serve, ray_batch,
+    ablation, schuler, motion, decisions, fuzz, serve, ray_batch,
 ]  # fmt: skip
 
 

@@ -28,7 +28,7 @@ from runtime.inference.devices import download, on_device, resolve_device
 from runtime.inference.progress import Progress, Stopwatch, reporting
 from runtime.inference.stream import Stream, lanes_on, outcomes
 from runtime.methods.registry import check_options, check_result, create_method, expects_blur
-from runtime.options import AUTO, FBA, BurstOptions, Loading, Options, Task
+from runtime.options import ANY, AUTO, FBA, BurstOptions, Loading, Options, Task
 from runtime.preparation.photograph import Photograph, prepare
 from runtime.response import LINEAR
 from runtime.results import BurstRestoration, Restoration
@@ -108,6 +108,7 @@ class Deblurrer:
         refine: bool = True,
         neural: bool = True,
         response: str | float = AUTO,
+        content: str = ANY,
         strength: float = 1.0,
         progress: Progress | None = None,
     ) -> Restoration:
@@ -141,6 +142,9 @@ class Deblurrer:
             The curve from light to the values of the photograph, which is undone first, since blur is a convolution of
             light: ``"srgb"``, ``"linear"`` for values that are light, the exponent of a power from 1 to 4, or
             ``"auto"`` to choose between the first two by the photograph.
+        content
+            What the photograph shows: ``"text"`` (pages and screens), ``"landscape"`` (textures without edges), or
+            ``"any"``; `schuler` has networks for each.
         strength
             Weight of the restoration in [0, 1]: 0 returns the photograph, 1 the restoration, values between them a
             linear blend.
@@ -170,6 +174,7 @@ class Deblurrer:
             refine=refine,
             neural=neural,
             response=response,
+            content=content,
             strength=strength,
             progress=progress,
         )

@@ -24,6 +24,10 @@ AUTO = "auto"
 """Value of `Options.response` that leaves it to the photograph."""
 FBA = "fba"
 """Name of Fourier burst accumulation, both as a model and as a value of `BurstOptions.chroma`."""
+ANY = "any"
+"""Value of `Options.content` for photographs of anything."""
+CONTENTS = (ANY, "text", "landscape")
+"""Values of `Options.content`."""
 _LARGEST_P = 3e38
 """Exponent beyond which there is only infinity in float32."""
 _WIDEST_SMOOTHING = 2.0**20
@@ -92,6 +96,8 @@ class Options:
     response
         The curve from light to the values of the photograph: ``"srgb"``, ``"linear"``, the exponent of a power, or
         ``"auto"`` to choose it by the photograph.
+    content
+        One of `CONTENTS`: what the photograph shows, for networks that were trained for it.
 
     Raises
     ------
@@ -107,6 +113,7 @@ class Options:
     refine: bool = True
     neural: bool = True
     response: str | float = AUTO
+    content: str = ANY
 
     def __post_init__(self) -> None:
         _set(self, quality=check_choice("quality", self.quality, tuple(LEVELS)))
@@ -119,6 +126,7 @@ class Options:
             _set(self, noise=check_real("noise", self.noise, lambda noise: 0 <= noise < 1, remedy))
         _set(self, refine=check_flag("refine", self.refine), neural=check_flag("neural", self.neural))
         _set(self, response=check_response(self.response))
+        _set(self, content=check_choice("content", self.content, CONTENTS))
         if not self.neural and self.nonblind == NEURAL:
             raise InvalidArgument(
                 "neural=False and nonblind='none' leave nothing to do: give another nonblind, or neural=True"

@@ -172,7 +172,7 @@ def measure_kernel(sample: Sample, blurred: float, run: Run[Options]) -> Row:
     guide = sample.observed
     initial = _single().first_estimate(guide, run)
     support = choose_support(guide.shape, run.options)
-    found = find_kernel(guide, run, initial=initial, support=support)
+    found = find_kernel(guide, run, initial=initial.__getitem__, support=support)
     if found is None:
         raise InvalidArgument("a scene shows nothing but one value: give other photographs")
     blur = KernelBlur(found.kernel)

@@ -6,6 +6,7 @@ Between the graphs run the quotients of `kernels.quotient`; their numbers are th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from typing import Any
@@ -20,6 +21,7 @@ from export.onnx.bundles import Arrays, BundleSpec, PartSpec
 from export.onnx.graph import Graph, Weights
 from export.onnx.layers import to_numpy
 from export.onnx.parity import Inputs, probe_patches, relative_difference
+from export.schuler.data import SchulerData
 from export.schuler.network import RATE, SCALES, STAGES, Features, SchulerConfig, quotient_numbers
 from runtime.estimation.learned import CONSTANTS, QuotientAssumptions, part_name
 
@@ -120,12 +122,13 @@ def _accuracy(errors: Any) -> dict[str, Any]:
 def _assumptions(config: Any) -> QuotientAssumptions:
     """Return what the runtime must know; a network of other sizes than the manifest states cannot be exported."""
     network: SchulerConfig = config.network
+    data: SchulerData = config.data
     if (network.side, network.images) != (_SIZES.side, _SIZES.images):
         raise ValueError(
             f"side {network.side} and images {network.images} cannot be exported: train with side {_SIZES.side} and "
             f"images {_SIZES.images}"
         )
-    return network.assumptions()
+    return replace(network.assumptions(), content=data.content, noise=data.noise)
 
 
 SPEC = BundleSpec(

@@ -54,6 +54,9 @@ _PHOTOGRAPH_OPTIONS = (
         help="From light to stored values: auto, srgb, linear, or an exponent from 1 to 4.",
     ),
     click.option(
+        "--content", default="any", show_default=True, metavar="KIND", help="With schuler: any, text or landscape."
+    ),
+    click.option(
         "--strength", type=click.FloatRange(0, 1), default=1.0, show_default=True, help="0 to 1; 0: unchanged."
     ),
 )

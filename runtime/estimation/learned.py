@@ -42,6 +42,10 @@ class QuotientAssumptions(ImageAssumptions):
         Pixels, in units of the support, over which the borders of the features fade.
     pad
         Pixels, in units of the support, by which the photograph is continued before its blur is undone.
+    content
+        What the photographs showed, a value of `runtime.options.Options.content`.
+    noise
+        Smallest and largest standard deviation of their noise, in units of the value range.
     """
 
     supports: tuple[int, ...] = (5, 7, 11, 17, 25, 33)
@@ -50,6 +54,8 @@ class QuotientAssumptions(ImageAssumptions):
     tied: bool = False
     fade: float = 2.0
     pad: float = 1.0
+    content: str = "any"
+    noise: tuple[float, float] = (0.005, 0.02)
 
     def __post_init__(self) -> None:
         if any(side < 3 or side % 2 == 0 for side in self.supports) or list(self.supports) != sorted(
@@ -60,6 +66,8 @@ class QuotientAssumptions(ImageAssumptions):
             raise ValueError(f"stages must be at least 1 and filter odd, got {self.stages!r} and {self.filter!r}")
         if self.fade < 0 or self.pad < 0:
             raise ValueError(f"fade and pad must be at least 0, got {self.fade!r} and {self.pad!r}")
+        if not 0 <= self.noise[0] <= self.noise[1]:
+            raise ValueError(f"noise must be a range (least, largest), got {self.noise!r}")
 
     def smallest(self, support: int) -> int:
         """Return the least side in pixels of a plane of which kernels of `support` are estimated."""

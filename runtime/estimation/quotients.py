@@ -8,7 +8,7 @@ transforms, in proportion to the pixels.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -18,15 +18,20 @@ import numpy.typing as npt
 from kernels.arrays import Array, array_module
 from kernels.borders import fast_side
 from kernels.quotient import fade, image_quotient, kernel_quotient, shape_kernels
-from runtime.errors import InvalidModel
+from runtime.blur.kernel import Kernel
+from runtime.errors import InvalidArgument, InvalidModel
+from runtime.estimation.kernel.pyramid import informative_window
 from runtime.estimation.learned import CONSTANTS, QuotientAssumptions, part_name, resampling_matrix, scaled_shape
 from runtime.inference.assumptions import ImageAssumptions
-from runtime.inference.bundle import Bundle
-from runtime.inference.devices import Device
+from runtime.inference.bundle import Bundle, load_model
+from runtime.inference.devices import Device, download
 from runtime.inference.progress import Progress
 from runtime.inference.session import Session, open_session
+from runtime.options import ANY
 
 STAGE = "kernel network"
+PIXELS = 2**18
+"""Pixels that the network looks at, at most: those of the window with the strongest edges."""
 _NUMBERS = ("beta", "weight", "threshold")
 
 
@@ -136,6 +141,29 @@ class KernelNetwork:
         kernel = self.estimate(small)
         return _rescaled(kernel, 2 * kernel.shape[0] + 1)
 
+    def starts(self, luminance: Array, support: int, progress: Progress | None = None) -> list[Kernel]:
+        """Estimate kernels that may be nearly right: that of the photograph, and that of it at half its size.
+
+        Of a large photograph the window with the strongest edges is looked at.
+
+        Parameters
+        ----------
+        luminance : (H, W) array of float32
+            As for `estimate`.
+        support : int
+            Largest side of a kernel in pixels.
+        progress : callable ``(stage, fraction)``, optional
+
+        Returns
+        -------
+        list of (side, side) arrays of float64
+            In host memory; none if all are larger.
+        """
+        looked_at = luminance[informative_window(luminance, PIXELS, narrowest=self.smallest())]
+        found = self.estimate(looked_at, support=support, progress=progress), self.estimate_wide(looked_at)
+        kernels = [download(each).astype(np.float64) for each in found if each is not None]
+        return [kernel for kernel in kernels if len(kernel) <= support]
+
     def _pyramid(self, luminance: Array, last: int) -> list[Array]:
         """Return a photograph (H, W) at each scale up to the one with the index `last`, which is its own."""
         planes = [luminance]
@@ -165,6 +193,72 @@ class KernelNetwork:
         plane[: wide.shape[0], : wide.shape[1]] = wide
         latent = image_quotient(plane[None], kernel[None], float(self._numbers[scale, stage, 1]))[0]
         return xp.ascontiguousarray(latent[pad : pad + height, pad : pad + width]) + mean
+
+
+@dataclass(frozen=True)
+class Choice(ImageAssumptions):
+    """What a bundle without a network of its own says.
+
+    Attributes
+    ----------
+    networks
+        Names of the bundles of which one is chosen for each photograph.
+    """
+
+    networks: tuple[str, ...] = ()
+
+
+class KernelNetworks:
+    """Networks for several kinds of photographs and levels of noise.
+
+    Parameters
+    ----------
+    bundle
+        That of a `KernelNetwork`, or one without parts that names those of several, see `Choice`.
+    device, precision
+        As in `runtime.inference.session.open_session`.
+
+    Raises
+    ------
+    ModelNotFound, InvalidModel
+        If one of them cannot be loaded, or none is named.
+    """
+
+    def __init__(self, bundle: Bundle, *, device: Device, precision: str = "auto") -> None:
+        self._name = bundle.name
+        bundles = [bundle] if bundle.parts else [load_model(name) for name in bundle.read_assumptions(Choice).networks]
+        if not bundles:
+            raise InvalidModel(f"{bundle.path}: has no network and names none; export it again")
+        self._networks = [KernelNetwork(each, device=device, precision=precision) for each in bundles]
+
+    def choose(self, content: str, noise: float) -> KernelNetwork:
+        """Return the network for photographs of a content whose noise is nearest.
+
+        Parameters
+        ----------
+        content
+            A value of `runtime.options.Options.content`; with ``"any"`` a single network is taken whatever it is for.
+        noise
+            Standard deviation, in units of the value range.
+
+        Raises
+        ------
+        InvalidArgument
+            If no network is for that content.
+        """
+        single = len(self._networks) == 1 and content == ANY
+        suited = [each for each in self._networks if single or each.assumes.content == content]
+        if not suited:
+            have = ", ".join(dict.fromkeys(repr(each.assumes.content) for each in self._networks))
+            raise InvalidArgument(
+                f"content={content!r}: {self._name} is for {have}; leave it out or give another model"
+            )
+        return min(suited, key=lambda each: _beyond(noise, *each.assumes.noise))
+
+
+def _beyond(value: float, least: float, largest: float) -> float:
+    """Return how far a value is from a range."""
+    return max(least - value, value - largest, 0.0)
 
 
 def _read_numbers(bundle: Bundle, assumes: QuotientAssumptions) -> tuple[npt.NDArray[np.float64], list[int]]:

@@ -14,7 +14,7 @@ __all__ = ["Progress", "Stopwatch", "reporting"]
 
 
 class Stopwatch:
-    """Measures the total time of each stage.
+    """Measures the total time of each stage; a stage within another one interrupts that.
 
     On the CPU it reads the clock. On a GPU it records events on the current stream, without waiting, and reads them
     in `seconds`.
@@ -29,20 +29,19 @@ class Stopwatch:
         self._device = device
         self._seconds: dict[str, float] = {}
         self._events: list[tuple[str, Any, Any]] = []
+        self._running: list[str] = []
+        self._since: Any = None
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
         """Add the time spent in the ``with`` block to `stage`."""
-        if self._device.is_cuda:
-            import cupy
-
-            start = cupy.cuda.get_current_stream().record(cupy.cuda.Event())
+        self._count()
+        self._running.append(stage)
+        try:
             yield
-            self._events.append((stage, start, cupy.cuda.get_current_stream().record(cupy.cuda.Event())))
-        else:
-            began = time.perf_counter()
-            yield
-            self._add(stage, time.perf_counter() - began)
+        finally:
+            self._count()
+            self._running.pop()
 
     def seconds(self) -> dict[str, float]:
         """Return the seconds of each stage, in the order in which the stages were first measured.
@@ -57,6 +56,23 @@ class Stopwatch:
                 self._add(stage, cupy.cuda.get_elapsed_time(start, stop) / 1e3)
             self._events.clear()
         return dict(self._seconds)
+
+    def _count(self) -> None:
+        """Add the time since the last call to the stage that runs, if one does."""
+        before, self._since = self._since, self._now()
+        if not self._running:
+            return
+        if self._device.is_cuda:
+            self._events.append((self._running[-1], before, self._since))
+        else:
+            self._add(self._running[-1], self._since - before)
+
+    def _now(self) -> Any:
+        if not self._device.is_cuda:
+            return time.perf_counter()
+        import cupy
+
+        return cupy.cuda.get_current_stream().record(cupy.cuda.Event())
 
     def _add(self, stage: str, seconds: float) -> None:
         self._seconds[stage] = self._seconds.get(stage, 0.0) + seconds

@@ -7,6 +7,7 @@ to be robust to errors of the network.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import ClassVar
 
@@ -15,21 +16,23 @@ from numpy.typing import NDArray
 
 from kernels.arrays import Array, array_module
 from runtime.blur.blurs import KernelBlur
+from runtime.blur.kernel import Kernel
 from runtime.colour import luminance
 from runtime.contract import Candidate, Estimate
 from runtime.decisions.reasons import Reason
 from runtime.decisions.thresholds import CERTAIN_LOG_ERROR, LITTLE_LIGHT_GAIN
 from runtime.errors import InvalidImage
-from runtime.estimation.kernel.blind import BlindEstimate, estimate_blind
+from runtime.estimation.kernel.blind import BlindEstimate, FirstEstimate, estimate_blind
 from runtime.estimation.kernel.outliers import find_outliers
 from runtime.estimation.kernel.single import check_support, estimate_kernel
+from runtime.estimation.quotients import KernelNetworks
 from runtime.estimation.response import choose_response
 from runtime.estimation.sharpness import is_sharp
 from runtime.inference.bundle import Bundle
 from runtime.inference.devices import Device, download
 from runtime.inference.patch_engine import NetworkPatchModel, PatchEngine, plan_patches
 from runtime.methods.uniform import restore_with
-from runtime.options import AUTO, NEURAL, Options
+from runtime.options import ANY, AUTO, NEURAL, Options
 from runtime.preparation.overlays import find_covered
 from runtime.response import LINEAR, SRGB
 from runtime.restoration.finish import undo
@@ -53,11 +56,23 @@ class Chakrabarti:
         A patch model that predicts filters or cores.
     device, precision, batch
         Where and how the network runs; see `runtime.inference.session.open_session` and `PatchEngine`.
+    starts : KernelNetworks, optional
+        Networks whose kernels are tried before any other is searched for, where the quality level says so. The patch
+        network then looks only at the part of a photograph in which a kernel is searched for.
     """
 
-    supported_options: ClassVar[frozenset[str]] = frozenset(Options.__dataclass_fields__)
+    supported_options: ClassVar[frozenset[str]] = frozenset(Options.__dataclass_fields__) - {"content"}
 
-    def __init__(self, bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        device: Device,
+        precision: str,
+        batch: int | None,
+        starts: KernelNetworks | None = None,
+    ) -> None:
+        self._starts = starts
         self._engine = PatchEngine(NetworkPatchModel(bundle, device=device, precision=precision), batch=batch)
         load_repairer(device)
 
@@ -93,12 +108,19 @@ class Chakrabarti:
             sharp = options.refine and is_sharp(guide, run.noise_of(guide), run.known, run.saturated)
         if sharp:
             return Estimate(observed, _no_blur(guide), confidence=0.0, reason=Reason.NOT_BLURRED)
-        initial = self.first_estimate(guide, run) if options.neural else None
-        if not options.refine:
+        initial = self._first_estimates(guide, run) if options.neural else None
+        if not options.refine and initial is not None:
             with run.stopwatch("kernel estimate"):
-                kernel = estimate_kernel(guide, initial, support=support, progress=run.progress).kernel
+                kernel = estimate_kernel(guide, initial.whole, support=support, progress=run.progress).kernel
             candidate = Candidate(KernelBlur(kernel), float("nan"))
-            return Estimate(undo(observed, candidate, run), candidate.blur, initial)
+            return Estimate(undo(observed, candidate, run), candidate.blur, initial.whole)
+        estimate = self._restore(observed, guide, initial, support, run)
+        return replace(estimate, initial=initial.whole if initial is not None else None)
+
+    def _restore(
+        self, observed: Array, guide: Array, initial: FirstEstimate | None, support: int, run: Run[Options]
+    ) -> Estimate:
+        """Restore the photograph; where a single kernel explains it but for a few parts, without these."""
         estimate, best = self._restore_blind(observed, guide, initial, support, run)
         if estimate.reason is Reason.NOT_UNIFORM and best is not None:
             with run.stopwatch("outliers"):
@@ -117,11 +139,12 @@ class Chakrabarti:
         return estimate
 
     def _restore_blind(
-        self, observed: Array, guide: Array, initial: Array | None, support: int, run: Run[Options]
+        self, observed: Array, guide: Array, initial: FirstEstimate | None, support: int, run: Run[Options]
     ) -> tuple[Estimate, NDArray[np.float32] | None]:
         """Estimate the kernel and restore the photograph; return the best kernel found too, accepted or not."""
         with run.stopwatch("kernel estimate"):
-            found = estimate_blind(guide, run, initial=initial, support=support)
+            starts = self._network_starts(guide, support, run)
+            found = estimate_blind(guide, run, initial=initial, support=support, starts=starts)
         best, light = found.best, None
         if run.options.response == AUTO and best is not None and found.reason not in _SAY_ENOUGH:
             light = self._restore_light(observed, guide, initial, support, found, run)
@@ -130,7 +153,7 @@ class Chakrabarti:
         little = bool(tried) and tried[0].gain is not None and tried[0].gain < LITTLE_LIGHT_GAIN
         if not tried or little or (found.lit and not self._bent(guide, found, run)):
             tried.append(restore_with(observed, guide, found, run))
-        return replace(_promising(tried), initial=initial), best
+        return _promising(tried), best
 
     @staticmethod
     def _bent(guide: Array, found: BlindEstimate, run: Run[Options]) -> bool:
@@ -141,7 +164,7 @@ class Chakrabarti:
         self,
         observed: Array,
         guide: Array,
-        initial: Array | None,
+        initial: FirstEstimate | None,
         support: int,
         found: BlindEstimate,
         run: Run[Options],
@@ -163,10 +186,11 @@ class Chakrabarti:
                 return None
         light, light_run = SRGB.to_light(observed), run.in_light(SRGB, guide)
         light_guide = luminance(light)
-        if initial is not None:
-            initial = SRGB.to_light(initial)
+        bent = initial
+        in_light: FirstEstimate | None = None if bent is None else lambda window: SRGB.to_light(bent(window))
         with run.stopwatch("kernel estimate"):
-            again = estimate_blind(light_guide, light_run, initial=initial, support=support, start=start)
+            starts = self._network_starts(light_guide, support, light_run) if start is None else [start]
+            again = estimate_blind(light_guide, light_run, initial=in_light, support=support, starts=starts)
         believed = [again] if again.reason is None else []
         if start is None:
             if again.reason is None and choose_response(guide, run, download(again.kernel).astype(np.float64)).linear:
@@ -180,6 +204,22 @@ class Chakrabarti:
         estimate = _promising([restore_with(light, light_guide, each, light_run) for each in believed])
         return replace(estimate, latent=SRGB.from_light(estimate.latent), response=SRGB)
 
+    def _network_starts(self, guide: Array, support: int, run: Run[Options]) -> list[Kernel]:
+        """Return kernels that may be nearly right, where the quality level wants them: none for a second search."""
+        if self._starts is None or not run.options.neural or not run.options.level.starts or run.search == "second":
+            return []
+        network = self._starts.choose(ANY, run.noise_of(guide))
+        return network.starts(guide, support) if min(guide.shape) >= network.smallest() else []
+
+    def _first_estimates(self, guide: Array, run: Run[Options]) -> FirstEstimates:
+        """Return the network's estimates of the latent luminance, beside other networks only where they are needed."""
+        return FirstEstimates(
+            lambda plane: self.first_estimate(plane, run),
+            guide,
+            whole=self._starts is None or not run.options.refine,
+            narrowest=self._engine.model.size,
+        )
+
     def first_estimate(self, guide: Array, run: Run[Options]) -> Array:
         """Return the network's estimate of the latent luminance (H, W), from the observed luminance `guide`."""
         stride, model = run.options.stride, self._engine.model
@@ -187,6 +227,44 @@ class Chakrabarti:
             stride = min(run.options.level.stride_factor * model.stride, model.core)
         planes = self._engine.restore(guide[None], stride=stride, stopwatch=run.stopwatch, progress=run.progress)
         return planes[0]
+
+
+class FirstEstimates:
+    """Estimates of the latent luminance: of the whole photograph, or within the windows that are asked for.
+
+    Parameters
+    ----------
+    estimate
+        Returns the estimate of a plane (H, W).
+    guide
+        Observed luminance (H, W).
+    whole
+        Whether the whole photograph is estimated at once.
+    narrowest
+        Least side in pixels of a plane that can be estimated; for a smaller window the whole photograph is.
+
+    Attributes
+    ----------
+    whole : (H, W) array of float32, or None
+        The estimate of the whole photograph, if it was made.
+    """
+
+    def __init__(self, estimate: Callable[[Array], Array], guide: Array, *, whole: bool, narrowest: int) -> None:
+        self._estimate, self._guide, self._narrowest = estimate, guide, narrowest
+        self._made: dict[tuple[int, int, int, int], Array] = {}
+        self.whole = estimate(guide) if whole else None
+
+    def __call__(self, window: tuple[slice, slice]) -> Array:
+        """Return the estimate within a window, each made once."""
+        rows, cols = window
+        if self.whole is None and min(rows.stop - rows.start, cols.stop - cols.start) < self._narrowest:
+            self.whole = self._estimate(self._guide)
+        if self.whole is not None:
+            return self.whole[window]
+        place = rows.start, rows.stop, cols.start, cols.stop
+        if place not in self._made:
+            self._made[place] = self._estimate(array_module(self._guide).ascontiguousarray(self._guide[window]))
+        return self._made[place]
 
 
 def _promising(estimates: list[Estimate]) -> Estimate:

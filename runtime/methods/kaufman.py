@@ -78,7 +78,7 @@ class Kaufman:
             return Estimate(undo(observed, Candidate(blur, float("nan")), run), blur)
         with run.stopwatch("kernel estimate"):
             start = _fitted(kernel, guide.shape).astype(np.float64)
-            found = estimate_blind(guide, run, support=len(start), start=start)
+            found = estimate_blind(guide, run, support=len(start), starts=[start])
         return restore_with(observed, guide, found, run)
 
 

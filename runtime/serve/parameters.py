@@ -41,6 +41,7 @@ PARAMETERS: dict[str, dict[str, Parser]] = {
         "refine": _flag,
         "neural": _flag,
         "response": read_response,
+        "content": str,
         "strength": float,
     },
     "deconvolve": {"method": str, "quality": str, "noise": float, "response": read_response},

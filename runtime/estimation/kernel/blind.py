@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol, TypeVar
 
@@ -22,13 +23,13 @@ from runtime.decisions.thresholds import (
 )
 from runtime.deconvolution.saturation import LIT, bounded, unsaturated
 from runtime.errors import InvalidArgument
-from runtime.estimation.kernel.choice import choose
+from runtime.estimation.kernel.choice import better_in_both, choose
 from runtime.estimation.kernel.doubts import find_doubts
 from runtime.estimation.kernel.prior import load_prior
 from runtime.estimation.kernel.pyramid import informative_window
 from runtime.estimation.kernel.refine import BlurredImage, KernelPrior
 from runtime.estimation.kernel.score import KernelScore, score_kernel
-from runtime.estimation.kernel.search import STAGE, polish_start, search, search_from
+from runtime.estimation.kernel.search import STAGE, is_doubtful, polish_start, polish_starts, search
 from runtime.estimation.kernel.single import check_planes
 from runtime.estimation.streaks import find_streak
 from runtime.inference.devices import download
@@ -38,6 +39,8 @@ from runtime.quality import SearchEffort
 from runtime.response import SRGB
 from runtime.run import Run
 
+FirstEstimate = Callable[[tuple[slice, slice]], Array]
+"""Returns an estimate of the latent image (H, W), float32, within a window of the photograph."""
 _FIRST_SHARE = 0.3
 """Share of the time of both that the first takes."""
 _LIT_IN_LIGHT = 3
@@ -130,9 +133,9 @@ def estimate_blind(
     observed: Array,
     run: Run[Options],
     *,
-    initial: Array | None = None,
+    initial: FirstEstimate | None = None,
     support: int = 51,
-    start: Kernel | None = None,
+    starts: Sequence[Kernel] = (),
 ) -> BlindEstimate:
     """Estimate the blur kernel of a photograph from the photograph alone.
 
@@ -143,14 +146,14 @@ def estimate_blind(
     run : Run
         Its options set the amount of work (`Options.quality`) and whether the learned prior on kernels is used
         (`Options.neural`). Progress is reported for the stage ``"blur kernel"``.
-    initial : array (H, W) float32, optional
-        An estimate of the latent image, such as a network's. It adds one hypothesis, which is used if it explains
-        the photograph best.
+    initial : callable, optional
+        Makes an estimate of the latent image, such as a network's, where it is asked for; see `FirstEstimate`. It adds
+        one hypothesis to a search, which is used if it explains the photograph best.
     support : int
         Largest side of the kernel in pixels, at least 3. The extent itself is estimated.
-    start : array (side, side), optional
-        A kernel that is nearly right, of at most `support` pixels: it is polished, and another one is searched for only
-        if that leaves doubts.
+    starts : sequence of arrays (side, side)
+        Kernels that may be nearly right, of at most `support` pixels: they are polished, and another one is searched
+        for only if that leaves doubts.
 
     Returns
     -------
@@ -161,7 +164,7 @@ def estimate_blind(
     UnsupportedType, InvalidImage, InvalidArgument
         As `runtime.estimation.kernel.single.estimate_kernel`.
     """
-    found = find_kernel(observed, run, initial=initial, support=support, start=start)
+    found = find_kernel(observed, run, initial=initial, support=support, starts=starts)
     asarray = array_module(observed).asarray
     no_blur = delta((support, support)).astype(np.float32)
     if found is None:
@@ -182,9 +185,9 @@ def find_kernel(
     observed: Array,
     run: Run[Options],
     *,
-    initial: Array | None = None,
+    initial: FirstEstimate | None = None,
     support: int = 51,
-    start: Kernel | None = None,
+    starts: Sequence[Kernel] = (),
 ) -> FoundKernel | None:
     """Find the best blur kernel of a photograph and the reasons against it, without deciding whether to accept it.
 
@@ -198,7 +201,7 @@ def find_kernel(
     FoundKernel or None
         ``None`` if all pixels of the photograph are practically equal.
     """
-    check_planes(observed, observed if initial is None else initial, support)
+    check_planes(observed, observed, support)
     if support < 3:
         raise InvalidArgument(f"support is {support}: give 3 px or more, there is no blur in less")
     if float(observed.max()) - float(observed.min()) <= FLAT_RANGE * float(abs(observed).max()):
@@ -209,10 +212,10 @@ def find_kernel(
         def report(stage: str, fraction: float) -> None:
             run.report(stage, before + share * fraction)
 
-        return _find_with(effort, observed, run, initial, support, start, prior, report)
+        return _find_with(effort, observed, run, initial, support, starts, prior, report)
 
-    # Beside a start that is doubtful another kernel is searched for anyway.
-    if effort.second is None or start is not None or run.search == "first":
+    # Beside starts that are doubtful another kernel is searched for anyway.
+    if effort.second is None or starts or run.search == "first":
         return find(effort, 0.0, 1.0)
     if run.search == "second":
         return find(effort.second, 0.0, 1.0)
@@ -258,9 +261,9 @@ def _find_with(
     effort: SearchEffort,
     observed: Array,
     run: Run[Options],
-    initial: Array | None,
+    initial: FirstEstimate | None,
     support: int,
-    start: Kernel | None,
+    starts: Sequence[Kernel],
     prior: KernelPrior | None,
     report: Progress,
 ) -> FoundKernel:
@@ -270,14 +273,18 @@ def _find_with(
     known, lit = _unlit(image, run)
     if run.known is not None:
         known &= run.known[window]
-    blurred = BlurredImage(image, known, None if initial is None else initial[window], noise, run.response)
-    if start is None:
-        best, agreement = search(blurred, support, effort, prior, report)
+    blurred = BlurredImage(image, known, None, noise, run.response)
+    best, agreement = polish_starts(blurred, support, effort, prior, starts) if starts else None, 1.0
+    if best is None or is_doubtful(best):
+        if initial is not None:
+            made = initial(window)
+            check_planes(observed[window], made, 1)
+            blurred = replace(blurred, initial=made)
+        searched, agreement = search(blurred, support, effort, prior, report)
+        best = searched if best is None else better_in_both(blurred, best, searched)
         if lit and (streak := _find_streak(image, support, run)) is not None:
             drawn = polish_start(blurred, support, effort, prior, streak)
             best = choose(blurred, [best, drawn], ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
-    else:
-        best, agreement = search_from(start, blurred, support, effort, prior, report), 1.0
     return FoundKernel(
         kernel=best.kernel.astype(np.float32),
         width=spread(best.kernel),

@@ -44,6 +44,12 @@ def choose(
     return candidates[0] if len(candidates) == 1 else rank(blurred, candidates, allowed_misfit)[0][1]
 
 
+def better_in_both(blurred: BlurredImage, polished: KernelCandidate, searched: KernelCandidate) -> KernelCandidate:
+    """Return the searched kernel if it suits the photograph better and has the smaller error, else the polished one."""
+    best = choose(blurred, [polished, searched], ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
+    return best if best.log_error < polished.log_error else polished
+
+
 def rank(
     blurred: BlurredImage, candidates: list[KernelCandidate], allowed_misfit: float
 ) -> list[tuple[float, KernelCandidate]]:

@@ -10,7 +10,7 @@ and a close one that differs, are refined at the remaining scales.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -39,7 +39,7 @@ STAGE = "blur kernel"
 _MARGIN = 4
 """Pixels by which the frame of a kernel exceeds its extent while it is refined."""
 _DOUBTFUL = -2.2
-"""Logarithm of the predicted error of a polished kernel from which another one is searched for."""
+"""Logarithm of the predicted error of a polished kernel from which it is doubtful."""
 
 
 def search(
@@ -94,24 +94,17 @@ def search(
     return KernelCandidate(centre(fit(best.kernel, support)), best.log_error), agreement
 
 
-def search_from(
-    start: Kernel,
-    blurred: BlurredImage,
-    support: int,
-    effort: SearchEffort,
-    prior: KernelPrior | None,
-    report: Progress,
+def polish_starts(
+    blurred: BlurredImage, support: int, effort: SearchEffort, prior: KernelPrior | None, starts: Sequence[Kernel]
 ) -> KernelCandidate:
-    """Polish a kernel that is nearly right; where the outcome is doubtful, search for another one, too.
+    """Polish kernels that are nearly right, at least one; return that which suits the photograph best."""
+    polished = [polish_start(blurred, support, effort, prior, start) for start in starts]
+    return choose(blurred, polished, ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
 
-    That one is taken if it suits the photograph better, and the learned prior predicts a smaller error for it.
-    """
-    polished = polish_start(blurred, support, effort, prior, start)
-    if not polished.log_error > _DOUBTFUL:
-        return polished
-    searched, _ = search(blurred, support, effort, prior, report)
-    best = choose(blurred, [polished, searched], ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
-    return best if best.log_error < polished.log_error else polished
+
+def is_doubtful(polished: KernelCandidate) -> bool:
+    """Tell whether another kernel should be searched for beside a polished one; never without a prior."""
+    return polished.log_error > _DOUBTFUL
 
 
 def polish_start(

@@ -38,6 +38,8 @@ def test_the_bundle_states_what_the_runtime_needs(bundle):
     assumed = bundle.read_assumptions(QuotientAssumptions)
     config = make("schuler").config.network
     assert (assumed.supports, assumed.filter) == (config.supports, config.side)
+    data = make("schuler").config.data
+    assert (assumed.content, assumed.noise) == (data.content, data.noise)
     constants = bundle.load_constants(CONSTANTS)
     assert constants["beta"].shape == constants["weight"].shape == constants["threshold"].shape == (6, 3)
     assert constants["trained"].tolist() == [0] * 6

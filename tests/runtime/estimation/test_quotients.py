@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.signal import fftconvolve
 
-from runtime.errors import InvalidModel
-from runtime.estimation.quotients import KernelNetwork
+from runtime.errors import InvalidArgument, InvalidModel, ModelNotFound
+from runtime.estimation.quotients import KernelNetwork, KernelNetworks
 from runtime.inference.bundle import MANIFEST, load_model, write_bundle
 from runtime.inference.devices import CPU
 from tests.support.models import write_kernel_bundle
@@ -128,3 +128,51 @@ def test_a_network_for_other_pixels_is_refused(bundle, tmp_path, changes):
 def test_a_bundle_of_another_kind_is_refused():
     with pytest.raises(InvalidModel):
         KernelNetwork(load_model("eboli"), device=CPU)
+
+
+@pytest.fixture
+def several(tmp_path, monkeypatch):
+    """A bundle that names networks for any content, at two levels of noise, and for text."""
+    monkeypatch.setenv("DEBLUR_MODELS", str(tmp_path))
+    for name, content, noise in (("a", "any", [0.0, 0.02]), ("b", "any", [0.03, 0.07]), ("c", "text", [0.0, 0.02])):
+        described = json.loads((write_kernel_bundle(tmp_path / name).path / MANIFEST).read_text())
+        described["assumes"] |= {"content": content, "noise": noise}
+        write_bundle(tmp_path / name, described | {"name": name})
+    return write_choice(tmp_path / "several", ["a", "b", "c"])
+
+
+def write_choice(folder, networks):
+    folder.mkdir()
+    described = {
+        "name": folder.name, "version": "1", "method": "schuler", "description": "", "licence": "Apache-2.0",
+        "parts": {}, "assumes": {"networks": networks},
+    }  # fmt: skip
+    return write_bundle(folder, described)
+
+
+@pytest.mark.parametrize(
+    ("content", "noise", "network"),
+    [("any", 0.0, 0), ("any", 0.01, 0), ("any", 0.029, 1), ("any", 0.2, 1), ("text", 0.01, 2), ("text", 0.05, 2)],
+)
+def test_the_network_for_the_content_and_the_nearest_noise_is_taken(several, content, noise, network):
+    networks = KernelNetworks(several, device=CPU)
+    assert networks.choose(content, noise) is networks._networks[network]
+
+
+def test_a_content_that_no_network_is_for_is_refused(several, bundle):
+    with pytest.raises(InvalidArgument, match="content='landscape': several is for 'any', 'text'; leave it out"):
+        KernelNetworks(several, device=CPU).choose("landscape", 0.01)
+    with pytest.raises(InvalidArgument, match="content='text': gradients is for 'any'; leave it out"):
+        KernelNetworks(bundle, device=CPU).choose("text", 0.01)
+
+
+def test_a_single_network_is_taken_whatever_it_is_for(several):
+    networks = KernelNetworks(load_model("c"), device=CPU)
+    assert networks.choose("any", 0.01) is networks.choose("text", 0.3)
+
+
+def test_a_bundle_without_networks_is_refused(several, tmp_path):
+    with pytest.raises(InvalidModel, match="has no network and names none"):
+        KernelNetworks(write_choice(tmp_path / "none", []), device=CPU)
+    with pytest.raises(ModelNotFound, match="no model named 'gone'"):
+        KernelNetworks(write_choice(tmp_path / "missing", ["gone"]), device=CPU)

@@ -8,14 +8,14 @@ from skimage.data import astronaut
 
 import runtime
 from bench.data.drawings import text, white_noise
-from runtime.blur.blurs import KernelBlur
 from runtime.blur.kernel import align, centre, fit, similarity
-from runtime.contract import Estimate
 from runtime.decisions.reasons import Reason
 from runtime.errors import InvalidArgument, InvalidImage
 from runtime.estimation.kernel.blind import BlindEstimate
-from runtime.estimation.quotients import KernelNetwork
+from runtime.estimation.quotients import KernelNetwork, KernelNetworks
+from runtime.inference.devices import CPU
 from runtime.methods import schuler as module
+from runtime.options import CONTENTS
 from tests.support.models import write_kernel_bundle
 
 MARGIN = 12
@@ -72,51 +72,17 @@ def test_a_kernel_that_is_nearly_right_is_polished_and_undone(deblurrer, observe
     assert list(result.timings) == ["prepare", "kernel network", "kernel estimate", "non-blind", "repair"]
 
 
-@pytest.fixture
-def restore(deblurrer, observed, kernel, monkeypatch):
-    """Restore with given outcomes of polishing the two kernels of the network, and of a search; tell what was done."""
+def test_both_kernels_of_the_network_are_tried(deblurrer, observed, kernel, monkeypatch):
+    asked = []
 
-    def run(narrow, wide, searched, gains=(True,)):
-        done, gains = [], list(gains)
+    def estimate(guide, run, *, support, starts):
+        asked.append((support, [len(start) for start in starts]))
+        return BlindEstimate(kernel, 0.0, 1.0, Reason.NOT_BLURRED)
 
-        def estimate(guide, run, *, support, start=None):
-            done.append(support if start is not None else run.search)
-            reason, log_error = {17: narrow, 35: wide}[support] if start is not None else searched
-            return BlindEstimate(kernel, 0.9, 1.0, reason, log_error, 0.5, best=kernel)
-
-        def restore_with(observed, guide, found, run):
-            done.append(found.log_error)
-            reason = found.reason or (None if gains.pop(0) else Reason.NO_GAIN)
-            return Estimate(observed, KernelBlur(found.kernel), reason=reason, confidence=0.9)
-
-        monkeypatch.setattr(module, "estimate_blind", estimate)
-        monkeypatch.setattr(module, "restore_with", restore_with)
-        return deblurrer.restore(observed, quality="fast").reason, done
-
-    return run
-
-
-def test_of_the_kernels_at_both_sizes_the_surer_one_is_taken_without_a_search(restore):
-    assert restore((None, -2.0), (None, -2.5), None) == (None, [17, 35, -2.5])
-    assert restore((None, -2.0), (Reason.NOT_UNIFORM, -2.5), None) == (None, [17, 35, -2.0])
-
-
-def test_in_place_of_a_doubtful_kernel_another_one_is_searched_for_and_judged_alone(restore):
-    assert restore((None, -1.0), (None, -0.5), (None, -0.9)) == (None, [17, 35, "both", -0.9])
-    reason, done = restore((None, -1.0), (None, -0.5), (Reason.UNCLEAR, -0.1))
-    assert reason is not None
-    assert done == [17, 35, "both", -0.1]
-
-
-def test_a_kernel_that_brings_no_gain_is_searched_for(restore):
-    found = restore((None, -2.0), (None, -1.5), (None, -1.9), gains=(False, True))
-    assert found == (None, [17, 35, -2.0, "both", -1.9])
-
-
-def test_what_is_not_blurred_is_not_searched(restore):
-    reason, done = restore((Reason.NOT_BLURRED, -2.0), (Reason.NOT_BLURRED, -1.5), None)
-    assert reason is not None
-    assert done == [17, 35, -2.0]
+    monkeypatch.setattr(module, "estimate_blind", estimate)
+    assert deblurrer.restore(observed, quality="fast").code == Reason.NOT_BLURRED.code
+    deblurrer.restore(observed, quality="fast", support=21)
+    assert asked == [(85, [17, 35]), (21, [17])]
 
 
 def test_without_refining_the_kernel_is_that_of_the_network(deblurrer, observed, sharp, kernel, monkeypatch):
@@ -160,3 +126,19 @@ def test_what_is_sharp_or_shows_nothing_is_left_alone_by_the_shipped_network(dra
     result = runtime.Deblurrer(model="schuler", device="cpu").restore(sharp, quality="fast")
     assert result.reason is not None
     np.testing.assert_array_equal(result.image, sharp)
+
+
+def test_a_content_is_asked_for_by_name(deblurrer, observed):
+    with pytest.raises(InvalidArgument, match="portrait"):
+        deblurrer.restore(observed, content="portrait")
+    with pytest.raises(InvalidArgument, match="content='text': gradients is for 'any'"):
+        deblurrer.restore(observed, content="text")
+    with pytest.raises(InvalidArgument, match="content='text' is no option of auto"):
+        runtime.deblur(observed, content="text", device="cpu")
+
+
+@pytest.mark.parametrize("content", CONTENTS)
+def test_the_shipped_model_has_a_network_for_every_content(content):
+    networks = KernelNetworks(runtime.load_model("schuler"), device=CPU)
+    assert networks.choose(content, 0.01).assumes.content == content
+    assert networks.choose("any", 0.05).assumes.noise[0] > networks.choose("any", 0.01).assumes.noise[1]

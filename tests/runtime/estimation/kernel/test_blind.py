@@ -34,7 +34,7 @@ def likeness(estimate, truth, side=41):
 def estimated(image, progress=None, **options):
     initial, support = options.pop("initial", None), options.pop("support", SUPPORT)
     run = Run(Options(**{"quality": "fast", **options}), progress=progress)
-    return estimate_blind(image, run, initial=initial, support=support)
+    return estimate_blind(image, run, initial=None if initial is None else initial.__getitem__, support=support)
 
 
 @pytest.fixture(scope="module")
@@ -276,18 +276,44 @@ def test_a_doubtful_kernel_is_searched_for_again(observed, monkeypatch, first, s
 
 
 @pytest.mark.parametrize(
-    ("start", "which", "quality"),
-    [(delta((9, 9)), "both", "fast"), (None, "first", "fast"), (None, "second", "balanced")],
+    ("starts", "which", "quality"),
+    [([delta((9, 9))], "both", "fast"), ([], "first", "fast"), ([], "second", "balanced")],
     ids=["a start", "first", "no second"],
 )
 def test_one_search_is_made_where_there_is_a_start_or_the_first_alone_is_asked_for(
-    observed, monkeypatch, start, which, quality
+    observed, monkeypatch, starts, which, quality
 ):
     efforts = []
     monkeypatch.setattr(module, "_find_with", lambda effort, *_: efforts.append(effort))
     run = Run(Options(quality=quality), search=which)
-    find_kernel(observed, run, support=SUPPORT, start=start)
+    find_kernel(observed, run, support=SUPPORT, starts=starts)
     assert efforts == [LEVELS[quality].search]
+
+
+@pytest.mark.parametrize(("log_error", "searched"), [(-3.0, False), (-1.0, True)])
+def test_the_first_estimate_is_made_only_where_a_start_leaves_doubts(observed, monkeypatch, log_error, searched):
+    """A search then has it within the window that it looks at."""
+    made, seen = [], []
+    candidate = KernelCandidate(fit(delta((5, 5)), SUPPORT), log_error)
+
+    def search(blurred, *_):
+        seen.append(blurred.initial)
+        return candidate, 0.7
+
+    def initial(window):
+        made.append(window)
+        return observed[window]
+
+    monkeypatch.setattr(module, "polish_start", lambda *arguments: candidate)
+    monkeypatch.setattr(module, "polish_starts", lambda *arguments: candidate)
+    monkeypatch.setattr(module, "search", search)
+    found = find_kernel(
+        observed, Run(Options(quality="fast")), initial=initial, support=SUPPORT, starts=[delta((5, 5))]
+    )
+    assert len(made) == searched
+    assert found.agreement == (0.7 if searched else 1.0)
+    for window, plane in zip(made, seen, strict=True):
+        np.testing.assert_array_equal(plane, observed[window])
 
 
 def test_the_second_search_alone_has_its_own_effort(observed, monkeypatch):

@@ -5,7 +5,8 @@ import pytest
 
 from runtime.blur.kernel import fit, shift
 from runtime.deconvolution.saturation import unsaturated
-from runtime.estimation.kernel.choice import choose, close_candidates, rank, same_kernel, weighted_mean
+from runtime.estimation.kernel import choice as module
+from runtime.estimation.kernel.choice import better_in_both, choose, close_candidates, rank, same_kernel, weighted_mean
 from runtime.estimation.kernel.refine import BlurredImage, KernelCandidate
 
 
@@ -39,6 +40,20 @@ def test_a_shifted_kernel_in_another_frame_is_the_same_and_a_turned_one_another(
     kernel = candidates[0].kernel
     assert same_kernel(kernel, shift(fit(kernel, 31), 2, -1))
     assert not same_kernel(kernel, kernel[::-1])
+
+
+@pytest.mark.parametrize(
+    ("polished", "searched", "suits_better", "taken"),
+    [(-1.0, -4.0, "searched", "searched"), (-1.0, -4.0, "polished", "polished"),
+     (-1.0, -0.5, "searched", "polished"), (math.nan, math.nan, "searched", "polished")],
+)  # fmt: skip
+def test_a_searched_kernel_has_to_be_better_in_both_ways(
+    image, candidates, monkeypatch, polished, searched, suits_better, taken
+):
+    found = {name: KernelCandidate(candidates[0].kernel, error) for name, error in
+             (("polished", polished), ("searched", searched))}  # fmt: skip
+    monkeypatch.setattr(module, "choose", lambda *_: found[suits_better])
+    assert better_in_both(image, found["polished"], found["searched"]) is found[taken]
 
 
 class TestWeightedMean:

@@ -1,4 +1,4 @@
-"""A kernel that is nearly right is made better or left, and searched beside where it is doubtful."""
+"""A kernel that is nearly right is made better or left."""
 
 from __future__ import annotations
 
@@ -45,18 +45,16 @@ class TestRefineRepeatedly:
         assert refine_repeatedly(photo, best, identity_prior, LEVELS["best"].search._replace(rounds=0)) is best
 
 
-@pytest.mark.parametrize(
-    ("polished", "searched", "suits_better", "taken"),
-    [(-3.0, -4.0, "searched", "polished"), (-1.0, -4.0, "searched", "searched"), (-1.0, -4.0, "polished", "polished"),
-     (-1.0, -0.5, "searched", "polished"), (math.nan, -4.0, "searched", "polished")],
-)  # fmt: skip
-def test_a_start_that_leaves_doubts_is_searched_beside(monkeypatch, polished, searched, suits_better, taken):
-    """Polished is enough if it is certain; else the searched kernel has to be better in both ways."""
-    one = delta((9, 9))
-    found = {"polished": KernelCandidate(one, polished), "searched": KernelCandidate(one, searched)}
-    monkeypatch.setattr(module, "polish_start", lambda *_: found["polished"])
-    monkeypatch.setattr(module, "search", lambda *_: (found["searched"], 1.0))
-    monkeypatch.setattr(module, "choose", lambda *_: found[suits_better])
-    blurred = BlurredImage(np.zeros((30, 30), np.float32), np.ones((30, 30), bool), None, 0.01)
-    best = module.search_from(one, blurred, 9, LEVELS["fast"].search, None, lambda *_: None)
-    assert best is found[taken]
+@pytest.mark.parametrize(("log_error", "doubtful"), [(-3.0, False), (-1.0, True), (math.nan, False)])
+def test_a_polished_kernel_is_doubtful_by_its_predicted_error(log_error, doubtful):
+    assert module.is_doubtful(KernelCandidate(delta((9, 9)), log_error)) == doubtful
+
+
+def test_of_several_starts_that_which_suits_the_photograph_best_is_kept(observed, kernel):
+    photo = BlurredImage(observed, unsaturated(observed), None, estimate_noise(observed))
+    effort, support = LEVELS["fast"].search, 31
+    near, far = centre(kernel), centre(kernel[::-1])
+    best = module.polish_starts(photo, support, effort, identity_prior, [far, near])
+    alone = module.polish_start(photo, support, effort, identity_prior, near)
+    assert best.kernel.shape == (support, support)
+    np.testing.assert_array_equal(best.kernel, alone.kernel)
