@@ -66,14 +66,11 @@ class Quality(NamedTuple):
         Effort of the deconvolution.
     stride_factor : int
         Factor on the default stride of the patch network when it only provides the first estimate.
-    starts : bool
-        Whether the kernels of a network are tried before any other is searched for.
     """
 
     search: SearchEffort
     deconvolution: DeconvolutionEffort
     stride_factor: int
-    starts: bool = False
 
 
 LEVELS = {
@@ -81,7 +78,6 @@ LEVELS = {
         SearchEffort(100_000, 50_000, 2, 2, 0, second=SearchEffort(200_000, 100_000, 4, 4, 0)),
         DeconvolutionEffort("hyper-laplacian", 8, 6),
         2,
-        starts=True,
     ),
     "balanced": Quality(SearchEffort(640_000, 170_000, 4, 6, 1), DeconvolutionEffort("epll", 16, 4), 1),
     "best": Quality(SearchEffort(1_280_000, 340_000, 4, 8, 2), DeconvolutionEffort("epll", 60, 2), 1),

@@ -237,17 +237,42 @@ def _uniform(cut: Cut, config: SceneConfig, rng: np.random.Generator) -> Made:
 
 
 def _light(cut: Cut, config: SceneConfig, rng: np.random.Generator) -> Made:
-    from scipy.signal import fftconvolve
-
     kernel = random_kernel(round(log_uniform(rng, config.sizes)), rng)
     margin = kernel.shape[0] // 2
-    scene = SRGB.to_light(cut(margin))
-    if rng.random() < config.lit:
+    stored, scene = photograph(cut(margin), kernel, rng, lit=config.lit, processed=config.processed)
+    return stored, SRGB.from_light(np.minimum(_inside(scene, margin), 1)), kernel
+
+
+def photograph(
+    sharp: Plane, kernel: Kernel, rng: np.random.Generator, *, lit: float, processed: float
+) -> tuple[Plane, Plane]:
+    """Blur the light of a sharp image, without padding, and store it as a camera does.
+
+    Parameters
+    ----------
+    sharp
+        Stored values under the curve of sRGB, (H, W).
+    kernel
+        Of a true convolution, (s, s).
+    rng
+        Source of randomness.
+    lit, processed
+        Probabilities that its highlights are brighter than stored, and that the result is smoothed and sharpened.
+
+    Returns
+    -------
+    stored : array (H - s + 1, W - s + 1) float32
+        Values in [0, 1], not rounded.
+    scene : array (H, W) float32
+        The sharp light, in units of white.
+    """
+    from scipy.signal import fftconvolve
+
+    scene = SRGB.to_light(sharp)
+    if rng.random() < lit:
         scene = brighten(scene, rng)
     stored = expose(fftconvolve(scene, kernel, "valid"), rng)
-    if rng.random() < config.processed:
-        stored = process(stored, rng)
-    return stored, SRGB.from_light(np.minimum(_inside(scene, margin), 1)), kernel
+    return (process(stored, rng) if rng.random() < processed else stored), scene
 
 
 def brighten(scene: Plane, rng: np.random.Generator) -> Plane:

@@ -20,13 +20,15 @@ from export.data.crops import log_uniform
 from export.kernel_prior.network import UNIT, KernelPrior
 from export.kernel_prior.simulation import Observation, SimulationConfig, observe
 from runtime.blur.kernel import Kernel, align, fit, normalise, similarity
-from runtime.deconvolution.saturation import unsaturated
+from runtime.deconvolution.saturation import bounded
+from runtime.estimation.kernel.blind import unlit
 from runtime.estimation.kernel.evidence import PriorAssumptions, gather
 from runtime.estimation.kernel.refine import BlurredImage, Edges
 from runtime.estimation.kernel.search import search
 from runtime.estimation.parallel import on_one_core
-from runtime.noise import estimate_noise
+from runtime.options import Options
 from runtime.quality import LEVELS
+from runtime.run import Run
 
 LEAST_INSIDE = 0.6
 """States whose frame contains less than this share of the true kernel are left out."""
@@ -110,9 +112,12 @@ def record(
 
     With fewer hypotheses than the runtime has, `_HYPOTHESES`, judged at a scale of at most `small` pixels.
     """
-    image = observation.image
+    run, image, response = Run(Options()), observation.image, observation.response
+    if not response.linear:
+        run, image = run.in_light(response, image), response.to_light(image)
+    known, _ = unlit(image, run)
     recorder = Recorder(observation, assumes, prior)
-    blurred = BlurredImage(image, unsaturated(image), None, estimate_noise(image))
+    blurred = BlurredImage(bounded(image), known, None, run.noise_of(image), response)
     effort = LEVELS["balanced"].search._replace(small=small, hypotheses=_HYPOTHESES)
     # Hypotheses one after the other: the states come in the same order every time.
     on_one_core(partial(search, blurred, support, effort, recorder, lambda stage, fraction: None))

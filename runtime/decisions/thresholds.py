@@ -57,6 +57,8 @@ CLOSE_COST = 0.1
 """Hypotheses that cost at most this much more than the best go on to the next finer scale beside it ..."""
 SAME_KERNEL = 0.85
 """... unless their similarity to the best is at least this: then they are the same kernel."""
+STARTS_AGREE = 0.93
+"""Similarity from which kernels that networks found at two sizes of the photograph, each polished, are the same."""
 UNSURE_LOG_ERROR = -1.8
 """Logarithm of the predicted error of a kernel from which a second search with more effort follows."""
 CERTAIN_LOG_ERROR = -2.0

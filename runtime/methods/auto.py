@@ -20,7 +20,6 @@ from runtime.decisions.reasons import Reason
 from runtime.decisions.thresholds import MOTION_EXPLAINS_PARTLY, MOTION_MISFIT_FLOOR, MUCH_LESS, UNEXPLAINED
 from runtime.deconvolution.saturation import LIT, unsaturated
 from runtime.estimation.kernel.blind import is_unsure, surer
-from runtime.estimation.quotients import KernelNetworks
 from runtime.estimation.sharpness import is_sharp
 from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import Device
@@ -30,8 +29,8 @@ from runtime.options import Options
 from runtime.restoration.misfit import find_misfit
 from runtime.run import Run
 
-_UNIFORM, _STARTS, _MOTION = "chakrabarti", "schuler", "eboli"
-"""Names of the models for one kernel, for kernels that may be nearly right, and for a motion at each pixel."""
+_UNIFORM, _MOTION = "chakrabarti", "eboli"
+"""Names of the models for one kernel and for a motion at each pixel."""
 
 
 class Auto:
@@ -49,10 +48,7 @@ class Auto:
 
     def __init__(self, bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> None:
         self._device, self._precision, self._batch = device, precision, batch
-        starts = KernelNetworks(load_model(_STARTS), device=device, precision=precision)
-        self._uniform = Chakrabarti(
-            load_model(_UNIFORM), device=device, precision=precision, batch=batch, starts=starts
-        )
+        self._uniform = Chakrabarti(load_model(_UNIFORM), device=device, precision=precision, batch=batch, whole=False)
 
     @cached_property
     def _moving(self) -> Eboli:

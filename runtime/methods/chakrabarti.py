@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from kernels.arrays import Array, array_module
 from runtime.blur.blurs import KernelBlur
-from runtime.blur.kernel import Kernel
 from runtime.colour import luminance
 from runtime.contract import Candidate, Estimate
 from runtime.decisions.reasons import Reason
@@ -25,14 +24,13 @@ from runtime.errors import InvalidImage
 from runtime.estimation.kernel.blind import BlindEstimate, FirstEstimate, estimate_blind
 from runtime.estimation.kernel.outliers import find_outliers
 from runtime.estimation.kernel.single import check_support, estimate_kernel
-from runtime.estimation.quotients import KernelNetworks
 from runtime.estimation.response import choose_response
 from runtime.estimation.sharpness import is_sharp
 from runtime.inference.bundle import Bundle
 from runtime.inference.devices import Device, download
 from runtime.inference.patch_engine import NetworkPatchModel, PatchEngine, plan_patches
 from runtime.methods.uniform import restore_with
-from runtime.options import ANY, AUTO, NEURAL, Options
+from runtime.options import AUTO, NEURAL, Options
 from runtime.preparation.overlays import find_covered
 from runtime.response import LINEAR, SRGB
 from runtime.restoration.finish import undo
@@ -56,9 +54,8 @@ class Chakrabarti:
         A patch model that predicts filters or cores.
     device, precision, batch
         Where and how the network runs; see `runtime.inference.session.open_session` and `PatchEngine`.
-    starts : KernelNetworks, optional
-        Networks whose kernels are tried before any other is searched for, where the quality level says so. The patch
-        network then looks only at the part of a photograph in which a kernel is searched for.
+    whole
+        Whether the network looks at the whole photograph, or only at the part in which a kernel is searched for.
     """
 
     supported_options: ClassVar[frozenset[str]] = frozenset(Options.__dataclass_fields__) - {"content"}
@@ -70,9 +67,9 @@ class Chakrabarti:
         device: Device,
         precision: str,
         batch: int | None,
-        starts: KernelNetworks | None = None,
+        whole: bool = True,
     ) -> None:
-        self._starts = starts
+        self._whole = whole
         self._engine = PatchEngine(NetworkPatchModel(bundle, device=device, precision=precision), batch=batch)
         load_repairer(device)
 
@@ -143,8 +140,7 @@ class Chakrabarti:
     ) -> tuple[Estimate, NDArray[np.float32] | None]:
         """Estimate the kernel and restore the photograph; return the best kernel found too, accepted or not."""
         with run.stopwatch("kernel estimate"):
-            starts = self._network_starts(guide, support, run)
-            found = estimate_blind(guide, run, initial=initial, support=support, starts=starts)
+            found = estimate_blind(guide, run, initial=initial, support=support)
         best, light = found.best, None
         if run.options.response == AUTO and best is not None and found.reason not in _SAY_ENOUGH:
             light = self._restore_light(observed, guide, initial, support, found, run)
@@ -189,7 +185,7 @@ class Chakrabarti:
         bent = initial
         in_light: FirstEstimate | None = None if bent is None else lambda window: SRGB.to_light(bent(window))
         with run.stopwatch("kernel estimate"):
-            starts = self._network_starts(light_guide, support, light_run) if start is None else [start]
+            starts = [] if start is None else [start]
             again = estimate_blind(light_guide, light_run, initial=in_light, support=support, starts=starts)
         believed = [again] if again.reason is None else []
         if start is None:
@@ -204,19 +200,12 @@ class Chakrabarti:
         estimate = _promising([restore_with(light, light_guide, each, light_run) for each in believed])
         return replace(estimate, latent=SRGB.from_light(estimate.latent), response=SRGB)
 
-    def _network_starts(self, guide: Array, support: int, run: Run[Options]) -> list[Kernel]:
-        """Return kernels that may be nearly right, where the quality level wants them: none for a second search."""
-        if self._starts is None or not run.options.neural or not run.options.level.starts or run.search == "second":
-            return []
-        network = self._starts.choose(ANY, run.noise_of(guide))
-        return network.starts(guide, support) if min(guide.shape) >= network.smallest() else []
-
     def _first_estimates(self, guide: Array, run: Run[Options]) -> FirstEstimates:
-        """Return the network's estimates of the latent luminance, beside other networks only where they are needed."""
+        """Return the network's estimates of the latent luminance."""
         return FirstEstimates(
             lambda plane: self.first_estimate(plane, run),
             guide,
-            whole=self._starts is None or not run.options.refine,
+            whole=self._whole or not run.options.refine,
             narrowest=self._engine.model.size,
         )
 

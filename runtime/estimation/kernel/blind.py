@@ -19,6 +19,7 @@ from runtime.decisions.thresholds import (
     CONFIDENT,
     FLAT_RANGE,
     LIT_SHARE,
+    STARTS_AGREE,
     UNSURE_LOG_ERROR,
 )
 from runtime.deconvolution.saturation import LIT, bounded, unsaturated
@@ -153,7 +154,7 @@ def estimate_blind(
         Largest side of the kernel in pixels, at least 3. The extent itself is estimated.
     starts : sequence of arrays (side, side)
         Kernels that may be nearly right, of at most `support` pixels: they are polished, and another one is searched
-        for only if that leaves doubts.
+        for only if they then differ or leave doubts.
 
     Returns
     -------
@@ -270,11 +271,14 @@ def _find_with(
     """Find the best kernel in the most informative window of the photograph that is not larger than the effort says."""
     window = informative_window(observed, max(effort.pixels, (4 * support) ** 2), narrowest=support // 2 + 1)
     image, noise = bounded(observed[window]), run.noise_of(observed)
-    known, lit = _unlit(image, run)
+    known, lit = unlit(image, run)
     if run.known is not None:
         known &= run.known[window]
     blurred = BlurredImage(image, known, None, noise, run.response)
-    best, agreement = polish_starts(blurred, support, effort, prior, starts) if starts else None, 1.0
+    best, agreement = polish_starts(blurred, support, effort, prior, starts) if starts else (None, 0.0)
+    if agreement < STARTS_AGREE:
+        # Starts that lead to different kernels count for nothing.
+        best = None
     if best is None or is_doubtful(best):
         if initial is not None:
             made = initial(window)
@@ -282,7 +286,7 @@ def _find_with(
             blurred = replace(blurred, initial=made)
         searched, agreement = search(blurred, support, effort, prior, report)
         best = searched if best is None else better_in_both(blurred, best, searched)
-        if lit and (streak := _find_streak(image, support, run)) is not None:
+        if lit and not starts and (streak := _find_streak(image, support, run)) is not None:
             drawn = polish_start(blurred, support, effort, prior, streak)
             best = choose(blurred, [best, drawn], ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
     return FoundKernel(
@@ -300,7 +304,7 @@ def _find_streak(image: Array, support: int, run: Run[Options]) -> Kernel | None
     return find_streak(SRGB.to_light(image) if run.response.linear else image, support)
 
 
-def _unlit(image: Array, run: Run[Options]) -> tuple[Array, bool]:
+def unlit(image: Array, run: Run[Options]) -> tuple[Array, bool]:
     """Return the mask (H, W) of the pixels that are not clipped, and whether there are lights, see `LIT_SHARE`.
 
     If there are, the mask leaves out the pixels that they have changed as well, as far as enough others remain.

@@ -15,7 +15,7 @@ from functools import partial
 
 import numpy as np
 
-from runtime.blur.kernel import Kernel, centre, extent, fit, resize
+from runtime.blur.kernel import Kernel, align, centre, extent, fit, resize, similarity
 from runtime.decisions.thresholds import (
     ALLOWED_MISFIT_BETWEEN_HYPOTHESES,
 )
@@ -96,10 +96,21 @@ def search(
 
 def polish_starts(
     blurred: BlurredImage, support: int, effort: SearchEffort, prior: KernelPrior | None, starts: Sequence[Kernel]
-) -> KernelCandidate:
-    """Polish kernels that are nearly right, at least one; return that which suits the photograph best."""
+) -> tuple[KernelCandidate, float]:
+    """Polish kernels that may be nearly right, at least one.
+
+    Returns
+    -------
+    best : KernelCandidate
+        That which suits the photograph best.
+    agreement : float
+        Least similarity of another one to it, in [0, 1]; 1 for a single one.
+    """
     polished = [polish_start(blurred, support, effort, prior, start) for start in starts]
-    return choose(blurred, polished, ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
+    best = choose(blurred, polished, ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
+    framed = fit(best.kernel, 2 * support + 1)
+    agreement = (similarity(align(fit(each.kernel, len(framed)), framed), framed) for each in polished)
+    return best, min(agreement)
 
 
 def is_doubtful(polished: KernelCandidate) -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 from export.kernel_prior.simulation import SimulationConfig, observe
 
-PLAIN = SimulationConfig(sizes=(4, 9), sides=(80, 100), linear=0, turning=0, rounded=0)
+PLAIN = SimulationConfig(sizes=(4, 9), sides=(80, 100), linear=0, turning=0, rounded=0, light=0)
 
 
 @pytest.mark.parametrize("seed", range(6))

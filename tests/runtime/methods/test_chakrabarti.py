@@ -136,7 +136,7 @@ def test_at_fast_the_first_estimate_takes_patches_further_apart(method, observed
     assert strides == [22, None, 3]
 
 
-def test_beside_other_networks_the_first_estimate_is_made_within_the_windows_that_are_asked_for():
+def test_a_first_estimate_is_made_within_the_windows_that_are_asked_for():
     guide = np.arange(200, dtype=np.float32).reshape(10, 20)
     seen = []
 
@@ -151,36 +151,6 @@ def test_beside_other_networks_the_first_estimate_is_made_within_the_windows_tha
     np.testing.assert_array_equal(first(np.s_[2:5, 3:9]), guide[2:5, 3:9] + 1)
     np.testing.assert_array_equal(first(np.s_[1:9, 1:9]), guide[1:9, 1:9] + 1)
     assert seen == [(6, 6), (10, 20)]
-
-
-@pytest.mark.parametrize(
-    ("quality", "search", "tried"), [("fast", "both", 1), ("fast", "second", 0), ("best", "both", 0)]
-)
-def test_kernels_of_other_networks_are_tried_where_the_quality_wants_them(
-    method, observed, monkeypatch, quality, search, tried
-):
-    class Networks:
-        def choose(self, content, noise):
-            assert content == "any"
-            return self
-
-        def smallest(self):
-            return 20
-
-        def starts(self, guide, support):
-            return [shake_kernel(13)]
-
-    asked = []
-
-    def estimate(guide, run, *, starts, **options):
-        asked.append(len(starts))
-        return BlindEstimate(shake_kernel(13), 0.0, 1.0, Reason.NOT_BLURRED)
-
-    monkeypatch.setattr(method, "_starts", Networks())
-    monkeypatch.setattr(module, "estimate_blind", estimate)
-    found = method.restore(observed, Run(Options(quality=quality), search=search))
-    assert asked == [tried]
-    assert found.initial is None
 
 
 def test_filters_and_kernel_from_the_luminance_serve_every_channel(method, observed):

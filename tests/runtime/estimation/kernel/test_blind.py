@@ -290,8 +290,12 @@ def test_one_search_is_made_where_there_is_a_start_or_the_first_alone_is_asked_f
     assert efforts == [LEVELS[quality].search]
 
 
-@pytest.mark.parametrize(("log_error", "searched"), [(-3.0, False), (-1.0, True)])
-def test_the_first_estimate_is_made_only_where_a_start_leaves_doubts(observed, monkeypatch, log_error, searched):
+@pytest.mark.parametrize(
+    ("log_error", "agreement", "searched"), [(-3.0, 1.0, False), (-1.0, 1.0, True), (-3.0, 0.9, True)]
+)
+def test_the_first_estimate_is_made_only_where_starts_leave_doubts(
+    observed, monkeypatch, log_error, agreement, searched
+):
     """A search then has it within the window that it looks at."""
     made, seen = [], []
     candidate = KernelCandidate(fit(delta((5, 5)), SUPPORT), log_error)
@@ -305,7 +309,7 @@ def test_the_first_estimate_is_made_only_where_a_start_leaves_doubts(observed, m
         return observed[window]
 
     monkeypatch.setattr(module, "polish_start", lambda *arguments: candidate)
-    monkeypatch.setattr(module, "polish_starts", lambda *arguments: candidate)
+    monkeypatch.setattr(module, "polish_starts", lambda *arguments: (candidate, agreement))
     monkeypatch.setattr(module, "search", search)
     found = find_kernel(
         observed, Run(Options(quality="fast")), initial=initial, support=SUPPORT, starts=[delta((5, 5))]
@@ -327,7 +331,7 @@ class TestLights:
     """What is beside clipped pixels is left out, as far as enough remains."""
 
     def unlit(self, image, response=LINEAR):
-        return module._unlit(image, Run(Options(), response=response))
+        return module.unlit(image, Run(Options(), response=response))
 
     @pytest.mark.parametrize(("response", "reach"), [(LINEAR, 7), (SRGB, 4)])
     def test_more_is_left_out_of_stored_values_than_of_light(self, response, reach):

@@ -54,7 +54,10 @@ def test_of_several_starts_that_which_suits_the_photograph_best_is_kept(observed
     photo = BlurredImage(observed, unsaturated(observed), None, estimate_noise(observed))
     effort, support = LEVELS["fast"].search, 31
     near, far = centre(kernel), centre(kernel[::-1])
-    best = module.polish_starts(photo, support, effort, identity_prior, [far, near])
+    best, agreement = module.polish_starts(photo, support, effort, identity_prior, [far, near])
     alone = module.polish_start(photo, support, effort, identity_prior, near)
     assert best.kernel.shape == (support, support)
     np.testing.assert_array_equal(best.kernel, alone.kernel)
+    assert 0 < agreement < 0.93
+    assert module.polish_starts(photo, support, effort, identity_prior, [near])[1] == pytest.approx(1)
+    assert module.polish_starts(photo, support, effort, identity_prior, [near, near])[1] == pytest.approx(1)
