@@ -21,6 +21,7 @@ from bench.options import publish, report_options
 from bench.report import Column, Report, Table
 from runtime import deconvolve
 from runtime.blur.kernel import align, fit
+from runtime.estimation.learned import resampling_matrix, scaled_shape
 from runtime.estimation.quotients import KernelNetwork, KernelNetworks
 from runtime.inference.bundle import load_model
 from runtime.inference.devices import Device, download, resolve_device, upload
@@ -77,6 +78,7 @@ def schuler(
     noisy = draw_pictures(photographs, ANY, NOISY, networks, cases)
     tables = {
         "stages": lambda: _stages(networks.choose(ANY, NOISE), pictures[ANY], place),
+        "scales": lambda: _scales(networks.choose(ANY, NOISE), pictures[ANY], place),
         "sizes": lambda: _sizes(networks.choose(ANY, NOISE), folder, cases, place),
         "content": lambda: _content(networks, pictures, noisy, place),
     }
@@ -156,6 +158,35 @@ def _stages(network: KernelNetwork, pictures: list[Picture], device: Device) -> 
         rows,
         notes=(f"Pictures of {SIDE} x {SIDE} px, {NOISE:.0%} noise; each stage after all coarser scales.",),
     )  # fmt: skip
+
+
+def _scales(network: KernelNetwork, pictures: list[Picture], device: Device) -> Table:
+    """Stop at each scale: the kernels are those of the photograph made smaller, enlarged again."""
+    finest, rows = network.supports[-1], []
+    mine = [each for each in pictures if each.support == finest]
+    for support in network.supports:
+        errors = []
+        for each in mine:
+            shape = each.sample.observed.shape[0], each.sample.observed.shape[1]
+            small = _resampled(each.sample.observed, scaled_shape(shape, support, finest))
+            kernel, _ = _estimate(network, small, device, support=support)
+            wide = _resampled(kernel, (finest, finest))
+            errors.append(kernel_error(wide / wide.sum(), _truth(each)))
+        rows.append({"support": support, "pictures": len(mine)} | _spread(errors))
+    return Table(
+        f"Scales, kernels of {finest} px",
+        (
+            Column("up to the scale of px", "support"), Column("pictures", "pictures"),
+            Column("kernel's error", "error", ".3f"), Column("median", "median", ".3f"),
+        ),
+        rows,
+    )  # fmt: skip
+
+
+def _resampled(plane: npt.NDArray[Any], shape: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """Resample a plane (H, W)."""
+    rows, cols = (resampling_matrix(old, new) for old, new in zip(plane.shape, shape, strict=True))
+    return np.ascontiguousarray(rows @ plane @ cols.T, np.float32)
 
 
 def _sizes(network: KernelNetwork, folder: Path, cases: int, device: Device) -> Table:

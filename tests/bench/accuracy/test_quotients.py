@@ -62,6 +62,7 @@ def test_the_report_has_every_stage_size_and_content(photographs, data_set, tmp_
     assert {(row["support"], row["stage"]) for row in tables["stages"]} == {
         (support, stage) for support in (5, 7, 11, 17) for stage in (1, 2, 3)
     }
+    assert [row["support"] for row in tables["scales"]] == [5, 7, 11, 17]
     assert {row["set"] for row in tables["sizes"]} == {"levin", "sun"}
     assert [(row["content"], row["noise"]) for row in tables["content"]] == [
         ("any", 0.01), ("text", 0.01), ("landscape", 0.01), ("any", 0.05)
