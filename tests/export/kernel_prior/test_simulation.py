@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from export.kernel_prior.simulation import SimulationConfig, observe
+from runtime.response import LINEAR, SRGB
 
 PLAIN = SimulationConfig(sizes=(4, 9), sides=(80, 100), linear=0, turning=0, rounded=0, light=0)
 
@@ -49,6 +50,24 @@ def test_blur_in_linear_light_brightens_edges(planes):
     # The mean of squares is never under the square of the mean, and the exponent is above 1.
     assert (linear - plain).min() > -1e-3
     assert (linear - plain).max() > 0.01
+
+
+@pytest.mark.parametrize("as_light", [0, 1])
+def test_a_camera_blurs_light_and_stores_values(planes, as_light):
+    config = dataclasses.replace(PLAIN, light=1, lit=0, processed=0, as_light=as_light)
+    observed = observe(planes, config, np.random.default_rng(6))
+    assert observed.response is (SRGB if as_light else LINEAR)
+    assert 0 <= observed.image.min()
+    assert observed.image.max() <= 1
+
+
+def test_highlights_of_a_camera_clip(planes):
+    clipped = []
+    for lit in (0, 1):
+        config = dataclasses.replace(PLAIN, light=1, lit=lit, processed=0)
+        observed = [observe(planes, config, np.random.default_rng(seed)).image for seed in range(8)]
+        clipped.append(np.mean([(image >= 0.98).mean() for image in observed]))
+    assert clipped[1] > clipped[0]
 
 
 def test_photographs_limit_the_sides(planes):

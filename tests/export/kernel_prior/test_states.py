@@ -15,6 +15,7 @@ from export.kernel_prior.states import LEAST_INSIDE, NetworkPrior, Recorder, Sta
 from runtime.blur.kernel import fit, shift, similarity
 from runtime.estimation.kernel.evidence import CHANNELS, gather
 from runtime.estimation.kernel.refine import BlurredImage, alternate_sharp
+from runtime.response import LINEAR, SRGB
 
 from .conftest import SMALL
 
@@ -107,6 +108,24 @@ def test_a_prior_changes_later_states_only(planes):
     guided = record(observation, 9, ASSUMES, lambda evidence, kernel: (kernel[::-1, ::-1], 0.0))
     np.testing.assert_array_equal(plain[0].evidence, guided[0].evidence)
     assert not np.array_equal(plain[-1].evidence, guided[-1].evidence)
+
+
+def test_what_is_looked_for_in_light_is_recorded_in_light(planes):
+    observation = observe(planes, SMALL, np.random.default_rng(4))
+    seen = []
+
+    class Watching(Recorder):
+        def __call__(self, blurred, edges, kernel):
+            seen.append(blurred)
+            return kernel, 0.0
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("export.kernel_prior.states.Recorder", Watching)
+        for response in (LINEAR, SRGB):
+            record(Observation(observation.image.clip(0, 1), observation.kernel, response), 9, ASSUMES)
+    means = [np.mean([each.image.mean() for each in seen if each.response is response]) for response in (LINEAR, SRGB)]
+    assert means[1] == pytest.approx(SRGB.to_light(observation.image.clip(0, 1)).mean(), rel=0.1)
+    assert means[1] < means[0]
 
 
 def test_frames_too_small_for_the_kernel_teach_nothing(planes):
