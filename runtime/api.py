@@ -17,7 +17,7 @@ from runtime.colour import luminance
 from runtime.deblurrer import DEFAULT_MODEL, Deblurrer
 from runtime.deconvolution import deconvolve as _deconvolve
 from runtime.errors import InvalidArgument
-from runtime.estimation.response import in_light
+from runtime.estimation.response import as_it_says, in_light
 from runtime.images import open_image
 from runtime.inference.devices import Device, on_device, resolve_device, upload
 from runtime.inference.progress import Progress, Stopwatch, reporting
@@ -174,7 +174,7 @@ def deconvolve(
             blur = KernelBlur(given)
         else:
             blur = MotionBlur(given[photograph.box] if given.shape[:2] == photograph.shape else given)
-        options = Options(quality=quality, nonblind=method, response=response)
+        options = as_it_says(frame, Options(quality=quality, nonblind=method, response=response))
         run = run_on(photograph, frame.quantum, options, target, Stopwatch(target), progress)
         photograph, run = in_light(photograph, frame.quantum, options, run, blur)
         latent = _deconvolve(photograph.planes, blur, run, noise=photograph.noise(noise))

@@ -21,7 +21,7 @@ from runtime.colour import luminance
 from runtime.contract import BurstMethod, Estimate, Method
 from runtime.decisions.reasons import Reason
 from runtime.errors import InvalidModel
-from runtime.estimation.response import in_light
+from runtime.estimation.response import as_it_says, in_light
 from runtime.images import Frame, open_image, pixels_of
 from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import download, on_device, resolve_device
@@ -181,6 +181,7 @@ class Deblurrer:
         with on_device(self.device), reporting(progress) as progress:
             stopwatch = Stopwatch(self.device)
             observed, frame = open_image(image, self.device)
+            options = as_it_says(frame, options)
             with stopwatch("prepare"):
                 photograph = prepare(observed, frame.known, blurred=expects_blur(method))
             del observed

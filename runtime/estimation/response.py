@@ -8,7 +8,7 @@ tell the curves apart, as long as there are dark places beside bright ones.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from runtime.estimation.kernel.edges import gradients
 from runtime.estimation.kernel.pyramid import informative_window
 from runtime.estimation.kernel.refine import BlurredImage
 from runtime.estimation.kernel.score import measure_sparsity
+from runtime.images import Frame
 from runtime.inference.devices import download
 from runtime.options import AUTO, Options
 from runtime.preparation.photograph import Photograph
@@ -61,6 +62,13 @@ class Overshoot:
 
     darkness: float
     sparsity_gain: float
+
+
+def as_it_says(frame: Frame, options: Options) -> Options:
+    """Return the options for an image: if it says of itself that its values are light, that is not to be found out."""
+    if frame.linear and options.response == AUTO:
+        return replace(options, response=LINEAR.name)
+    return options
 
 
 def in_light(

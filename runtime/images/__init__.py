@@ -1,6 +1,6 @@
 """Images: arrays, PIL images and files are converted to float32 planes, and results back to the type of the input.
 
-* `arrays`: any image to planes and back: `open_image`, `Frame`; `pixels_of`, `Pixels`.
+* `arrays`: any image to planes and back: `open_image`, `Frame`; `pixels_of`, `pixels_of_file`, `Pixels`.
 * `codecs`: encoded images (PNG, JPEG, TIFF, WebP) to pixels and back: `decode`, `encode`.
 * `files`: image files: `read_file`, `write_file`, `read_bytes`, `write_bytes`, `format_of`. `atomic`: atomic writing.
 * `header`: the format and metadata of an image file: `Header`. `metadata`: what files say beside the pixels.
@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from runtime.images.arrays import Frame, Pixels, open_image, pixels_of
+from runtime.images.arrays import Frame, Pixels, open_image, pixels_of, pixels_of_file
 from runtime.images.atomic import remove_leftovers
 from runtime.images.codecs import decode, encode
 from runtime.images.files import SUFFIXES, format_of, read_bytes, read_file, write_bytes, write_file
@@ -31,6 +31,7 @@ __all__ = [
     "format_of",
     "open_image",
     "pixels_of",
+    "pixels_of_file",
     "read_bytes",
     "read_file",
     "remove_leftovers",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,8 @@ from runtime.errors import InvalidArgument, InvalidImage, MissingDependency, Uns
 from runtime.images import pillow
 from runtime.images.codecs import decode, encode
 from runtime.images.files import read_file
+from runtime.images.header import Header
+from runtime.images.metadata.curve import is_linear, is_linear_profile
 from runtime.inference.devices import Device, download, holding, upload
 
 _FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0, "float16": 1.0, "float32": 1.0, "float64": 1.0}
@@ -58,6 +60,8 @@ class Frame:
         Copies an array from the device of the planes to the device of the image.
     copy
         Returns the image itself once more: a copy of an array, or the same bytes.
+    linear
+        Whether the image says of itself that its values are light, by a profile or a gamma.
     """
 
     shape: tuple[int, ...]
@@ -68,6 +72,7 @@ class Frame:
     rewrap: Callable[[Array], Any]
     fetch: Callable[[Array], Array]
     copy: Callable[[], Any]
+    linear: bool = False
 
     @property
     def quantum(self) -> float:
@@ -130,12 +135,20 @@ class Pixels:
         Converts an array to the type of the image.
     copy
         Returns the image itself once more: a copy of an array, or the same bytes.
+    linear
+        Whether the image says of itself that its values are light.
     """
 
     values: Array
     masked: Array | None
     rewrap: Callable[[Array], Any]
     copy: Callable[[], Any]
+    linear: bool = False
+
+
+def pixels_of_file(pixels: Array, header: Header) -> Pixels:
+    """Return the pixels of an image file that was decoded, of which arrays are made again."""
+    return replace(_in_memory(pixels), linear=is_linear(header))
 
 
 def pixels_of(image: Any) -> Pixels:
@@ -152,7 +165,7 @@ def pixels_of(image: Any) -> Pixels:
     """
     if isinstance(image, Pixels):
         return image
-    return _in_memory(read_file(image)[0] if isinstance(image, str | os.PathLike) else image)
+    return pixels_of_file(*read_file(image)) if isinstance(image, str | os.PathLike) else _in_memory(image)
 
 
 def open_image(image: Any, device: Device | None = None) -> tuple[Array, Frame]:
@@ -215,12 +228,19 @@ def open_image(image: Any, device: Device | None = None) -> tuple[Array, Frame]:
         known = None if masked is None else ~masked
         if channels.shape[2] > colours and not (visible := channels[..., -1] > 0).all():
             known = visible if known is None else known & visible
-    return planes, Frame(pixels.shape, pixels.dtype, bounds, pixels, known, opened.rewrap, fetch, opened.copy)
+    frame = Frame(pixels.shape, pixels.dtype, bounds, pixels, known, opened.rewrap, fetch, opened.copy, opened.linear)
+    return planes, frame
 
 
 def _in_memory(image: Any) -> Pixels:
+    if isinstance(image, bytes):
+        pixels, header = decode(image)
+        return Pixels(pixels, None, partial(encode, header=header), partial(_unchanged, image), is_linear(header))
     values, rewrap, copy = _unwrap(image)
-    return Pixels(values, _masked_pixels(image), rewrap, copy)
+    pil = sys.modules.get("PIL.Image")
+    profile = image.info.get("icc_profile") if pil is not None and isinstance(image, pil.Image) else None
+    linear = isinstance(profile, bytes) and is_linear_profile(profile)
+    return Pixels(values, _masked_pixels(image), rewrap, copy, linear)
 
 
 def _unwrap(image: Any) -> tuple[Array, Callable[[Array], Any], Callable[[], Any]]:
@@ -232,9 +252,6 @@ def _unwrap(image: Any) -> tuple[Array, Callable[[Array], Any], Callable[[], Any
         return pixels, _unchanged, pixels.copy
     if is_cuda(image):
         return image, _unchanged, image.copy
-    if isinstance(image, bytes):
-        pixels, header = decode(image)
-        return pixels, partial(encode, header=header), partial(_unchanged, image)
     pil = sys.modules.get("PIL.Image")
     if pil is not None and isinstance(image, pil.Image):
         return pillow.pixels_of(image), partial(pillow.image_of, info=image.info), image.copy

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from runtime.images import Header, check_storable, decode, encode
+from runtime.images import Header, Pixels, check_storable, decode, encode, pixels_of_file
 from runtime.options import Task
 
 if TYPE_CHECKING:
@@ -203,11 +203,11 @@ class _Turn(Generic[AnySource]):
     def __init__(self, source: AnySource, options: Mapping[str, Any]) -> None:
         self.source, self.options = source, options
 
-    def open(self) -> npt.NDArray[Any]:
+    def open(self) -> Pixels:
         began = time.perf_counter()
         self._opened = self.source.open()
         self._seconds = time.perf_counter() - began
-        return self._opened.pixels
+        return pixels_of_file(self._opened.pixels, self._opened.header)
 
     def restored(self, result: Restoration, seconds: float) -> Restored:
         unchanged = result.code is not None or result.reason is not None or self.options.get("strength", 1.0) == 0

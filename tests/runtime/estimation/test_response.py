@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from skimage import data
@@ -8,7 +10,8 @@ from bench.data.photographs import shake_kernel
 from runtime.blur.blurs import KernelBlur, MotionBlur
 from runtime.colour import luminance
 from runtime.estimation.kernel.refine import BlurredImage
-from runtime.estimation.response import Overshoot, bend, choose_response, in_light, measure_overshoot
+from runtime.estimation.response import Overshoot, as_it_says, bend, choose_response, in_light, measure_overshoot
+from runtime.images import open_image
 from runtime.inference.devices import CPU
 from runtime.inference.progress import Stopwatch
 from runtime.metrics import psnr
@@ -25,6 +28,15 @@ def seen(name, recipe):
     sharp = getattr(data, name)()[:280, :320].astype(np.float32) / np.float32(255)
     observed, truth = RECIPES[recipe](sharp, KERNEL, (3,))
     return np.ascontiguousarray(np.moveaxis(observed, -1, 0).clip(0, 1)), np.moveaxis(truth, -1, 0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "linear", "used"), [("auto", True, "linear"), ("auto", False, "auto"), ("srgb", True, "srgb")]
+)
+def test_what_an_image_says_of_its_values_is_taken_at_its_word_unless_the_caller_knows(asked, linear, used):
+    _, frame = open_image(np.zeros((9, 9), np.float32))
+    options = as_it_says(replace(frame, linear=linear), Options(response=asked))
+    assert options == Options(response=used)
 
 
 @pytest.mark.parametrize("name", NAMES)
