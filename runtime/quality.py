@@ -15,8 +15,9 @@ class SearchEffort(NamedTuple):
     pixels : int
         Largest number of pixels used: those of the window with the strongest edges. More pixels take longer and
         improve the estimate little.
-    small : int
-        Largest number of pixels of the pyramid scale at which the hypotheses are compared.
+    small : tuple of int
+        Largest number of pixels of the pyramid scale at which the hypotheses are compared; of several, the later ones
+        for kernels that would be doubtful otherwise.
     hypotheses : int
         Number of kernel sizes tried: the largest, then each the previous one divided by the scale factor of the
         pyramid.
@@ -30,7 +31,7 @@ class SearchEffort(NamedTuple):
     """
 
     pixels: int
-    small: int
+    small: tuple[int, ...]
     hypotheses: int
     polishing: int
     rounds: int
@@ -75,12 +76,12 @@ class Quality(NamedTuple):
 
 LEVELS = {
     "fast": Quality(
-        SearchEffort(100_000, 50_000, 2, 2, 0, second=SearchEffort(400_000, 50_000, 4, 4, 0)),
+        SearchEffort(100_000, (50_000,), 2, 2, 0, second=SearchEffort(400_000, (50_000, 170_000), 4, 4, 0)),
         DeconvolutionEffort("hyper-laplacian", 8, 6),
         2,
     ),
-    "balanced": Quality(SearchEffort(640_000, 170_000, 4, 6, 1), DeconvolutionEffort("epll", 16, 4), 1),
-    "best": Quality(SearchEffort(1_280_000, 340_000, 4, 8, 2), DeconvolutionEffort("epll", 60, 2), 1),
+    "balanced": Quality(SearchEffort(640_000, (170_000, 50_000), 4, 6, 1), DeconvolutionEffort("epll", 16, 4), 1),
+    "best": Quality(SearchEffort(1_280_000, (340_000, 50_000), 4, 8, 2), DeconvolutionEffort("epll", 60, 2), 1),
 }
 """The quality levels by name."""
 

@@ -118,7 +118,7 @@ def record(
     known, _ = unlit(image, run)
     recorder = Recorder(observation, assumes, prior)
     blurred = BlurredImage(bounded(image), known, None, run.noise_of(image), response)
-    effort = LEVELS["balanced"].search._replace(small=small, hypotheses=_HYPOTHESES)
+    effort = LEVELS["balanced"].search._replace(small=(small,), hypotheses=_HYPOTHESES)
     # Hypotheses one after the other: the states come in the same order every time.
     on_one_core(partial(search, blurred, support, effort, recorder, lambda stage, fraction: None))
     return recorder.states

@@ -79,7 +79,7 @@ class Auto:
         if options.level.search.second is None or not is_unsure(uniform):
             return uniform
         again = self._uniform.restore(observed, replace(run, search="second"))
-        return surer(uniform, again) if _misfit(again, guide, run) <= explained else uniform
+        return _better(uniform, again) if _misfit(again, guide, run) <= explained else uniform
 
     def _restore_motion(
         self, observed: Array, guide: Array, uniform: Estimate, misfit: float, run: Run[Options]
@@ -94,6 +94,13 @@ class Auto:
             return None
         found = finish_motion(observed, guide, moved, choose_noise_factor(moved.ratio), run)
         return found if found.reason is None else None
+
+
+def _better(first: Estimate, second: Estimate) -> Estimate:
+    """Return the restoration that promises the larger gain, if both do; else that with the surer kernel."""
+    if first.gain is None or second.gain is None or first.reason is not None or second.reason is not None:
+        return surer(first, second)
+    return max(first, second, key=lambda each: each.gain or 0.0)
 
 
 def _misfit(estimate: Estimate, guide: Array, run: Run[Options]) -> float:

@@ -16,9 +16,7 @@ from functools import partial
 import numpy as np
 
 from runtime.blur.kernel import Kernel, align, centre, extent, fit, resize, similarity
-from runtime.decisions.thresholds import (
-    ALLOWED_MISFIT_BETWEEN_HYPOTHESES,
-)
+from runtime.decisions.thresholds import ALLOWED_MISFIT_BETWEEN_HYPOTHESES, UNSURE_LOG_ERROR
 from runtime.estimation.kernel.choice import choose, close_candidates, weighted_mean
 from runtime.estimation.kernel.pyramid import RATIO
 from runtime.estimation.kernel.refine import (
@@ -47,6 +45,10 @@ def search(
 ) -> tuple[KernelCandidate, float]:
     """Search for the kernel of an image.
 
+    Hypotheses are compared at the first of the scales of `SearchEffort.small`, and as long as the learned prior
+    predicts a large error of what comes of them, at the next: which of them is right is then a matter of chance. The
+    outcome that suits the photograph best is returned.
+
     Parameters
     ----------
     blurred : BlurredImage
@@ -64,7 +66,35 @@ def search(
     agreement : float
         Of the hypotheses; see `weighted_mean`.
     """
-    steps = max(0, int(np.ceil(np.log(blurred.image.size / effort.small) / np.log(RATIO**2))))
+    found: list[tuple[KernelCandidate, float]] = []
+    depths = list(dict.fromkeys(_depth(blurred, small) for small in effort.small))
+    for index, depth in enumerate(depths):
+
+        def part(stage: str, fraction: float, index: int = index) -> None:
+            report(stage, (index + fraction) / len(depths))
+
+        found.append(_search_at(depth, blurred, support, effort, prior, part))
+        if not found[-1][0].log_error > UNSURE_LOG_ERROR:
+            break
+    report(STAGE, 1.0)
+    best = choose(blurred, [candidate for candidate, _ in found], ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
+    return next(outcome for outcome in found if outcome[0] is best)
+
+
+def _depth(blurred: BlurredImage, small: int) -> int:
+    """Return how many scales an image is above that of at most `small` pixels."""
+    return max(0, int(np.ceil(np.log(blurred.image.size / small) / np.log(RATIO**2))))
+
+
+def _search_at(
+    steps: int,
+    blurred: BlurredImage,
+    support: int,
+    effort: SearchEffort,
+    prior: KernelPrior | None,
+    report: Progress,
+) -> tuple[KernelCandidate, float]:
+    """Search for the kernel of an image, with hypotheses that are compared `steps` scales below its own."""
     small = blurred.downscaled(RATIO**steps)
     side = max(int(np.ceil(support / RATIO**steps)), 3) | 1
     hypotheses = estimate_hypotheses(

@@ -138,6 +138,12 @@ def test_where_the_first_kernel_brought_no_gain_the_second_need_not_be_certain(r
     assert restore(Uniform(first, second), Moving(latent, inf), quality="fast") is second
 
 
+@pytest.mark.parametrize(("gain", "again", "taken"), [(3.0, 4.0, 1), (4.0, 3.0, 0)])
+def test_of_two_accepted_restorations_the_more_promising_one_is_taken(restore, latent, gain, again, taken):
+    first, second = (Estimate(latent, KernelBlur(KERNEL), log_error=-1.0, gain=each) for each in (gain, again))
+    assert restore(Uniform(first, second), Moving(latent, inf), quality="fast") is (first, second)[taken]
+
+
 def test_a_second_search_must_explain_the_photograph(restore, latent, refused):
     wrong = Estimate(np.ascontiguousarray(latent[:, ::-1]), KernelBlur(KERNEL), log_error=-3.0)
     first = replace(refused, log_error=-1.0)

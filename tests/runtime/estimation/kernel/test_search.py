@@ -61,3 +61,35 @@ def test_of_several_starts_that_which_suits_the_photograph_best_is_kept(observed
     assert 0 < agreement < 0.93
     assert module.polish_starts(photo, support, effort, identity_prior, [near])[1] == pytest.approx(1)
     assert module.polish_starts(photo, support, effort, identity_prior, [near, near])[1] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("log_errors", "costs", "taken"),
+    [
+        ((-2.0,), (1.0,), 0),
+        ((-1.0, -2.0), (1.0, 0.0), 1),
+        ((-1.0, -1.5, -1.7), (1.0, 0.0, 2.0), 1),
+        ((math.nan,), (1.0,), 0),
+    ],
+)
+def test_doubtful_kernels_are_searched_for_at_other_scales(observed, monkeypatch, log_errors, costs, taken):
+    """Up to the first that is sure; of all that came of it the best is taken."""
+    made, reports = [], []
+
+    def search_at(steps, blurred, support, effort, prior, report):
+        made.append(steps)
+        report("blur kernel", 0.5)
+        number = len(made) - 1
+        return KernelCandidate(np.full((3, 3), costs[number]), log_errors[number]), 0.1 * number
+
+    monkeypatch.setattr(module, "_search_at", search_at)
+    monkeypatch.setattr(module, "choose", lambda _, found, allowed: min(found, key=lambda each: each.kernel[0, 0]))
+    photo = BlurredImage(observed, unsaturated(observed), None, 0.01)
+    sizes = (observed.size, observed.size // 2, observed.size // 2 - 1, observed.size // 4)
+    effort = LEVELS["fast"].search._replace(small=sizes)
+    best, agreement = module.search(photo, 9, effort, None, lambda stage, fraction: reports.append(fraction))
+    assert made == [0, 1, 2][: len(log_errors)]
+    assert best.log_error == pytest.approx(log_errors[taken], nan_ok=True)
+    assert agreement == pytest.approx(0.1 * taken)
+    assert reports == sorted(reports)
+    assert reports[-1] == 1
