@@ -76,7 +76,7 @@ class Quality(NamedTuple):
 
 LEVELS = {
     "fast": Quality(
-        SearchEffort(100_000, (50_000,), 2, 2, 0, second=SearchEffort(400_000, (50_000, 170_000), 4, 4, 0)),
+        SearchEffort(100_000, (50_000,), 2, 2, 0, second=SearchEffort(400_000, (50_000, 170_000), 4, 6, 1)),
         DeconvolutionEffort("hyper-laplacian", 8, 6),
         2,
     ),

@@ -21,7 +21,7 @@ from runtime.contract import Candidate, Estimate
 from runtime.decisions.reasons import Reason
 from runtime.decisions.thresholds import CERTAIN_LOG_ERROR, LITTLE_LIGHT_GAIN
 from runtime.errors import InvalidImage
-from runtime.estimation.kernel.blind import BlindEstimate, FirstEstimate, estimate_blind
+from runtime.estimation.kernel.blind import BlindEstimate, FirstEstimate, estimate_blind, is_unsure
 from runtime.estimation.kernel.outliers import find_outliers
 from runtime.estimation.kernel.single import check_support, estimate_kernel
 from runtime.estimation.response import choose_response
@@ -145,9 +145,8 @@ class Chakrabarti:
         if run.options.response == AUTO and best is not None and found.reason not in _SAY_ENOUGH:
             light = self._restore_light(observed, guide, initial, support, found, run)
         tried = [light] if light is not None and light.reason is None else []
-        # Where light promises little, or lights hide what the values are, both are tried.
-        little = bool(tried) and tried[0].gain is not None and tried[0].gain < LITTLE_LIGHT_GAIN
-        if not tried or little or (found.lit and not self._bent(guide, found, run)):
+        # Where light promises little, the kernel is doubtful or lights hide what the values are, both are tried.
+        if not any(map(_is_certain, tried)) or (found.lit and not self._bent(guide, found, run)):
             tried.append(restore_with(observed, guide, found, run))
         return _promising(tried), best
 
@@ -254,6 +253,11 @@ class FirstEstimates:
         if place not in self._made:
             self._made[place] = self._estimate(array_module(self._guide).ascontiguousarray(self._guide[window]))
         return self._made[place]
+
+
+def _is_certain(light: Estimate) -> bool:
+    """Tell whether a restoration of light need not be compared with one of the stored values."""
+    return not (is_unsure(light) or (light.gain is not None and light.gain < LITTLE_LIGHT_GAIN))
 
 
 def _promising(estimates: list[Estimate]) -> Estimate:
