@@ -23,8 +23,8 @@ class Restoration:
         The estimated blur kernel: float32 NumPy array ``(h, w)`` of sum 1; at the centre of the photograph if the
         camera rotated; ``None`` if no kernel was estimated.
     initial
-        The network's first estimate of the latent luminance: float32 ``(H, W)``, or ``None``. A NumPy array, or a CuPy
-        array for an input image on a GPU.
+        The first estimate of the latent luminance by the patch network of the model `chakrabarti`: float32 ``(H, W)``;
+        ``None`` with other models. A NumPy array, or a CuPy array for an input image on a GPU.
     motion
         The estimated motion field: float32 ``(H, W, 2)``, length in pixels and angle in degrees, or ``None``. A NumPy
         or CuPy array, as `initial`.
