@@ -145,8 +145,9 @@ class Chakrabarti:
         if run.options.response == AUTO and best is not None and found.reason not in _SAY_ENOUGH:
             light = self._restore_light(observed, guide, initial, support, found, run)
         tried = [light] if light is not None and light.reason is None else []
-        # Where light promises little, the kernel is doubtful or lights hide what the values are, both are tried.
-        if not any(map(_is_certain, tried)) or (found.lit and not self._bent(guide, found, run)):
+        # Where light promises little, a kernel is doubtful or lights hide what the values are, both are tried.
+        certain = bool(tried) and not is_unsure(found) and _is_certain(tried[0])
+        if not certain or (found.lit and not self._bent(guide, found, run)):
             tried.append(restore_with(observed, guide, found, run))
         return _promising(tried), best
 

@@ -11,7 +11,7 @@ from export.kernel_prior.states import States, record_random
 from export.kernel_prior.train import PriorRunConfig
 from tests.export.kinds import config_of
 
-SMALL = SimulationConfig(sizes=(4, 9), sides=(80, 100), turning=0, longest=13)
+SMALL = SimulationConfig(sizes=(4, 9), sides=(80, 100), turning=0, light=0, longest=13)
 
 
 @pytest.fixture(scope="session")

@@ -257,6 +257,32 @@ def test_where_lights_are_clipped_the_most_promising_restoration_is_taken(
 
 
 @pytest.mark.parametrize(
+    ("stored", "light_error", "gain", "both"),
+    [(-2.0, -2.1, 5.0, False), (-1.0, -2.1, 5.0, True), (-2.0, -1.7, 5.0, True), (-2.0, -2.1, 3.0, True)],
+    ids=["certain", "the kernel of the values is doubtful", "that of the light is", "light promises little"],
+)
+def test_where_there_are_doubts_the_stored_values_are_restored_too(
+    method, as_light, monkeypatch, stored, light_error, gain, both
+):
+    tried = []
+
+    def estimate(guide, run, **options):
+        measured = (stored, 0.6) if run.response == LINEAR else (light_error, 0.5)
+        return BlindEstimate(shake_kernel(13), 1.0, 1.0, None, *measured, best=shake_kernel(13))
+
+    def restore(observed, guide, found, run):
+        tried.append(run.response)
+        return Estimate(observed, None, gain=gain if run.response == SRGB else 9.0, log_error=found.log_error)
+
+    monkeypatch.setattr(module, "estimate_blind", estimate)
+    monkeypatch.setattr(module, "restore_with", restore)
+    monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel: SRGB)
+    found = method.restore(as_light[0], Run(Options(quality="fast")))
+    assert tried == ([SRGB, LINEAR] if both else [SRGB])
+    assert found.response == (LINEAR if both else SRGB)
+
+
+@pytest.mark.parametrize(
     ("log_error", "sparsity", "response"), [(-1.9, 0.6, LINEAR), (-2.1, 0.6, SRGB), (-1.9, 0.4, SRGB)]
 )
 def test_light_that_nothing_but_the_overshoot_speaks_for_is_none(
