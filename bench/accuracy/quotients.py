@@ -94,16 +94,16 @@ def draw_pictures(folder: str, content: str, noise: float, networks: KernelNetwo
     """Draw pictures of a content, blurred by kernels of all sizes of its network in turn."""
     import torch
 
-    from export.data.photographs import Photographs, find_photographs, split
+    from export.data.photographs import Photographs, find_photographs, read_luminance, split
     from export.schuler.data import SchulerData, draw_crops, draw_kernels
     from export.schuler.pages import draw_pages
 
     supports = networks.choose(content, noise).supports
-    source = (
-        Photographs(draw_pages(count, _PAGES_SEED), "cpu")
-        if content == "text"
-        else Photographs.read(split(find_photographs(folder))[1], "cpu")
-    )
+    if content == "text":
+        source = Photographs(draw_pages(count, _PAGES_SEED), "cpu")
+    else:
+        planes = map(read_luminance, split(find_photographs(folder))[1])
+        source = Photographs([plane for plane in planes if min(plane.shape) >= SIDE + supports[-1]], "cpu")
     config, pictures = SchulerData(content=content), []  # type: ignore[arg-type]
     for index in range(count):
         generator = torch.Generator().manual_seed(index)
@@ -125,7 +125,7 @@ def kernel_error(found: npt.NDArray[Any], truth: npt.NDArray[Any]) -> float:
 def _estimate(
     network: KernelNetwork, observed: Plane, device: Device, **options: Any
 ) -> tuple[npt.NDArray[Any], float]:
-    plane, started = upload(observed, device), time.perf_counter()
+    plane, started = upload(np.ascontiguousarray(observed), device), time.perf_counter()
     kernel = download(network.estimate(plane, **options))
     return kernel, time.perf_counter() - started
 
