@@ -166,18 +166,9 @@ class Deblurrer:
         """
         method = self._single()
         options, strength = self._checked(
-            quality=quality,
-            stride=stride,
-            nonblind=nonblind,
-            support=support,
-            noise=noise,
-            refine=refine,
-            neural=neural,
-            response=response,
-            content=content,
-            strength=strength,
-            progress=progress,
-        )
+            quality=quality, stride=stride, nonblind=nonblind, support=support, noise=noise, refine=refine,
+            neural=neural, response=response, content=content, strength=strength, progress=progress,
+        )  # fmt: skip
         with on_device(self.device), reporting(progress) as progress:
             stopwatch = Stopwatch(self.device)
             observed, frame = open_image(image, self.device)

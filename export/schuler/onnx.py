@@ -122,12 +122,12 @@ def _accuracy(errors: Any) -> dict[str, Any]:
 def _assumptions(config: Any) -> QuotientAssumptions:
     """Return what the runtime must know; a network of other sizes than the manifest states cannot be exported."""
     network: SchulerConfig = config.network
-    data: SchulerData = config.data
     if (network.side, network.images) != (_SIZES.side, _SIZES.images):
         raise ValueError(
             f"side {network.side} and images {network.images} cannot be exported: train with side {_SIZES.side} and "
             f"images {_SIZES.images}"
         )
+    data: SchulerData = config.data
     return replace(network.assumptions(), content=data.content, noise=data.noise)
 
 

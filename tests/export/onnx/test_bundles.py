@@ -76,12 +76,15 @@ def test_the_shipped_bundle_of_a_kind_has_the_same_parts(trained):
     if trained.checkpoint.method in NOT_SHIPPED:
         assert trained.checkpoint.method not in {bundle.name for bundle in list_models()}
         return
-    shipped = load_model(trained.checkpoint.method)
-    for name, spec in trained.spec.parts.items():
-        assert {tensor.name: tensor.shape for tensor in shipped.part(name).inputs} == dict(spec.inputs)
-        assert {tensor.name: tensor.shape for tensor in shipped.part(name).outputs} == dict(spec.outputs)
-    assert set(shipped.assumes) == {field.name for field in dataclasses.fields(trained.spec.assumes(trained.config))}
-    assert shipped.patch == trained.spec.patch
+    of_a_kind = [each for each in list_models() if each.method == trained.checkpoint.method and each.files]
+    assert of_a_kind
+    for shipped in of_a_kind:
+        for name, spec in trained.spec.parts.items():
+            assert {tensor.name: tensor.shape for tensor in shipped.part(name).inputs} == dict(spec.inputs)
+            assert {tensor.name: tensor.shape for tensor in shipped.part(name).outputs} == dict(spec.outputs)
+        fields = dataclasses.fields(trained.spec.assumes(trained.config))
+        assert set(shipped.assumes) == {field.name for field in fields}
+        assert shipped.patch == trained.spec.patch
 
 
 def test_export_is_deterministic_and_replaces_what_was_there(trained, bundle, tmp_path):
