@@ -73,6 +73,8 @@ LIGHT_GAIN = Logistic(2.6, 0.2)
 """For one kernel that light was blurred with."""
 LITTLE_LIGHT_GAIN = 4.0
 """The same, up to which the photograph is restored as stored, too, and what promises more is taken."""
+PROMISES_MORE = 0.6
+"""Predicted gain in dB by which one of two restorations has to surpass the other for which more speaks otherwise."""
 LIGHT_UNEVENNESS = 1.75
 """Misfit of a part over the median of all, above which light is not taken for restored."""
 REPAIRED_UNEVENNESS = 2.8

@@ -17,7 +17,13 @@ from kernels.arrays import Array
 from runtime.colour import luminance
 from runtime.contract import Estimate
 from runtime.decisions.reasons import Reason
-from runtime.decisions.thresholds import MOTION_EXPLAINS_PARTLY, MOTION_MISFIT_FLOOR, MUCH_LESS, UNEXPLAINED
+from runtime.decisions.thresholds import (
+    MOTION_EXPLAINS_PARTLY,
+    MOTION_MISFIT_FLOOR,
+    MUCH_LESS,
+    PROMISES_MORE,
+    UNEXPLAINED,
+)
 from runtime.deconvolution.saturation import LIT, unsaturated
 from runtime.estimation.kernel.blind import is_unsure, surer
 from runtime.estimation.sharpness import is_sharp
@@ -97,10 +103,12 @@ class Auto:
 
 
 def _better(first: Estimate, second: Estimate) -> Estimate:
-    """Return the restoration that promises the larger gain, if both do; else that with the surer kernel."""
+    """Return the restoration that promises clearly more, if both were accepted; else that with the surer kernel."""
     if first.gain is None or second.gain is None or first.reason is not None or second.reason is not None:
         return surer(first, second)
-    return max(first, second, key=lambda each: each.gain or 0.0)
+    if abs(first.gain - second.gain) <= PROMISES_MORE:
+        return surer(first, second)
+    return first if first.gain > second.gain else second
 
 
 def _misfit(estimate: Estimate, guide: Array, run: Run[Options]) -> float:

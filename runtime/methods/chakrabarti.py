@@ -19,7 +19,7 @@ from runtime.blur.blurs import KernelBlur
 from runtime.colour import luminance
 from runtime.contract import Candidate, Estimate
 from runtime.decisions.reasons import Reason
-from runtime.decisions.thresholds import CERTAIN_LOG_ERROR, LITTLE_LIGHT_GAIN
+from runtime.decisions.thresholds import CERTAIN_LOG_ERROR, LITTLE_LIGHT_GAIN, PROMISES_MORE
 from runtime.errors import InvalidImage
 from runtime.estimation.kernel.blind import BlindEstimate, FirstEstimate, estimate_blind, is_unsure
 from runtime.estimation.kernel.outliers import find_outliers
@@ -149,7 +149,8 @@ class Chakrabarti:
         certain = bool(tried) and not is_unsure(found) and _is_certain(tried[0])
         if not certain or (found.lit and not self._bent(guide, found, run)):
             tried.append(restore_with(observed, guide, found, run))
-        return _promising(tried), best
+        # The light is what its kernel speaks for, but for lights, under which little can be told.
+        return _promising(tried, 0.0 if found.lit else PROMISES_MORE), best
 
     @staticmethod
     def _bent(guide: Array, found: BlindEstimate, run: Run[Options]) -> bool:
@@ -261,10 +262,15 @@ def _is_certain(light: Estimate) -> bool:
     return not (is_unsure(light) or (light.gain is not None and light.gain < LITTLE_LIGHT_GAIN))
 
 
-def _promising(estimates: list[Estimate]) -> Estimate:
-    """Return the restoration with the largest predicted gain of those that were accepted, or the first of all."""
+def _promising(estimates: list[Estimate], favour: float = 0.0) -> Estimate:
+    """Return the restoration with the largest predicted gain of those that were accepted, or the first of all.
+
+    The gain of the first counts for `favour` dB more.
+    """
     accepted = [each for each in estimates if each.reason is None]
-    return max(accepted, key=lambda each: each.gain or 0.0) if accepted else estimates[0]
+    if not accepted:
+        return estimates[0]
+    return max(accepted, key=lambda each: (each.gain or 0.0) + favour * (each is estimates[0]))
 
 
 def _no_blur(guide: Array) -> KernelBlur:

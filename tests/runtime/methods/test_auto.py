@@ -138,9 +138,13 @@ def test_where_the_first_kernel_brought_no_gain_the_second_need_not_be_certain(r
     assert restore(Uniform(first, second), Moving(latent, inf), quality="fast") is second
 
 
-@pytest.mark.parametrize(("gain", "again", "taken"), [(3.0, 4.0, 1), (4.0, 3.0, 0)])
-def test_of_two_accepted_restorations_the_more_promising_one_is_taken(restore, latent, gain, again, taken):
-    first, second = (Estimate(latent, KernelBlur(KERNEL), log_error=-1.0, gain=each) for each in (gain, again))
+@pytest.mark.parametrize(("gain", "again", "taken"), [(3.0, 4.0, 1), (4.0, 3.0, 0), (4.0, 3.5, 1)])
+def test_of_two_accepted_restorations_the_one_that_clearly_promises_more_is_taken(restore, latent, gain, again, taken):
+    """Of two that promise about the same, the one with the surer kernel."""
+    first, second = (
+        Estimate(latent, KernelBlur(KERNEL), log_error=error, gain=each)
+        for each, error in ((gain, -1.0), (again, -1.2))
+    )
     assert restore(Uniform(first, second), Moving(latent, inf), quality="fast") is (first, second)[taken]
 
 

@@ -261,9 +261,11 @@ def test_where_lights_are_clipped_the_most_promising_restoration_is_taken(
     [(-2.0, -2.1, 5.0, False), (-1.0, -2.1, 5.0, True), (-2.0, -1.7, 5.0, True), (-2.0, -2.1, 3.0, True)],
     ids=["certain", "the kernel of the values is doubtful", "that of the light is", "light promises little"],
 )
+@pytest.mark.parametrize("more", [0.5, 1.0])
 def test_where_there_are_doubts_the_stored_values_are_restored_too(
-    method, as_light, monkeypatch, stored, light_error, gain, both
+    method, as_light, monkeypatch, stored, light_error, gain, both, more
 ):
+    """And taken if they clearly promise more."""
     tried = []
 
     def estimate(guide, run, **options):
@@ -272,14 +274,15 @@ def test_where_there_are_doubts_the_stored_values_are_restored_too(
 
     def restore(observed, guide, found, run):
         tried.append(run.response)
-        return Estimate(observed, None, gain=gain if run.response == SRGB else 9.0, log_error=found.log_error)
+        promised = gain if run.response == SRGB else gain + more
+        return Estimate(observed, None, gain=promised, log_error=found.log_error)
 
     monkeypatch.setattr(module, "estimate_blind", estimate)
     monkeypatch.setattr(module, "restore_with", restore)
     monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel: SRGB)
     found = method.restore(as_light[0], Run(Options(quality="fast")))
     assert tried == ([SRGB, LINEAR] if both else [SRGB])
-    assert found.response == (LINEAR if both else SRGB)
+    assert found.response == (LINEAR if both and more > 0.6 else SRGB)
 
 
 @pytest.mark.parametrize(
