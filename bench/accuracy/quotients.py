@@ -30,17 +30,18 @@ from runtime.options import ANY, CONTENTS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-
 CROPS = 32
 """Pictures of each kind."""
 SIDE = 256
 """Of a picture in pixels."""
 SUN_CASES = 40
+"""Cases of `sun`, at most."""
 NOISY = 0.05
 """The larger standard deviation of the noise."""
 _PAGES_SEED = 2
 """Of the pages; training draws with 0 and 1."""
 _BORDER, _SHIFT = 16, 6
+"""Pixels at each side that are left out of a score, and the largest shift that it corrects."""
 
 
 @dataclass(frozen=True)

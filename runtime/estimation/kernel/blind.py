@@ -31,7 +31,7 @@ from runtime.estimation.kernel.pyramid import informative_window
 from runtime.estimation.kernel.refine import BlurredImage, KernelPrior
 from runtime.estimation.kernel.score import KernelScore, score_kernel
 from runtime.estimation.kernel.search import STAGE, is_doubtful, polish_start, polish_starts, search
-from runtime.estimation.kernel.single import check_planes
+from runtime.estimation.kernel.single import check_plane, check_planes, check_support
 from runtime.estimation.streaks import find_streak
 from runtime.inference.devices import download
 from runtime.inference.progress import Progress
@@ -202,7 +202,8 @@ def find_kernel(
     FoundKernel or None
         ``None`` if all pixels of the photograph are practically equal.
     """
-    check_planes(observed, observed, support)
+    check_plane("observed", observed)
+    check_support(observed.shape, support)
     if support < 3:
         raise InvalidArgument(f"support is {support}: give 3 px or more, there is no blur in less")
     if float(observed.max()) - float(observed.min()) <= FLAT_RANGE * float(abs(observed).max()):

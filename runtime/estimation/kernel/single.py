@@ -121,22 +121,27 @@ def estimate_kernel(
 
 def check_planes(observed: Array, latent: Array, support: int) -> None:
     """Raise a clear error unless a kernel of `support` can be estimated from these two planes."""
-    for name, plane in (("observed", observed), ("latent", latent)):
-        try:
-            xp = array_module(plane)
-        except TypeError as error:
-            raise UnsupportedType(f"{name}: {error}") from None
-        if plane.dtype.kind != "f":
-            raise UnsupportedType(f"{name} is {plane.dtype}: convert it to float32 in [0, 1] first")
-        if plane.ndim != 2 or plane.size == 0:
-            raise InvalidImage(f"{name} has shape {plane.shape}: give one (H, W) plane, such as the luminance")
-        if not bool(xp.isfinite(plane).all()):
-            raise InvalidImage(f"{name} holds NaN or infinity: replace those pixels first")
+    check_plane("observed", observed)
+    check_plane("latent", latent)
     if array_module(observed) is not array_module(latent):
         raise UnsupportedType("observed and latent lie on different devices: move one to the other's")
     if observed.shape != latent.shape:
         raise InvalidImage(f"observed is {observed.shape} but latent is {latent.shape}: give two of one shape")
     check_support(observed.shape, support)
+
+
+def check_plane(name: str, plane: Array) -> None:
+    """Raise a clear error unless an array is a plane (H, W) of finite floats."""
+    try:
+        xp = array_module(plane)
+    except TypeError as error:
+        raise UnsupportedType(f"{name}: {error}") from None
+    if plane.dtype.kind != "f":
+        raise UnsupportedType(f"{name} is {plane.dtype}: convert it to float32 in [0, 1] first")
+    if plane.ndim != 2 or plane.size == 0:
+        raise InvalidImage(f"{name} has shape {plane.shape}: give one (H, W) plane, such as the luminance")
+    if not bool(xp.isfinite(plane).all()):
+        raise InvalidImage(f"{name} holds NaN or infinity: replace those pixels first")
 
 
 def check_support(shape: tuple[int, int], support: int) -> None:
