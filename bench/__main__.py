@@ -1,8 +1,8 @@
 """``python -m bench``: the command line of the benchmarks.
 
 Commands: ``kernels``, ``throughput``, ``latency``, ``burst-throughput``, ``packed``, ``peers``, ``gpu``, ``accuracy``,
-``bursts``, ``quality``, ``nonblind``, ``known``, ``ablation``, ``schuler``, ``motion``, ``decisions``, ``fuzz``,
-``serve`` and ``ray``.
+``bursts``, ``quality``, ``nonblind``, ``known``, ``ablation``, ``schuler``, ``kaufman``, ``motion``, ``decisions``,
+``fuzz``, ``serve`` and ``ray``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from bench.accuracy.ablation import ablation
 from bench.accuracy.bursts import bursts
 from bench.accuracy.command import accuracy
 from bench.accuracy.decisions import decisions
+from bench.accuracy.guidance import kaufman
 from bench.accuracy.levels import quality
 from bench.accuracy.motion import motion
 from bench.accuracy.quotients import schuler
@@ -45,7 +46,7 @@ class _Group(click.Group):
 
 COMMANDS = [
     kernels, throughput, latency, burst_throughput, packed, peers, gpu, accuracy, bursts, quality, nonblind, known,
-    ablation, schuler, motion, decisions, fuzz, serve, ray_batch,
+    ablation, schuler, kaufman, motion, decisions, fuzz, serve, ray_batch,
 ]  # fmt: skip
 
 

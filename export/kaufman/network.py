@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from export.kaufman.analysis.network import Analysis, AnalysisConfig
@@ -12,15 +13,15 @@ from export.kaufman.synthesis.network import Synthesis, SynthesisConfig
 
 @dataclass(frozen=True)
 class KaufmanConfig:
-    """Sizes of both networks; their kernels are of one side."""
+    """Sizes of both networks; the frame of the kernels is at least as large in the synthesis."""
 
     analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
     synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
 
     def __post_init__(self) -> None:
-        if self.analysis.side != self.synthesis.side:
+        if self.analysis.side > self.synthesis.side:
             raise ValueError(
-                f"both networks take kernels of one side, got {self.analysis.side} and {self.synthesis.side} px"
+                f"kernels of {self.analysis.side} px do not fit into the {self.synthesis.side} px of the synthesis network"
             )
 
 
@@ -56,4 +57,9 @@ class Kaufman(nn.Module):
             Of all stages of the synthesis.
         """
         kernels = self.analysis(observed)
-        return kernels, self.synthesis(observed, kernels, noise)
+        return kernels, self.synthesise(observed, kernels, noise)
+
+    def synthesise(self, observed: Tensor, kernels: Tensor, noise: Tensor) -> list[Tensor]:
+        """Estimate latent planes with given kernels, in the frame of the analysis network."""
+        spare = (self.config.synthesis.side - kernels.shape[-1]) // 2
+        return self.synthesis(observed, F.pad(kernels, (spare,) * 4), noise)

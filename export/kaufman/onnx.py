@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from export.data.photographs import Photographs
 from export.kaufman.analysis.correlation import LEAST_ENERGY
-from export.kaufman.analysis.network import CONTRAST, LEAST, AnalysisConfig, Features, Shape
+from export.kaufman.analysis.network import CONTRAST, AnalysisConfig, Features, Shape
 from export.kaufman.synthesis import onnx as synthesis
 from export.kaufman.train import KaufmanRunConfig
 from export.onnx.bundles import Arrays, BundleSpec, PartSpec
@@ -70,18 +70,13 @@ def build_shape(shape: Shape, weights: Weights, half: bool = False) -> onnx.Mode
         joined = graph.node("Concat", x, entered[level], axis=1)
         x = graph.node("Relu", convolution(graph, f"join.{level}", cast(nn.Conv2d, shape.join[level]), joined))
     for index, layer in enumerate(shape.tail):
-        # The last one is rectified too: negative values are no part of a kernel.
-        x = graph.node("Relu", convolution(graph, f"tail.{index}", cast(nn.Conv2d, layer), x))
-    positive = graph.node("Squeeze", x, graph.constant([1], np.int64))
-    delta = np.zeros((1, shape.lags[0], shape.lags[0]), np.float32)
-    delta[0, shape.lags[0] // 2, shape.lags[0] // 2] = LEAST
-    total = graph.node("ReduceSum", positive, graph.constant([1, 2], np.int64), keepdims=1)
-    scaled = graph.node(
-        "Div",
-        graph.node("Add", positive, graph.table("delta", delta)),
-        graph.node("Add", total, graph.constant(LEAST)),
-    )
-    graph.name_output(scaled, "kernels")
+        x = convolution(graph, f"tail.{index}", cast(nn.Conv2d, layer), x)
+        if index < len(shape.tail) - 1:
+            x = graph.node("Relu", x)
+    # A softmax over the pixels.
+    flat = graph.node("Flatten", x)
+    square = graph.constant([-1, shape.lags[0], shape.lags[0]], np.int64)
+    graph.name_output(graph.node("Reshape", graph.node("Softmax", flat), square), "kernels")
     return graph.model("shape", _correlations(), {"kernels": ("batch", _SIZES.side, _SIZES.side)})
 
 

@@ -21,6 +21,10 @@ PHASES = ("analysis", "synthesis", "pair")
 _TOGETHER = 4
 _FALL = 0.5
 """Share of a phase at whose end the learning rate falls to zero."""
+_DIVERGENCE = 0.25
+"""Weight of the Kullback-Leibler divergence of a kernel beside its absolute differences."""
+_LEAST = 1e-9
+"""Values of a kernel count as this at least, so that their logarithm is finite."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class KaufmanRunConfig(SyntheticRunConfig):
         unit, side = self.network.synthesis.unit, self.network.analysis.side
         if self.data.crop % unit or self.data.blur.size != side:
             raise ValueError(
-                f"data.crop must be a multiple of {unit} and data.blur.size that of the network, {side}, "
+                f"data.crop must be a multiple of {unit} and data.blur.size that of the analysis network, {side}, "
                 f"got {self.data.crop} and {self.data.blur.size}"
             )
         if not self.data.periodic and max(self.shares[1:]):
@@ -79,7 +83,7 @@ class KaufmanTrainer(SyntheticTrainer):
         for start in range(0, len(examples.noise), _TOGETHER):
             part = examples.part(slice(start, start + _TOGETHER))
             kernels, latent = self.network(part.observed, part.noise)
-            known = self.network.synthesis(part.observed, part.kernels, part.noise)
+            known = self.network.synthesise(part.observed, part.kernels, part.noise)
             found.append(
                 torch.stack(
                     [
@@ -121,10 +125,10 @@ class KaufmanTrainer(SyntheticTrainer):
         if phase == "analysis":
             with self._autocast():
                 kernels = self.network.analysis(batch.observed)
-            return kernel_difference(kernels.float(), batch.kernels).mean()
+            return kernel_loss(kernels.float(), batch.kernels).mean()
         with self._autocast():
             if phase == "synthesis":
-                estimates = self.network.synthesis(batch.observed, batch.kernels, batch.noise)
+                estimates = self.network.synthesise(batch.observed, batch.kernels, batch.noise)
             else:
                 _, estimates = self.network(batch.observed, batch.noise)
         return latent_loss(estimates, batch.latent)
@@ -133,6 +137,15 @@ class KaufmanTrainer(SyntheticTrainer):
         _, done = phase_of(self.progress, self.config.shares)
         warmup = self.config.train.warmup
         return (min(1.0, done / warmup) if warmup else 1.0) * min(1.0, (1 - done) / _FALL)
+
+
+def kernel_loss(kernels: Tensor, truth: Tensor) -> Tensor:
+    """Return the loss ``(N,)`` of kernels ``(N, S, S)`` of sum 1: absolute differences, and a share of the divergence.
+
+    The paper has the differences alone, whose slope hardly points to a trajectory as long as none of it is found.
+    """
+    divergence = (truth * (truth.clamp(min=_LEAST) / kernels.clamp(min=_LEAST)).log()).sum((1, 2))
+    return kernel_difference(kernels, truth) + _DIVERGENCE * divergence
 
 
 def kernel_difference(kernels: Tensor, truth: Tensor) -> Tensor:

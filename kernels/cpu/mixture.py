@@ -68,7 +68,10 @@ def _windows(grid: tuple[int, ...], side: int, stride: int, origin: tuple[int, i
 def _restore(first, last, patches, directions, starts, constants, tails, filters, restored):  # type: ignore[no-untyped-def]
     """Restore the blocks `first` to `last - 1`."""
     size = patches.shape[1]
-    longest = np.max(starts[1:] - starts[:-1])
+    # Numba compiles loops much faster than differences and copies of slices.
+    longest = 0
+    for k in range(constants.shape[0]):
+        longest = max(longest, starts[k + 1] - starts[k])
     columns = aligned_zeros(size, BLOCK)
     products = aligned_zeros(longest, BLOCK)
     means = np.empty(BLOCK, np.float32)
@@ -80,7 +83,10 @@ def _restore(first, last, patches, directions, starts, constants, tails, filters
         count = min(BLOCK, patches.shape[0] - begin)
         energy[:] = 0
         for n in range(count):
-            means[n] = patches[begin + n].mean()
+            total = np.float32(0)
+            for d in range(size):
+                total += patches[begin + n, d]
+            means[n] = total / size
             for d in range(size):
                 value = patches[begin + n, d] - means[n]
                 columns[d, n] = value
@@ -106,4 +112,5 @@ def _restore(first, last, patches, directions, starts, constants, tails, filters
                 value = columns[d, n]
                 for e in range(size):
                     row[e] += wiener[d, e] * value
-            restored[begin + n] = row
+            for d in range(size):
+                restored[begin + n, d] = row[d]

@@ -33,7 +33,10 @@ def _descend(  # type: ignore[no-untyped-def]
     one, momentum = np.float32(1), np.float32(1)
     for _ in range(iterations):
         plane[:] = 0
-        plane[:support, :support] = ahead
+        # Pixel by pixel: with a slice Numba would compile the text of an error of shapes, for seconds.
+        for row in range(support):
+            for col in range(support):
+                plane[row, col] = ahead[row, col]
         rows_forward(0, row_blocks, plane, there, radices, cosines, sines)
         columns_forward(0, column_blocks, there, spectra, radices, cosines, sines)
         for row in range(side):

@@ -13,9 +13,10 @@ import numpy as np
 
 from kernels.arrays import Array, array_module
 from kernels.correlation import correlate_mixed
-from runtime.blur.kernel import Kernel, normalise, resize
+from runtime.blur.kernel import Kernel, centre, extent, fit, normalise, prune, resize
 from runtime.deconvolution.synthesis import SynthesisAssumptions
 from runtime.errors import InvalidModel
+from runtime.estimation.kernel.pyramid import informative_window
 from runtime.inference.bundle import Bundle
 from runtime.inference.devices import Device, download
 from runtime.inference.progress import Progress
@@ -26,6 +27,10 @@ FEATURES, SHAPE = "features", "shape"
 CONSTANTS = "analysis"
 """Name of its constants: ``mix (levels, channels, maps, maps)``, weights of the correlations of all ordered pairs."""
 STAGE = "kernel network"
+PIXELS = 2**20
+"""Pixels that the network looks at, at most: those of the window with the strongest edges."""
+_FAINT = 0.03
+"""Values under this share of the largest, and islands under this share of the whole, are uncertainty of the network."""
 _EDGE = 0.03
 """Share of the frame's side that is its margin."""
 _CUT_OFF = 0.02
@@ -39,18 +44,18 @@ class AnalysisAssumptions(SynthesisAssumptions):
     Attributes
     ----------
     lags
-        Sides of the squares of lags by level, odd and decreasing; the first is that of the kernels.
+        Sides of the squares of lags by level, odd and decreasing; the first is that of the kernels, at most `side`.
     contrast
         Added to the standard deviation that a photograph is divided by.
     """
 
-    lags: tuple[int, ...] = (85, 43, 23, 13)
+    lags: tuple[int, ...] = (41, 21, 11)
     contrast: float = 1e-3
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.lags or any(side < 1 or side % 2 == 0 for side in self.lags) or self.lags[0] != self.side:
-            raise ValueError(f"lags must be odd sides, the first that of the kernels, {self.side}, got {self.lags}")
+        if not self.lags or any(side < 1 or side % 2 == 0 for side in self.lags) or self.lags[0] > self.side:
+            raise ValueError(f"lags must be odd sides, the first at most {self.side}, got {self.lags}")
         if self.contrast <= 0:
             raise ValueError(f"contrast must be positive, got {self.contrast}")
 
@@ -80,7 +85,7 @@ class KernelAnalysis:
 
     def __init__(self, bundle: Bundle, *, device: Device, precision: str = "auto") -> None:
         self._assumes = assumes = bundle.read_assumptions(AnalysisAssumptions)
-        self.side = assumes.side
+        self.side = assumes.lags[0]
         levels = range(1, len(assumes.lags) + 1)
         try:
             mix = bundle.load_constants(CONSTANTS)["mix"].astype(np.float32)
@@ -137,6 +142,34 @@ class KernelAnalysis:
             progress(STAGE, 1.0)
         return kernel.astype(np.float32)
 
+    def starts(self, luminance: Array, support: int, progress: Progress | None = None) -> list[Kernel]:
+        """Estimate kernels that may be nearly right: that of the photograph, and that of it at half its size.
+
+        Of a large photograph the window with the strongest edges is looked at.
+
+        Parameters
+        ----------
+        luminance : (H, W) array of float32
+            As for `estimate`.
+        support : int
+            Largest side of a kernel in pixels.
+        progress : callable ``(stage, fraction)``, optional
+
+        Returns
+        -------
+        list of (side, side) arrays of float64
+            In host memory, without what is faint, of `support` pixels at most.
+        """
+        looked_at = luminance[informative_window(luminance, PIXELS, narrowest=self.smallest())]
+        found = [self._estimate(looked_at)]
+        if progress is not None:
+            progress(STAGE, 0.8)
+        if min(looked_at.shape) >= 2 * self.smallest():
+            found.append(resize(self._estimate(_halved(looked_at)), 2 * self.side - 1, 2.0))
+        if progress is not None:
+            progress(STAGE, 1.0)
+        return [_framed(kernel, support) for kernel in found]
+
     def _estimate(self, luminance: Array) -> Kernel:
         unit = 2 ** (len(self._assumes.lags) - 1)
         height, width = (side // unit * unit for side in luminance.shape)
@@ -157,6 +190,12 @@ def is_cut_off(kernel: Kernel) -> bool:
     """Tell whether so much of a kernel lies at the margin of its frame that it is likely to be wider."""
     margin = max(1, round(_EDGE * len(kernel)))
     return bool(1 - kernel[margin:-margin, margin:-margin].sum() / kernel.sum() > _CUT_OFF)
+
+
+def _framed(kernel: Kernel, support: int) -> Kernel:
+    """Return a kernel without what is faint, centred, in the smallest frame that holds it, of `support` pixels at most."""
+    pruned = centre(prune(kernel, relative=_FAINT, island=_FAINT))
+    return normalise(fit(pruned, min(extent(pruned), support)))
 
 
 def _sides(level: int) -> tuple[str, str]:

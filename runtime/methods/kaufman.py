@@ -1,7 +1,9 @@
 """Kaufman and Fattal 2020: an analysis network finds the blur kernel, a synthesis network undoes the blur.
 
-By default the kernel is then polished (`runtime.estimation.kernel.blind`), which also tells whether it explains the
-photograph; without `Options.refine` the photograph is restored with the kernel as the network found it.
+The first network looks at the photograph, and at half its size for kernels that are wider than it was made for. By
+default both kernels are polished (`runtime.estimation.kernel.blind`), which also tells whether they explain the
+photograph, and only where they differ or leave doubts, another one is searched for. Without `Options.refine` the
+photograph is restored with the kernel as the network found it.
 """
 
 from __future__ import annotations
@@ -9,28 +11,23 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kernels.arrays import Array
 from runtime.blur.blurs import KernelBlur
-from runtime.blur.kernel import Kernel, extent, fit
+from runtime.blur.kernel import extent, fit
 from runtime.colour import luminance
 from runtime.contract import Candidate, Estimate
 from runtime.errors import InvalidImage
-from runtime.estimation.analysis import STAGE, KernelAnalysis
+from runtime.estimation.analysis import PIXELS, STAGE, KernelAnalysis
 from runtime.estimation.kernel.blind import estimate_blind
 from runtime.estimation.kernel.pyramid import informative_window
 from runtime.inference.bundle import Bundle
 from runtime.inference.devices import Device, upload
+from runtime.methods.chakrabarti import choose_support
 from runtime.methods.uniform import restore_with
 from runtime.options import Options
 from runtime.restoration.finish import undo
 from runtime.restoration.repair import load_repairer
 from runtime.run import Run
-
-_PIXELS = 2**20
-"""Pixels that the analysis network looks at, at most: those of the window with the strongest edges."""
 
 
 class Kaufman:
@@ -46,7 +43,9 @@ class Kaufman:
         Not used: a photograph is one batch.
     """
 
-    supported_options: ClassVar[frozenset[str]] = frozenset({"quality", "nonblind", "noise", "refine", "response"})
+    supported_options: ClassVar[frozenset[str]] = frozenset(
+        {"quality", "nonblind", "support", "noise", "refine", "response"}
+    )
 
     def __init__(self, bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> None:
         self._analysis = KernelAnalysis(bundle, device=device, precision=precision)
@@ -70,19 +69,15 @@ class Kaufman:
         run = replace(run, synthesis=self._bundle)
         if run.options.nonblind is None:
             run = run.with_options(nonblind="synthesis")
+        support = choose_support(guide.shape, run.options)
         with run.stopwatch(STAGE):
-            window = informative_window(guide, _PIXELS, narrowest=smallest)
-            kernel = self._analysis.estimate(guide[window], progress=run.progress)
-        if not run.options.refine:
-            blur = KernelBlur(upload(_fitted(kernel, guide.shape), run.device))
-            return Estimate(undo(observed, Candidate(blur, float("nan")), run), blur)
+            if not run.options.refine:
+                looked_at = guide[informative_window(guide, PIXELS, narrowest=smallest)]
+                kernel = self._analysis.estimate(looked_at, progress=run.progress)
+                kernel = fit(kernel, min(extent(kernel), (min(guide.shape) // 2 - 1) | 1))
+                blur = KernelBlur(upload(kernel.astype("float32"), run.device))
+                return Estimate(undo(observed, Candidate(blur, float("nan")), run), blur)
+            starts = self._analysis.starts(guide, support, run.progress)
         with run.stopwatch("kernel estimate"):
-            start = _fitted(kernel, guide.shape).astype(np.float64)
-            found = estimate_blind(guide, run, support=len(start), starts=[start])
+            found = estimate_blind(guide, run, support=support, starts=starts)
         return restore_with(observed, guide, found, run)
-
-
-def _fitted(kernel: Kernel, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Return a kernel in a frame that the search accepts for a photograph of `shape`: less than half of a side."""
-    side = min(extent(kernel), (min(shape) // 2 - 1) | 1)
-    return fit(kernel, side).astype(np.float32)

@@ -41,7 +41,7 @@ CONFIGS = {
             "analysis": {"filters": 8, "filter": 3, "layers": 1},
             "synthesis": {"widths": [8, 12], "blocks": [1, 1], "hidden": 8},
         },
-        "data": {"crop": 48, "periodic": True, "blur": {"size": 85, "grids": [5, 9, 13]}},
+        "data": {"crop": 48, "periodic": True, "blur": {"size": 41, "grids": [5, 9, 13]}},
         "train": {**_SHORT, "steps": 12, "batch": 4, "validate_every": 6, "validation": 4},
     },
     "synthesis": {

@@ -1,7 +1,9 @@
 """The analysis network: features at several scales, their cross-correlations, and the kernel from coarse to fine.
 
-Kaufman and Fattal 2020, section 3.1. What differs from the paper's by default are sizes, and that lags are interpolated
-before a convolution, which leaves no checkerboard. `AnalysisConfig` takes the paper's sizes as well.
+Kaufman and Fattal 2020, section 3.1. What differs from the paper's by default are sizes; that lags are interpolated
+before a convolution, which leaves no checkerboard; and that a kernel is a softmax over its pixels. Rectified values over
+their sum, as in the paper, are all zero within a few steps here, and then nothing is learned any more. `AnalysisConfig`
+takes the paper's sizes as well.
 """
 
 from __future__ import annotations
@@ -16,8 +18,6 @@ from torch import Tensor, nn
 
 from export.kaufman.analysis.correlation import correlate_mixed, standardise
 
-LEAST = 1e-6
-"""Weight of a delta in the sum of a kernel, so that one without positive values is a delta."""
 CONTRAST = 1e-3
 """Added to the standard deviation that a photograph is divided by."""
 
@@ -46,12 +46,12 @@ class AnalysisConfig:
         Channels of the last layers before the kernel.
     """
 
-    side: int = 85
-    levels: int = 4
-    filters: int = 24
+    side: int = 41
+    levels: int = 3
+    filters: int = 16
     filter: int = 5
     layers: int = 3
-    maps: int = 16
+    maps: int = 12
     channels: int = 24
     tail: tuple[int, ...] = (24, 16, 8)
 
@@ -130,7 +130,6 @@ class Shape(nn.Module):
         self.join = nn.ModuleList(nn.Conv2d(2 * wide, wide, 3, padding=1) for _ in config.lags[1:])
         sizes = (wide, *config.tail, 1)
         self.tail = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(sizes))
-        nn.init.constant_(cast(Tensor, cast(nn.Conv2d, self.tail[-1]).bias), 0.1)
 
     def forward(self, *correlations: Tensor) -> Tensor:
         """Map correlations ``(N, channels, lags[l], lags[l])`` by level to kernels ``(N, side, side)`` of sum 1."""
@@ -185,8 +184,5 @@ def normalise(observed: Tensor) -> Tensor:
 
 
 def admissible(raw: Tensor) -> Tensor:
-    """Make kernels ``(N, S, S)`` of sum 1 of any values: the negative ones are set to zero."""
-    positive = torch.relu(raw)
-    delta = torch.zeros_like(raw[:1])
-    delta[:, raw.shape[1] // 2, raw.shape[2] // 2] = LEAST
-    return (positive + delta) / (positive.sum((1, 2), keepdim=True) + LEAST)
+    """Make kernels ``(N, S, S)``, positive and of sum 1, of any values: a softmax over the pixels."""
+    return torch.softmax(raw.flatten(1), 1).view_as(raw)

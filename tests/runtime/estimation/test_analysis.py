@@ -60,6 +60,31 @@ def test_a_photograph_too_small_to_be_halved_keeps_its_frame(network):
     assert network.estimate(blurred).shape == (SIDE, SIDE)
 
 
+def test_the_photograph_and_half_of_it_give_a_start_each(network):
+    calls = []
+    blurred = fftconvolve(grain(200, 240), row(6), "valid").astype(np.float32)
+    starts = network.starts(blurred, 31, lambda stage, fraction: calls.append(fraction))
+    assert len(starts) == 2
+    for start in starts:
+        assert start.dtype == np.float64
+        assert start.sum() == pytest.approx(1)
+        assert start.min() >= 0
+        assert len(start) <= 31
+        assert len(start) % 2
+    # The auto-correlation of a box of 6 px is a triangle of 11, above the threshold of the bundle a little less.
+    assert np.count_nonzero(starts[0].sum(axis=0)) == 11
+    assert calls == [0.8, 1.0]
+
+
+def test_starts_are_no_larger_than_asked_for(network):
+    blurred = fftconvolve(grain(200, 240), row(12), "valid").astype(np.float32)
+    assert [len(start) for start in network.starts(blurred, 9)] == [9, 9]
+
+
+def test_a_photograph_too_small_to_be_halved_gives_one_start(network):
+    assert len(network.starts(grain(3, 80), 1)) == 1
+
+
 def test_what_lies_at_the_margin_is_cut_off():
     inner = np.zeros((SIDE, SIDE))
     inner[8:13, 8:13] = 0.04
@@ -68,7 +93,7 @@ def test_what_lies_at_the_margin_is_cut_off():
     assert is_cut_off(inner)
 
 
-@pytest.mark.parametrize("wrong", [{"lags": ()}, {"lags": (31, 15)}, {"lags": (85, 42)}, {"contrast": 0.0}])
+@pytest.mark.parametrize("wrong", [{"lags": ()}, {"lags": (87, 43)}, {"lags": (85, 42)}, {"contrast": 0.0}])
 def test_assumptions_that_cannot_be_are_refused(wrong):
     with pytest.raises(ValueError, match="must be"):
         AnalysisAssumptions(**wrong)

@@ -13,7 +13,7 @@ def network():
 
 
 def test_lags_halve_from_level_to_level():
-    assert AnalysisConfig().lags == (85, 43, 23, 13)
+    assert AnalysisConfig(side=85, levels=4).lags == (85, 43, 23, 13)
     assert SMALL.lags == (21, 11, 7)
 
 
@@ -39,11 +39,13 @@ def test_each_photograph_of_a_batch_has_its_own_kernel(network):
     torch.testing.assert_close(network(observed), alone, atol=1e-5, rtol=1e-4)
 
 
-def test_what_has_no_positive_value_is_a_delta():
-    kernels = admissible(-torch.rand(2, 5, 5))
-    delta = torch.zeros(5, 5)
-    delta[2, 2] = 1
-    torch.testing.assert_close(kernels, delta.expand(2, 5, 5))
+def test_every_value_has_a_slope_wherever_it_lies():
+    raw = -10 * torch.rand(2, 5, 5)
+    raw.requires_grad_()
+    kernels = admissible(raw)
+    torch.testing.assert_close(kernels.sum((1, 2)), torch.ones(2))
+    kernels[:, 0, 0].sum().backward()
+    assert (raw.grad != 0).all()
 
 
 def test_a_flat_photograph_has_finite_features():
