@@ -11,7 +11,7 @@ import math
 
 from kernels.arrays import Array, array_module
 from runtime.decisions.thresholds import SATURATED, SHARP_EDGES
-from runtime.deconvolution.saturation import unsaturated
+from runtime.deconvolution.saturation import LIT, unsaturated
 from runtime.estimation.kernel.pyramid import informative_window
 from runtime.preparation.extremes import extreme_along
 
@@ -40,7 +40,7 @@ def is_sharp(luminance: Array, noise: float, known: Array | None = None, saturat
         Pixels whose values are known; all of them by default.
     saturated : float
         Values from here on are taken for clipped. The trace of a lamp is clipped to narrow edges, however blurred it
-        is: so where enough edges are left without clipped pixels, those have to be narrow, too.
+        is: so where enough edges are left apart from clipped pixels, those have to be narrow, too.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def is_sharp(luminance: Array, noise: float, known: Array | None = None, saturat
     """
     if not narrowness(luminance, noise, known) >= SHARP_EDGES:
         return False
-    below = unsaturated(luminance, saturated)
+    below = unsaturated(luminance, saturated, 1 + LIT)
     return not narrowness(luminance, noise, below if known is None else below & known) < SHARP_EDGES
 
 

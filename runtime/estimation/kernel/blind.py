@@ -28,7 +28,7 @@ from runtime.estimation.kernel.choice import better_in_both, choose
 from runtime.estimation.kernel.doubts import find_doubts
 from runtime.estimation.kernel.prior import load_prior
 from runtime.estimation.kernel.pyramid import informative_window
-from runtime.estimation.kernel.refine import BlurredImage, KernelPrior
+from runtime.estimation.kernel.refine import BlurredImage, KernelCandidate, KernelPrior
 from runtime.estimation.kernel.score import KernelScore, score_kernel
 from runtime.estimation.kernel.search import STAGE, is_doubtful, polish_start, polish_starts, search
 from runtime.estimation.kernel.single import check_plane, check_planes, check_support
@@ -47,6 +47,10 @@ _FIRST_SHARE = 0.3
 _LIT_IN_LIGHT = 3
 """Pixels beside clipped ones that are left out in light, where blur is a convolution up to them, and only their edges
 mislead; of stored values it is `runtime.deconvolution.saturation.LIT`."""
+_FAR = 16
+"""Pixels beside clipped ones beyond which lights have changed hardly any stored value."""
+_LEAST_FAR = 0.15
+"""Least share of all pixels that lie farther away, for a search there."""
 _LEAST_UNLIT = 0.3
 """Least share of the other pixels that must remain; half as many are left out until it does."""
 
@@ -285,7 +289,8 @@ def _find_with(
             made = initial(window)
             check_planes(observed[window], made, 1)
             blurred = replace(blurred, initial=made)
-        searched, agreement = search(blurred, support, effort, prior, report)
+        far = _far_from_lights(blurred, run.saturated) if lit and run.response.linear else None
+        searched, agreement = _search_in_both(blurred, far, support, effort, prior, report)
         best = searched if best is None else better_in_both(blurred, best, searched)
         if lit and not starts and (streak := _find_streak(image, support, run)) is not None:
             drawn = polish_start(blurred, support, effort, prior, streak)
@@ -298,6 +303,36 @@ def _find_with(
         score=score_kernel(blurred, best.kernel),
         lit=lit,
     )
+
+
+def _far_from_lights(blurred: BlurredImage, saturated: float) -> BlurredImage | None:
+    """Return an image of which pixels that are far from clipped ones alone are known, or None if these are too few."""
+    known = blurred.known & unsaturated(blurred.image, saturated, 1 + _FAR)
+    return replace(blurred, known=known) if float(known.mean()) >= _LEAST_FAR else None
+
+
+def _search_in_both(
+    blurred: BlurredImage,
+    far: BlurredImage | None,
+    support: int,
+    effort: SearchEffort,
+    prior: KernelPrior | None,
+    report: Progress,
+) -> tuple[KernelCandidate, float]:
+    """Search for the kernel of an image, and of its part far from lights, which then tells which of both is right.
+
+    A light may be so bright that it changes stored values as far away as the kernel reaches. To leave all of them out
+    costs edges that the search needs, and which of the two weighs more is seen only by what comes of it.
+    """
+    if far is None:
+        return search(blurred, support, effort, prior, report)
+
+    def half(before: float) -> Progress:
+        return lambda stage, fraction: report(stage, before + 0.5 * fraction)
+
+    found = [search(each, support, effort, prior, half(0.5 * index)) for index, each in enumerate((blurred, far))]
+    best = choose(far, [kernel for kernel, _ in found], ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
+    return next(outcome for outcome in found if outcome[0] is best)
 
 
 def _find_streak(image: Array, support: int, run: Run[Options]) -> Kernel | None:

@@ -8,6 +8,7 @@ from skimage import data
 
 from bench.data.photographs import shake_kernel
 from runtime.decisions.thresholds import SHARP_EDGES
+from runtime.deconvolution.saturation import unsaturated
 from runtime.estimation.sharpness import is_sharp, narrowness
 
 NOISE = 0.005
@@ -92,4 +93,14 @@ def test_the_clipped_traces_of_lamps_are_not_sharp_edges():
     lamps[tuple(random.integers(20, 300, (2, 60)))] = 4000
     plane = np.minimum(plane + fftconvolve(lamps, shake_kernel(15), "same"), 1).astype(np.float32)
     assert narrowness(plane, NOISE) > SHARP_EDGES
+    assert not is_sharp(plane, NOISE)
+
+
+def test_narrow_edges_in_the_light_of_lamps_do_not_count():
+    plane = blurred("camera", shake_kernel(15)) * 0.4
+    for row, col in np.random.default_rng(0).integers(20, 300, (150, 2)):
+        plane[row, col] = 1
+        plane[row - 10 : row + 11 : 20, col], plane[row, col - 10 : col + 11 : 20] = 0.9, 0.9
+        plane[row - 10, col - 10], plane[row + 10, col - 10] = 0.9, 0.9
+    assert narrowness(plane, NOISE, unsaturated(plane)) > SHARP_EDGES
     assert not is_sharp(plane, NOISE)

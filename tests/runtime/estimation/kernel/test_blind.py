@@ -365,6 +365,49 @@ class TestLights:
         assert known.all()
         assert not lit
 
+    @pytest.mark.parametrize("better", [0, 1])
+    def test_what_is_far_from_lights_is_searched_too_and_decides(self, observed, monkeypatch, better):
+        """A light changes stored values as far away as its blur reaches."""
+        images, judged = [], []
+        candidates = [KernelCandidate(fit(np.ones((1, side)) / side, SUPPORT), -2.0) for side in (3, 5)]
+
+        def search(blurred, support, effort, prior, report):
+            report("blur kernel", 1.0)
+            images.append(blurred)
+            return candidates[len(images) - 1], (0.4, 0.6)[len(images) - 1]
+
+        monkeypatch.setattr(module, "search", search)
+        monkeypatch.setattr(
+            module, "choose", lambda blurred, found, allowed: judged.append(blurred) or found[better]
+        )
+        monkeypatch.setattr(module, "find_streak", lambda light, support: None)
+        bright = observed.copy()
+        bright[40:56, 40:56] = 1
+        fractions = []
+        run = Run(Options(quality="fast"), search="first", progress=lambda stage, fraction: fractions.append(fraction))
+        found = find_kernel(bright, run, support=SUPPORT)
+        near, far = (image.known for image in images)
+        assert far.mean() < near.mean()
+        assert not (far & ~near).any()
+        assert judged == [images[1]]
+        np.testing.assert_array_equal(found.kernel, candidates[better].kernel.astype(np.float32))
+        assert found.agreement == (0.4, 0.6)[better]
+        assert fractions == [0.5, 1.0]
+
+    @pytest.mark.parametrize("response", [LINEAR, SRGB])
+    def test_it_is_not_where_little_is_far_or_the_values_are_light(self, observed, monkeypatch, response):
+        masks = []
+        candidate = KernelCandidate(fit(delta((3, 3)), SUPPORT), -2.0)
+        monkeypatch.setattr(
+            module, "search", lambda blurred, *rest: masks.append(blurred.known) or (candidate, 1.0)
+        )
+        monkeypatch.setattr(module, "find_streak", lambda light, support: None)
+        bright = observed.copy()
+        step = 24 if response is LINEAR else 200
+        bright[4::step, 4::step] = bright[5::step, 4::step] = bright[4::step, 5::step] = bright[5::step, 5::step] = 1
+        find_kernel(bright, Run(Options(quality="fast"), search="first", response=response), support=SUPPORT)
+        assert len(masks) == 1
+
     def test_a_streak_is_one_more_hypothesis(self, observed, monkeypatch):
         """It is polished at the photograph's own scale, and taken if it explains the photograph better."""
         asked, drawn = [], KernelCandidate(fit(delta((5, 5)), SUPPORT), -4.0)
