@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from kernels.arrays import Array, array_module, is_cuda
-from runtime.decisions.thresholds import SATURATED
+from runtime.decisions.thresholds import LIT_SHARE, SATURATED
 
 LIT = 6
 """Pixels beside clipped ones, and their neighbours, whose stored values a light may have changed: it may be far
 brighter than white, and is blurred before it is clipped and stored."""
+FAR = 16
+"""Pixels beside clipped ones beyond which lights have changed hardly any value."""
 LARGEST_VALUE = 2.0
 """Magnitude, in units of white, to which values are bounded where they would outweigh all others."""
 
@@ -29,6 +31,15 @@ def unsaturated(image: Array, saturated: float = SATURATED, reach: int = 1) -> A
             dilated[tuple(behind)] |= clipped[tuple(ahead)]
         clipped = dilated
     return xp.logical_not(clipped)
+
+
+def apart_from_lights(image: Array, saturated: float = SATURATED) -> Array:
+    """Return the mask (H, W) of the pixels that are `FAR` from clipped ones, or `unsaturated` where lights are none.
+
+    There are lights where more than `LIT_SHARE` of the pixels are clipped. A GPU is not waited for.
+    """
+    lit = (image >= saturated).mean() > LIT_SHARE
+    return unsaturated(image, saturated) & (unsaturated(image, saturated, 1 + FAR) | ~lit)
 
 
 def bounded(values: Array) -> Array:

@@ -24,7 +24,7 @@ from runtime.decisions.thresholds import (
     PROMISES_MORE,
     UNEXPLAINED,
 )
-from runtime.deconvolution.saturation import LIT, unsaturated
+from runtime.deconvolution.saturation import LIT, apart_from_lights, unsaturated
 from runtime.estimation.kernel.blind import is_unsure, surer
 from runtime.estimation.sharpness import is_sharp
 from runtime.inference.bundle import Bundle, load_model
@@ -118,5 +118,5 @@ def _misfit(estimate: Estimate, guide: Array, run: Run[Options]) -> float:
     restored = estimate.response.to_light(luminance(estimate.latent))
     blurred = estimate.response.from_light(estimate.blur.apply(restored[None])[0])
     # What is beside clipped pixels, light of lamps has changed that nobody can tell exactly.
-    known = unsaturated(guide, run.saturated, 1 + LIT)
+    known = unsaturated(guide, run.saturated, 1 + LIT) & apart_from_lights(guide, run.saturated)
     return find_misfit(blurred, guide, known if run.known is None else known & run.known)

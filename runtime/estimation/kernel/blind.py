@@ -22,7 +22,7 @@ from runtime.decisions.thresholds import (
     STARTS_AGREE,
     UNSURE_LOG_ERROR,
 )
-from runtime.deconvolution.saturation import LIT, bounded, unsaturated
+from runtime.deconvolution.saturation import FAR, LIT, bounded, unsaturated
 from runtime.errors import InvalidArgument
 from runtime.estimation.kernel.choice import better_in_both, choose
 from runtime.estimation.kernel.doubts import find_doubts
@@ -47,8 +47,6 @@ _FIRST_SHARE = 0.3
 _LIT_IN_LIGHT = 3
 """Pixels beside clipped ones that are left out in light, where blur is a convolution up to them, and only their edges
 mislead; of stored values it is `runtime.deconvolution.saturation.LIT`."""
-_FAR = 16
-"""Pixels beside clipped ones beyond which lights have changed hardly any stored value."""
 _LEAST_FAR = 0.15
 """Least share of all pixels that lie farther away, for a search there."""
 _LEAST_UNLIT = 0.3
@@ -307,7 +305,7 @@ def _find_with(
 
 def _far_from_lights(blurred: BlurredImage, saturated: float) -> BlurredImage | None:
     """Return an image of which pixels that are far from clipped ones alone are known, or None if these are too few."""
-    known = blurred.known & unsaturated(blurred.image, saturated, 1 + _FAR)
+    known = blurred.known & unsaturated(blurred.image, saturated, 1 + FAR)
     return replace(blurred, known=known) if float(known.mean()) >= _LEAST_FAR else None
 
 
@@ -319,7 +317,7 @@ def _search_in_both(
     prior: KernelPrior | None,
     report: Progress,
 ) -> tuple[KernelCandidate, float]:
-    """Search for the kernel of an image, and of its part far from lights, which then tells which of both is right.
+    """Search for the kernel of an image, and of its part far from lights; take the latter's if all speaks for it.
 
     A light may be so bright that it changes stored values as far away as the kernel reaches. To leave all of them out
     costs edges that the search needs, and which of the two weighs more is seen only by what comes of it.
@@ -330,9 +328,8 @@ def _search_in_both(
     def half(before: float) -> Progress:
         return lambda stage, fraction: report(stage, before + 0.5 * fraction)
 
-    found = [search(each, support, effort, prior, half(0.5 * index)) for index, each in enumerate((blurred, far))]
-    best = choose(far, [kernel for kernel, _ in found], ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
-    return next(outcome for outcome in found if outcome[0] is best)
+    found, apart = (search(each, support, effort, prior, half(before)) for each, before in ((blurred, 0.0), (far, 0.5)))
+    return apart if better_in_both(far, found[0], apart[0]) is apart[0] else found
 
 
 def _find_streak(image: Array, support: int, run: Run[Options]) -> Kernel | None:

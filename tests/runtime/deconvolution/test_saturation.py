@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from runtime.decisions.thresholds import SATURATED
-from runtime.deconvolution.saturation import bounded, unsaturated
+from runtime.deconvolution.saturation import FAR, apart_from_lights, bounded, unsaturated
 
 
 def test_unsaturated_leaves_out_clipped_pixels_and_their_neighbours():
@@ -20,6 +20,15 @@ def test_more_neighbours_can_be_left_out(reach):
     rows, cols = np.indices(image.shape)
     expected = np.maximum(abs(rows - 8), abs(cols - 11)) > reach
     np.testing.assert_array_equal(unsaturated(image, SATURATED, reach), expected)
+
+
+def test_lights_take_out_all_that_they_may_have_changed():
+    image = np.full((90, 100), 0.5, np.float32)
+    image[40:50, 50:60] = 1.0
+    np.testing.assert_array_equal(apart_from_lights(image), unsaturated(image, SATURATED, 1 + FAR))
+    image[40:50, 50:60] = 0.5
+    image[40, 50] = 1.0
+    np.testing.assert_array_equal(apart_from_lights(image), unsaturated(image))
 
 
 def test_the_threshold_itself_is_clipped():

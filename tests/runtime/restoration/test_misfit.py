@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from runtime.response import LINEAR, SRGB
+from runtime.deconvolution.saturation import FAR
 from runtime.restoration.misfit import find_misfit, find_unevenness
 
 
@@ -48,6 +49,16 @@ def test_clipped_and_unknown_pixels_make_nothing_uneven():
     assert find_unevenness(clipped + error, clipped, LINEAR) < 1.2
     assert find_unevenness(observed + error, observed, LINEAR, known) < 1.2
     assert find_unevenness(observed + error, observed, LINEAR) > 20
+
+
+@pytest.mark.parametrize(("side", "even"), [(20, True), (5, False)])
+def test_what_lights_have_changed_around_them_makes_nothing_uneven(side, even):
+    """Few clipped pixels are no lights: there only those beside them are left out."""
+    observed, error = np.full((220, 220), 0.4, np.float32), parted(0.01, (1, 1), 1)
+    observed[110 : 110 + side, 110 : 110 + side] = 1
+    around = slice(110 - FAR, 110 + side + FAR)
+    error[around, around] *= 30
+    assert (find_unevenness(observed + error, observed, LINEAR) < 1.3) == even
 
 
 def test_noise_that_grows_with_light_is_even():

@@ -366,7 +366,7 @@ class TestLights:
         assert not lit
 
     @pytest.mark.parametrize("better", [0, 1])
-    def test_what_is_far_from_lights_is_searched_too_and_decides(self, observed, monkeypatch, better):
+    def test_what_is_far_from_lights_is_searched_too_and_judges(self, observed, monkeypatch, better):
         """A light changes stored values as far away as its blur reaches."""
         images, judged = [], []
         candidates = [KernelCandidate(fit(np.ones((1, side)) / side, SUPPORT), -2.0) for side in (3, 5)]
@@ -378,7 +378,7 @@ class TestLights:
 
         monkeypatch.setattr(module, "search", search)
         monkeypatch.setattr(
-            module, "choose", lambda blurred, found, allowed: judged.append(blurred) or found[better]
+            module, "better_in_both", lambda blurred, *found: judged.append(blurred) or found[better]
         )
         monkeypatch.setattr(module, "find_streak", lambda light, support: None)
         bright = observed.copy()
