@@ -21,7 +21,7 @@ class KaufmanConfig:
     def __post_init__(self) -> None:
         if self.analysis.side > self.synthesis.side:
             raise ValueError(
-                f"kernels of {self.analysis.side} px do not fit into the {self.synthesis.side} px of the synthesis network"
+                f"kernels of {self.analysis.side} px do not fit into the {self.synthesis.side} px of the synthesis"
             )
 
 

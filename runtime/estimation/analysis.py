@@ -193,7 +193,7 @@ def is_cut_off(kernel: Kernel) -> bool:
 
 
 def _framed(kernel: Kernel, support: int) -> Kernel:
-    """Return a kernel without what is faint, centred, in the smallest frame that holds it, of `support` pixels at most."""
+    """Return a kernel without what is faint, centred, in the least frame that holds it, of `support` pixels at most."""
     pruned = centre(prune(kernel, relative=_FAINT, island=_FAINT))
     return normalise(fit(pruned, min(extent(pruned), support)))
 

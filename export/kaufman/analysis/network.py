@@ -1,8 +1,8 @@
 """The analysis network: features at several scales, their cross-correlations, and the kernel from coarse to fine.
 
 Kaufman and Fattal 2020, section 3.1. What differs from the paper's by default are sizes; that lags are interpolated
-before a convolution, which leaves no checkerboard; and that a kernel is a softmax over its pixels. Rectified values over
-their sum, as in the paper, are all zero within a few steps here, and then nothing is learned any more. `AnalysisConfig`
+before a convolution, which leaves no checkerboard; and that a kernel is a softmax over its pixels. Rectified values
+over their sum, as in the paper, are all zero after a few steps here, and then nothing is learned. `AnalysisConfig`
 takes the paper's sizes as well.
 """
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from runtime.response import LINEAR, SRGB
 from runtime.deconvolution.saturation import FAR
+from runtime.response import LINEAR, SRGB
 from runtime.restoration.misfit import find_misfit, find_unevenness
 
 

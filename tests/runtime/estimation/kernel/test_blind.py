@@ -377,9 +377,7 @@ class TestLights:
             return candidates[len(images) - 1], (0.4, 0.6)[len(images) - 1]
 
         monkeypatch.setattr(module, "search", search)
-        monkeypatch.setattr(
-            module, "better_in_both", lambda blurred, *found: judged.append(blurred) or found[better]
-        )
+        monkeypatch.setattr(module, "better_in_both", lambda blurred, *found: judged.append(blurred) or found[better])
         monkeypatch.setattr(module, "find_streak", lambda light, support: None)
         bright = observed.copy()
         bright[40:56, 40:56] = 1
@@ -398,9 +396,7 @@ class TestLights:
     def test_it_is_not_where_little_is_far_or_the_values_are_light(self, observed, monkeypatch, response):
         masks = []
         candidate = KernelCandidate(fit(delta((3, 3)), SUPPORT), -2.0)
-        monkeypatch.setattr(
-            module, "search", lambda blurred, *rest: masks.append(blurred.known) or (candidate, 1.0)
-        )
+        monkeypatch.setattr(module, "search", lambda blurred, *rest: masks.append(blurred.known) or (candidate, 1.0))
         monkeypatch.setattr(module, "find_streak", lambda light, support: None)
         bright = observed.copy()
         step = 24 if response is LINEAR else 200
