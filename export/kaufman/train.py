@@ -21,6 +21,7 @@ PHASES = ("analysis", "synthesis", "pair")
 _TOGETHER = 4
 _FALL = 0.5
 """Share of a phase at whose end the learning rate falls to zero."""
+_DIFFERENCE = "kernel, L1"
 _DIVERGENCE = 0.25
 """Weight of the Kullback-Leibler divergence of a kernel beside its absolute differences."""
 _LEAST = 1e-9
@@ -69,34 +70,43 @@ def phase_of(progress: float, shares: tuple[float, ...]) -> tuple[str, float]:
 
 
 class KaufmanTrainer(SyntheticTrainer):
-    """Trains the pair; validation measures the error of the kernel and the PSNR with the true and with that kernel."""
+    """Trains the pair; validation measures the error of the kernel, and the PSNR with the true and with that kernel.
 
-    unit = "dB"
+    Crops that are not periodic are none that the synthesis network takes: of these the kernel alone is measured.
+    """
+
     config: KaufmanRunConfig
     network: Kaufman
+
+    @property
+    def measure(self) -> str:  # type: ignore[override]
+        """The PSNR of the pair, or the error of the kernel."""
+        return "all" if self.config.data.periodic else _DIFFERENCE
+
+    @property
+    def unit(self) -> str:  # type: ignore[override]
+        """Of `measure`."""
+        return "dB" if self.config.data.periodic else ""
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Measure the mean of each; ``all`` is the PSNR in dB that the pair reaches."""
         examples = self._validation["all"]
-        found: list[Tensor] = []
-        for start in range(0, len(examples.noise), _TOGETHER):
-            part = examples.part(slice(start, start + _TOGETHER))
-            kernels, latent = self.network(part.observed, part.noise)
-            known = self.network.synthesise(part.observed, part.kernels, part.noise)
-            found.append(
-                torch.stack(
-                    [
-                        kernel_difference(kernels, part.kernels),
-                        kernel_error(kernels, part.kernels),
-                        psnr(part.observed, part.latent),
-                        psnr(known[-1], part.latent),
-                        psnr(latent[-1], part.latent),
-                    ]
-                )
-            )
-        names = ("kernel, L1", "kernel, energy", "blurred", "true kernel", "all")
-        return dict(zip(names, torch.cat(found, 1).mean(1).tolist(), strict=True))
+        parts = (examples.part(slice(at, at + _TOGETHER)) for at in range(0, len(examples.noise), _TOGETHER))
+        found = [self._measured(part) for part in parts]
+        return {name: float(torch.cat([each[name] for each in found]).mean()) for name in found[0]}
+
+    def _measured(self, part: Examples) -> dict[str, Tensor]:
+        kernels = self.network.analysis(part.observed)
+        found = {
+            _DIFFERENCE: kernel_difference(kernels, part.kernels),
+            "kernel, energy": kernel_error(kernels, part.kernels),
+        }
+        if self.config.data.periodic:
+            found["blurred"] = psnr(part.observed, part.latent)
+            for name, told in (("true kernel", part.kernels), ("all", kernels)):
+                found[name] = psnr(self.network.synthesise(part.observed, told, part.noise)[-1], part.latent)
+        return found
 
     def _make_validation(self, photographs: Photographs) -> dict[str, Examples]:
         generator = torch.Generator(self.device).manual_seed(1000)

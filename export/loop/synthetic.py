@@ -120,7 +120,8 @@ def train_synthetic(trainer: Callable[..., SyntheticTrainer], config: Any, job: 
     )
     accuracy = run.run()
     rate = run.step * config.train.batch / max(run.seconds, 1e-9)
-    job.report(f"{run.step} steps, {rate:.0f} samples/s, {accuracy.get('all', float('nan')):.3f} {run.unit}")
+    measured = f"{accuracy.get(run.measure, float('nan')):.3f} {run.unit}".rstrip()
+    job.report(f"{run.step} steps, {rate:.0f} samples/s, {measured}")
     return job.folder / CHECKPOINT
 
 

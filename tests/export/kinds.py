@@ -11,8 +11,6 @@ from export.registry import kind_of, parse_config
 
 _PATCHES = {"first": 24, "second": 32, "full": 48, "layers": 3, "style": "residual", "spectra": True, "support": 33}
 _SHORT = {"learning_rate": 3e-3, "precision": "fp32"}
-NOT_SHIPPED = frozenset({"kaufman"})
-"""Kinds whose weights are not included yet."""
 CONFIGS = {
     "chakrabarti": {
         "network": _PATCHES,

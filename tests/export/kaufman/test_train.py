@@ -119,3 +119,11 @@ def test_runs_that_cannot_be_are_refused(wrong, message):
 def test_a_run_of_the_analysis_alone_takes_crops_as_a_camera_makes_them():
     data = dataclasses.replace(CONFIG.data, periodic=False)
     assert KaufmanRunConfig("n", "d", network=CONFIG.network, data=data, shares=(1.0, 0.0, 0.0)).data == data
+
+
+def test_of_crops_that_are_not_periodic_the_kernel_alone_is_measured(trainer, photographs, tmp_path):
+    config = dataclasses.replace(CONFIG, data=dataclasses.replace(CONFIG.data, periodic=False), shares=(1.0, 0.0, 0.0))
+    made = KaufmanTrainer(config, tmp_path, photographs, photographs)
+    assert (trainer.measure, trainer.unit) == ("all", "dB")
+    assert (made.measure, made.unit) == ("kernel, L1", "")
+    assert list(made.validate()) == ["kernel, L1", "kernel, energy"]

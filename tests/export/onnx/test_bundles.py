@@ -14,7 +14,7 @@ from export.onnx.bundles import check_bundle, export_bundle, read_weights
 from export.registry import load
 from runtime.errors import InvalidModel
 from runtime.inference.bundle import list_models, load_model
-from tests.export.kinds import CONFIGS, NOT_SHIPPED, make
+from tests.export.kinds import CONFIGS, make
 
 LAST = {
     "chakrabarti": ("network", "head.bias"),
@@ -73,9 +73,6 @@ def test_a_bundle_says_what_it_is(trained, bundle):
 
 
 def test_the_shipped_bundle_of_a_kind_has_the_same_parts(trained):
-    if trained.checkpoint.method in NOT_SHIPPED:
-        assert trained.checkpoint.method not in {bundle.name for bundle in list_models()}
-        return
     of_a_kind = [each for each in list_models() if each.method == trained.checkpoint.method and each.files]
     assert of_a_kind
     for shipped in of_a_kind:
