@@ -22,14 +22,16 @@ def unsaturated(image: Array, saturated: float = SATURATED, reach: int = 1) -> A
     xp = array_module(image)
     clipped = image >= saturated
     for axis in (0, 1):
-        size = clipped.shape[axis]
-        dilated = clipped.copy()
-        for distance in range(1, min(reach, size - 1) + 1):
+        size, reached = clipped.shape[axis], 0
+        while reached < min(reach, size - 1):
+            # What reaches so far, moved by at most a pixel more, leaves no gap, beside the border neither.
+            step = min(reached + 1, min(reach, size - 1) - reached)
             ahead, behind = [slice(None)] * 2, [slice(None)] * 2
-            ahead[axis], behind[axis] = slice(distance, None), slice(None, size - distance)
+            ahead[axis], behind[axis] = slice(step, None), slice(None, size - step)
+            dilated = clipped.copy()
             dilated[tuple(ahead)] |= clipped[tuple(behind)]
             dilated[tuple(behind)] |= clipped[tuple(ahead)]
-        clipped = dilated
+            clipped, reached = dilated, reached + step
     return xp.logical_not(clipped)
 
 
@@ -38,8 +40,10 @@ def apart_from_lights(image: Array, saturated: float = SATURATED) -> Array:
 
     There are lights where more than `LIT_SHARE` of the pixels are clipped. A GPU is not waited for.
     """
-    lit = (image >= saturated).mean() > LIT_SHARE
-    return unsaturated(image, saturated) & (unsaturated(image, saturated, 1 + FAR) | ~lit)
+    lit, others = (image >= saturated).mean() > LIT_SHARE, unsaturated(image, saturated)
+    if not is_cuda(image) and not lit:
+        return others
+    return others & (unsaturated(image, saturated, 1 + FAR) | ~lit)
 
 
 def bounded(values: Array) -> Array:

@@ -13,12 +13,13 @@ def test_unsaturated_leaves_out_clipped_pixels_and_their_neighbours():
     np.testing.assert_array_equal(unsaturated(image), expected)
 
 
-@pytest.mark.parametrize("reach", [1, 2, 4, 9])
-def test_more_neighbours_can_be_left_out(reach):
+@pytest.mark.parametrize("reach", [0, 1, 2, 3, 4, 5, 9, 17, 40])
+@pytest.mark.parametrize(("row", "col"), [(8, 11), (0, 22)])
+def test_more_neighbours_can_be_left_out(reach, row, col):
     image = np.full((17, 23), 0.5, np.float32)
-    image[8, 11] = 1.0
+    image[row, col] = 1.0
     rows, cols = np.indices(image.shape)
-    expected = np.maximum(abs(rows - 8), abs(cols - 11)) > reach
+    expected = np.maximum(abs(rows - row), abs(cols - col)) > reach
     np.testing.assert_array_equal(unsaturated(image, SATURATED, reach), expected)
 
 
