@@ -1,8 +1,8 @@
 """``python -m bench``: the command line of the benchmarks.
 
 Commands: ``kernels``, ``throughput``, ``latency``, ``burst-throughput``, ``packed``, ``peers``, ``gpu``, ``accuracy``,
-``bursts``, ``quality``, ``nonblind``, ``known``, ``ablation``, ``schuler``, ``kaufman``, ``motion``, ``decisions``,
-``fuzz``, ``serve`` and ``ray``.
+``bursts``, ``quality``, ``nonblind``, ``known``, ``schuler``, ``kaufman``, ``motion``, ``decisions``, ``fuzz``,
+``serve`` and ``ray``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 
-from bench.accuracy.ablation import ablation
 from bench.accuracy.bursts import bursts
 from bench.accuracy.command import accuracy
 from bench.accuracy.decisions import decisions
@@ -46,7 +45,7 @@ class _Group(click.Group):
 
 COMMANDS = [
     kernels, throughput, latency, burst_throughput, packed, peers, gpu, accuracy, bursts, quality, nonblind, known,
-    ablation, schuler, kaufman, motion, decisions, fuzz, serve, ray_batch,
+    schuler, kaufman, motion, decisions, fuzz, serve, ray_batch,
 ]  # fmt: skip
 
 

@@ -76,6 +76,9 @@ hidden = 4
 [data]
 crop = 48
 periodic = true
+[data.blur]
+size = 41
+grids = [5, 9]
 [train]
 steps = 1
 batch = 2
