@@ -11,6 +11,7 @@ from runtime.colour import luminance
 from runtime.contract import Candidate, Estimate
 from runtime.decisions.reasons import Reason
 from runtime.decisions.thresholds import (
+    CERTAIN_LOG_ERROR,
     CONFIDENT,
     CONTRADICTED_GAIN,
     EVEN,
@@ -182,11 +183,15 @@ def _needed_gain(
 
 
 def _unevenness(guide: Array, restored: Array, candidate: Candidate, run: Run[Options]) -> float:
-    """Return how unevenly a restoration explains a photograph when its single kernel blurs it again; else 1."""
+    """Return how unevenly a restoration explains a photograph when its single kernel blurs it again; else 1.
+
+    What lights have changed is no sign against a kernel that is certain; where objects move, it may be the only one.
+    """
     if not isinstance(candidate.blur, KernelBlur):
         return 1.0
     blurred = candidate.blur.apply(luminance(restored)[None])[0]
-    return find_unevenness(blurred, guide, run.response, run.known, run.saturated)
+    certain = candidate.log_error <= CERTAIN_LOG_ERROR
+    return find_unevenness(blurred, guide, run.response, run.known, run.saturated, apart=certain)
 
 
 def _softened(planes: Array, candidate: Candidate) -> Array:

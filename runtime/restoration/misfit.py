@@ -8,7 +8,7 @@ from kernels.arrays import Array, array_module
 from kernels.edges import forward_differences
 from runtime.blur.motion import LONGEST
 from runtime.decisions.thresholds import SATURATED
-from runtime.deconvolution.saturation import apart_from_lights
+from runtime.deconvolution.saturation import apart_from_lights, unsaturated
 from runtime.inference.devices import download
 from runtime.metrics import parts, unevenness
 from runtime.response import Response
@@ -40,7 +40,13 @@ def find_misfit(blurred: Array, observed: Array, known: Array | None = None) -> 
 
 
 def find_unevenness(
-    blurred: Array, observed: Array, response: Response, known: Array | None = None, saturated: float = SATURATED
+    blurred: Array,
+    observed: Array,
+    response: Response,
+    known: Array | None = None,
+    saturated: float = SATURATED,
+    *,
+    apart: bool = False,
 ) -> float:
     """Return how unevenly a restoration explains a photograph: where one kernel holds everywhere, about 1.
 
@@ -55,8 +61,9 @@ def find_unevenness(
         The curve from these values to those of the image. The noise of light grows with the light: the misfit is
         divided by what it grows by, about.
     saturated : float
-        Observed values from here on are taken for clipped, and left out with their neighbours; where there are lights,
-        with all that these may have changed.
+        Observed values from here on are taken for clipped, and left out with their neighbours.
+    apart : bool
+        Whether all that lights may have changed is left out, too, see `apart_from_lights`.
 
     Returns
     -------
@@ -64,7 +71,7 @@ def find_unevenness(
         The largest root mean square misfit of nine parts over their median; 1 if there are too few to compare.
     """
     xp = array_module(observed)
-    used = apart_from_lights(observed, saturated)
+    used = apart_from_lights(observed, saturated) if apart else unsaturated(observed, saturated)
     if known is not None:
         used &= known
     error, stored = blurred - observed, response.from_light(observed)

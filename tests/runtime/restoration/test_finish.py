@@ -121,10 +121,19 @@ def test_a_kernel_that_the_motion_contradicts_has_to_promise_more(
     observed, monkeypatch, gain, uniformity, unevenness, reason
 ):
     """Unless the motion only seems to vary, and the kernel explains all parts alike."""
-    monkeypatch.setattr(module, "find_unevenness", lambda *arguments: unevenness)
+    monkeypatch.setattr(module, "find_unevenness", lambda *arguments, **options: unevenness)
     predict_gain(monkeypatch, gain, uniformity)
     found = finish(observed, Candidate(blurs(observed.shape[1:])["kernel"], -2.5), fast())
     assert found.reason == reason
+
+
+@pytest.mark.parametrize(("log_error", "apart"), [(-2.5, True), (-1.5, False), (float("nan"), False)])
+def test_what_lights_have_changed_counts_unless_the_kernel_is_certain(observed, monkeypatch, log_error, apart):
+    asked = []
+    monkeypatch.setattr(module, "find_unevenness", lambda *arguments, **options: asked.append(options["apart"]) or 1.0)
+    predict_gain(monkeypatch, 20.0)
+    finish(observed, Candidate(blurs(observed.shape[1:])["kernel"], log_error), fast())
+    assert asked == [apart]
 
 
 def test_poses_are_not_contradicted_by_motion_that_varies(observed, monkeypatch):

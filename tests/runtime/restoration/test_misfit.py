@@ -58,7 +58,8 @@ def test_what_lights_have_changed_around_them_makes_nothing_uneven(side, even):
     observed[110 : 110 + side, 110 : 110 + side] = 1
     around = slice(110 - FAR, 110 + side + FAR)
     error[around, around] *= 30
-    assert (find_unevenness(observed + error, observed, LINEAR) < 1.3) == even
+    assert (find_unevenness(observed + error, observed, LINEAR, apart=True) < 1.3) == even
+    assert find_unevenness(observed + error, observed, LINEAR) > 3
 
 
 def test_noise_that_grows_with_light_is_even():
