@@ -16,6 +16,7 @@ import click
 
 from bench.options import publish, report_options
 from bench.report import Column, Report, Table
+from runtime.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -84,7 +85,11 @@ class _Trials:
         from export.data.photographs import Photographs, find_photographs, split
 
         self._folder, self._steps, self._device = folder, steps, device
-        self._sets = [Photographs.read(files, device) for files in split(find_photographs(photographs))]
+        try:
+            sets = split(find_photographs(photographs))
+        except (FileNotFoundError, ValueError) as error:
+            raise InvalidArgument(str(error)) from error
+        self._sets = [Photographs.read(files, device) for files in sets]
 
     def train(
         self,

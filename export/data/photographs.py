@@ -25,7 +25,7 @@ def find_photographs(folder: str | Path) -> list[Path]:
     """
     files = sorted(file for file in Path(folder).rglob("*") if file.suffix.lower() in _SUFFIXES)
     if not files:
-        raise FileNotFoundError(f"{folder}: no photographs there; give --data a folder of JPEG, PNG or TIFF files")
+        raise FileNotFoundError(f"{folder}: no photographs there; give a folder of JPEG, PNG or TIFF files")
     return files
 
 

@@ -130,7 +130,8 @@ class KernelAnalysis:
         Returns
         -------
         (side, side) ndarray of float32
-            Non-negative, of sum 1, the origin in its middle; twice the side, less one, if the photograph was halved.
+            Non-negative, of sum 1, without what is faint, the origin in its middle; twice the side, less one, if the
+            photograph was halved.
         """
         kernel = self._estimate(luminance)
         if is_cut_off(kernel) and min(luminance.shape) >= 2 * max(self.smallest(), self.side):
@@ -140,7 +141,7 @@ class KernelAnalysis:
             kernel = resize(wide, 2 * self.side - 1, 2.0)
         if progress is not None:
             progress(STAGE, 1.0)
-        return kernel.astype(np.float32)
+        return prune(kernel, relative=_FAINT, island=_FAINT).astype(np.float32)
 
     def starts(self, luminance: Array, support: int, progress: Progress | None = None) -> list[Kernel]:
         """Estimate kernels that may be nearly right: that of the photograph, and that of it at half its size.

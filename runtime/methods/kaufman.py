@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
+import numpy as np
+
 from kernels.arrays import Array
 from runtime.blur.blurs import KernelBlur
 from runtime.blur.kernel import extent, fit
@@ -75,7 +77,7 @@ class Kaufman:
                 looked_at = guide[informative_window(guide, PIXELS, narrowest=smallest)]
                 kernel = self._analysis.estimate(looked_at, progress=run.progress)
                 kernel = fit(kernel, min(extent(kernel), (min(guide.shape) // 2 - 1) | 1))
-                blur = KernelBlur(upload(kernel.astype("float32"), run.device))
+                blur = KernelBlur(upload(kernel.astype(np.float32), run.device))
                 return Estimate(undo(observed, Candidate(blur, float("nan")), run), blur)
             starts = self._analysis.starts(guide, support, run.progress)
         with run.stopwatch("kernel estimate"):

@@ -44,10 +44,10 @@ def choose(
     return candidates[0] if len(candidates) == 1 else rank(blurred, candidates, allowed_misfit)[0][1]
 
 
-def better_in_both(blurred: BlurredImage, polished: KernelCandidate, searched: KernelCandidate) -> KernelCandidate:
-    """Return the searched kernel if it suits the photograph better and has the smaller error, else the polished one."""
-    best = choose(blurred, [polished, searched], ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
-    return best if best.log_error < polished.log_error else polished
+def better_in_both(blurred: BlurredImage, first: KernelCandidate, second: KernelCandidate) -> KernelCandidate:
+    """Return the second kernel if it suits the photograph better and its predicted error is smaller, else the first."""
+    best = choose(blurred, [first, second], ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
+    return best if best.log_error < first.log_error else first
 
 
 def rank(

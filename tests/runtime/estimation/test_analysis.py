@@ -39,6 +39,16 @@ def test_the_correlations_of_the_features_make_the_kernel(network):
     assert kernel[SIDE // 2].sum() > 0.95
 
 
+def test_what_is_faint_is_left_out_of_a_kernel(network, monkeypatch):
+    made = np.zeros((SIDE, SIDE))
+    made[10, 8:13] = 1
+    made[9, 10], made[2, 2] = 0.02, 0.05
+    monkeypatch.setattr(network, "_estimate", lambda luminance: made / made.sum())
+    kernel = network.estimate(grain(64, 64))
+    assert np.flatnonzero(kernel.ravel()).tolist() == [10 * SIDE + col for col in range(8, 13)]
+    assert kernel.sum() == pytest.approx(1)
+
+
 def test_brightness_and_contrast_do_not_matter(network):
     image = grain(64, 64)
     np.testing.assert_allclose(network.estimate(0.2 + 0.5 * image), network.estimate(image), atol=1e-3)
