@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -16,6 +17,16 @@ def is_cuda(array: Array) -> bool:
     """Tell whether `array` is a CuPy array, without importing CuPy."""
     cupy = sys.modules.get("cupy")
     return cupy is not None and isinstance(array, cupy.ndarray)
+
+
+def packed(like: Array, arrays: Sequence[Array]) -> Array:
+    """Return the values of arrays and scalars on the device of `like`, float64 ``(n,)``: one copy takes them all."""
+    values = array_module(like).empty(sum(array.size for array in arrays), np.float64)
+    first = 0
+    for array in arrays:
+        values[first : first + array.size] = array.reshape(-1)
+        first += array.size
+    return values
 
 
 def array_module(array: Array) -> ModuleType:

@@ -35,7 +35,13 @@ class _Copies(NamedTuple):
         if self.event is not None:
             import cupy
 
-            cupy.cuda.get_current_stream().wait_event(self.event)
+            from kernels.cuda.graphs import kept_by_capture
+
+            kept = kept_by_capture()
+            if kept is None:
+                cupy.cuda.get_current_stream().wait_event(self.event)
+            else:  # What is captured has run before, and has waited.
+                kept.append(self.arrays)
         return self.arrays
 
 

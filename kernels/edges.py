@@ -1,9 +1,12 @@
-"""Edges: forward differences of a periodic image, and the shock filter that turns its blurred edges into steps."""
+"""Edges: differences of a periodic image, the strongest of them, and a filter that makes steps of blurred ones."""
 
 from __future__ import annotations
 
-from kernels._dispatch import check_array, check_positive, check_size, implementation
+from kernels._dispatch import check_array, check_number, check_positive, check_size, implementation
 from kernels.arrays import Array
+
+SAMPLE = 2**16
+"""Gradients from which the length of the strongest is found, at least, if there are as many."""
 
 
 def forward_differences(image: Array) -> Array:
@@ -61,6 +64,39 @@ def shock_filter(image: Array, step: float, iterations: int) -> Array:
     """
     found = implementation("edges", _checked(image))
     return found.shock_filter(image, check_positive("step", step), check_size("iterations", iterations))
+
+
+def keep_strongest(edges: Array, share: float) -> Array:
+    """Set all gradients but a share of them, those of the largest magnitude, to zero.
+
+    The least magnitude that is kept is a quantile, interpolated linearly, of every n-th gradient, where n is the
+    largest number that leaves `SAMPLE` of them.
+
+    Parameters
+    ----------
+    edges
+        float32 ``(2, H, W)`` of at least one gradient, C-contiguous, NumPy or CuPy; finite.
+    share
+        Of the gradients that are kept, about; in [0, 1].
+
+    Returns
+    -------
+    kept
+        float32 ``(2, H, W)``.
+
+    Raises
+    ------
+    TypeError
+        If `edges` is not a float32 array, or `share` not a number.
+    ValueError
+        If `edges` is not of this shape and contiguous, or has no gradient, or `share` is not in [0, 1].
+    """
+    check_array("edges", edges, (2, None, None))
+    if edges.size == 0:
+        raise ValueError(f"edges have shape {edges.shape}: give at least one gradient")
+    if not 0 <= check_number("share", share) <= 1:
+        raise ValueError(f"share must be in [0, 1], got {share}")
+    return implementation("edges", edges).keep_strongest(edges, float(share))
 
 
 def _checked(image: Array) -> Array:

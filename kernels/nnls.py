@@ -1,15 +1,17 @@
-"""Non-negative least squares whose normal matrix is a convolution, as in the estimation of a blur kernel."""
+"""The kernel step of blind estimation: non-negative least squares under a convolution, and what of it is kept."""
 
 from __future__ import annotations
 
-from kernels._dispatch import check_array, check_integer, check_positive, implementation
-from kernels.arrays import Array
+import numpy as np
+
+from kernels._dispatch import FLOAT32, check_array, check_integer, check_number, check_positive, implementation
+from kernels.arrays import Array, is_cuda
 
 TOLERANCE = 1e-4
 """Iterations stop when no value changes by more than this, relative to the largest value."""
 
 
-def convolution_nnls(spectrum: Array, target: Array, start: Array, rate: float, iterations: int) -> Array:
+def convolution_nnls(spectrum: Array, target: Array, start: Array, rate: float | Array, iterations: int) -> Array:
     """Minimise ``x'Nx - 2b'x`` over non-negative `x`, where ``Nx`` is a circular convolution.
 
     ``Nx`` convolves `x`, in a corner of a larger grid of zeros, and keeps that corner. The method is accelerated
@@ -28,7 +30,8 @@ def convolution_nnls(spectrum: Array, target: Array, start: Array, rate: float, 
     start
         float32 ``(s, s)``: where to start.
     rate
-        Step length, positive: at most 1 over the largest value of `spectrum`.
+        Step length, positive: at most 1 over the largest value of `spectrum`. On a GPU it may be an array () of
+        float32, whose value is not checked.
     iterations
         Largest number of steps; fewer are taken where no value changes by more than `TOLERANCE` of the largest.
 
@@ -60,6 +63,45 @@ def convolution_nnls(spectrum: Array, target: Array, start: Array, rate: float, 
         )
     if check_integer("iterations", iterations) < 0:
         raise ValueError(f"iterations must be 0 or more, got {iterations}")
+    if is_cuda(rate):
+        check_array("rate", rate, ())
+    else:
+        rate = check_positive("rate", rate)
     return implementation("nnls", spectrum, target, start).convolution_nnls(
-        spectrum, target, start, check_positive("rate", rate), int(iterations)
+        spectrum, target, start, rate, int(iterations)
     )
+
+
+def prune(kernel: Array, relative: float, island: float) -> Array:
+    """Remove negative, very small and isolated values of a blur kernel, and scale it to sum 1.
+
+    Parameters
+    ----------
+    kernel
+        float32 ``(h, w)`` of at least one pixel, C-contiguous, NumPy or CuPy; any values. On the CPU float64, too.
+    relative
+        Values under this fraction of the largest are set to zero; in [0, 1].
+    island
+        8-connected components with less than this fraction of the total mass are removed, except the one of the largest
+        mass; in [0, 1].
+
+    Returns
+    -------
+    pruned
+        float64 ``(h, w)``, non-negative, of sum 1; if no value is positive, 1 at ``((h - 1) // 2, (w - 1) // 2)``.
+
+    Raises
+    ------
+    TypeError
+        If `kernel` is of another dtype, or a number is not one.
+    ValueError
+        If `kernel` is not 2-D and contiguous, or has no pixel, or a fraction is not in [0, 1].
+    """
+    double = isinstance(kernel, np.ndarray) and kernel.dtype == np.float64
+    check_array("kernel", kernel, (None, None), np.float64 if double else FLOAT32)
+    if kernel.size == 0:
+        raise ValueError(f"kernel has shape {kernel.shape}: give at least one pixel")
+    for name, value in (("relative", relative), ("island", island)):
+        if not 0 <= check_number(name, value) <= 1:
+            raise ValueError(f"{name} must be in [0, 1], got {value}")
+    return implementation("nnls", kernel).prune(kernel, float(relative), float(island))

@@ -24,10 +24,10 @@ from kernels._dispatch import (
     check_positive,
     implementation,
 )
-from kernels.arrays import Array
+from kernels.arrays import Array, is_cuda
 
 
-def weigh(power: Array, prior: Array, trust: Array, data: float, ease: float) -> tuple[Array, Array, Array]:
+def weigh(power: Array, prior: Array, trust: Array, data: float | Array, ease: float) -> tuple[Array, Array, Array]:
     """Compute the factors of the solution that depend on the blur, the prior and the confidence alone.
 
     Parameters
@@ -39,7 +39,7 @@ def weigh(power: Array, prior: Array, trust: Array, data: float, ease: float) ->
     trust
         float32 ``(H, M)``: ``t``, positive.
     data
-        ``d``, positive.
+        ``d``, positive. On a GPU it may be an array () of float32, whose value is not checked.
     ease
         Positive number, relative to the confidence, that keeps `easing` finite.
 
@@ -62,7 +62,7 @@ def weigh(power: Array, prior: Array, trust: Array, data: float, ease: float) ->
     check_array("power", power, (None, None))
     check_array("prior", prior, power.shape)
     check_array("trust", trust, power.shape)
-    data, ease = check_positive("data", data), check_positive("ease", ease)
+    data, ease = _check_data(data), check_positive("ease", ease)
     weights: tuple[Array, Array, Array] = implementation("spectra", power, prior, trust).weigh(
         power, prior, trust, data, ease
     )
@@ -106,7 +106,7 @@ def misfit(transfer: Array, spectrum: Array, pull: Array, trust: Array, inverse:
     )
 
 
-def solution(transfer: Array, spectrum: Array, pull: Array, trust: Array, inverse: Array, data: float) -> Array:
+def solution(transfer: Array, spectrum: Array, pull: Array, trust: Array, inverse: Array, data: float | Array) -> Array:
     """Compute the spectrum ``X`` that minimises the energy, ``inverse (d t conj(K) Y + G)``.
 
     Parameters
@@ -130,7 +130,7 @@ def solution(transfer: Array, spectrum: Array, pull: Array, trust: Array, invers
     """
     _check(transfer, spectrum, pull, trust, inverse)
     return implementation("spectra", transfer, spectrum, pull, trust, inverse).solution(
-        transfer, spectrum, pull, trust, inverse, check_positive("data", data)
+        transfer, spectrum, pull, trust, inverse, _check_data(data)
     )
 
 
@@ -190,6 +190,13 @@ def conjugate_gradients(
     implementation("spectra", pixels, spectrum, misfit, unknown, easing, unexplained).conjugate_gradients(
         pixels, spectrum, misfit, unknown, easing, unexplained, steps=steps, tolerance=tolerance
     )
+
+
+def _check_data(data: float | Array) -> float | Array:
+    if not is_cuda(data):
+        return check_positive("data", data)
+    check_array("data", data, ())
+    return data
 
 
 def _check(transfer: Array, spectrum: Array, pull: Array, trust: Array, inverse: Array) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from kernels.arrays import Array
 from kernels.cpu._compile import compiled, compiled_unfused
 from kernels.cpu.threads import run_in_slices
+from kernels.edges import SAMPLE
 
 
 def forward_differences(image: Array) -> Array:
@@ -24,6 +25,14 @@ def shock_filter(image: Array, step: float, iterations: int) -> Array:
     for done in range(iterations):
         run_in_slices(_shock, len(image), planes[done % 2], np.float32(step), planes[1 - done % 2])
     return np.ascontiguousarray(planes[iterations % 2, :, 1:-1])
+
+
+def keep_strongest(edges: Array, share: float) -> Array:
+    """Work an array at a time."""
+    magnitude = np.hypot(edges[0], edges[1])
+    step = max(1, magnitude.size // SAMPLE)
+    kept: Array = edges * (magnitude >= np.quantile(magnitude.reshape(-1)[::step], 1 - share))
+    return kept
 
 
 @compiled

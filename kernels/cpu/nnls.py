@@ -11,13 +11,31 @@ from kernels.cpu.simd.vectors import LANES
 from kernels.nnls import TOLERANCE
 
 
-def convolution_nnls(spectrum: Array, target: Array, start: Array, rate: float, iterations: int) -> Array:
+def convolution_nnls(spectrum: Array, target: Array, start: Array, rate: float | Array, iterations: int) -> Array:
     """Compile all iterations as one function, on one core: the grids of blur kernels are small."""
     side = len(spectrum)
     spectra = np.empty((side, 2 * spectrum.shape[1]), np.float32)
     there, back = np.zeros_like(scratch(side, side)), scratch(side, side)
     numbers = np.float32(rate), iterations, np.float32(TOLERANCE)
     return _descend(spectrum, target, start, *numbers, there, spectra, back, *plan(side))
+
+
+def prune(kernel: Array, relative: float, island: float) -> Array:
+    """Label the components by SciPy."""
+    from scipy import ndimage
+
+    kept = np.maximum(kernel.astype(np.float64), 0.0)
+    kept[kept < relative * kept.max()] = 0.0
+    labels, count = ndimage.label(kept > 0, structure=np.ones((3, 3)))
+    if count > 1:
+        masses = np.bincount(labels.ravel(), weights=kept.ravel())[1:]
+        light = masses < min(island * masses.sum(), masses.max())
+        kept[np.concatenate(([False], light))[labels]] = 0.0
+    total = float(kept.sum())
+    if total > 0:
+        return kept / total
+    kept[(kept.shape[0] - 1) // 2, (kept.shape[1] - 1) // 2] = 1.0
+    return kept
 
 
 @compiled

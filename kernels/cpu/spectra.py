@@ -11,7 +11,7 @@ from kernels.cpu.threads import run_in_slices
 from kernels.cpu.transforms import irfft2, rfft2
 
 
-def weigh(power: Array, prior: Array, trust: Array, data: float, ease: float) -> tuple[Array, Array, Array]:
+def weigh(power: Array, prior: Array, trust: Array, data: float | Array, ease: float) -> tuple[Array, Array, Array]:
     """Compute all three factors in one pass, row after row."""
     inverse, unexplained, easing = np.empty_like(power), np.empty_like(power), np.empty_like(power)
     numbers = np.float32(data), np.float32(ease)
@@ -26,7 +26,7 @@ def misfit(transfer: Array, spectrum: Array, pull: Array, trust: Array, inverse:
     return result
 
 
-def solution(transfer: Array, spectrum: Array, pull: Array, trust: Array, inverse: Array, data: float) -> Array:
+def solution(transfer: Array, spectrum: Array, pull: Array, trust: Array, inverse: Array, data: float | Array) -> Array:
     """Compute row after row."""
     result = np.empty_like(spectrum)
     run_in_slices(_solution, len(spectrum), transfer, spectrum, pull, trust, inverse, np.float32(data), result)

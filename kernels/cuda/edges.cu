@@ -60,3 +60,77 @@ extern "C" __global__ void shock_filter(const float* __restrict__ image, float s
             result[(long long)(top + row) * width + left + col] = shared[(iterations % 2 * WIDE + row) * WIDE + col];
     }
 }
+
+// The length of a gradient: the planes of its two components follow each other.
+__device__ float length_at(const float* edges, int area, int place)
+{
+    return hypotf(edges[place], edges[area + place]);
+}
+
+// Find the length that `below` of a sample of the gradients do not reach, and go a share of the way to the next one, by
+// one block. A length, which is not negative, is ordered as its bits are: four rounds count the next eight bits of those
+// that share the bits found so far. Each round reads 8 bytes a gradient of the sample, from the cache but for the first.
+constexpr int SORTING = 512, BINS = 256;
+constexpr float LONGEST = 3.4e38f;  // of all lengths that are no fault
+extern "C" __global__ void find_length(const float* __restrict__ edges, int area, int stride, int below, float share,
+                                       float* __restrict__ found)
+{
+    extern __shared__ float shared[];
+    int* counts = reinterpret_cast<int*>(shared);  // of each bin, and then what is known
+    int *bits = counts + BINS, *rank = bits + 1, *equal = bits + 2;
+    float* larger = shared + BINS + 3;
+    if (threadIdx.x == 0) {
+        *bits = 0;
+        *rank = below;
+    }
+    for (int shift = 24; shift >= 0; shift -= 8) {
+        for (int bin = threadIdx.x; bin < BINS; bin += SORTING)
+            counts[bin] = 0;
+        __syncthreads();
+        const int known = *bits;
+        for (long long place = (long long)threadIdx.x * stride; place < area; place += (long long)SORTING * stride) {
+            const int value = __float_as_int(length_at(edges, area, (int)place));
+            if (shift == 24 || (value ^ known) >> (shift + 8) == 0)
+                atomicAdd(counts + (value >> shift & (BINS - 1)), 1);
+        }
+        __syncthreads();
+        if (threadIdx.x == 0) {
+            int bin = 0, left = *rank;
+            for (; left >= counts[bin]; ++bin)
+                left -= counts[bin];
+            *bits = known | bin << shift;
+            *rank = left;
+            *equal = counts[bin];
+        }
+        __syncthreads();
+    }
+    const float value = __int_as_float(*bits);
+    float next = value;
+    if (*rank + 1 >= *equal) {  // the next one is larger, if there is any
+        float least = LONGEST;
+        for (long long place = (long long)threadIdx.x * stride; place < area; place += (long long)SORTING * stride) {
+            const float length = length_at(edges, area, (int)place);
+            if (length > value)
+                least = fminf(least, length);
+        }
+        larger[threadIdx.x] = least;
+        __syncthreads();
+        for (int n = 0; n < SORTING; ++n)
+            least = fminf(least, larger[n]);
+        next = least < LONGEST ? least : value;
+    }
+    if (threadIdx.x == 0)
+        *found = value + share * (next - value);
+}
+
+// Keep the gradients that are not shorter than a length: 16 bytes and 6 operations for each.
+extern "C" __global__ void keep_longest(const float* __restrict__ edges, const float* __restrict__ length, int area,
+                                        float* __restrict__ kept)
+{
+    const int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= area)
+        return;
+    const bool keep = length_at(edges, area, i) >= *length;
+    kept[i] = keep ? edges[i] : 0.0f;
+    kept[area + i] = keep ? edges[area + i] : 0.0f;
+}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kernels.arrays import Array
+from kernels.cuda.graphs import keep_plan
 
 
 def rfft2(planes: Array, *arguments: Any, **options: Any) -> Array:
@@ -16,14 +17,18 @@ def rfft2(planes: Array, *arguments: Any, **options: Any) -> Array:
     import cupyx.scipy.fft
 
     misplaced = planes.data.ptr % (2 * planes.dtype.itemsize) != 0
-    return cupyx.scipy.fft.rfft2(planes.copy() if misplaced else planes, *arguments, **options)
+    spectra = cupyx.scipy.fft.rfft2(planes.copy() if misplaced else planes, *arguments, **options)
+    keep_plan()
+    return spectra
 
 
 def irfft2(spectra: Array, *arguments: Any, **options: Any) -> Array:
     """Transform half spectra back as ``cupyx.scipy.fft.irfft2``."""
     import cupyx.scipy.fft
 
-    return cupyx.scipy.fft.irfft2(spectra, *arguments, **options)
+    planes = cupyx.scipy.fft.irfft2(spectra, *arguments, **options)
+    keep_plan()
+    return planes
 
 
 def next_fast_len(target: int, real: bool = False) -> int:

@@ -1,27 +1,47 @@
-"""`kernels.nnls` for CuPy arrays, by whole-array operations and cuFFT; that module documents the function."""
+"""`kernels.nnls` for CuPy arrays; that module documents the functions."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from kernels.arrays import Array, array_module
+from kernels.cancellation import checkpoint
+from kernels.cuda._module import THREADS, launch
 from kernels.fft import fft_module
 from kernels.nnls import TOLERANCE
 
 
-def convolution_nnls(spectrum: Array, target: Array, start: Array, rate: float, iterations: int) -> Array:
-    """Take each step an array at a time; the host waits for two numbers, to restart and to stop."""
+def convolution_nnls(spectrum: Array, target: Array, start: Array, rate: float | Array, iterations: int) -> Array:
+    """Go all steps without waiting: once they are over, they change nothing, as the device alone knows.
+
+    A step is two transforms, a product and one launch.
+    """
     xp, fft = array_module(spectrum), fft_module(spectrum)
-    grid, corner = (len(spectrum), len(spectrum)), (slice(len(target)), slice(len(target)))
-    found = ahead = start.copy()
-    momentum = 1.0
+    support, grid = len(target), len(spectrum)
+    ahead, found = xp.zeros((grid, grid), np.float32), start.copy()
+    ahead[:support, :support] = start
+    length = xp.full((), rate, np.float32) if isinstance(rate, float) else rate
+    state = xp.zeros(2, np.float32)
+    state[0] = 1
     for _ in range(iterations):
-        product = fft.irfft2(spectrum * fft.rfft2(ahead, s=grid), s=grid)[corner]
-        new = xp.maximum(ahead - rate * (product - target), 0)
-        if float(xp.sum((ahead - new) * (new - found))) > 0:
-            momentum = 1.0
-        following = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
-        ahead = new + (momentum - 1) / following * (new - found)
-        settled = bool(xp.abs(new - found).max() <= TOLERANCE * new.max())
-        found, momentum = new, following
-        if settled:
-            break
+        checkpoint()
+        product = fft.irfft2(spectrum * fft.rfft2(ahead), s=ahead.shape, overwrite_x=True)
+        _launch_block("descend", product, target, length, support, grid, TOLERANCE, ahead, found, state)
     return found
+
+
+def prune(kernel: Array, relative: float, island: float) -> Array:
+    """Find the components in one launch of one block, and scale what is left in double precision."""
+    xp = array_module(kernel)
+    kept, labels, masses = xp.empty_like(kernel), xp.empty(kernel.shape, np.int32), xp.empty_like(kernel)
+    height, width = kernel.shape
+    _launch_block("keep_connected", kernel, height, width, relative, island, labels, masses, kept)
+    kept = kept.astype(np.float64)
+    total = kept.sum()
+    # No kernel at all is one that does nothing.
+    kept[(height - 1) // 2, (width - 1) // 2] += total <= 0
+    return kept / xp.where(total > 0, total, 1)
+
+
+def _launch_block(name: str, *arguments: Array | float) -> None:
+    launch("nnls", name, (1,), (THREADS,), *arguments, shared_bytes=4 * THREADS)

@@ -3,14 +3,14 @@
 
 // The factors of a solution: 24 bytes and 9 floating-point operations per frequency.
 extern "C" __global__ void weigh(const float* __restrict__ power, const float* __restrict__ prior,
-                                 const float* __restrict__ trust, float data, float ease, int count,
+                                 const float* __restrict__ trust, const float* __restrict__ data, float ease, int count,
                                  float* __restrict__ inverse, float* __restrict__ unexplained,
                                  float* __restrict__ easing)
 {
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= count)
         return;
-    const float t = trust[i], p = prior[i], share = 1.0f / (data * t * power[i] + p), left = t * p * share;
+    const float t = trust[i], p = prior[i], share = 1.0f / (*data * t * power[i] + p), left = t * p * share;
     inverse[i] = share;
     unexplained[i] = left;
     easing[i] = 1.0f / (left + ease * t);
@@ -33,14 +33,14 @@ extern "C" __global__ void misfit(const float2* __restrict__ transfer, const flo
 // The solution: 40 bytes and 13 floating-point operations per frequency.
 extern "C" __global__ void solution(const float2* __restrict__ transfer, const float2* __restrict__ spectrum,
                                     const float2* __restrict__ pull, const float* __restrict__ trust,
-                                    const float* __restrict__ inverse, float data, int count,
+                                    const float* __restrict__ inverse, const float* __restrict__ data, int count,
                                     float2* __restrict__ result)
 {
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= count)
         return;
     const float2 k = transfer[i], y = spectrum[i], g = pull[i];
-    const float seen = data * trust[i], share = inverse[i];
+    const float seen = *data * trust[i], share = inverse[i];
     result[i] = make_float2(share * (seen * (k.x * y.x + k.y * y.y) + g.x),
                             share * (seen * (k.x * y.y - k.y * y.x) + g.y));
 }

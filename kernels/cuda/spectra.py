@@ -7,6 +7,7 @@ import numpy as np
 from kernels.arrays import Array, array_module
 from kernels.cancellation import checkpoint
 from kernels.cuda._module import THREADS, launch
+from kernels.cuda.graphs import kept_by_capture
 from kernels.fft import fft_module
 
 BLOCKS, WARP = 256, 32
@@ -23,11 +24,11 @@ _ASKED = 16
 their time."""
 
 
-def weigh(power: Array, prior: Array, trust: Array, data: float, ease: float) -> tuple[Array, Array, Array]:
+def weigh(power: Array, prior: Array, trust: Array, data: float | Array, ease: float) -> tuple[Array, Array, Array]:
     """Compute all three factors in one launch: 24 bytes and 9 operations per frequency."""
     empty_like = array_module(power).empty_like
-    inverse, unexplained, easing = empty_like(power), empty_like(power), empty_like(power)
-    _for_each(power.size, "weigh", power, prior, trust, data, ease, power.size, inverse, unexplained, easing)
+    inverse, unexplained, easing, weight = empty_like(power), empty_like(power), empty_like(power), _number(data, power)
+    _for_each(power.size, "weigh", power, prior, trust, weight, ease, power.size, inverse, unexplained, easing)
     return inverse, unexplained, easing
 
 
@@ -39,10 +40,10 @@ def misfit(transfer: Array, spectrum: Array, pull: Array, trust: Array, inverse:
     return result
 
 
-def solution(transfer: Array, spectrum: Array, pull: Array, trust: Array, inverse: Array, data: float) -> Array:
+def solution(transfer: Array, spectrum: Array, pull: Array, trust: Array, inverse: Array, data: float | Array) -> Array:
     """Evaluate the formula in one launch: 40 bytes and 13 operations per frequency."""
-    result = array_module(spectrum).empty_like(spectrum)
-    _for_each(spectrum.size, "solution", transfer, spectrum, pull, trust, inverse, data, spectrum.size, result)
+    result, weight = array_module(spectrum).empty_like(spectrum), _number(data, inverse)
+    _for_each(spectrum.size, "solution", transfer, spectrum, pull, trust, inverse, weight, spectrum.size, result)
     return result
 
 
@@ -82,7 +83,7 @@ def conjugate_gradients(
     add_up("start_steps", misfit, unknown, area, residual, partials)
     settle("settle_start")
     for number in range(steps):
-        if number and number % _ASKED == 0 and float(state[_STOPPED]):
+        if number and number % _ASKED == 0 and kept_by_capture() is None and float(state[_STOPPED]):
             break
         checkpoint()
         preconditioned = filtered(easing, fft.rfft2(residual))
@@ -95,6 +96,11 @@ def conjugate_gradients(
         settle("settle_step")
         add_up("step_in_pixels", direction, change, unknown, state, area, pixels, residual, partials)
         _for_each(frequencies, "step_in_spectrum", change_of_spectrum, state, frequencies, spectrum)
+
+
+def _number(value: float | Array, like: Array) -> Array:
+    """Return a number as an array of one on the device of `like`, by a launch in place of a copy."""
+    return array_module(like).full((), value, np.float32) if isinstance(value, float) else value
 
 
 def _for_each(count: int, name: str, *arguments: Array | float) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.arrays import Array
+from kernels.edges import SAMPLE
 
 Plane = npt.NDArray[np.float64]
 
@@ -23,6 +24,14 @@ def shock_filter(image: Array, step: float, iterations: int) -> Array:
         moves = [_minmod(np.roll(u, -1, axis=axis) - u, u - np.roll(u, 1, axis=axis)) for axis in (0, 1)]
         u = u - step * np.sign(_curvature(u)) * np.hypot(*moves)
     return u.astype(np.float32)
+
+
+def keep_strongest(edges: Array, share: float) -> Array:
+    """Sort the sample."""
+    magnitude = np.hypot(*edges.astype(np.float64))
+    sample = np.sort(magnitude.ravel()[:: max(1, magnitude.size // SAMPLE)])
+    least = np.interp((1 - share) * (len(sample) - 1), np.arange(len(sample)), sample)
+    return np.where(magnitude >= least, edges, np.float32(0))
 
 
 def _curvature(u: Plane) -> Plane:

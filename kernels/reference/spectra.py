@@ -7,7 +7,7 @@ import numpy as np
 from kernels.arrays import Array
 
 
-def weigh(power: Array, prior: Array, trust: Array, data: float, ease: float) -> tuple[Array, Array, Array]:
+def weigh(power: Array, prior: Array, trust: Array, data: float | Array, ease: float) -> tuple[Array, Array, Array]:
     """Evaluate the definitions in double precision."""
     k2, p, t = (array.astype(np.float64) for array in (power, prior, trust))
     inverse = 1 / (data * t * k2 + p)
@@ -23,7 +23,7 @@ def misfit(transfer: Array, spectrum: Array, pull: Array, trust: Array, inverse:
     return (unexplained * y - t * inverse * k * g).astype(np.complex64)
 
 
-def solution(transfer: Array, spectrum: Array, pull: Array, trust: Array, inverse: Array, data: float) -> Array:
+def solution(transfer: Array, spectrum: Array, pull: Array, trust: Array, inverse: Array, data: float | Array) -> Array:
     """Divide the right-hand side of the normal equation by the energy's second derivative."""
     k, y, g = (array.astype(np.complex128) for array in (transfer, spectrum, pull))
     t, inverse = trust.astype(np.float64), inverse.astype(np.float64)

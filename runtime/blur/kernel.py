@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels import nnls
+
 Kernel = NDArray[np.float64]
 """A blur kernel (h, w), non-negative, of sum 1."""
 
@@ -49,16 +51,7 @@ def prune(kernel: NDArray[np.floating], *, relative: float = 0.03, island: float
     -------
     array (h, w), float64, non-negative, of sum 1
     """
-    from scipy import ndimage
-
-    kept = np.maximum(kernel.astype(np.float64), 0.0)
-    kept[kept < relative * kept.max()] = 0.0
-    labels, count = ndimage.label(kept > 0, structure=np.ones((3, 3)))
-    if count > 1:
-        masses = np.bincount(labels.ravel(), weights=kept.ravel())[1:]
-        light = masses < min(island * masses.sum(), masses.max())
-        kept[np.concatenate(([False], light))[labels]] = 0.0
-    return normalise(kept)
+    return np.asarray(nnls.prune(np.ascontiguousarray(kernel, np.float64), relative, island))
 
 
 def centre_offset(kernel: NDArray[np.floating]) -> tuple[int, int]:

@@ -124,7 +124,12 @@ def _extend_axis(image: Array, length: int, axis: int) -> Array:
     xp = array_module(image)
     after, before, weight = constants(image, _extension, image.shape[axis], length, axis)
     mirrored = weight * xp.take(image, after, axis=axis) + (1 - weight) * xp.take(image, before, axis=axis)
-    return xp.concatenate([image, mirrored], axis=axis)
+    size, shape = image.shape[axis], list(image.shape)
+    shape[axis] = length
+    extended = xp.empty(shape, mirrored.dtype)
+    lines = xp.moveaxis(extended, axis, 0)
+    lines[:size], lines[size:] = xp.moveaxis(image, axis, 0), xp.moveaxis(mirrored, axis, 0)
+    return extended
 
 
 def _fold_axis(plane: Array, size: int, axis: int) -> Array:

@@ -35,7 +35,7 @@ class Observation:
     kernel : (h, w) array of float32
         Blur kernel, sum 1.
     noise : float
-        Standard deviation of the noise, in units of the value range.
+        Standard deviation of the noise, in units of the value range; on a GPU it may be an array () of float32.
     kernel_error : float
         Euclidean norm of the error of the kernel, relative to the norm of the kernel.
     valid : (H, W) array of bool, optional
@@ -57,7 +57,7 @@ class Observation:
         self,
         image: Array,
         kernel: Array,
-        noise: float,
+        noise: float | Array,
         *,
         kernel_error: float = 0.0,
         valid: Array | None = None,
@@ -102,7 +102,7 @@ class Observation:
         scale = (model.power * gradient * observed).sum() / xp.square(model.power).sum()
         return (_number(scale, least=0.0) / (gradient + 1 / width**2)).astype(xp.float32)
 
-    def solve(self, data: float, prior: Array, linear: Array | None = None, *, steps: int = 2) -> Array:
+    def solve(self, data: float | Array, prior: Array, linear: Array | None = None, *, steps: int = 2) -> Array:
         """Return the half spectrum, complex64, of the latent image that minimises a quadratic energy.
 
         Minimises ``data / 2 sum_known (kernel * x - image)^2 + sum |prior^(1/2) X|^2 / 2 - Re sum conj(linear) X``
@@ -116,7 +116,7 @@ class Observation:
         Parameters
         ----------
         data : float
-            Weight of the data term.
+            Weight of the data term; on a GPU it may be an array () of float32.
         prior : array of float32
             Weight of each frequency, non-negative, in the layout of ``model.transfer``.
         linear : array of complex64, optional
@@ -126,7 +126,7 @@ class Observation:
         """
         model, confidence = self.model, self._confidence
         inverse, unexplained, preconditioner = weigh(
-            model.power, prior + np.float32(_LEAST_PRIOR * data), confidence, data, _PRECONDITIONER_FLOOR
+            model.power, prior + _LEAST_PRIOR * data, confidence, data, _PRECONDITIONER_FLOOR
         )
         if linear is None:
             linear = array_module(prior).zeros_like(model.transfer)

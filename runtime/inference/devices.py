@@ -177,11 +177,17 @@ def _stream(device: Device, process: int) -> Any:
 
 
 def free_unused_memory(device: Device) -> None:
-    """Free the unused memory of CuPy's pool on a GPU, so that ONNX Runtime and other processes can allocate it."""
+    """Free the unused memory of CuPy on a GPU, so that ONNX Runtime and other processes can allocate it.
+
+    Recorded graphs are dropped.
+    """
     if device.is_cuda:
         import cupy
 
+        from kernels.cuda.graphs import forget_graphs
+
         with cupy.cuda.Device(device.index):
+            forget_graphs(device.index)
             cupy.get_default_memory_pool().free_all_blocks()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -90,11 +89,16 @@ class Response:
 
         Noise of the stored values has this times its standard deviation in their light, on average.
         """
+        return float(self.mean_slope_there(stored))
+
+    def mean_slope_there(self, stored: Array) -> Array:
+        """Return the same as an array (), float64, on the device of the values, for which nobody waits."""
+        xp = array_module(stored)
         if self.linear:
-            return 1.0
+            return xp.ones((), np.float64)
         rows, cols = (max(size // _SAMPLED, 1) for size in stored.shape[-2:])
         slopes = self.slope(stored[..., ::rows, ::cols])
-        return max(math.sqrt(float(array_module(slopes).square(slopes).mean())), _LEAST_SLOPE)
+        return xp.maximum(xp.sqrt(xp.square(slopes).mean().astype(np.float64)), _LEAST_SLOPE)
 
 
 LINEAR = Response("linear", 1.0)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kernels.reference.edges as reference
-from kernels.edges import forward_differences, shock_filter
+from kernels.edges import SAMPLE, forward_differences, keep_strongest, shock_filter
 
 SIDES, SEEDS = st.integers(1, 90), st.integers(0, 99)
 
@@ -83,7 +83,41 @@ def test_flat_images_stay_as_they_are(face):
     assert not face.get(face.edges.forward_differences(face.put(image))).any()
 
 
+@given(SIDES, SIDES, SEEDS, st.sampled_from([0.0, 0.04, 0.3, 0.5, 1.0]), st.booleans())
+def test_the_strongest_equal_reference(face, rows, cols, seed, share, few_values):
+    edges = np.stack([noise(rows, cols, seed), noise(rows, cols, seed + 1)])
+    edges = np.round(edges) if few_values else edges  # Many are equal then.
+    found = face.get(face.edges.keep_strongest(face.put(edges), share))
+    expected = reference.keep_strongest(edges, share)
+    # Where rounding decides nothing.
+    magnitude = np.hypot(*edges.astype(np.float64))
+    least = magnitude[expected.any(axis=0)].min(initial=np.inf)
+    sure = np.abs(magnitude - least) > 1e-6 * least
+    np.testing.assert_array_equal(found[:, sure], expected[:, sure])
+    assert (~sure).sum() <= max(1, (magnitude == least).sum())
+
+
+@given(share=st.floats(0.05, 1), seed=SEEDS)
+def test_the_strongest_are_as_many_as_asked_for(face, share, seed):
+    edges = np.stack([noise(60, 64, seed), noise(60, 64, seed + 1)])
+    kept = face.get(face.edges.keep_strongest(face.put(edges), share))
+    there = np.any(kept != 0, axis=0)
+    assert np.mean(there) == pytest.approx(share, abs=2 / there.size)
+    np.testing.assert_array_equal(kept[:, there], edges[:, there])
+    magnitude = np.hypot(*edges)
+    assert magnitude[there].min() >= magnitude[~there].max(initial=0)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.4])
+def test_the_strongest_of_many_are_about_that_share(face, share):
+    edges = np.stack([noise(2, 5 * SAMPLE // 3, 0), noise(2, 5 * SAMPLE // 3, 1)])
+    found = face.get(face.edges.keep_strongest(face.put(edges), share))
+    assert found.any(axis=0).mean() == pytest.approx(share, rel=0.02)
+    np.testing.assert_array_equal(found[found != 0], edges[found != 0])
+
+
 IMAGE = np.zeros((2, 3), "f4")
+EDGES = np.zeros((2, 2, 3), "f4")
 
 
 @pytest.mark.parametrize(
@@ -98,6 +132,12 @@ IMAGE = np.zeros((2, 3), "f4")
         (lambda: shock_filter(IMAGE, None, 1), TypeError, "step must be a number, got NoneType"),
         (lambda: shock_filter(IMAGE, 0.4, 0), ValueError, "iterations must be at least 1"),
         (lambda: shock_filter(IMAGE, 0.4, 1.5), TypeError, "iterations must be an integer"),
+        (lambda: keep_strongest(EDGES.astype("f8"), 0.1), TypeError, "edges must be float32, got float64"),
+        (lambda: keep_strongest(IMAGE, 0.1), ValueError, r"edges must have shape \(2, any, any\), got \(2, 3\)"),
+        (lambda: keep_strongest(EDGES[..., ::-1], 0.1), ValueError, "edges must be C-contiguous"),
+        (lambda: keep_strongest(EDGES[..., :0], 0.1), ValueError, "give at least one gradient"),
+        (lambda: keep_strongest(EDGES, 1.1), ValueError, r"share must be in \[0, 1\], got 1.1"),
+        (lambda: keep_strongest(EDGES, "all"), TypeError, "share must be a number, got str"),
     ],
 )
 def test_refuses_bad_input(call, error, message):

@@ -14,7 +14,7 @@ import kernels
 
 FOLDER = Path(kernels.__file__).parent
 FAMILIES = sorted(path.stem for path in FOLDER.joinpath("reference").glob("[!_]*.py"))
-WITHOUT_CUDA_SOURCE = {"transforms", "nnls"}
+WITHOUT_CUDA_SOURCE = {"transforms"}
 """Families whose CUDA face calls CuPy alone: whole-array operations and cuFFT."""
 
 

@@ -32,6 +32,17 @@ struct alignas(16) float4 {
     std::memcpy(&bits, &x, sizeof bits);
     return bits;
 }
+[[maybe_unused]] static float __int_as_float(int bits)
+{
+    float x;
+    std::memcpy(&x, &bits, sizeof x);
+    return x;
+}
+[[maybe_unused]] static int atomicAdd(int* place, int value)
+{
+    *place += value;
+    return *place - value;
+}
 static dim3 gridDim, blockDim, blockIdx, threadIdx;
 using std::max;
 using std::min;

@@ -3,12 +3,12 @@
 What CuPy refuses is refused: NumPy and device arrays in one operation, and copies to the host that nobody asked for.
 Functions exist where the real CuPy has them, and their arguments must fit its signatures. Transfers and waits are
 counted. Kernels are those of `kernels/cuda/*.cu`, run on the host; so are networks, bound to the arrays' addresses.
+Graphs are captured and launched as `tests.support.cuda_streams` says.
 """
 
 import inspect
 import operator
 import sys
-import time
 from functools import cache, partial
 from types import ModuleType, SimpleNamespace
 
@@ -17,6 +17,20 @@ import scipy.fft
 
 from tests.support.bound_on_host import BoundOnHost
 from tests.support.cuda_emulator import emulated_module
+from tests.support.cuda_streams import (
+    CUDARuntimeError,
+    Device,
+    Event,
+    MemoryPool,
+    OutOfMemoryError,
+    PlanCache,
+    Stream,
+    captured,
+    current_stream,
+    not_captured,
+    using_allocator,
+    wait,
+)
 from tests.support.traffic import traffic
 
 try:
@@ -51,20 +65,21 @@ class ndarray:
     device = property(lambda self: Device(0))
 
     def get(self):
+        wait("get")
         traffic.downloads.append(self.nbytes)
-        _wait("get")
         return self.array.copy()
 
     def __getitem__(self, key):
         if any(isinstance(part, ndarray) and part.dtype == bool for part in (key if isinstance(key, tuple) else [key])):
-            _wait("selection by a mask")
+            wait("selection by a mask")
+        place = _unwrap(key)
         if any(isinstance(part, ndarray) for part in (key if isinstance(key, tuple) else [key])):
-            traffic.launch()
-        return _wrap(self.array[_unwrap(key)])
+            return _launched(lambda: self.array[place])
+        return _wrap(self.array[place])
 
     def __setitem__(self, key, value):
-        traffic.launch()
-        self.array[_unwrap(key)] = _unwrap(value)
+        place, value = _unwrap(key), _unwrap(value)
+        _launched(lambda: operator.setitem(self.array, place, value))
 
     def __len__(self):
         return len(self.array)
@@ -80,8 +95,34 @@ class ndarray:
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
         assert method == "__call__", method
+        inputs, options = _unwrap(inputs), {name: _unwrap(value) for name, value in options.items()}
+        return _launched(lambda: ufunc(*inputs, **options))
+
+
+def _launched(compute):
+    """Do an operation, and note it for a graph, which does it again and puts what comes of it into the same arrays."""
+    result = _wrap(compute())
+    if captured() is None:
         traffic.launch()
-        return _wrap(ufunc(*map(_unwrap, inputs), **{name: _unwrap(value) for name, value in options.items()}))
+    else:
+        captured().append(lambda: _store(result, compute()))
+    return result
+
+
+def _viewed(compute, source):
+    """Return a view, which is no operation, unless NumPy has to copy for it."""
+    result = _wrap(compute())
+    if captured() is not None and isinstance(result, ndarray) and not np.may_share_memory(result.array, source):
+        captured().append(lambda: _store(result, compute()))
+    return result
+
+
+def _store(result, values):
+    if isinstance(result, ndarray):
+        result.array[...] = values
+    elif isinstance(result, (list, tuple)):
+        for each, value in zip(result, values, strict=True):
+            _store(each, value)
 
 
 VIEWS = {
@@ -92,28 +133,36 @@ VIEWS = {
 
 
 def _method(name, self, *arguments, **options):
-    if name not in VIEWS:
-        traffic.launch()
-    return _wrap(getattr(self.array, name)(*map(_unwrap, arguments), **options))
+    arguments = _unwrap(arguments)
+
+    def compute():
+        return getattr(self.array, name)(*arguments, **options)
+
+    return _viewed(compute, self.array) if name in VIEWS else _launched(compute)
 
 
 def _number(convert, self):
-    _wait(convert.__name__)
+    wait(convert.__name__)
     return convert(self.array)
 
 
 def _operation(name, self, *others):
-    traffic.launch()
-    done = getattr(operator, name)(self.array, *map(_unwrap, others))
+    if name == "__matmul__":
+        not_captured("a product of matrices, by cuBLAS")
+    others = _unwrap(others)
     if name.startswith("__i") and name != "__invert__":
-        self.array = done
+
+        def in_place():
+            self.array = getattr(operator, name)(self.array, *others)
+
+        _launched(in_place)
         return self
-    return _wrap(done)
+    return _launched(lambda: getattr(operator, name)(self.array, *others))
 
 
 def _reflected(name, self, other):
-    traffic.launch()
-    return _wrap(getattr(operator, name)(_unwrap(other), self.array))
+    other = _unwrap(other)
+    return _launched(lambda: getattr(operator, name)(other, self.array))
 
 
 def _give(name, function):
@@ -137,10 +186,6 @@ for _name in ("neg", "pos", "abs", "invert", "lt", "le", "gt", "ge", "eq", "ne")
     _give(f"__{_name}__", partial(_operation, f"__{_name}__"))
 
 
-def _wait(what):
-    traffic.waits.append(what)
-
-
 def _wrap(value):
     if isinstance(value, (np.ndarray, np.generic)):
         return ndarray(value)
@@ -160,6 +205,20 @@ def _unwrap(value):
 WAITING = ("flatnonzero", "nonzero", "argwhere", "unique", "quantile", "percentile")
 """Functions for which CuPy waits."""
 
+NOT_CAPTURED = {
+    "argsort",
+    "concatenate",
+    "dot",
+    "hstack",
+    "matmul",
+    "partition",
+    "sort",
+    "stack",
+    "tensordot",
+    "vstack",
+}
+"""Functions that may wait or copy from the host inside of CuPy or a library."""
+
 
 _signature = cache(inspect.signature)
 
@@ -170,16 +229,27 @@ def _function(name, host, real):
     def call(*arguments, **options):
         if real is not None and not isinstance(host, np.ufunc):
             _signature(real).bind(*arguments, **options)
-        if name not in VIEWS:
-            traffic.launch()
         if name in WAITING:
-            _wait(name)
+            wait(name)
+        if name in NOT_CAPTURED:
+            not_captured(name)
         if name == "interp" and not arguments[0].flags.c_contiguous:
             raise NotImplementedError("Non-C-contiguous x is currently not supported")
-        return _wrap(host(*map(_unwrap, arguments), **{key: _unwrap(value) for key, value in options.items()}))
+        arguments, options = _unwrap(arguments), {key: _unwrap(value) for key, value in options.items()}
+
+        def compute():
+            return host(*arguments, **options)
+
+        if name.startswith("empty"):
+            return _wrap(compute())
+        return _viewed(compute, arguments[0]) if name in VIEWS else _launched(compute)
+
+    def at(*arguments):
+        arguments = _unwrap(arguments)
+        _launched(lambda: host.at(*arguments))
 
     if hasattr(host, "at"):
-        call.at = lambda *arguments: host.at(*map(_unwrap, arguments))
+        call.at = at
     return call
 
 
@@ -201,7 +271,7 @@ class _Namespace(ModuleType):
 
 def _counted(transform):
     def call(*arguments, **options):
-        traffic.transforms += 1
+        traffic.transforms += captured() is None
         return transform(*arguments, **options)
 
     return call
@@ -221,7 +291,8 @@ def _where_complex_numbers_may_begin(transform):
 def _upload(convert):
     def call(value, dtype=None):
         if isinstance(value, ndarray):
-            return ndarray(convert(value.array, dtype))
+            return _viewed(lambda: convert(value.array, dtype), value.array)
+        not_captured("a copy from the host")
         parts = _unwrap(value) if isinstance(value, list) else value
         if not (isinstance(value, list) and value and isinstance(value[0], ndarray)):
             assert np.asarray(parts).dtype.isnative
@@ -229,80 +300,6 @@ def _upload(convert):
         return ndarray(np.array(convert(parts, dtype)))
 
     return call
-
-
-class Stream:
-    """Work is done at once; what is counted is who waits."""
-
-    current: list["Stream"] = []  # noqa: RUF012
-    ptr = 12345
-
-    def __init__(self, non_blocking=False):
-        self.non_blocking = non_blocking
-
-    def __enter__(self):
-        Stream.current.append(self)
-        return self
-
-    def __exit__(self, *failure):
-        Stream.current.pop()
-
-    def record(self, event=None):
-        event = event or Event()
-        event.time = time.perf_counter()
-        return event
-
-    def wait_event(self, event):
-        assert event.time, "an event that nobody recorded"
-
-    def synchronize(self):
-        _wait("stream")
-
-
-class Event:
-    time = 0.0
-
-    def synchronize(self):
-        _wait("event")
-
-
-class Device:
-    def __init__(self, number=0):
-        self.id = number
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *failure):
-        pass
-
-    def synchronize(self):
-        _wait("device")
-
-
-class CUDARuntimeError(RuntimeError):
-    """As CuPy raises it: with a status."""
-
-    def __init__(self, status, message):
-        super().__init__(message)
-        self.status = status
-
-
-class OutOfMemoryError(MemoryError):
-    """CuPy's own, with its text."""
-
-    def __init__(self, size, total):
-        super().__init__(f"Out of memory allocating {size:,} bytes (allocated so far: {total:,} bytes).")
-
-
-class _Pool:
-    def free_all_blocks(self):
-        traffic.returned_memory += 1
-
-
-@cache
-def _null_stream():
-    return Stream()
 
 
 def make_modules():
@@ -314,10 +311,12 @@ def make_modules():
     cupy.ascontiguousarray = _upload(np.ascontiguousarray)
     cupy.asnumpy = lambda array: array.get() if isinstance(array, ndarray) else np.asarray(array)
     cupy.fft = _Namespace("cupy.fft", np.fft, _real and _real.fft)
-    cupy.get_default_memory_pool = _Pool
+    cupy.fft.config = SimpleNamespace(get_plan_cache=PlanCache)
+    cupy.get_default_memory_pool = MemoryPool
     cupy.cuda = ModuleType("cupy.cuda")
     cupy.cuda.Stream, cupy.cuda.Event, cupy.cuda.Device = Stream, Event, Device
-    cupy.cuda.get_current_stream = lambda: Stream.current[-1] if Stream.current else _null_stream()
+    cupy.cuda.MemoryPool, cupy.cuda.using_allocator = MemoryPool, using_allocator
+    cupy.cuda.get_current_stream = current_stream
     cupy.cuda.get_elapsed_time = lambda start, stop: 1e3 * (stop.time - start.time)
     cupy.cuda.memory = SimpleNamespace(OutOfMemoryError=OutOfMemoryError)
     cupy.cuda.runtime = SimpleNamespace(
@@ -345,8 +344,8 @@ class KernelModule:
 
         def launch(grid, block, arguments, shared_mem=0):
             assert not any(isinstance(argument, np.ndarray) for argument in arguments), "a host array for a kernel"
-            traffic.launch()
-            run(grid, block, [_unwrap(argument) for argument in arguments], shared_mem=shared_mem)
+            arguments = [_unwrap(argument) for argument in arguments]
+            _launched(lambda: run(grid, block, arguments, shared_mem=shared_mem))
 
         return launch
 
@@ -375,11 +374,13 @@ def install(patch):
 def forget():
     """Forget what was counted, and every array that a cache holds."""
     from kernels import device_tables
+    from kernels.cuda import graphs
     from runtime import api
     from runtime.inference import devices
     from runtime.restoration import repair, uniformity
 
     device_tables._owned.clear()
+    graphs._recorders.clear()
     loaded = repair.load_repairer, uniformity.load_uniformity_check, api._deblurrer
     for cached in (device_tables._copies, devices._stream, devices._automatic, *loaded):
         cached.cache_clear()

@@ -15,7 +15,8 @@ class Traffic:
     """What went over the bus, what the host waited for, and what it asked of the device.
 
     An operation is one on whole arrays, a kernel or a Fourier transform: one launch at least. Views cost none. Where
-    `places` is a counter, it counts the functions that asked for them.
+    `places` is a counter, it counts the functions that asked for them. What is captured for a graph is not counted; the
+    launch of a graph is one operation, and one of the `replays`.
     """
 
     uploads: list[int] = field(default_factory=list)
@@ -24,6 +25,7 @@ class Traffic:
     returned_memory: int = 0
     operations: int = 0
     transforms: int = 0
+    replays: int = 0
     places: Counter[str] | None = None
 
     def launch(self):
@@ -38,7 +40,7 @@ class Traffic:
             self.places[f"{Path(frame.f_code.co_filename).relative_to(_ROOT)}, {frame.f_code.co_name}"] += 1
 
     def clear(self):
-        self.operations = self.transforms = 0
+        self.operations = self.transforms = self.replays = 0
         self.uploads.clear()
         self.downloads.clear()
         self.waits.clear()

@@ -13,13 +13,14 @@ move out of the image. The images are read once; then the cost of each candidate
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.arrays import Array, array_module
+from kernels.arrays import Array, array_module, is_cuda, packed
 from kernels.fft import fft_module
 from kernels.transforms import rfft2
 from runtime.blur.kernel import Kernel, origin
@@ -30,25 +31,44 @@ from runtime.inference.devices import download
 class NormalEquations:
     """The quadratic form ``k'Ak - 2b'k + c`` of a kernel `k` of `support` x `support` pixels.
 
+    It is where the images are from which it was built; `on_host` brings it to the host.
+
     Attributes
     ----------
     auto, cross : array (grid, grid), float64
         Correlations by lag, in FFT order (lag 0 first, negative lags last); ``grid >= 2 * support``.
     energy : float
-        The constant ``c``, the cost of a kernel of zeros.
+        The constant ``c``, the cost of a kernel of zeros; on a GPU an array ().
     support : int
         Side of the largest kernels for which the form is exact.
     """
 
-    auto: NDArray[np.float64]
-    cross: NDArray[np.float64]
-    energy: float
+    auto: Array
+    cross: Array
+    energy: float | Array
     support: int
 
     @property
     def grid(self) -> int:
         """Side in pixels of the grid on which kernels are transformed."""
         return int(self.auto.shape[0])
+
+    def on_host(self) -> NormalEquations:
+        """Return the same form on the host, after one copy from a GPU."""
+        return self.unpacked(download(self.packed()), self.support) if is_cuda(self.auto) else self
+
+    def packed(self) -> Array:
+        """Return all numbers of the form, float64 ``(n,)``."""
+        return packed(
+            self.auto,
+            [self.auto, self.cross, np.float64(self.energy) if isinstance(self.energy, float) else self.energy],
+        )
+
+    @classmethod
+    def unpacked(cls, numbers: NDArray[np.float64], support: int) -> NormalEquations:
+        """Return the form whose numbers they are."""
+        auto, cross = numbers[:-1].reshape(2, math.isqrt(len(numbers) // 2), -1)
+        return cls(auto, cross, float(numbers[-1]), support)
 
     def embed(self, kernel: NDArray[np.floating]) -> NDArray[np.float64]:
         """Place kernels (..., s, s), s <= grid, on grids (..., grid, grid) with their origin at lag 0."""
@@ -57,11 +77,11 @@ class NormalEquations:
         rows, cols = origin(kernel.shape[-2:])
         return np.roll(padded, (-rows, -cols), axis=(-2, -1))
 
-    def extract(self, lags: NDArray[np.float64]) -> NDArray[np.float64]:
+    def extract(self, lags: Array) -> Array:
         """Return the kernels (..., support, support) of grids (..., grid, grid); the inverse of `embed`."""
-        rows, cols = origin((self.support, self.support))
-        centred = np.roll(lags, (rows, cols), axis=(-2, -1))
-        return np.ascontiguousarray(centred[..., : self.support, : self.support])
+        xp, (rows, cols) = array_module(lags), origin((self.support, self.support))
+        centred = xp.roll(lags, (rows, cols), axis=(-2, -1))
+        return xp.ascontiguousarray(centred[..., : self.support, : self.support])
 
     def cost(self, kernel: Kernel) -> float:
         """Return the cost of Eq. 5, without regularisation, of one kernel of at most `support` pixels a side."""
@@ -106,11 +126,11 @@ def from_tiles(
         cross = cross + xp.multiply(spectrum, fft.rfft2(observed)).sum(axis=0)
         energy = energy + xp.square(observed[middle]).sum(dtype=np.float64)
         done()
-    return _equations(auto, cross, energy, shape, reach, support)
+    return _equations(auto, cross, energy, shape, reach, support).on_host()
 
 
-def from_periodic(latent: Array, observed: Array, support: int, profile: Array | float = 1.0) -> NormalEquations:
-    """Build the form for periodic planes (N, h, w), all of whose pixels take part.
+def from_periodic(latent: Array, observed: Array, support: int, profile: Array | None = None) -> NormalEquations:
+    """Build the form for periodic planes (N, h, w), all of whose pixels take part; nobody waits for a GPU.
 
     Parameters
     ----------
@@ -120,25 +140,30 @@ def from_periodic(latent: Array, observed: Array, support: int, profile: Array |
     profile : array (h, w // 2 + 1), optional
         Transfer function that is applied to `latent` first.
     """
-    spectrum, target = rfft2(latent) * profile, rfft2(observed)
+    spectrum, target = rfft2(latent), rfft2(observed)
+    if profile is not None:
+        spectrum = spectrum * profile
     auto = (spectrum.conj() * spectrum).sum(axis=0)
     cross = (spectrum.conj() * target).sum(axis=0)
     energy = array_module(observed).square(observed).sum(dtype=np.float64)
     return _equations(auto, cross, energy, latent.shape[-2:], support, support)
 
 
+def periodic_length(support: int) -> int:
+    """Return how many numbers the form has that `from_periodic` builds."""
+    return 2 * (2 * support) ** 2 + 1
+
+
 def _equations(
     auto: Array, cross: Array, energy: Array, shape: tuple[int, int], reach: int, support: int
 ) -> NormalEquations:
-    """Build the form from cross spectra and an array (), with one transfer from a GPU."""
-    xp = array_module(auto)
-    lags = xp.stack([_lags(each, shape, reach) for each in (auto, cross)]).astype(np.float64)
-    numbers = download(xp.concatenate([lags.reshape(-1), energy.reshape(1)]))
-    host = np.roll(numbers[:-1].reshape(lags.shape), (-reach, -reach), axis=(1, 2))
-    return NormalEquations(host[0], host[1], float(numbers[-1]), support)
+    """Build the form from cross spectra and an array ()."""
+    return NormalEquations(_lags(auto, shape, reach), _lags(cross, shape, reach), energy, support)
 
 
 def _lags(spectrum: Array, shape: tuple[int, int], reach: int) -> Array:
-    """Return the correlation of a cross spectrum at lags -reach .. reach - 1, in their order."""
+    """Return the correlation of a cross spectrum at lags -reach .. reach - 1, lag 0 first, float64."""
     lags = fft_module(spectrum).irfft2(spectrum, s=shape)
-    return array_module(lags).roll(lags, (reach, reach), axis=(0, 1))[: 2 * reach, : 2 * reach]
+    xp = array_module(lags)
+    cut = xp.roll(lags, (reach, reach), axis=(0, 1))[: 2 * reach, : 2 * reach]
+    return xp.roll(cut.astype(np.float64), (-reach, -reach), axis=(0, 1))

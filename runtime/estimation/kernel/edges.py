@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kernels.arrays import Array, array_module, is_cuda
+from kernels.arrays import Array, array_module
+from kernels.device_tables import constants
 from kernels.edges import forward_differences, shock_filter
 from runtime.blur.periodic import BlurModel
 
@@ -79,29 +80,10 @@ def sharp_gradients(extended: ExtendedImage, model: BlurModel) -> Array:
     return gradients(shock_filter(smooth, _SHOCK_STEP, _SHOCK_ITERATIONS))
 
 
-def keep_strongest(edges: Array, share: float) -> Array:
-    """Return gradients (2, h, w) with all pixels but a share of them, those of the largest magnitude, set to zero."""
-    xp = array_module(edges)
-    magnitude = xp.hypot(edges[0], edges[1])
-    # A sample of the pixels is enough to estimate the threshold.
-    step = max(1, magnitude.size // 2**16)
-    return edges * (magnitude >= _quantile(magnitude.reshape(-1)[::step], 1 - share))
-
-
-def _quantile(values: Array, share: float) -> Array:
-    """Return a quantile of values (n,), interpolated linearly; CuPy's own function would wait for the device."""
-    if not is_cuda(values):
-        return np.quantile(values, share)
-    ordered, place = array_module(values).sort(values), share * (len(values) - 1)
-    below = min(int(place), len(values) - 1)
-    above = min(below + 1, len(values) - 1)
-    return ordered[below] + np.float32(place - below) * (ordered[above] - ordered[below])
-
-
-def edge_profile(model: BlurModel, noise: float) -> Array:
+def edge_profile(model: BlurModel, noise: float | Array) -> Array:
     """Return the transfer function (layout of `model.transfer`) from predicted edges to those of a photograph.
 
-    `noise` is the standard deviation of the photograph's noise in units of the value range.
+    `noise` is the standard deviation of the photograph's noise in units of the value range: a number, or an array ().
     """
     return gaussian(model, _EDGE_WIDTH / (1 + (noise / _EDGE_NOISE) ** 2))
 
@@ -111,11 +93,15 @@ def gradients(plane: Array) -> Array:
     return forward_differences(array_module(plane).ascontiguousarray(plane))
 
 
-def gaussian(model: BlurModel, sigma: float) -> Array:
+def gaussian(model: BlurModel, sigma: float | Array) -> Array:
     """Return the transfer function, float32, of a Gaussian of `sigma` pixels in the layout of `model.transfer`."""
     xp = array_module(model.transfer)
     rows, cols = (
-        np.exp(-2 * np.square(np.pi * sigma * frequency))
-        for frequency in (np.fft.fftfreq(model.shape[0]), np.fft.rfftfreq(model.shape[1]))
+        xp.exp(-2 * xp.square(np.pi * sigma * frequency))
+        for frequency in constants(model.transfer, _frequencies, *model.shape)
     )
-    return xp.asarray((rows[:, None] * cols[None, :]).astype(np.float32))
+    return (rows * cols).astype(np.float32)
+
+
+def _frequencies(rows: int, cols: int) -> tuple[Array, ...]:
+    return np.fft.fftfreq(rows)[:, None], np.fft.rfftfreq(cols)[None, :]

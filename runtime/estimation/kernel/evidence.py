@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.arrays import Array, array_module
+from kernels.arrays import Array, array_module, packed
 from kernels.fft import fft_module
+from kernels.graphs import replayed
 from runtime.blur.kernel import Kernel, origin
-from runtime.estimation.kernel.correlations import NormalEquations
-from runtime.estimation.kernel.refine import BlurredImage, Edges
+from runtime.estimation.kernel.correlations import NormalEquations, periodic_length
+from runtime.estimation.kernel.refine import BlurredImage, Edges, on_device_of
 from runtime.inference.devices import download
 
 CHANNELS = 8
@@ -80,35 +81,72 @@ class Scene:
     @classmethod
     def of(cls, image: Array, noise: float, support: int) -> Scene:
         """Analyse an image (H, W) float32 with noise of standard deviation `noise`, for kernels of `support` pixels."""
-        xp, fft = array_module(image), fft_module(image)
-        height, width = image.shape
-        taper = [xp.sin(math.pi * (xp.arange(n) + 0.5) / n) ** 2 for n in (height, width)]
-        window = (taper[0][:, None] * taper[1]).astype(xp.float32)
-        tapered = (image - (image * window).sum() / window.sum()) * window
-        power = xp.square(xp.abs(fft.rfft2(tapered))) / xp.square(window).sum()
-        rows = 4 * xp.square(xp.sin(math.pi * xp.arange(height) / height))
-        cols = 4 * xp.square(xp.sin(math.pi * xp.arange(width // 2 + 1) / width))
-        white = xp.maximum(power - noise**2, 0) * (rows[:, None] + cols)
-        lags = fft.irfft2(white, s=(height, width))
-        top, left = origin((support, support))
-        # An image that is smaller than the kernel has no longer lags.
-        up, across = min(top, (height - 1) // 2), min(left, (width - 1) // 2)
-        cut = xp.roll(lags, (up, across), axis=(0, 1))[: support - top + up, : support - left + across]
-        gradient = 0.5 * (xp.diff(image, axis=0).std() + xp.diff(image, axis=1).std())
-        # One transfer from a GPU for both.
-        numbers = download(xp.concatenate([each.reshape(-1).astype(np.float64) for each in (cut, gradient)]))
-        host = numbers[:-1].reshape(cut.shape)
+        return cls.unpacked(download(packed(image, _scene(image, noise, support))), image.shape, noise, support)
+
+    @classmethod
+    def unpacked(cls, numbers: NDArray[np.float64], shape: tuple[int, int], noise: float, support: int) -> Scene:
+        """Return the features whose numbers `_scene` gives, of an image of `shape`."""
+        (top, left), (up, across), size = origin((support, support)), *_lags(shape, support)
+        host = numbers[:-1].reshape(size)
         correlation = np.zeros((support, support))
         inside = slice(top - up, top - up + host.shape[0]), slice(left - across, left - across + host.shape[1])
         correlation[inside] = host / max(float(host[up, across]), TINY)
         return cls(correlation, noise / max(float(numbers[-1]), TINY))
 
 
+def _lags(shape: tuple[int, int], support: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the longest negative lags that both a kernel and an image of `shape` have, and the numbers of all lags."""
+    longest = [min(start, (size - 1) // 2) for start, size in zip(origin((support, support)), shape, strict=True)]
+    counts = [
+        min(support - start + lag, size)
+        for start, lag, size in zip(origin((support, support)), longest, shape, strict=True)
+    ]
+    return (longest[0], longest[1]), (counts[0], counts[1])
+
+
+def _scene(image: Array, noise: float | Array, support: int) -> tuple[Array, Array]:
+    """Return the autocorrelation of the whitened image at the lags of a kernel, and the deviation of its gradients."""
+    xp, fft = array_module(image), fft_module(image)
+    height, width = image.shape
+    taper = [xp.sin(math.pi * (xp.arange(n) + 0.5) / n) ** 2 for n in (height, width)]
+    window = (taper[0][:, None] * taper[1]).astype(xp.float32)
+    tapered = (image - (image * window).sum() / window.sum()) * window
+    power = xp.square(xp.abs(fft.rfft2(tapered))) / xp.square(window).sum()
+    down = 4 * xp.square(xp.sin(math.pi * xp.arange(height) / height))
+    across = 4 * xp.square(xp.sin(math.pi * xp.arange(width // 2 + 1) / width))
+    white = xp.maximum(power - noise**2, 0) * (down[:, None] + across)
+    lags = fft.irfft2(white, s=(height, width))
+    longest, (rows, cols) = _lags(image.shape, support)
+    cut = xp.roll(lags, longest, axis=(0, 1))[:rows, :cols]
+    gradient = 0.5 * (xp.diff(image, axis=0).std() + xp.diff(image, axis=1).std())
+    return cut, gradient
+
+
 def gather(blurred: BlurredImage, edges: Edges, kernel: Kernel, assumes: PriorAssumptions) -> NDArray[np.float32]:
     """Return the evidence for a kernel at one scale, as `lay_out` does, from the edges that it was estimated from."""
-    scene = Scene.of(blurred.image, blurred.noise, kernel.shape[0])
-    strong, wide = edges.equations(assumes.strongest), edges.equations(assumes.wider)
-    return lay_out(kernel, strong, wide, scene, assumes)
+    image, support = blurred.image, len(kernel)
+    arrays = image, on_device_of(image, blurred.noise), edges.latent, edges.observed, edges.profile
+    (measured,) = replayed(_measure, *arrays, support=support, shares=(assumes.strongest, assumes.wider))
+    strong, wide, features = np.split(download(measured), np.cumsum([periodic_length(support)] * 2))
+    scene = Scene.unpacked(features, image.shape, float(blurred.noise), support)
+    equations = (NormalEquations.unpacked(each, support) for each in (strong, wide))
+    return lay_out(kernel, *equations, scene, assumes)
+
+
+def _measure(
+    image: Array,
+    noise: float | Array,
+    latent: Array,
+    observed: Array,
+    profile: Array | None,
+    *,
+    support: int,
+    shares: tuple[float, float],
+) -> tuple[Array]:
+    """Return the numbers of the normal equations for both shares, and of the scene: one array, for one copy."""
+    edges = Edges(latent, observed, profile, support)
+    forms = [edges.equations(share).packed() for share in shares]
+    return (packed(image, [*forms, *_scene(image, noise, support)]),)
 
 
 def lay_out(

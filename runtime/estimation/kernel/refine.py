@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from kernels.arrays import Array, array_module
+from kernels.arrays import Array, array_module, is_cuda
+from kernels.edges import keep_strongest
+from kernels.graphs import replayed
 from runtime.blur.kernel import Kernel, centre, extent, fit, prune, resize
 from runtime.blur.periodic import BlurModel
 from runtime.deconvolution.hyper_laplacian import hyper_laplacian
 from runtime.deconvolution.observation import Observation
 from runtime.estimation.kernel.correlations import NormalEquations, from_periodic
-from runtime.estimation.kernel.edges import ExtendedImage, edge_profile, gradients, keep_strongest, sharp_gradients
+from runtime.estimation.kernel.edges import ExtendedImage, edge_profile, gradients, sharp_gradients
 from runtime.estimation.kernel.kernel_step import solve_kernel
 from runtime.estimation.kernel.pyramid import scales, shrink
+from runtime.inference.devices import download
 from runtime.response import LINEAR, Response
 
 ITERATIONS = 6
@@ -85,7 +88,7 @@ class BlurredImage:
     initial : array (H, W) float32, optional
         An estimate of the latent image.
     noise : float
-        Standard deviation of the noise, in units of the value range.
+        Standard deviation of the noise, in units of the value range; within a graph of a GPU an array ().
     response : Response
         The curve from these values to those of the photograph: linear, unless they are light.
     """
@@ -93,7 +96,7 @@ class BlurredImage:
     image: Array
     known: Array
     initial: Array | None
-    noise: float
+    noise: float | Array
     response: Response = LINEAR
 
     def downscaled(self, factor: float) -> BlurredImage:
@@ -150,15 +153,15 @@ class Edges:
     ----------
     latent, observed : array (2, h, w) float32
         Periodic planes.
-    profile : array (h, w // 2 + 1), or 1
-        Transfer function from predicted gradients to those of a photograph.
+    profile : array (h, w // 2 + 1), optional
+        Transfer function from predicted gradients to those of a photograph; none by default.
     support : int
         Side of the kernel between them.
     """
 
     latent: Array
     observed: Array
-    profile: Array | float
+    profile: Array | None
     support: int
 
     def equations(self, share: float) -> NormalEquations:
@@ -167,36 +170,34 @@ class Edges:
 
 
 def sharp_edges(
-    blurred: BlurredImage, kernel: Kernel, extended: ExtendedImage | None = None
+    blurred: BlurredImage, kernel: Array, extended: ExtendedImage | None = None
 ) -> tuple[Edges, ExtendedImage]:
     """Predict edges with a shock filter; return them and the extended image.
 
     `extended` is that of the previous iteration; by default the image is extended smoothly.
     """
-    xp = array_module(blurred.image)
-    model = BlurModel(blurred.image.shape, xp.asarray(kernel.astype(np.float32)))
+    model = BlurModel(blurred.image.shape, array_module(blurred.image).asarray(kernel.astype(np.float32)))
     extended = extended or ExtendedImage.of(blurred.image, blurred.known, model)
     latent = sharp_gradients(extended, model)
     return Edges(latent, gradients(extended.plane), edge_profile(model, blurred.noise), kernel.shape[0]), extended
 
 
 def sparse_edges(
-    blurred: BlurredImage, kernel: Kernel, extra_noise: float, extended: ExtendedImage | None = None
+    blurred: BlurredImage, kernel: Array, extra_noise: float, extended: ExtendedImage | None = None
 ) -> tuple[Edges, ExtendedImage]:
     """Restore the image under a prior of sparse gradients; return its edges and the extended image.
 
     `extra_noise` is the standard deviation added to that of the noise, for the error of the kernel; `extended` is the
     extended image of the previous iteration, which warm-starts this one.
     """
-    xp = array_module(blurred.image)
-    blur = xp.asarray(kernel.astype(np.float32))
+    blur = array_module(blurred.image).asarray(kernel.astype(np.float32))
     start = None if extended is None else extended.plane
     observation = Observation(blurred.image, blur, blurred.noise + extra_noise, valid=blurred.known, extended=start)
     model = observation.model
     plane = hyper_laplacian(observation, steps=_SPARSE_FIRST_STEPS if extended is None else _SPARSE_LATER_STEPS)
     extended = ExtendedImage(blurred.image, blurred.known, plane)
     extended.fill_unknown(model.filter(plane, model.transfer), model)
-    return Edges(gradients(plane), gradients(extended.plane), 1.0, kernel.shape[0]), extended
+    return Edges(gradients(plane), gradients(extended.plane), None, kernel.shape[0]), extended
 
 
 def alternate_sharp(blurred: BlurredImage, kernel: Kernel, iterations: int) -> tuple[Kernel, Edges]:
@@ -204,11 +205,22 @@ def alternate_sharp(blurred: BlurredImage, kernel: Kernel, iterations: int) -> t
 
     There is at least one iteration.
     """
-    extended = None
+    image = blurred.image
+    noise = on_device_of(image, blurred.noise)
+    start = on_device_of(image, kernel)
+    found, *edges = replayed(_alternate_sharp, image, blurred.known, noise, start, iterations=iterations)
+    return download(found), Edges(*edges, support=len(kernel))
+
+
+def _alternate_sharp(
+    image: Array, known: Array, noise: float | Array, kernel: Array, *, iterations: int
+) -> tuple[Array, ...]:
+    """Return the kernel, and the fields of the last edges."""
+    blurred, extended = BlurredImage(image, known, None, noise), None
     for _ in range(iterations):
         edges, extended = sharp_edges(blurred, kernel, extended)
         kernel = solve_kernel(edges.equations(STRONGEST), kernel)
-    return kernel, edges
+    return kernel, edges.latent, edges.observed, edges.profile
 
 
 def alternate_sparse(
@@ -241,12 +253,40 @@ def alternate_sparse(
     edges : Edges
         Of the last iteration.
     """
-    initial, extended = kernel, None
+    image = blurred.image
+    numbers = [on_device_of(image, each) for each in (blurred.noise, extra_noise, ridge)]
+    start = on_device_of(image, kernel)
+    arrays = image, blurred.known, *numbers, start
+    found, *edges = replayed(_alternate_sparse, *arrays, iterations=iterations, share=share)
+    return download(found), Edges(*edges, profile=None, support=len(kernel))
+
+
+def _alternate_sparse(
+    image: Array,
+    known: Array,
+    noise: float | Array,
+    extra_noise: float | Array,
+    ridge: float | Array,
+    start: Array,
+    *,
+    iterations: int,
+    share: float,
+) -> tuple[Array, ...]:
+    """Return the kernel, and the fields of the last edges that are arrays."""
+    blurred, kernel, extended = BlurredImage(image, known, None, noise), start, None
     for _ in range(iterations):
         edges, extended = sparse_edges(blurred, kernel, extra_noise, extended)
         equations = edges.equations(share)
-        kernel = solve_kernel(equations, kernel, anchor=initial, ridge=ridge, prune_below=_SPARSE_PRUNE_BELOW)
-    return kernel, edges
+        kernel = solve_kernel(equations, kernel, anchor=start, ridge=ridge, prune_below=_SPARSE_PRUNE_BELOW)
+    return kernel, edges.latent, edges.observed
+
+
+def on_device_of(image: Array, value: Any) -> Any:
+    """Return a number or a kernel for a graph of the image's device: an array there, or on the CPU as it is."""
+    if not is_cuda(image):
+        return value
+    xp = array_module(image)
+    return xp.asarray(value) if isinstance(value, np.ndarray) else xp.full((), value, np.float32)
 
 
 def polish(blurred: BlurredImage, kernel: Kernel, iterations: int, prior: KernelPrior) -> list[KernelCandidate]:

@@ -13,15 +13,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kernels.arrays import Array, array_module
+from kernels.arrays import Array, array_module, packed
+from kernels.graphs import replayed
 from runtime.blur.kernel import Kernel, extent, fit
 from runtime.decisions.thresholds import ALLOWED_MISFIT
 from runtime.deconvolution.hyper_laplacian import hyper_laplacian
 from runtime.deconvolution.observation import Observation
 from runtime.estimation.kernel.edges import gradients
-from runtime.estimation.kernel.refine import BlurredImage
+from runtime.estimation.kernel.refine import BlurredImage, on_device_of
 from runtime.inference.devices import download
 from runtime.metrics import parts, unevenness
+from runtime.response import Response
 
 _EXTRA_NOISE = 0.005
 """Standard deviation added to that of the noise, for the error of the kernel, in units of the value range."""
@@ -80,42 +82,57 @@ def score_kernel(blurred: BlurredImage, kernel: Kernel) -> KernelScore:
     Both are those of the known pixels. The misfit of light is divided by what its noise grows by, and the sparsity is
     that of the values that it is stored as, so that both mean the same under every response curve.
     """
-    xp = array_module(blurred.image)
-    blur = xp.asarray(fit(kernel, extent(kernel)).astype(np.float32))
-    observation = Observation(blurred.image, blur, blurred.noise + _EXTRA_NOISE, valid=blurred.known)
-    model = observation.model
-    plane = hyper_laplacian(observation, steps=_BORDER_STEPS)
-    predicted, latent = model.crop(model.filter(plane, model.transfer)), model.crop(plane)
-    response, misfit = blurred.response, predicted - blurred.image
-    observed, mean_slope = blurred.image, 1.0
-    if not response.linear:
-        observed, latent = response.from_light(observed), response.from_light(xp.maximum(latent, 0))
-        mean_slope = response.mean_slope(observed)
-        # The noise of a sensor is that of darkness, and one that grows with light.
-        misfit *= 2 / (response.slope(observed) + np.float32(mean_slope))
-    # Near the boundary the restored image depends on pixels that are not observed, so it is left out.
-    rows, cols = (min(max(blur.shape) // 2 + 1, side // 4) for side in observed.shape)
-    inside = slice(rows, observed.shape[0] - rows), slice(cols, observed.shape[1] - cols)
-    known = blurred.known[inside]
-    error = xp.where(known, misfit[inside], 0)
-    edges = [gradients(each)[:, *inside] * known for each in (latent, observed)]
-    masks = parts(known)
-    planes = [*parts(xp.square(error)), *masks, *parts(xp.square(edges[1])), *map(abs, edges), *map(xp.square, edges)]
-    # One transfer from a GPU for all.
-    sums = download(xp.stack([plane.sum().astype(np.float64) for plane in planes]))
-    of_parts, (size, size_before, power, power_before) = sums[:-4].reshape(3, -1), sums[-4:].tolist()
+    image, blur = blurred.image, fit(kernel, extent(kernel)).astype(np.float32)
+    arrays = image, blurred.known, on_device_of(image, blurred.noise), on_device_of(image, blur)
+    numbers = download(replayed(_measure, *arrays, response=blurred.response)[0])
+    of_parts, (size, size_before, power, power_before, slope) = numbers[:-5].reshape(3, -1), numbers[-5:].tolist()
     squares, counts, _ = of_parts.sum(axis=1).tolist()
+    inside = _inside(image.shape, blur.shape)
+    pixels = 2 * blurred.known[inside].size
+    areas = [part.size for part in parts(blurred.known[inside])]
     sparsity, sparsity_before = (
-        mean / max(math.sqrt(square * edges[0].size), _TINY)
-        for mean, square in ((size, power), (size_before, power_before))
+        mean / max(math.sqrt(square * pixels), _TINY) for mean, square in ((size, power), (size_before, power_before))
     )
     return KernelScore(
-        noise=blurred.noise / mean_slope,
+        noise=float(blurred.noise) / slope,
         misfit=math.sqrt(squares / max(counts, 1)),
-        unevenness=unevenness(of_parts[:2], [mask.size for mask in masks], None if response.linear else of_parts[2]),
+        unevenness=unevenness(of_parts[:2], areas, None if blurred.response.linear else of_parts[2]),
         sparsity=sparsity,
         sparsity_gain=sparsity / max(sparsity_before, _TINY),
     )
+
+
+def _measure(image: Array, known: Array, noise: float | Array, blur: Array, *, response: Response) -> tuple[Array]:
+    """Restore an image, and return one array of what its score is made of, for one copy from a GPU.
+
+    These are sums over the parts, of squared misfits, of known pixels and of squared gradients of what was observed;
+    sums of the magnitudes of the gradients, restored and observed, and of their squares; and the mean slope.
+    """
+    xp = array_module(image)
+    observation = Observation(image, blur, noise + _EXTRA_NOISE, valid=known)
+    model = observation.model
+    plane = hyper_laplacian(observation, steps=_BORDER_STEPS)
+    predicted, latent = model.crop(model.filter(plane, model.transfer)), model.crop(plane)
+    misfit, observed, slope = predicted - image, image, xp.ones((), np.float64)
+    if not response.linear:
+        observed, latent = response.from_light(observed), response.from_light(xp.maximum(latent, 0))
+        slope = response.mean_slope_there(observed)
+        # The noise of a sensor is that of darkness, and one that grows with light.
+        misfit *= 2 / (response.slope(observed) + slope.astype(np.float32))
+    # Near the boundary the restored image depends on pixels that are not observed, so it is left out.
+    inside = _inside(image.shape, blur.shape)
+    known = known[inside]
+    error = xp.where(known, misfit[inside], 0)
+    edges = [gradients(each)[:, *inside] * known for each in (latent, observed)]
+    planes = [*parts(xp.square(error)), *parts(known), *parts(xp.square(edges[1]))]
+    planes += [*map(abs, edges), *map(xp.square, edges)]
+    return (packed(image, [*(plane.sum() for plane in planes), slope]),)
+
+
+def _inside(shape: tuple[int, int], kernel: tuple[int, int]) -> tuple[slice, slice]:
+    """Return the pixels that are not near the boundary."""
+    rows, cols = (min(max(kernel) // 2 + 1, side // 4) for side in shape)
+    return slice(rows, shape[0] - rows), slice(cols, shape[1] - cols)
 
 
 def _mean_square(array: Array) -> Array:

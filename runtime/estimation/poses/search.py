@@ -186,7 +186,7 @@ def _part_equations(
     """Return the least-squares problems of the parts, from the strongest gradients of a share of the pixels."""
     kernels: Sequence[Kernel | None] = anchors or [None] * len(parts)
     return [
-        PartEquations(part.place, each.equations(share), kernel)
+        PartEquations(part.place, each.equations(share).on_host(), kernel)
         for part, each, kernel in zip(parts, edges, kernels, strict=True)
     ]
 

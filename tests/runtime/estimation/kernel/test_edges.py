@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.ndimage import convolve
 
 from runtime.blur.kernel import delta
@@ -14,26 +12,8 @@ from runtime.estimation.kernel.edges import (
     ExtendedImage,
     edge_profile,
     gradients,
-    keep_strongest,
     sharp_gradients,
 )
-
-
-@settings(max_examples=20)
-@given(share=st.floats(0.05, 1), seed=st.integers(0, 1000))
-def test_strongest_keeps_the_share_it_says(share, seed):
-    edges = np.random.default_rng(seed).normal(size=(2, 60, 64)).astype(np.float32)
-    kept = keep_strongest(edges, share)
-    there = np.any(kept != 0, axis=0)
-    assert np.mean(there) == pytest.approx(share, abs=2 / there.size)
-    np.testing.assert_array_equal(kept[:, there], edges[:, there])
-    magnitude = np.hypot(*edges)
-    assert magnitude[there].min() >= magnitude[~there].max(initial=0)
-
-
-def test_a_sample_of_a_large_plane_gives_the_same_share():
-    edges = np.random.default_rng(0).normal(size=(2, 500, 512)).astype(np.float32)
-    assert np.mean(np.any(keep_strongest(edges, 0.1) != 0, axis=0)) == pytest.approx(0.1, abs=0.005)
 
 
 def test_sharp_gradients_of_a_blurred_bar_are_its_steps():
