@@ -12,23 +12,24 @@ from kernels.arrays import Array, is_cuda
 
 
 def replayed(
-    function: Callable[..., tuple[Array, ...]], *arrays: Array | None, **settings: Hashable
+    function: Callable[..., tuple[Array, ...]], *arrays: Array | float | None, **settings: Hashable
 ) -> tuple[Array, ...]:
     """Return ``function(*arrays, **settings)``; on a GPU as one launch, once the like has been asked for before.
 
-    A graph is recorded for each function, its settings, and the shapes and types of its arrays. A function that cannot
-    be recorded, or whose graph gives other results than the function itself, is called as it is from then on, with the
-    reason in the log. ``DEBLUR_CUDA_GRAPHS=0`` in the environment switches graphs off.
+    A graph is recorded for each function, its settings, and the shapes and types of its arrays. Large arrays are
+    calculated without: a GPU then takes longer for each operation than the host for launching it. So is a function that
+    cannot be recorded, or whose graph gives other results than the function itself, with the reason in the log.
+    ``DEBLUR_CUDA_GRAPHS=0`` in the environment switches graphs off.
 
     Parameters
     ----------
     function
         A function of a module, whose operations on arrays depend on nothing but the shapes and types of its arguments
         and on `settings`. It does not wait for the device nor copy anything to or from it, except by
-        `kernels.device_tables`; so numbers that change from call to call are arrays of one element. It does not sort,
-        stack or concatenate, for which CuPy may do so.
+        `kernels.device_tables`. It does not sort, stack or concatenate, for which CuPy may do so.
     *arrays
-        NumPy or CuPy arrays, all on one device, or ``None``. They are not changed.
+        Arrays, numbers, or ``None``. Where one is a CuPy array, NumPy arrays of floating point numbers go to its
+        device, all by one copy, and so do numbers, which `function` gets as arrays () of float32. Nothing is changed.
     **settings
         Whatever else `function` takes, by name.
 

@@ -8,19 +8,25 @@ work areas.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
 
-from kernels.arrays import Array
+import numpy as np
+
+from kernels.arrays import Array, is_cuda
 
 log = logging.getLogger(__name__)
 
 CALLS = 2
 """Calls of a function on arrays of the same shapes before it is recorded: recording takes as long as a few of them."""
+_LARGEST = 2**21
+"""Values of an array from which launching takes less time than calculating."""
 _SHARE = 8
 """Graphs are dropped, those not used for longest first, while their arrays take more than the memory over this."""
 _KINDS = 4096
@@ -31,6 +37,8 @@ _AGREEMENT = 1e-3
 """By how much a graph may differ from the function, relative to the largest value: sums of atomic additions do."""
 
 Function: TypeAlias = Callable[..., tuple[Array, ...]]
+Argument: TypeAlias = "Array | float | None"
+Arguments: TypeAlias = "tuple[Argument, ...]"
 _capture = threading.local()
 _recorders: dict[tuple[int, int, int], Recorder] = {}
 
@@ -83,30 +91,31 @@ class Recorder:
         self._pool = cupy.cuda.MemoryPool()
         # Captures have a stream of their own: whatever other threads launch meanwhile would be noted too.
         self._stream = cupy.cuda.Stream(non_blocking=True)
-        self._largest = cupy.cuda.runtime.memGetInfo()[1] // _SHARE
+        self._most_bytes = cupy.cuda.runtime.memGetInfo()[1] // _SHARE
         self._switched_off = os.environ.get("DEBLUR_CUDA_GRAPHS") == "0"
 
-    def run(self, function: Function, arrays: tuple[Array | None, ...], settings: Mapping[str, Any]) -> Any:
+    def run(self, function: Function, arguments: Arguments, settings: Mapping[str, Any]) -> tuple[Array, ...]:
         """Return what the function returns, by its graph if there is one; see `kernels.graphs.replayed`."""
-        if self._switched_off or function in self._refused or kept_by_capture() is not None:
-            return function(*arrays, **settings)
-        kinds = tuple(None if array is None else (array.shape, array.dtype.str) for array in arrays)
-        key = function, kinds, tuple(sorted(settings.items()))
+        kinds, arrays = tuple(map(_kind, arguments)), _on_device(arguments)
+        call = _Call(function, kinds, tuple(sorted(settings.items())))
+        large = max(array.size for array in arrays) > _LARGEST
+        if large or self._switched_off or function in self._refused or kept_by_capture() is not None:
+            return call(*arrays)
         with self._turn:
-            known = self._graphs.get(key, 0)
+            known = self._graphs.get(call, 0)
             if isinstance(known, _Graph):
-                self._graphs.move_to_end(key)
+                self._graphs.move_to_end(call)
                 return known.replay(arrays)
             if known < CALLS:
-                self._graphs[key] = known + 1
+                self._graphs[call] = known + 1
                 self._keep_plans()
-                return function(*arrays, **settings)
-            del self._graphs[key]
-            results, graph = self._record(function, arrays, settings)
+                return call(*arrays)
+            del self._graphs[call]
+            results, graph = self._record(call, arrays)
             if graph is None:
                 self._refused.add(function)
             else:
-                self._graphs[key] = graph
+                self._graphs[call] = graph
                 self._make_room()
             return results
 
@@ -116,36 +125,41 @@ class Recorder:
             self._graphs.clear()
             self._pool.free_all_blocks()
 
-    def _record(
-        self, function: Function, arrays: tuple[Array | None, ...], settings: Mapping[str, Any]
-    ) -> tuple[tuple[Array, ...], _Graph | None]:
-        """Run a function once as it is, then capture it; return the results, and the graph if it repeats them."""
+    def _record(self, call: _Call, arrays: Sequence[Array]) -> tuple[tuple[Array, ...], _Graph | None]:
+        """Run a function as it is, then capture it; return the results, and the graph if it gives them too.
+
+        It also has to give those of other arrays: what was not captured would be that of the first ones for ever.
+        """
         import cupy
 
         caller = cupy.cuda.get_current_stream()
         with self._stream, cupy.cuda.using_allocator(self._pool.malloc):
             self._stream.wait_event(caller.record())
-            inputs = tuple(None if array is None else array.copy() for array in arrays)
-            # This run also compiles the kernels, makes the plans and fetches the memory, which a capture must not do.
-            there = function(*inputs, **settings)
+            inputs = [array.copy() for array in arrays]
+            # This also compiles the kernels, makes the plans and fetches the memory, which a capture must not do.
+            there = call(*inputs)
             done = self._stream.record()
         caller.wait_event(done)
         results = tuple(array.copy() for array in there)
         del there
+        halved = [array * array.dtype.type(0.5) if array.dtype.kind in "fc" else array for array in arrays]
+        of_halved = call(*halved)
+        name = call.function.__qualname__
         try:
             with self._stream, cupy.cuda.using_allocator(self._pool.malloc), _capturing() as kept:
-                graph = _Graph(self._stream, function, inputs, settings, kept)
-            if all(map(_agree, graph.replay(arrays), results)):
+                graph = _Graph(self._stream, call, inputs, kept)
+            of_both = zip(graph.replay(halved) + graph.replay(arrays), of_halved + results, strict=True)
+            if all(_agree(*each) for each in of_both):
                 return results, graph
-            log.warning("%s runs without a CUDA graph: its graph gave other results", function.__qualname__)
+            log.warning("%s runs without a CUDA graph: its graph gave other results", name)
         except Exception as error:
-            log.warning("%s runs without a CUDA graph: it could not be recorded (%s)", function.__qualname__, error)
+            log.warning("%s runs without a CUDA graph: it could not be recorded (%s)", name, error)
         return results, None
 
     def _make_room(self) -> None:
-        while len(self._graphs) > 1 and (self._pool.used_bytes() > self._largest or len(self._graphs) > _KINDS):
+        while len(self._graphs) > 1 and (self._pool.used_bytes() > self._most_bytes or len(self._graphs) > _KINDS):
             self._graphs.popitem(last=False)
-        if self._pool.total_bytes() > self._largest:
+        if self._pool.total_bytes() > self._most_bytes:
             self._pool.free_all_blocks()
 
     def _keep_plans(self) -> None:
@@ -154,35 +168,78 @@ class Recorder:
 
         cache = cupy.fft.config.get_plan_cache()
         cache.set_size(_PLANS)
-        if cache.get_curr_memsize() > self._largest:
+        if cache.get_curr_memsize() > self._most_bytes:
             cache.clear()
 
 
 class _Graph:
-    """A recorded function: the arrays that it reads and writes, and all that it uses in between."""
+    """A recorded call: the arrays that it reads and writes, and all that it uses in between."""
 
-    def __init__(
-        self,
-        stream: Any,
-        function: Function,
-        inputs: tuple[Array | None, ...],
-        settings: Mapping[str, Any],
-        kept: list[Any],
-    ) -> None:
+    def __init__(self, stream: Any, call: _Call, inputs: Sequence[Array], kept: list[Any]) -> None:
         stream.begin_capture()
         try:
-            self._outputs = function(*inputs, **settings)
+            self._outputs = call(*inputs)
         finally:
             self._graph = stream.end_capture()
         self._inputs, self._kept = inputs, kept
 
-    def replay(self, arrays: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    def replay(self, arrays: Sequence[Array]) -> tuple[Array, ...]:
         """Launch the graph on the current stream with other arrays; return its results."""
         for own, given in zip(self._inputs, arrays, strict=True):
-            if own is not None:
-                own[...] = given
+            own[...] = given
         self._graph.launch()
         return tuple(array.copy() for array in self._outputs)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A function, the kinds of its arguments, and its settings: what one graph is recorded for.
+
+    It takes the arguments as `_on_device` returns them.
+    """
+
+    function: Function
+    kinds: tuple[_Kind, ...]
+    settings: tuple[tuple[str, Any], ...]
+
+    def __call__(self, *arrays: Array) -> tuple[Array, ...]:
+        given, arguments, first = list(arrays), [], 0
+        numbers = given.pop() if any(kind and kind.on_host for kind in self.kinds) else None
+        for kind in self.kinds:
+            if kind is None:
+                arguments.append(None)
+            elif not kind.on_host:
+                arguments.append(given.pop(0))
+            else:
+                last = first + math.prod(kind.shape)
+                arguments.append(numbers[first:last].reshape(kind.shape).astype(kind.dtype))
+                first = last
+        return self.function(*arguments, **dict(self.settings))
+
+
+class _Kind(NamedTuple):
+    """What is the same for all arguments with which a graph can be launched."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    on_host: bool
+
+
+def _kind(argument: Argument) -> _Kind | None:
+    if argument is None:
+        return None
+    if isinstance(argument, (int, float)):
+        return _Kind((), "<f4", True)
+    return _Kind(argument.shape, argument.dtype.str, not is_cuda(argument))
+
+
+def _on_device(arguments: Arguments) -> list[Array]:
+    """Return the arrays on a device among the arguments, and one there of the numbers of all others, if any."""
+    import cupy
+
+    there = [argument for argument in arguments if is_cuda(argument)]
+    numbers = [np.ravel(argument) for argument in arguments if argument is not None and not is_cuda(argument)]
+    return [*there, cupy.asarray(np.concatenate(numbers).astype(np.float64))] if numbers else there
 
 
 @contextmanager

@@ -10,17 +10,31 @@ from kernels.cuda._module import THREADS, launch
 from kernels.fft import fft_module
 from kernels.nnls import TOLERANCE
 
+DIRECT = 41
+"""Side of the largest kernels that are convolved pixel by pixel, which takes as long as transforms then."""
+_MANY = 1024
+"""Threads for these, at most."""
+
 
 def convolution_nnls(spectrum: Array, target: Array, start: Array, rate: float | Array, iterations: int) -> Array:
-    """Go all steps without waiting: once they are over, they change nothing, as the device alone knows.
+    """Go all steps without waiting, in one launch if the kernel is small.
 
-    A step is two transforms, a product and one launch.
+    Otherwise a step is two transforms, a product and one launch; once they are over, they change nothing, as the device
+    alone knows.
     """
     xp, fft = array_module(spectrum), fft_module(spectrum)
-    support, grid = len(target), len(spectrum)
-    ahead, found = xp.zeros((grid, grid), np.float32), start.copy()
-    ahead[:support, :support] = start
+    support, grid, found = len(target), len(spectrum), start.copy()
     length = xp.full((), rate, np.float32) if isinstance(rate, float) else rate
+    if support <= DIRECT:
+        lags = fft.irfft2(spectrum.astype(np.complex64), s=(grid, grid))
+        threads = min(max(2 ** (support**2 - 1).bit_length(), 32), _MANY)
+        launch(
+            "nnls", "descend_all", (1,), (threads,), lags, target, length, support, grid, TOLERANCE, iterations, found,
+            shared_bytes=4 * (threads + (2 * support - 1) ** 2 + 2 * support**2),
+        )  # fmt: skip
+        return found
+    ahead = xp.zeros((grid, grid), np.float32)
+    ahead[:support, :support] = start
     state = xp.zeros(2, np.float32)
     state[0] = 1
     for _ in range(iterations):

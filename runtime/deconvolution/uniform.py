@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
 
 from kernels.arrays import Array, array_module
+from kernels.graphs import replayed
 from runtime.blur.periodic import BlurModel
 from runtime.colour import OPPONENT_NOISE, from_opponent, to_opponent
 from runtime.decisions.thresholds import PARTLY_SATURATED, PARTLY_SATURATED_NOISY, SATURATED
@@ -30,6 +32,8 @@ from runtime.tiles import tiles
 
 _CHROMA_NOISE = 2.0
 """Factor on the noise level of the colour differences: their detail is so much weaker than that of the mean."""
+_TOGETHER = {"hyper-laplacian": hyper_laplacian, "wiener": wiener}
+"""Methods whose planes are restored together, on a GPU by one graph: they know all that they do beforehand."""
 
 
 def deconvolve_uniform(
@@ -119,19 +123,30 @@ def deconvolve_uniform(
     height, width = planes.shape[1:]
     restored = xp.zeros_like(planes)
     corrected = [index for index, share in enumerate(shares) if share > 0]
-    jobs = list(product(tiles((height, width), kernel.shape), corrected))
+    together = [index for index in corrected if methods[index] in _TOGETHER]
+    groups = [[index] for index in corrected if index not in together] + ([together] if together else [])
+    jobs = list(product(tiles((height, width), kernel.shape), groups))
     model: BlurModel | None = None
-    for done, ((rows, cols), index) in enumerate(jobs):
-        window = (index, slice(rows.start, rows.stop), slice(cols.start, cols.stop))
-        plane = planes[window]
-        # All planes of a tile have the same model, and most tiles have the same size.
-        model = model if model is not None and model.image_shape == plane.shape else BlurModel(plane.shape, kernel)
-        observation = Observation(
-            plane, kernel, deviations[index], kernel_error=kernel_error, valid=valid[window], model=model
-        )
-        tile = observation.model.crop(_restore(observation, methods[index], effort, synthesis))
-        tile *= rows.weights(height, tile)[:, None] * cols.weights(width, tile)
-        restored[window] += tile
+    for done, ((rows, cols), group) in enumerate(jobs):
+        windows = [(index, slice(rows.start, rows.stop), slice(cols.start, cols.stop)) for index in group]
+        if group == together:
+            arrays = [array[window] for array in (planes, valid) for window in windows]
+            found = replayed(
+                _restore_together, kernel, *(deviations[index] for index in group), *arrays,
+                methods=tuple(methods[index] for index in group), kernel_error=kernel_error, steps=effort.steps,
+            )  # fmt: skip
+        else:
+            (window,), (index,) = windows, group
+            plane = planes[window]
+            # Most tiles have the same size.
+            model = model if model is not None and model.image_shape == plane.shape else BlurModel(plane.shape, kernel)
+            observation = Observation(
+                plane, kernel, deviations[index], kernel_error=kernel_error, valid=valid[window], model=model
+            )
+            found = (model.crop(_restore(observation, methods[index], effort, synthesis)),)
+        for window, tile in zip(windows, found, strict=True):
+            tile *= rows.weights(height, tile)[:, None] * cols.weights(width, tile)
+            restored[window] += tile
         if progress is not None:
             progress("deconvolve", (done + 1) / len(jobs))
     for index, share in enumerate(shares):
@@ -144,15 +159,30 @@ def deconvolve_uniform(
     return restored
 
 
+def _restore_together(
+    kernel: Array, *given: Array | float, methods: Sequence[str], kernel_error: float, steps: int
+) -> tuple[Array, ...]:
+    """Restore planes (h, w) of one photograph, each by its method; given are deviations, planes, and valid pixels."""
+    count = len(methods)
+    deviations, planes, valid = given[:count], given[count : 2 * count], given[2 * count :]
+    model = BlurModel(planes[0].shape, kernel)
+    observations = (
+        Observation(plane, kernel, deviation, kernel_error=kernel_error, valid=known, model=model)
+        for plane, deviation, known in zip(planes, deviations, valid, strict=True)
+    )
+    return tuple(
+        model.crop(_TOGETHER[method](observation, steps=steps))
+        for method, observation in zip(methods, observations, strict=True)
+    )
+
+
 def _restore(observation: Observation, method: str, effort: DeconvolutionEffort, network: Bundle | None) -> Array:
-    """Restore one plane by one method."""
+    """Restore one plane by another method than those of `_TOGETHER`."""
     if method == "epll":
         return epll(observation, steps=effort.steps, stride=effort.stride)
     if method == "irc":
         return irc(observation)
-    if method == "synthesis":
-        return load_synthesiser(device_of(observation.extended), network).restore(observation, steps=effort.steps)
-    return {"hyper-laplacian": hyper_laplacian, "wiener": wiener}[method](observation, steps=effort.steps)
+    return load_synthesiser(device_of(observation.extended), network).restore(observation, steps=effort.steps)
 
 
 def check_kernel(planes: Array, kernel: Array) -> None:

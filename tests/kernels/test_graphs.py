@@ -45,6 +45,13 @@ def unlike(plane):
 unlike.calls = 0
 
 
+def remembering(plane):
+    """A function that does a part of its work outside of what is captured."""
+    if graphs.kept_by_capture() is None:
+        remembering.total = plane.sum()
+    return (plane * remembering.total,)
+
+
 def waiting(plane):
     return (plane * float(plane.max()),)
 
@@ -107,7 +114,7 @@ def test_every_call_gives_what_the_function_gives(rounds, shape, started, seeds)
                 there = [None if array is None else cupy.asarray(array) for array in arrays]
                 found = replayed(smoothed_edges, *there, rounds=rounds)
                 kept.append((found, smoothed_edges(*arrays, rounds=rounds)))
-            assert traffic.replays == len(seeds) - graphs.CALLS
+            assert traffic.replays == len(seeds) - graphs.CALLS + 1
             # Compared at the end: no call may change what another one has returned.
             for found, expected in kept:
                 for each, wanted in zip(found, expected, strict=True):
@@ -167,9 +174,16 @@ def test_a_graph_that_gives_something_else_is_not_used(cupy, caplog):
         assert float(replayed(unlike, plane)[0][0, 0]) == call
     assert float(replayed(unlike, plane)[0][0, 0]) == graphs.CALLS + 1
     assert "gave other results" in caplog.text
-    # The capture was a call, too.
-    assert float(replayed(unlike, plane)[0][0, 0]) == graphs.CALLS + 3
-    assert unlike.calls == graphs.CALLS + 3
+    # That of other arrays and the capture were calls, too.
+    assert float(replayed(unlike, plane)[0][0, 0]) == graphs.CALLS + 4
+    assert unlike.calls == graphs.CALLS + 4
+
+
+def test_neither_is_one_that_keeps_a_part_of_the_first_arrays(cupy, caplog):
+    for value in range(1, graphs.CALLS + 4):
+        plane = np.full((2, 2), value, np.float32)
+        np.testing.assert_array_equal(replayed(remembering, cupy.asarray(plane))[0].get(), 4 * plane**2)
+    assert "gave other results" in caplog.text
 
 
 def test_errors_of_the_function_are_raised_at_every_call(cupy):
@@ -207,8 +221,8 @@ def test_graphs_are_dropped_when_they_take_too_much_memory(cupy, monkeypatch):
     for rounds in (1, 2):
         for seed in range(graphs.CALLS + 1):
             replayed(smoothed_edges, *map(cupy.asarray, scene(seed)), rounds=rounds)
-        assert cupy.traffic.replays == rounds
-        monkeypatch.setattr(recorder._pool, "used_bytes", lambda: recorder._largest + 1, raising=False)
+        assert cupy.traffic.replays == 2 * rounds
+        monkeypatch.setattr(recorder._pool, "used_bytes", lambda: recorder._most_bytes + 1, raising=False)
     cupy.traffic.clear()
     replayed(smoothed_edges, *map(cupy.asarray, scene(5)), rounds=1)
     assert cupy.traffic.replays == 0  # Dropped for the other,

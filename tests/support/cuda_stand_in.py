@@ -75,6 +75,8 @@ class ndarray:
         place = _unwrap(key)
         if any(isinstance(part, ndarray) for part in (key if isinstance(key, tuple) else [key])):
             return _launched(lambda: self.array[place])
+        if all(isinstance(part, (int, np.integer)) for part in (place if isinstance(place, tuple) else [place])):
+            place = (*place, ...) if isinstance(place, tuple) else (place, ...)  # A view of one value, too.
         return _wrap(self.array[place])
 
     def __setitem__(self, key, value):

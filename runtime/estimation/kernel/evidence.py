@@ -13,7 +13,7 @@ from kernels.fft import fft_module
 from kernels.graphs import replayed
 from runtime.blur.kernel import Kernel, origin
 from runtime.estimation.kernel.correlations import NormalEquations, periodic_length
-from runtime.estimation.kernel.refine import BlurredImage, Edges, on_device_of
+from runtime.estimation.kernel.refine import BlurredImage, Edges
 from runtime.inference.devices import download
 
 CHANNELS = 8
@@ -125,7 +125,7 @@ def _scene(image: Array, noise: float | Array, support: int) -> tuple[Array, Arr
 def gather(blurred: BlurredImage, edges: Edges, kernel: Kernel, assumes: PriorAssumptions) -> NDArray[np.float32]:
     """Return the evidence for a kernel at one scale, as `lay_out` does, from the edges that it was estimated from."""
     image, support = blurred.image, len(kernel)
-    arrays = image, on_device_of(image, blurred.noise), edges.latent, edges.observed, edges.profile
+    arrays = image, blurred.noise, edges.latent, edges.observed, edges.profile
     (measured,) = replayed(_measure, *arrays, support=support, shares=(assumes.strongest, assumes.wider))
     strong, wide, features = np.split(download(measured), np.cumsum([periodic_length(support)] * 2))
     scene = Scene.unpacked(features, image.shape, float(blurred.noise), support)

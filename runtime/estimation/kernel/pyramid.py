@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.arrays import Array, array_module
+from kernels.device_tables import constants
 from runtime.inference.devices import download
 
 RATIO = 2**0.5
@@ -47,12 +48,11 @@ def shrink(image: Array, factor: float) -> Array:
     """
     if factor == 1:
         return image
-    xp = array_module(image)
-    rows, cols = (xp.asarray(_gaussian_weights(side, factor)) for side in image.shape)
+    (rows,), (cols,) = (constants(image, _gaussian_weights, side, factor) for side in image.shape)
     return rows @ image @ cols.T
 
 
-def _gaussian_weights(side: int, factor: float) -> Array:
+def _gaussian_weights(side: int, factor: float) -> tuple[Array]:
     """Return the weights (round(side / factor), side), float32, of a Gaussian with a deviation of 0.4 target pixels.
 
     The rows have sum 1.
@@ -60,7 +60,7 @@ def _gaussian_weights(side: int, factor: float) -> Array:
     length = max(round(side / factor), 1)
     centres = (np.arange(length) + 0.5) * side / length - 0.5
     weights = np.exp(-0.5 * np.square((np.arange(side) - centres[:, None]) / (0.4 * factor)))
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return ((weights / weights.sum(axis=1, keepdims=True)).astype(np.float32),)
 
 
 def informative_window(image: Array, pixels: int, narrowest: int = 1) -> tuple[slice, slice]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from kernels.arrays import Array, array_module, is_cuda
+from kernels.arrays import Array, array_module
 from kernels.edges import keep_strongest
 from kernels.graphs import replayed
 from runtime.blur.kernel import Kernel, centre, extent, fit, prune, resize
@@ -205,10 +205,8 @@ def alternate_sharp(blurred: BlurredImage, kernel: Kernel, iterations: int) -> t
 
     There is at least one iteration.
     """
-    image = blurred.image
-    noise = on_device_of(image, blurred.noise)
-    start = on_device_of(image, kernel)
-    found, *edges = replayed(_alternate_sharp, image, blurred.known, noise, start, iterations=iterations)
+    arrays = blurred.image, blurred.known, blurred.noise, kernel
+    found, *edges = replayed(_alternate_sharp, *arrays, iterations=iterations)
     return download(found), Edges(*edges, support=len(kernel))
 
 
@@ -253,10 +251,7 @@ def alternate_sparse(
     edges : Edges
         Of the last iteration.
     """
-    image = blurred.image
-    numbers = [on_device_of(image, each) for each in (blurred.noise, extra_noise, ridge)]
-    start = on_device_of(image, kernel)
-    arrays = image, blurred.known, *numbers, start
+    arrays = blurred.image, blurred.known, blurred.noise, extra_noise, ridge, kernel
     found, *edges = replayed(_alternate_sparse, *arrays, iterations=iterations, share=share)
     return download(found), Edges(*edges, profile=None, support=len(kernel))
 
@@ -279,14 +274,6 @@ def _alternate_sparse(
         equations = edges.equations(share)
         kernel = solve_kernel(equations, kernel, anchor=start, ridge=ridge, prune_below=_SPARSE_PRUNE_BELOW)
     return kernel, edges.latent, edges.observed
-
-
-def on_device_of(image: Array, value: Any) -> Any:
-    """Return a number or a kernel for a graph of the image's device: an array there, or on the CPU as it is."""
-    if not is_cuda(image):
-        return value
-    xp = array_module(image)
-    return xp.asarray(value) if isinstance(value, np.ndarray) else xp.full((), value, np.float32)
 
 
 def polish(blurred: BlurredImage, kernel: Kernel, iterations: int, prior: KernelPrior) -> list[KernelCandidate]:

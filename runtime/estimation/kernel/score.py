@@ -20,7 +20,7 @@ from runtime.decisions.thresholds import ALLOWED_MISFIT
 from runtime.deconvolution.hyper_laplacian import hyper_laplacian
 from runtime.deconvolution.observation import Observation
 from runtime.estimation.kernel.edges import gradients
-from runtime.estimation.kernel.refine import BlurredImage, on_device_of
+from runtime.estimation.kernel.refine import BlurredImage
 from runtime.inference.devices import download
 from runtime.metrics import parts, unevenness
 from runtime.response import Response
@@ -83,7 +83,7 @@ def score_kernel(blurred: BlurredImage, kernel: Kernel) -> KernelScore:
     that of the values that it is stored as, so that both mean the same under every response curve.
     """
     image, blur = blurred.image, fit(kernel, extent(kernel)).astype(np.float32)
-    arrays = image, blurred.known, on_device_of(image, blurred.noise), on_device_of(image, blur)
+    arrays = image, blurred.known, blurred.noise, blur
     numbers = download(replayed(_measure, *arrays, response=blurred.response)[0])
     of_parts, (size, size_before, power, power_before, slope) = numbers[:-5].reshape(3, -1), numbers[-5:].tolist()
     squares, counts, _ = of_parts.sum(axis=1).tolist()
