@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kernels.arrays import Array, array_module, is_cuda
+from kernels.graphs import replayed
 from runtime.decisions.thresholds import LIT_SHARE, SATURATED
 
 LIT = 6
@@ -19,7 +20,10 @@ def unsaturated(image: Array, saturated: float = SATURATED, reach: int = 1) -> A
 
     Neighbours are `reach` pixels away at most, along both axes.
     """
-    xp = array_module(image)
+    return replayed(_unsaturated, image, saturated, reach=reach)[0]
+
+
+def _unsaturated(image: Array, saturated: float | Array, *, reach: int) -> tuple[Array]:
     clipped = image >= saturated
     for axis in (0, 1):
         size, reached = clipped.shape[axis], 0
@@ -32,7 +36,7 @@ def unsaturated(image: Array, saturated: float = SATURATED, reach: int = 1) -> A
             dilated[tuple(ahead)] |= clipped[tuple(behind)]
             dilated[tuple(behind)] |= clipped[tuple(ahead)]
             clipped, reached = dilated, reached + step
-    return xp.logical_not(clipped)
+    return (array_module(image).logical_not(clipped),)
 
 
 def apart_from_lights(image: Array, saturated: float = SATURATED) -> Array:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kernels.arrays import Array, array_module, is_cuda
+from kernels.graphs import replayed
 from runtime.blur.blurs import CENTRE, Blur, KernelBlur, MotionBlur
 from runtime.blur.kernel import Kernel, extent, fit
 from runtime.colour import luminance
@@ -160,22 +161,34 @@ def measure_overshoot(blurred: BlurredImage, kernel: Kernel, response: Response)
     response
         The curve.
     """
-    xp = array_module(blurred.image)
-    light = response.to_light(blurred.image)
-    noise = blurred.noise * response.mean_slope(blurred.image)
-    blur = xp.asarray(fit(kernel, extent(kernel)).astype(np.float32))
-    observation = Observation(light, blur, noise + _EXTRA_NOISE, valid=blurred.known)
+    blur = fit(kernel, extent(kernel)).astype(np.float32)
+    arrays = blurred.image, blurred.known, blurred.noise, blur
+    below, counted, *edges = replayed(_restore_in, *arrays, response=response)
+    return _overshoot_there(below, edges, counted) if is_cuda(below) else _overshoot_here(below, edges, counted)
+
+
+def _restore_in(
+    image: Array, known: Array, noise: float | Array, blur: Array, *, response: Response
+) -> tuple[Array, ...]:
+    """Restore an image in the light of a response curve.
+
+    Return what lies below 0, the pixels that count, and the gradients of the restored and of the observed light, all
+    without what lies near the boundary.
+    """
+    xp, light = array_module(image), response.to_light(image)
+    noise = noise * response.mean_slope_there(image)
+    noise = noise.astype(np.float32) if is_cuda(image) else float(noise)
+    observation = Observation(light, blur, noise + _EXTRA_NOISE, valid=known)
     model = observation.model
     latent = model.crop(hyper_laplacian(observation, steps=_STEPS))
     clipped = xp.zeros(model.shape, np.float32)
-    model.crop(clipped)[...] = ~blurred.known
+    model.crop(clipped)[...] = ~known
     share = model.crop(model.filter(clipped, model.transfer.conj() * model.power))
     rows, cols = (min(max(blur.shape) // 2 + 1, side // 4) for side in light.shape)
     inside = slice(rows, light.shape[0] - rows), slice(cols, light.shape[1] - cols)
     counted = (share < _UNTOUCHED)[inside]
-    below = xp.minimum(latent[inside], 0)
     edges = [gradients(plane)[:, *inside] for plane in (latent, light)]
-    return _overshoot_there(below, edges, counted) if is_cuda(below) else _overshoot_here(below, edges, counted)
+    return xp.minimum(latent[inside], 0), counted, *edges
 
 
 def _overshoot_here(below: Array, edges: list[Array], counted: Array) -> Overshoot:

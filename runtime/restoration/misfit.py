@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from kernels.arrays import Array, array_module
+from kernels.arrays import Array, array_module, packed
 from kernels.edges import forward_differences
+from kernels.graphs import replayed
 from runtime.blur.motion import LONGEST
 from runtime.decisions.thresholds import SATURATED
 from runtime.deconvolution.saturation import apart_from_lights, unsaturated
@@ -30,8 +31,7 @@ def find_misfit(blurred: Array, observed: Array, known: Array | None = None) -> 
         In units of the value range; 0 if no pixel remains.
     """
     xp = array_module(observed)
-    margins = (min(LONGEST, size // 4) for size in observed.shape)
-    inside = tuple(slice(margin, size - margin) for margin, size in zip(margins, observed.shape, strict=True))
+    inside = _inside(observed.shape)
     used = xp.abs(observed) < SATURATED
     if known is not None:
         used &= known
@@ -70,21 +70,27 @@ def find_unevenness(
     float
         The largest root mean square misfit of nine parts over their median; 1 if there are too few to compare.
     """
-    xp = array_module(observed)
     used = apart_from_lights(observed, saturated) if apart else unsaturated(observed, saturated)
     if known is not None:
         used &= known
+    sums = download(replayed(_sums_of_parts, blurred, observed, used, response=response)[0]).reshape(3, -1)
+    sizes = [part.size for part in parts(used[_inside(used.shape)])]
+    return unevenness(sums[:2], sizes, None if response.linear else sums[2])
+
+
+def _sums_of_parts(blurred: Array, observed: Array, used: Array, *, response: Response) -> tuple[Array]:
+    """Return the sums over the parts of the squared misfits, of the used pixels, and of the squared gradients."""
+    xp = array_module(observed)
     error, stored = blurred - observed, response.from_light(observed)
     if not response.linear:
-        error = error * (2 / (response.slope(stored) + np.float32(response.mean_slope(stored))))
-    margins = (min(LONGEST, size // 4) for size in observed.shape)
-    inside = tuple(slice(margin, size - margin) for margin, size in zip(margins, observed.shape, strict=True))
+        error = error * (2 / (response.slope(stored) + response.mean_slope_there(stored).astype(np.float32)))
     edges = forward_differences(xp.ascontiguousarray(stored))
-    errors, masks, squares = (
-        parts(plane[..., *inside]) for plane in (xp.where(used, error, 0), used, xp.where(used, xp.square(edges), 0))
-    )
-    sums = [*(xp.square(part).sum() for part in errors), *(part.sum() for part in (*masks, *squares))]
-    # One transfer from a GPU for all.
-    squares, counts, contrasts = download(xp.stack([each.astype(np.float64) for each in sums])).reshape(3, -1)
-    sizes = [part.size for part in masks]
-    return unevenness(np.stack([squares, counts]), sizes, None if response.linear else contrasts)
+    planes = xp.square(xp.where(used, error, 0)), used, xp.where(used, xp.square(edges), 0)
+    inside = _inside(observed.shape)
+    return (packed(observed, [part.sum() for plane in planes for part in parts(plane[..., *inside])]),)
+
+
+def _inside(shape: tuple[int, int]) -> tuple[slice, slice]:
+    """Return the pixels that are not near the boundary."""
+    rows, cols = (min(LONGEST, size // 4) for size in shape)
+    return slice(rows, shape[0] - rows), slice(cols, shape[1] - cols)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from kernels.arrays import Array, array_module
 from kernels.fft import fft_module
+from kernels.graphs import replayed
 from runtime.blur.kernel import centre, delta, prune
 from runtime.errors import InvalidArgument, InvalidImage, UnsupportedType
 from runtime.estimation.kernel.correlations import NormalEquations, from_tiles
@@ -256,14 +257,20 @@ def derivatives(plane: Array) -> Array:
     Returns (16, H - 2, W - 2): ``cos t dx + sin t dy`` and ``cos^2 t dxx + 2 cos t sin t dxy + sin^2 t dyy`` for
     t = 0, pi/8, ... 7 pi/8, from differences of neighbouring pixels.
     """
+    return replayed(_derivatives, plane)[0]
+
+
+def _derivatives(plane: Array) -> tuple[Array]:
     xp = array_module(plane)
     dx, dy = xp.diff(plane, axis=1), xp.diff(plane, axis=0)
     dxx, dyy, dxy = xp.diff(dx, axis=1)[1:-1], xp.diff(dy, axis=0)[:, 1:-1], xp.diff(dx, axis=0)[1:, 1:]
     dx, dy = dx[1:-1, 1:], dy[1:, 1:-1]
     angles = np.pi * np.arange(_ORIENTATIONS) / _ORIENTATIONS
-    first = [float(np.cos(t)) * dx + float(np.sin(t)) * dy for t in angles]
-    second = [float(np.cos(t) ** 2) * dxx + float(np.sin(2 * t)) * dxy + float(np.sin(t) ** 2) * dyy for t in angles]
-    return xp.stack(first + second).astype(np.float32, copy=False)
+    filtered = xp.empty((2, _ORIENTATIONS, *dx.shape), np.float32)
+    for first, second, t in zip(*filtered, angles, strict=True):
+        first[...] = float(np.cos(t)) * dx + float(np.sin(t)) * dy
+        second[...] = float(np.cos(t) ** 2) * dxx + float(np.sin(2 * t)) * dxy + float(np.sin(t) ** 2) * dyy
+    return (filtered.reshape(2 * _ORIENTATIONS, *dx.shape),)
 
 
 def l1_path(equations: NormalEquations, lambdas: tuple[float, ...] = LAMBDAS) -> NDArray[np.float64]:
