@@ -17,7 +17,6 @@ from runtime.images import decode
 from runtime.inference.bundle import Bundle, list_models
 from runtime.methods.registry import METHODS
 from runtime.options import DECONVOLUTIONS, FBA
-from runtime.quality import LEVELS
 
 _SIDE = 128
 """Side in pixels of the photograph that is restored: small, but large enough for every stage."""
@@ -29,6 +28,8 @@ _NOISE = 2.0
 """Standard deviation of its noise, of 255."""
 _FRAMES = 3
 """Number of frames of a burst."""
+_LEVELS = ("fast", "balanced")
+"""Levels of quality: ``best`` runs what ``balanced`` runs, more often."""
 
 
 def warm_up(
@@ -37,7 +38,7 @@ def warm_up(
     device: str = "auto",
     progress: Callable[[str, float], object] | None = None,
 ) -> dict[str, float]:
-    """Restore small photographs with every model, quality level and method of deconvolution.
+    """Restore small photographs with every model and method of deconvolution, in every way that runs other code.
 
     On the CPU this compiles the kernels, whose machine code Numba keeps on disk (``NUMBA_CACHE_DIR``), so that no later
     process on the same kind of processor compiles them again. On a GPU it compiles the kernels that CuPy keeps
@@ -69,27 +70,33 @@ def warm_up(
     photograph = _photograph()
     names = [*(_name(model) for model in models), "deconvolve"]
     seconds: dict[str, float] = {}
+    methods: set[str] = set()
     for number, name in enumerate(names):
         if progress is not None:
             progress(name, number / len(names))
         start = time.perf_counter()
         if number < len(models):
-            _warm_model(models[number], device, photograph)
+            deblurrer = Deblurrer(model=models[number], device=device)
+            _warm_model(deblurrer, photograph, known=deblurrer.bundle.method in methods)
+            methods.add(deblurrer.bundle.method)
         else:
             _warm_deconvolution(device, photograph)
         seconds[name] = time.perf_counter() - start
     return seconds
 
 
-def _warm_model(model: str | os.PathLike[str] | Bundle, device: str, photograph: npt.NDArray[np.uint8]) -> None:
-    deblurrer = Deblurrer(model=model, device=device)
+def _warm_model(deblurrer: Deblurrer, photograph: npt.NDArray[np.uint8], *, known: bool) -> None:
+    """Restore with a model; if an earlier one has warmed its method up, only so much as loads its networks."""
     if deblurrer.restores_bursts:
         frames = [np.roll(photograph, shift, axis=0) for shift in range(_FRAMES)]
         deblurrer.restore_burst(frames)
         if deblurrer.bundle.method == FBA:
             deblurrer.restore_burst(frames, patch=_SIDE // 2)
         return
-    for quality in LEVELS:
+    if known:
+        deblurrer.restore(photograph, quality="fast")
+        return
+    for quality in _LEVELS:
         deblurrer.restore(photograph, quality=quality)
     deblurrer.restore(photograph[..., 0], quality="fast")
 

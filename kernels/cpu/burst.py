@@ -22,15 +22,7 @@ from kernels.cpu.simd.folding import (
     write_spectrum,
 )
 from kernels.cpu.simd.matmul import aligned_zeros
-from kernels.cpu.simd.vectors import (
-    LANES,
-    larger,
-    load,
-    splat,
-    square_root,
-    store,
-    store_backwards,
-)
+from kernels.cpu.simd.vectors import LANES, larger, load, splat, square_root, store, store_backwards
 from kernels.cpu.threads import core_count, run_in_slices
 from kernels.formulas.smoothing import gaussian_taps
 
@@ -325,7 +317,10 @@ def _smooth_down(across, size, taps, smooth):  # type: ignore[no-untyped-def]
     """Continue the rows periodically above and below, and convolve the columns, for two rows at once."""
     width, reach = across.shape[1], len(taps) - 1
     for row in range(reach):
-        across[row], across[reach + size + row] = across[size + row], across[reach + row]
+        # Vector by vector: for rows as a whole Numba compiles its rules of shapes, with their messages, for seconds.
+        for v in range(0, width, LANES):
+            store(across, row, v, LANES, load(across, size + row, v, LANES))
+            store(across, reach + size + row, v, LANES, load(across, reach + row, v, LANES))
     for u in range(0, smooth.shape[0], 2):
         middle = reach + u
         for v in range(0, width, LANES):

@@ -17,7 +17,7 @@ import numpy as np
 from kernels.arrays import Array
 from kernels.correlation import Part, Tiling
 from kernels.cpu._compile import compiled
-from kernels.cpu.simd.butterflies import PAIR, columns_back, columns_forward, plan, rows_back, rows_forward
+from kernels.cpu.simd.butterflies import PAIR, START, columns_back, columns_forward, plan, rows_back, rows_forward
 from kernels.cpu.simd.matmul import ROWS, aligned_zeros, multiply
 from kernels.cpu.simd.vectors import LANES, load, load_even, load_odd, splat, store, store_interleaved
 from kernels.cpu.threads import run_in_slices
@@ -150,9 +150,9 @@ def _transform(  # type: ignore[no-untyped-def]
                 line[col - left + cols] = maps[number, row, col]
             for col in range(max(start, left), stop):
                 line[col - left] = maps[number, row, col]
-        rows_forward(0, -(-filled // PAIR), plane, across, radices, cosines, sines)
+        rows_forward(START, -(-filled // PAIR), plane, across, radices, cosines, sines)
         spectrum = spectra[tile, number].reshape(rows, 2 * columns)
-        columns_forward(0, -(-columns // LANES), across, spectrum, column_radices, column_cosines, column_sines)
+        columns_forward(START, -(-columns // LANES), across, spectrum, column_radices, column_cosines, column_sines)
 
 
 @compiled
@@ -168,8 +168,8 @@ def _back(  # type: ignore[no-untyped-def]
     below, above = -(-(reach[0] + 1) // PAIR), (rows - reach[0]) // PAIR
     for n in range(first, last):
         spectrum = sums[n].reshape(rows, 2 * columns)
-        columns_back(0, -(-columns // LANES), spectrum, across, column_radices, column_cosines, column_sines)
-        rows_back(0, below, across, plane, radices, cosines, sines)
+        columns_back(START, -(-columns // LANES), spectrum, across, column_radices, column_cosines, column_sines)
+        rows_back(START, below, across, plane, radices, cosines, sines)
         rows_back(max(below, above), -(-rows // PAIR), across, plane, radices, cosines, sines)
         for s in range(-reach[0], reach[0] + 1):
             for t in range(-reach[1], reach[1] + 1):

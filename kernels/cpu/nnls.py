@@ -6,7 +6,16 @@ import numpy as np
 
 from kernels.arrays import Array
 from kernels.cpu._compile import compiled
-from kernels.cpu.simd.butterflies import PAIR, columns_back, columns_forward, plan, rows_back, rows_forward, scratch
+from kernels.cpu.simd.butterflies import (
+    PAIR,
+    START,
+    columns_back,
+    columns_forward,
+    plan,
+    rows_back,
+    rows_forward,
+    scratch,
+)
 from kernels.cpu.simd.vectors import LANES
 from kernels.nnls import TOLERANCE
 
@@ -55,14 +64,14 @@ def _descend(  # type: ignore[no-untyped-def]
         for row in range(support):
             for col in range(support):
                 plane[row, col] = ahead[row, col]
-        rows_forward(0, row_blocks, plane, there, radices, cosines, sines)
-        columns_forward(0, column_blocks, there, spectra, radices, cosines, sines)
+        rows_forward(START, row_blocks, plane, there, radices, cosines, sines)
+        columns_forward(START, column_blocks, there, spectra, radices, cosines, sines)
         for row in range(side):
             for col in range(columns):
                 spectra[row, 2 * col] *= spectrum[row, col]
                 spectra[row, 2 * col + 1] *= spectrum[row, col]
-        columns_back(0, column_blocks, spectra, back, radices, cosines, sines)
-        rows_back(0, row_blocks, back, plane, radices, cosines, sines)
+        columns_back(START, column_blocks, spectra, back, radices, cosines, sines)
+        rows_back(START, row_blocks, back, plane, radices, cosines, sines)
         turn, change, largest = np.float32(0), np.float32(0), np.float32(0)
         for row in range(support):
             for col in range(support):

@@ -11,7 +11,16 @@ import numpy as np
 
 from kernels.arrays import Array
 from kernels.cpu._compile import compiled
-from kernels.cpu.simd.butterflies import PAIR, columns_back, columns_forward, plan, rows_back, rows_forward, scratch
+from kernels.cpu.simd.butterflies import (
+    PAIR,
+    START,
+    columns_back,
+    columns_forward,
+    plan,
+    rows_back,
+    rows_forward,
+    scratch,
+)
 from kernels.cpu.simd.vectors import LANES
 from kernels.cpu.threads import run_in_slices
 
@@ -61,9 +70,9 @@ def _forward(  # type: ignore[no-untyped-def]
     planes, across, spectra, radices, cosines, sines, column_radices, column_cosines, column_sines
 ):
     for n in range(len(planes)):
-        rows_forward(0, -(-planes.shape[1] // PAIR), planes[n], across, radices, cosines, sines)
+        rows_forward(START, -(-planes.shape[1] // PAIR), planes[n], across, radices, cosines, sines)
         columns_forward(
-            0, -(-across.shape[1] // LANES), across, spectra[n], column_radices, column_cosines, column_sines
+            START, -(-across.shape[1] // LANES), across, spectra[n], column_radices, column_cosines, column_sines
         )
 
 
@@ -72,5 +81,7 @@ def _back(  # type: ignore[no-untyped-def]
     spectra, across, planes, radices, cosines, sines, column_radices, column_cosines, column_sines
 ):
     for n in range(len(planes)):
-        columns_back(0, -(-across.shape[1] // LANES), spectra[n], across, column_radices, column_cosines, column_sines)
-        rows_back(0, -(-planes.shape[1] // PAIR), across, planes[n], radices, cosines, sines)
+        columns_back(
+            START, -(-across.shape[1] // LANES), spectra[n], across, column_radices, column_cosines, column_sines
+        )
+        rows_back(START, -(-planes.shape[1] // PAIR), across, planes[n], radices, cosines, sines)

@@ -14,8 +14,8 @@ from runtime.cli.streams import tell
 def warmup_command(models: tuple[str, ...], device: str) -> None:
     """Compile the kernels, so that later processes on the same kind of machine need not.
 
-    Small photographs are restored with every model, quality level and method of deconvolution. What is compiled is kept
-    in the folders that NUMBA_CACHE_DIR and CUPY_CACHE_DIR name, or else beside the program or in the user's cache.
+    Small photographs are restored with every model and method of deconvolution. What is compiled is kept in the folders
+    that NUMBA_CACHE_DIR and CUPY_CACHE_DIR name, or else beside the program or in the user's cache.
     """
     from runtime.warming import warm_up
 

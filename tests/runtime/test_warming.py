@@ -3,7 +3,8 @@ import sys
 
 import pytest
 
-from runtime import warm_up
+from runtime import warm_up, warming
+from runtime.deblurrer import Deblurrer
 from runtime.errors import ModelNotFound
 
 
@@ -20,6 +21,20 @@ def test_a_model_that_is_not_there_is_an_error():
         warm_up(models=["no-such-model"], device="cpu")
 
 
+def test_further_models_of_a_method_only_load_their_networks(monkeypatch):
+    calls = []
+    monkeypatch.setattr(warming, "_warm_deconvolution", lambda *arguments: None)
+    monkeypatch.setattr(
+        Deblurrer, "restore", lambda self, image, quality: calls.append((self.name, image.ndim, quality))
+    )
+    warm_up(models=["schuler", "schuler-any", "kaufman"], device="cpu")
+    assert calls == [
+        *[("schuler", 3, "fast"), ("schuler", 3, "balanced"), ("schuler", 2, "fast")],
+        ("schuler-any", 3, "fast"),
+        *[("kaufman", 3, "fast"), ("kaufman", 3, "balanced"), ("kaufman", 2, "fast")],
+    ]
+
+
 LATER = """
 import numpy as np
 import runtime
@@ -30,6 +45,9 @@ deblurrer.restore(photograph, quality="fast")
 deblurrer.restore(photograph[..., 0].astype(np.uint16) * 257, quality="balanced")
 deblurrer.restore(np.tile(photograph, (2, 2, 1)), quality="fast")
 deblurrer.restore(photograph / 255, quality="fast", nonblind="wiener")
+deblurrer.restore(photograph, quality="best")
+for model in ("kaufman", "schuler-text"):
+    runtime.Deblurrer(model=model, device="cpu").restore(photograph, quality="best")
 runtime.Deblurrer(model="eboli", device="cpu").restore(photograph, quality="fast")
 frames = [np.roll(photograph, shift, axis=1) for shift in range(4)]
 runtime.deblur_burst(frames, device="cpu")

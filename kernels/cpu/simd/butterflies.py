@@ -22,6 +22,8 @@ Vector: TypeAlias = npt.NDArray[np.float32]
 
 PAIR = 2 * LANES
 """Number of rows that are transformed together."""
+START = np.int64(0)
+"""The first block, for compiled callers. For a 0 that is written out Numba compiles what it is passed to once more."""
 RADICES = (4, 2, 3, 5)
 """Lengths for which butterflies are written out; others use a general one."""
 
@@ -170,7 +172,8 @@ def _transform(length, a, b, c, d, radices, cosines, sines):  # type: ignore[no-
     reads from one pair and writes to the other. A pass combines elements ``rest * stride`` apart, for ``p < rest``:
     ``y[k] = exp(-2 pi i p k / (rest radix)) sum_j x[j] exp(-2 pi i j k / radix)``.
     """
-    stride, at, moved = 1, 0, False
+    # As with `START`: not written out.
+    stride, at, moved = np.int64(1), np.int64(0), False
     rest = length
     for radix in radices:
         rest //= radix
