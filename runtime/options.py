@@ -16,7 +16,9 @@ from runtime.inference.manifest import PRECISIONS
 from runtime.quality import LEVELS, Quality, find_level
 from runtime.response import find_response
 
-DECONVOLUTIONS = ("hyper-laplacian", "epll", "synthesis", "wiener", "irc")
+SYNTHESIS = "synthesis"
+"""Name of the deconvolution by a network."""
+DECONVOLUTIONS = ("hyper-laplacian", "epll", SYNTHESIS, "wiener", "irc")
 """Names of the deconvolution methods, values of `Options.nonblind`."""
 NEURAL = "none"
 """Value of `Options.nonblind` that returns the patch network's own estimate, without deconvolution."""

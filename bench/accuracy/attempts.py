@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from bench.accuracy.scoring import score
 from bench.data.datasets import Sample
+from bench.data.files import usable_photographs
 from runtime.blur.blurs import KernelBlur, MotionBlur
 from runtime.contract import Candidate
 from runtime.decisions.thresholds import (
@@ -26,8 +27,9 @@ from runtime.estimation.kernel.blind import find_kernel
 from runtime.estimation.motion.field import find_doubt, relative_error, typical_motion
 from runtime.inference.bundle import load_model
 from runtime.inference.devices import CPU
-from runtime.methods.chakrabarti import Chakrabarti, choose_support
+from runtime.methods.chakrabarti import Chakrabarti
 from runtime.methods.eboli import Eboli, choose_noise_factor, misfit_ratio
+from runtime.methods.uniform import choose_support
 from runtime.options import Options
 from runtime.restoration.finish import Attempt, attempt, undo
 from runtime.restoration.misfit import find_misfit
@@ -102,10 +104,8 @@ def read_photographs(data: Path) -> Sequence[npt.NDArray[np.uint8]]:
         from export.data.photographs import find_photographs, read_luminance
     except ImportError as error:
         raise MissingDependency("scenes need PyTorch: pip install 'deblur-runtime[export]'") from error
-    try:
+    with usable_photographs():
         return [read_luminance(file) for file in find_photographs(data)]
-    except FileNotFoundError as error:
-        raise InvalidArgument(str(error)) from error
 
 
 def make_sample(kind: str, number: int, setup: SceneSetup) -> Sample:
@@ -120,10 +120,8 @@ def make_sample(kind: str, number: int, setup: SceneSetup) -> Sample:
     from export.data.scenes import make_scene
 
     rng = np.random.default_rng([SEED, KINDS.index(kind), number])
-    try:
+    with usable_photographs():
         scene = make_scene(read_photographs(setup.data), config, rng, kind)
-    except ValueError as error:
-        raise InvalidArgument(str(error)) from error
     return Sample(scene.observed.clip(0, 1), scene.sharp, border=BORDER)
 
 

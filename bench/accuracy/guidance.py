@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.data.files import usable_photographs
 from bench.options import publish, report_options
 from bench.report import Column, Report, Table
-from runtime.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -85,11 +85,8 @@ class _Trials:
         from export.data.photographs import Photographs, find_photographs, split
 
         self._folder, self._steps, self._device = folder, steps, device
-        try:
-            sets = split(find_photographs(photographs))
-        except (FileNotFoundError, ValueError) as error:
-            raise InvalidArgument(str(error)) from error
-        self._sets = [Photographs.read(files, device) for files in sets]
+        with usable_photographs():
+            self._sets = [Photographs.read(files, device) for files in split(find_photographs(photographs))]
 
     def train(
         self,

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from bench.accuracy.scoring import score
 from bench.data.datasets import NOISE, Plane, Sample, blur_valid, choose, data_folder, levin, sun_style
+from bench.data.files import usable_photographs
 from bench.options import publish, report_options
 from bench.report import Column, Report, Table
 from runtime import deconvolve
@@ -92,7 +93,13 @@ def schuler(
 
 
 def draw_pictures(folder: str, content: str, noise: float, networks: KernelNetworks, count: int) -> list[Picture]:
-    """Draw pictures of a content, blurred by kernels of all sizes of its network in turn."""
+    """Draw pictures of a content, blurred by kernels of all sizes of its network in turn.
+
+    Raises
+    ------
+    InvalidArgument
+        If the folder has no photographs that can be used.
+    """
     import torch
 
     from export.data.photographs import Photographs, find_photographs, read_luminance, split
@@ -103,8 +110,13 @@ def draw_pictures(folder: str, content: str, noise: float, networks: KernelNetwo
     if content == "text":
         source = Photographs(draw_pages(count, _PAGES_SEED), "cpu")
     else:
-        planes = map(read_luminance, split(find_photographs(folder))[1])
-        source = Photographs([plane for plane in planes if min(plane.shape) >= SIDE + supports[-1]], "cpu")
+        least = SIDE + supports[-1]
+        with usable_photographs():
+            validation = map(read_luminance, split(find_photographs(folder))[1])
+            planes = [plane for plane in validation if min(plane.shape) >= least]
+            if not planes:
+                raise ValueError(f"{folder}: no photograph to validate on has {least} px a side; give larger ones")
+            source = Photographs(planes, "cpu")
     config, pictures = SchulerData(content=content), []  # type: ignore[arg-type]
     for index in range(count):
         generator = torch.Generator().manual_seed(index)

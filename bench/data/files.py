@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 import numpy as np
 import numpy.typing as npt
+
+from runtime.errors import InvalidArgument
 
 
 def read_photograph(file: Path, *, grey: bool = False) -> npt.NDArray[np.float32]:
@@ -31,3 +35,18 @@ def find_files(folder: Path, pattern: str) -> list[Path]:
     if not files:
         raise click.UsageError(f"{folder}: no files {pattern} there; give the folder of the data with --data")
     return files
+
+
+@contextmanager
+def usable_photographs() -> Iterator[None]:
+    """Report photographs that `export` misses or cannot use in one line.
+
+    Raises
+    ------
+    InvalidArgument
+        In place of a FileNotFoundError or a ValueError, which both name the mend.
+    """
+    try:
+        yield
+    except (FileNotFoundError, ValueError) as error:
+        raise InvalidArgument(str(error)) from error

@@ -92,7 +92,7 @@ FULL_REPAIR_GAIN = Logistic(6.0, 1.5)
 MOTION_VARIATION = 1.25
 """Standard deviation of the fitted camera motion over the photograph, in units of its expected error in one patch."""
 NO_SINGLE_MOTION = 2.5
-"""The same, from which no single kernel can be right."""
+"""The same, multiplied by how unevenly a single kernel explains the photograph, from which none can be right."""
 KERNEL_TO_MOTION_WIDTH = 2.5
 """Width of the kernel over the mean length of the motion."""
 

@@ -27,6 +27,7 @@ from runtime.inference.bundle import Bundle
 from runtime.inference.devices import device_of, download
 from runtime.inference.progress import Progress
 from runtime.noise import LEAST_NOISE, estimate_noises
+from runtime.options import SYNTHESIS
 from runtime.quality import DeconvolutionEffort
 from runtime.tiles import tiles
 
@@ -109,7 +110,7 @@ def deconvolve_uniform(
     opponent = len(planes) == 3 and float((valid.any(axis=0) & ~everywhere).mean()) < limit
     if opponent:
         planes, valid = to_opponent(planes), xp.broadcast_to(everywhere, valid.shape)
-        methods[1:] = ["hyper-laplacian" if method in ("epll", "synthesis") else method] * 2
+        methods[1:] = ["hyper-laplacian" if method in ("epll", SYNTHESIS) else method] * 2
         scales, factors = OPPONENT_NOISE.tolist(), [1.0, _CHROMA_NOISE, _CHROMA_NOISE]
     given = [] if noise is None else [max(noise, LEAST_NOISE) * scale for scale in scales]
     levels = given or estimate_noises(planes, kernel)

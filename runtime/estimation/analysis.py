@@ -143,6 +143,22 @@ class KernelAnalysis:
             progress(STAGE, 1.0)
         return prune(kernel, relative=_FAINT, island=_FAINT).astype(np.float32)
 
+    def estimate_alone(self, luminance: Array, support: int | None = None, progress: Progress | None = None) -> Kernel:
+        """Estimate a kernel to be used as it is, in the least frame that holds it and fits into the photograph.
+
+        Of a large photograph the window with the strongest edges is looked at.
+
+        Parameters
+        ----------
+        luminance, progress
+            As for `estimate`.
+        support : int, optional
+            Largest side of the kernel in pixels.
+        """
+        kernel = self.estimate(self._informative(luminance), progress=progress)
+        largest = (min(luminance.shape) // 2 - 1) | 1
+        return fit(kernel, min(extent(kernel), support or largest)).astype(np.float32)
+
     def starts(self, luminance: Array, support: int, progress: Progress | None = None) -> list[Kernel]:
         """Estimate kernels that may be nearly right: that of the photograph, and that of it at half its size.
 
@@ -161,7 +177,7 @@ class KernelAnalysis:
         list of (side, side) arrays of float64
             In host memory, without what is faint, of `support` pixels at most.
         """
-        looked_at = luminance[informative_window(luminance, PIXELS, narrowest=self.smallest())]
+        looked_at = self._informative(luminance)
         found = [self._estimate(looked_at)]
         if progress is not None:
             progress(STAGE, 0.8)
@@ -170,6 +186,9 @@ class KernelAnalysis:
         if progress is not None:
             progress(STAGE, 1.0)
         return [_framed(kernel, support) for kernel in found]
+
+    def _informative(self, luminance: Array) -> Array:
+        return luminance[informative_window(luminance, PIXELS, narrowest=self.smallest())]
 
     def _estimate(self, luminance: Array) -> Kernel:
         unit = 2 ** (len(self._assumes.lags) - 1)

@@ -141,6 +141,10 @@ class KernelNetwork:
         kernel = self.estimate(small)
         return _rescaled(kernel, 2 * kernel.shape[0] + 1)
 
+    def estimate_alone(self, luminance: Array, support: int | None = None, progress: Progress | None = None) -> Array:
+        """Estimate a kernel to be used as it is: as `estimate`, of the window with the strongest edges."""
+        return self.estimate(self._informative(luminance), support=support, progress=progress)
+
     def starts(self, luminance: Array, support: int, progress: Progress | None = None) -> list[Kernel]:
         """Estimate kernels that may be nearly right: that of the photograph, and that of it at half its size.
 
@@ -159,10 +163,13 @@ class KernelNetwork:
         list of (side, side) arrays of float64
             In host memory; none if all are larger.
         """
-        looked_at = luminance[informative_window(luminance, PIXELS, narrowest=self.smallest())]
+        looked_at = self._informative(luminance)
         found = self.estimate(looked_at, support=support, progress=progress), self.estimate_wide(looked_at)
         kernels = [download(each).astype(np.float64) for each in found if each is not None]
         return [kernel for kernel in kernels if len(kernel) <= support]
+
+    def _informative(self, luminance: Array) -> Array:
+        return luminance[informative_window(luminance, PIXELS, narrowest=self.smallest())]
 
     def _pyramid(self, luminance: Array, last: int) -> list[Array]:
         """Return a photograph (H, W) at each scale up to the one with the index `last`, which is its own."""

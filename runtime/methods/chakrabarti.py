@@ -29,7 +29,7 @@ from runtime.estimation.sharpness import is_sharp
 from runtime.inference.bundle import Bundle
 from runtime.inference.devices import Device, download
 from runtime.inference.patch_engine import NetworkPatchModel, PatchEngine, plan_patches
-from runtime.methods.uniform import restore_with
+from runtime.methods.uniform import choose_support, restore_with
 from runtime.options import AUTO, NEURAL, Options
 from runtime.preparation.overlays import find_covered
 from runtime.response import LINEAR, SRGB
@@ -37,12 +37,8 @@ from runtime.restoration.finish import undo
 from runtime.restoration.repair import load_repairer
 from runtime.run import Run
 
-_SUPPORT = 85
-"""Side in pixels of the largest kernel to estimate, if the photograph is large enough."""
 _SAY_ENOUGH = (Reason.FLAT, Reason.NOT_BLURRED)
 """Reasons against a kernel that hold under every response curve."""
-_PAPER_SUPPORT = 51
-"""The same for the single estimate of the paper, "as is standard for the benchmark" (section 3)."""
 
 
 class Chakrabarti:
@@ -276,17 +272,3 @@ def _promising(estimates: list[Estimate], favour: float = 0.0) -> Estimate:
 def _no_blur(guide: Array) -> KernelBlur:
     """Return the blur of one point, on the device of an array."""
     return KernelBlur(array_module(guide).ones((1, 1), np.float32))
-
-
-def choose_support(shape: tuple[int, int], options: Options) -> int:
-    """Return the largest side of the kernel in pixels, odd unless the caller set it.
-
-    Parameters
-    ----------
-    shape
-        Height and width of the photograph; the side is less than half of the smaller one.
-    options
-        Those of the call.
-    """
-    largest = _SUPPORT if options.refine else _PAPER_SUPPORT
-    return options.support or min(largest, (min(shape) // 2 - 1) | 1)

@@ -11,19 +11,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 from kernels.arrays import Array
-from runtime.blur.blurs import KernelBlur
 from runtime.colour import luminance
-from runtime.contract import Candidate, Estimate
-from runtime.errors import InvalidImage
-from runtime.estimation.kernel.blind import estimate_blind
-from runtime.estimation.kernel.pyramid import informative_window
-from runtime.estimation.quotients import PIXELS, STAGE, KernelNetworks
+from runtime.contract import Estimate
+from runtime.estimation.quotients import KernelNetworks
 from runtime.inference.bundle import Bundle
 from runtime.inference.devices import Device
-from runtime.methods.chakrabarti import choose_support
-from runtime.methods.uniform import restore_with
+from runtime.methods.uniform import restore_by_network
 from runtime.options import Options
-from runtime.restoration.finish import undo
 from runtime.restoration.repair import load_repairer
 from runtime.run import Run
 
@@ -59,19 +53,4 @@ class Schuler:
         """
         guide = luminance(observed)
         network = self._networks.choose(run.options.content, run.noise_of(guide))
-        smallest = network.smallest()
-        if min(guide.shape) < smallest:
-            raise InvalidImage(
-                f"the image is {guide.shape[1]}x{guide.shape[0]}: this model needs {smallest} pixels or more on each "
-                "side; give a larger crop, or the blur kernel, if you know it, to deconvolve()"
-            )
-        support = choose_support(guide.shape, run.options)
-        with run.stopwatch(STAGE):
-            if not run.options.refine:
-                looked_at = guide[informative_window(guide, PIXELS, narrowest=smallest)]
-                blur = KernelBlur(network.estimate(looked_at, support=run.options.support, progress=run.progress))
-                return Estimate(undo(observed, Candidate(blur, float("nan")), run), blur)
-            starts = network.starts(guide, support, run.progress)
-        with run.stopwatch("kernel estimate"):
-            found = estimate_blind(guide, run, support=support, starts=starts)
-        return restore_with(observed, guide, found, run)
+        return restore_by_network(observed, guide, network, run)

@@ -24,9 +24,9 @@ from runtime.decisions.thresholds import (
     Logistic,
 )
 from runtime.deconvolution import deconvolve
-from runtime.options import Options
+from runtime.options import SYNTHESIS, Options
 from runtime.restoration.misfit import find_unevenness
-from runtime.restoration.repair import load_repairer
+from runtime.restoration.repair import Repaired, load_repairer
 from runtime.restoration.softness import soften
 from runtime.restoration.uniformity import load_uniformity_check
 from runtime.run import Run
@@ -108,8 +108,8 @@ def attempt(
 
     The photograph is deconvolved. A network then repairs the artefacts that the error of the blur causes, and predicts
     the gain. With a single estimated kernel, the result is softened a little, because the kernel also includes the
-    softness of the sharp photograph (`runtime.restoration.softness`). Without networks (`Options.neural`) there is no
-    repair and no prediction.
+    softness of the sharp photograph (`runtime.restoration.softness`). A restoration by a network (``"synthesis"``)
+    promises no more than one without it. Without networks (`Options.neural`) there is no repair and no prediction.
 
     Parameters
     ----------
@@ -132,22 +132,16 @@ def attempt(
     # wrong kernel where the search looks, but not everywhere.
     uneven = not run.response.linear and _unevenness(guide, restored, candidate, run) > LIGHT_UNEVENNESS
     with run.stopwatch("repair"):
-        repaired = load_repairer(run.device).repair(
-            guide,
-            restored,
-            candidate.blur,
-            log_error=candidate.log_error,
-            noise=run.noise_of(guide),
-            known=run.known,
-            response=run.response,
-        )
-        restored = repaired.planes
+        repaired = _repair(guide, restored, candidate, run)
+        restored, gain = repaired.planes, repaired.gain
+        if run.options.nonblind == SYNTHESIS:
+            gain = min(gain, _plain_gain(guide, candidate, run))
         # Deconvolution explains what was observed by almost any kernel. The repair takes out what no photograph shows:
         # where the kernel is wrong that is much, and the rest no longer explains it.
         unevenness = math.inf if uneven else _unevenness(guide, restored, candidate, run)
-        needed, reason = _needed_gain(guide, candidate, repaired.gain, unevenness, run)
-    confidence = candidate.confidence * needed.above(repaired.gain)
-    return Attempt(_softened(restored, candidate), repaired.gain, needed, reason, confidence)
+        needed, reason = _needed_gain(guide, candidate, gain, unevenness, run)
+    confidence = candidate.confidence * needed.above(gain)
+    return Attempt(_softened(restored, candidate), gain, needed, reason, confidence)
 
 
 def undo(observed: Array, candidate: Candidate, run: Run[Options]) -> Array:
@@ -158,14 +152,36 @@ def undo(observed: Array, candidate: Candidate, run: Run[Options]) -> Array:
         return deconvolve(observed, candidate.blur, run, kernel_error=KERNEL_ERROR, noise=noise)
 
 
+def _repair(guide: Array, restored: Array, candidate: Candidate, run: Run[Options]) -> Repaired:
+    """Repair a restoration of a photograph (C, H, W), of which `guide` is the luminance, and predict the gain."""
+    return load_repairer(run.device).repair(
+        guide,
+        restored,
+        candidate.blur,
+        log_error=candidate.log_error,
+        noise=run.noise_of(guide),
+        known=run.known,
+        response=run.response,
+    )
+
+
+def _plain_gain(guide: Array, candidate: Candidate, run: Run[Options]) -> float:
+    """Return the gain predicted for a luminance (H, W) that is restored without a network.
+
+    A network takes out noise whatever the kernel, and that alone promises a gain where no blur is undone.
+    """
+    plain = undo(guide[None], candidate, run.with_options(nonblind="hyper-laplacian"))
+    return _repair(guide, plain, candidate, run).gain
+
+
 def _needed_gain(
     guide: Array, candidate: Candidate, gain: float, unevenness: float, run: Run[Options]
 ) -> tuple[Logistic, Reason]:
     """Return the threshold on the predicted gain, in dB, and the reason to report below it.
 
-    No gain is enough for a single kernel whose misfit is uneven, or that the motions that a network sees rule out. The
-    threshold is higher for another one that these contradict, unless they vary only and the misfit is even. The network
-    runs only if it affects the decision: if the gain is above the normal threshold.
+    No gain is enough for a single kernel whose misfit is uneven, or that this and the motions that a network sees rule
+    out together. The threshold is higher for another one that these motions contradict, unless they vary only and the
+    misfit is even. The network runs only if it affects the decision: if the gain is above the normal threshold.
     """
     if isinstance(candidate.blur, MotionBlur):
         return MOTION_GAIN, Reason.NO_GAIN
@@ -175,7 +191,7 @@ def _needed_gain(
         return LIGHT_GAIN, Reason.NO_GAIN
     if isinstance(candidate.blur, KernelBlur) and gain > PREDICTED_GAIN.threshold:
         uniformity = load_uniformity_check(run.device).measure(guide, candidate.blur.width)
-        if uniformity is not None and uniformity.ruled_out:
+        if uniformity is not None and uniformity.ruled_out(unevenness):
             return _NEVER, Reason.NOT_UNIFORM
         if uniformity is not None and (uniformity.too_short or (uniformity.varies and unevenness > EVEN)):
             return CONTRADICTED_GAIN, Reason.NOT_UNIFORM

@@ -55,10 +55,18 @@ class Uniformity(NamedTuple):
         """Whether the motion varies too much for one kernel, or is too short for this kernel."""
         return self.varies or self.too_short
 
-    @property
-    def ruled_out(self) -> bool:
-        """Whether the motion varies so much that no single kernel can be right, whatever it promises."""
-        return self.variation > NO_SINGLE_MOTION
+    def ruled_out(self, unevenness: float) -> bool:
+        """Tell whether no single kernel can be right, whatever it promises.
+
+        The motion is what a network sees, the misfit what a kernel leaves. As neither knows of the other, both together
+        prove what neither proves alone.
+
+        Parameters
+        ----------
+        unevenness
+            Of the misfit of a restoration with the kernel; see `runtime.restoration.misfit.find_unevenness`.
+        """
+        return self.variation * unevenness > NO_SINGLE_MOTION
 
 
 class UniformityCheck:

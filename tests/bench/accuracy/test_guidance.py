@@ -47,10 +47,12 @@ def test_all_are_measured_on_the_same_crops(report):
     assert ["kernel" in row for row in rows] == [False] * 5 + [True] * 3
 
 
-@pytest.mark.parametrize(("count", "message"), [(0, "no photographs there"), (1, "at least two photographs")])
+@pytest.mark.parametrize(
+    ("count", "message"), [(0, "no photographs there"), (1, "at least two photographs"), (2, "give larger ones")]
+)
 def test_without_photographs_there_is_nothing_to_train_on(tmp_path, count, message):
     for number in range(count):
-        Image.fromarray(astronaut()).save(tmp_path / f"{number}.png")
+        Image.fromarray(astronaut()[:100]).save(tmp_path / f"{number}.png")
     result = CliRunner().invoke(main, ["kaufman", "--photographs", str(tmp_path)])
     assert result.exit_code == 1
     assert result.output.startswith("Error: ")

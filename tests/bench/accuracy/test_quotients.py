@@ -40,6 +40,19 @@ def test_pictures_are_blurred_by_their_kernel(photographs, content, noise):
         assert np.std(sample.observed - sample.sharp) > noise
 
 
+@pytest.mark.parametrize(
+    ("count", "message"),
+    [(0, "no photographs there"), (1, "at least two photographs"), (2, "273 px a side; give larger")],
+)
+def test_without_photographs_that_can_be_used_the_mend_is_named(tmp_path, data_set, count, message):
+    for number in range(count):
+        Image.fromarray(np.ascontiguousarray(astronaut()[:272])).save(tmp_path / f"{number}.png")
+    result = CliRunner().invoke(main, ["schuler", "--photographs", str(tmp_path), "--data", str(data_set)])
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: ")
+    assert message in result.output
+
+
 def test_the_report_has_every_stage_size_and_content(photographs, data_set, tmp_path):
     file, plot = tmp_path / "report.json", tmp_path / "report.png"
     options = [

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.data.files import find_files, read_photograph
+from bench.data.files import find_files, read_photograph, usable_photographs
+from runtime.errors import InvalidArgument
 
 
 @pytest.fixture
@@ -29,3 +30,9 @@ def test_colours_and_luminance_are_read(folder):
     assert colours.dtype == grey.dtype == np.float32
     assert colours[0, 1, 2] == pytest.approx(5 / 255)
     assert read_photograph(folder / "b.png", grey=True).shape == (4, 5)
+
+
+@pytest.mark.parametrize("kind", [FileNotFoundError, ValueError])
+def test_photographs_that_cannot_be_used_are_an_error_of_one_line(kind):
+    with pytest.raises(InvalidArgument, match="give larger ones"), usable_photographs():
+        raise kind("too small; give larger ones")

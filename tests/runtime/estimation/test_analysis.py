@@ -70,6 +70,20 @@ def test_a_photograph_too_small_to_be_halved_keeps_its_frame(network):
     assert network.estimate(blurred).shape == (SIDE, SIDE)
 
 
+def test_a_kernel_to_be_used_alone_has_the_least_frame_that_fits_into_the_photograph(network, monkeypatch):
+    blurred = fftconvolve(grain(200, 240), row(6), "valid").astype(np.float32)
+    for support, side in ((None, 11), (7, 7)):
+        kernel = network.estimate_alone(blurred, support)
+        assert kernel.shape == (side, side)
+        assert kernel.sum() == pytest.approx(1)
+    assert network.estimate_alone(blurred[:16]).shape == (7, 7)
+    seen = []
+    monkeypatch.setattr(analysis, "PIXELS", 100 * 120)
+    monkeypatch.setattr(network, "_estimate", lambda luminance: seen.append(luminance.size) or np.ones((1, 1)))
+    network.estimate_alone(blurred)
+    assert 0 < seen[0] <= 100 * 120
+
+
 def test_the_photograph_and_half_of_it_give_a_start_each(network):
     calls = []
     blurred = fftconvolve(grain(200, 240), row(6), "valid").astype(np.float32)

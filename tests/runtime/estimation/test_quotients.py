@@ -5,6 +5,7 @@ import pytest
 from scipy.signal import fftconvolve
 
 from runtime.errors import InvalidArgument, InvalidModel, ModelNotFound
+from runtime.estimation import quotients
 from runtime.estimation.quotients import KernelNetwork, KernelNetworks
 from runtime.inference.bundle import MANIFEST, load_model, write_bundle
 from runtime.inference.devices import CPU
@@ -73,6 +74,16 @@ def test_a_wide_kernel_is_that_of_the_photograph_at_half_its_size(network, sharp
     assert wide.shape == (2 * len(kernel) + 1,) * 2
     assert wide.sum() == pytest.approx(1, abs=1e-5)
     assert network.estimate_wide(plane[: 2 * network.smallest() - 1]) is None
+
+
+def test_of_a_large_photograph_a_kernel_to_be_used_alone_needs_the_strongest_edges_only(network, sharp, monkeypatch):
+    wide = np.pad(sharp, ((0, 0), (0, 150)), mode="edge")
+    monkeypatch.setattr(quotients, "PIXELS", sharp.size)
+    seen = []
+    monkeypatch.setattr(network, "estimate", lambda plane, **options: seen.append((plane.size, options["support"])))
+    network.estimate_alone(wide, 7)
+    assert seen[0][0] <= sharp.size < wide.size
+    assert seen[0][1] == 7
 
 
 def test_progress_is_that_of_the_scales(network, sharp):

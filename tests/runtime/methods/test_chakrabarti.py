@@ -13,7 +13,6 @@ from runtime.estimation.kernel.blind import BlindEstimate
 from runtime.inference.devices import CPU
 from runtime.methods import chakrabarti as module
 from runtime.methods import uniform
-from runtime.methods.chakrabarti import choose_support
 from runtime.methods.registry import create_method
 from runtime.options import Options
 from runtime.response import LINEAR, SRGB
@@ -107,19 +106,6 @@ def test_the_quality_level_reaches_every_part(method, observed, monkeypatch, qua
     monkeypatch.setattr(finish, "deconvolve", deconvolve)
     method.restore(observed, Run(Options(quality=quality, nonblind=nonblind)))
     assert told == [quality, (asked, quality)]
-
-
-@pytest.mark.parametrize(
-    ("shape", "options", "support"),
-    [
-        ((400, 300), {}, 85),
-        ((400, 120), {}, 59),
-        ((400, 300), {"refine": False}, 51),
-        ((400, 120), {"support": 40}, 40),
-    ],
-)
-def test_the_support_is_what_the_photograph_allows(shape, options, support):
-    assert choose_support(shape, Options(**options)) == support
 
 
 def test_at_fast_the_first_estimate_takes_patches_further_apart(method, observed, monkeypatch):

@@ -1,9 +1,12 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.signal import fftconvolve
 from skimage.data import astronaut
 
 import runtime
+from bench.data.drawings import flat, noisy, text
 from runtime.errors import InvalidArgument, InvalidImage
 from runtime.estimation.analysis import KernelAnalysis
 from tests.support.pairs import write_pair_bundle
@@ -57,6 +60,20 @@ def test_a_kernel_that_is_wrong_does_no_harm(deblurrer, observed, sharp):
     # The auto-correlation of a photograph is no kernel of blur.
     result = deblurrer.restore(observed, quality="fast")
     assert error(result.image, sharp) <= 1.001 * error(observed, sharp)
+
+
+@pytest.mark.parametrize("draw", [partial(noisy, flat), text])
+def test_what_is_sharp_or_shows_nothing_is_left_alone_by_the_shipped_networks(draw):
+    """Noise alone is taken out under any kernel, which is no reason to."""
+    sharp = draw()
+    result = runtime.Deblurrer(model="kaufman", device="cpu").restore(sharp, quality="fast")
+    assert result.reason is not None
+    np.testing.assert_array_equal(result.image, sharp)
+
+
+def test_a_kernel_is_no_larger_than_asked_for(deblurrer, observed, kernel, monkeypatch):
+    monkeypatch.setattr(KernelAnalysis, "estimate", lambda self, luminance, **options: kernel)
+    assert deblurrer.restore(observed, refine=False, support=9).kernel.shape == (9, 9)
 
 
 def test_photographs_too_small_are_refused(deblurrer):

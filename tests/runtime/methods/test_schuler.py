@@ -14,7 +14,7 @@ from runtime.errors import InvalidArgument, InvalidImage
 from runtime.estimation.kernel.blind import BlindEstimate
 from runtime.estimation.quotients import KernelNetwork, KernelNetworks
 from runtime.inference.devices import CPU
-from runtime.methods import schuler as module
+from runtime.methods import uniform
 from runtime.options import CONTENTS
 from tests.support.models import write_kernel_bundle
 
@@ -79,7 +79,7 @@ def test_both_kernels_of_the_network_are_tried(deblurrer, observed, kernel, monk
         asked.append((support, [len(start) for start in starts]))
         return BlindEstimate(kernel, 0.0, 1.0, Reason.NOT_BLURRED)
 
-    monkeypatch.setattr(module, "estimate_blind", estimate)
+    monkeypatch.setattr(uniform, "estimate_blind", estimate)
     assert deblurrer.restore(observed, quality="fast").code == Reason.NOT_BLURRED.code
     deblurrer.restore(observed, quality="fast", support=21)
     assert asked == [(85, [17, 35]), (21, [17])]

@@ -6,7 +6,7 @@ from runtime.contract import Estimate
 from runtime.decisions.reasons import Reason
 from runtime.estimation.kernel.blind import BlindEstimate
 from runtime.methods import uniform as module
-from runtime.methods.uniform import restore_with
+from runtime.methods.uniform import choose_support, restore_with
 from runtime.options import Options
 from runtime.run import Run
 
@@ -36,3 +36,16 @@ def test_a_kernel_is_undone_unless_it_was_refused(monkeypatch, reason):
     assert found.latent is observed
     assert isinstance(found.blur, KernelBlur)
     assert (found.confidence, found.reason, found.log_error) == (0.7, reason, -2.0)
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "support"),
+    [
+        ((400, 300), {}, 85),
+        ((400, 120), {}, 59),
+        ((400, 300), {"refine": False}, 51),
+        ((400, 120), {"support": 40}, 40),
+    ],
+)
+def test_the_support_is_what_the_photograph_allows(shape, options, support):
+    assert choose_support(shape, Options(**options)) == support

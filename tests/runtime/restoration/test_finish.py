@@ -112,15 +112,19 @@ def test_how_much_each_kind_has_to_promise(observed, monkeypatch, kind, gain, ac
         (4.0, Uniformity(2.0, 0.5), 1.5, Reason.NOT_UNIFORM),
         (4.0, Uniformity(2.0, 0.5), 1.1, None),
         (4.0, Uniformity(2.0, 3.0), 1.1, Reason.NOT_UNIFORM),
-        (6.5, Uniformity(2.0, 0.5), 1.5, None),
-        (20.0, Uniformity(2.0, 3.0), 1.5, None),
+        (5.5, Uniformity(1.3, 0.5), 1.5, Reason.NOT_UNIFORM),
+        (6.5, Uniformity(1.3, 0.5), 1.5, None),
+        (20.0, Uniformity(1.2, 0.5), 2.0, None),
+        (20.0, Uniformity(1.2, 0.5), 2.2, Reason.NOT_UNIFORM),
+        (20.0, Uniformity(1.3, 3.0), 1.5, None),
         (20.0, Uniformity(3.0, 0.5), 1.1, Reason.NOT_UNIFORM),
     ],
 )
 def test_a_kernel_that_the_motion_contradicts_has_to_promise_more(
     observed, monkeypatch, gain, uniformity, unevenness, reason
 ):
-    """Unless the motion only seems to vary, and the kernel explains all parts alike."""
+    """Unless the motion only seems to vary, and the kernel explains all parts alike; where it explains them unlike, no
+    promise is enough."""
     monkeypatch.setattr(module, "find_unevenness", lambda *arguments, **options: unevenness)
     predict_gain(monkeypatch, gain, uniformity)
     found = finish(observed, Candidate(blurs(observed.shape[1:])["kernel"], -2.5), fast())
@@ -182,6 +186,31 @@ def test_without_networks_nothing_is_predicted(observed, monkeypatch):
     found = finish(observed, Candidate(blur, math.nan, 0.9), run)
     assert (found.gain, found.reason, found.confidence) == (None, None, 0.9)
     np.testing.assert_array_equal(found.latent, soften(undo(observed, Candidate(blur, math.nan), run)))
+
+
+@pytest.mark.parametrize(
+    ("nonblind", "plain", "gain"), [("synthesis", 0.5, 0.5), ("synthesis", 12.0, 9.0), ("epll", 0.5, 9.0)]
+)
+@pytest.mark.parametrize("kind", ["kernel", "poses"])
+def test_a_network_that_deconvolves_promises_no_more_than_is_promised_without_it(
+    observed, monkeypatch, kind, nonblind, plain, gain
+):
+    asked = []
+
+    class Repairer:
+        def repair(self, guide, restored, blur, **facts):
+            return Repaired(restored, plain if asked[-1] == "hyper-laplacian" else 9.0)
+
+    predict_gain(monkeypatch, 9.0)
+    monkeypatch.setattr(module, "load_repairer", lambda device: Repairer())
+    monkeypatch.setattr(
+        module, "deconvolve", lambda planes, blur, run, **options: asked.append(run.options.nonblind) or planes + 0.01
+    )
+    found = finish(observed, Candidate(blurs(observed.shape[1:])[kind], -2.5), fast(nonblind=nonblind))
+    assert found.gain == gain
+    assert (found.latent is observed) == (gain < 3)
+    assert found.latent.shape == observed.shape
+    assert asked[0] == nonblind
 
 
 def test_what_was_deconvolved_already_is_not_deconvolved_again(observed, monkeypatch):

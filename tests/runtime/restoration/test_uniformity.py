@@ -74,19 +74,24 @@ def test_a_kernel_far_wider_than_what_moved_is_contradicted(check, photograph):
 
 
 @pytest.mark.parametrize(
-    ("variation", "width", "varies", "too_short", "ruled_out"),
+    ("variation", "width", "varies", "too_short"),
     [
-        (MOTION_VARIATION, KERNEL_TO_MOTION_WIDTH, False, False, False),
-        (MOTION_VARIATION + 1e-6, 0.1, True, False, False),
-        (0.1, KERNEL_TO_MOTION_WIDTH + 1e-6, False, True, False),
-        (NO_SINGLE_MOTION, 0.1, True, False, False),
-        (NO_SINGLE_MOTION + 1e-6, 0.1, True, False, True),
+        (MOTION_VARIATION, KERNEL_TO_MOTION_WIDTH, False, False),
+        (MOTION_VARIATION + 1e-6, 0.1, True, False),
+        (0.1, KERNEL_TO_MOTION_WIDTH + 1e-6, False, True),
     ],
 )
-def test_what_each_measure_says(variation, width, varies, too_short, ruled_out):
+def test_what_each_measure_says(variation, width, varies, too_short):
     seen = Uniformity(variation, width)
-    assert (seen.varies, seen.too_short, seen.ruled_out) == (varies, too_short, ruled_out)
+    assert (seen.varies, seen.too_short) == (varies, too_short)
     assert seen.contradicted == (varies or too_short)
+
+
+@pytest.mark.parametrize(
+    ("share", "unevenness", "ruled_out"), [(1, 1, False), (1.01, 1, True), (0.5, 1.9, False), (0.5, 2.1, True)]
+)
+def test_motion_that_varies_and_a_misfit_that_is_uneven_rule_one_kernel_out_together(share, unevenness, ruled_out):
+    assert Uniformity(share * NO_SINGLE_MOTION, 0.1).ruled_out(unevenness) == ruled_out
 
 
 @pytest.mark.parametrize(("shape", "seen"), [((193, 400), False), ((400, 193), False), ((194, 194), True)])
