@@ -199,17 +199,17 @@ class _Call:
     """
 
     function: Function
-    kinds: tuple[_Kind, ...]
+    kinds: tuple[_Kind | None, ...]
     settings: tuple[tuple[str, Any], ...]
 
     def __call__(self, *arrays: Array) -> tuple[Array, ...]:
-        given, arguments, first = list(arrays), [], 0
-        numbers = given.pop() if any(kind and kind.on_host for kind in self.kinds) else None
+        given, numbers, first = iter(arrays), arrays[-1], 0
+        arguments: list[Array | None] = []
         for kind in self.kinds:
             if kind is None:
                 arguments.append(None)
             elif not kind.on_host:
-                arguments.append(given.pop(0))
+                arguments.append(next(given))
             else:
                 last = first + math.prod(kind.shape)
                 arguments.append(numbers[first:last].reshape(kind.shape).astype(kind.dtype))

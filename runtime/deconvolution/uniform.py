@@ -161,7 +161,7 @@ def deconvolve_uniform(
 
 
 def _restore_together(
-    kernel: Array, *given: Array | float, methods: Sequence[str], kernel_error: float, steps: int
+    kernel: Array, *given: Array, methods: Sequence[str], kernel_error: float, steps: int
 ) -> tuple[Array, ...]:
     """Restore planes (h, w) of one photograph, each by its method; given are deviations, planes, and valid pixels."""
     count = len(methods)

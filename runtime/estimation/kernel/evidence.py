@@ -129,8 +129,8 @@ def gather(blurred: BlurredImage, edges: Edges, kernel: Kernel, assumes: PriorAs
     (measured,) = replayed(_measure, *arrays, support=support, shares=(assumes.strongest, assumes.wider))
     strong, wide, features = np.split(download(measured), np.cumsum([periodic_length(support)] * 2))
     scene = Scene.unpacked(features, image.shape, float(blurred.noise), support)
-    equations = (NormalEquations.unpacked(each, support) for each in (strong, wide))
-    return lay_out(kernel, *equations, scene, assumes)
+    strong_equations, wide_equations = (NormalEquations.unpacked(each, support) for each in (strong, wide))
+    return lay_out(kernel, strong_equations, wide_equations, scene, assumes)
 
 
 def _measure(
@@ -192,4 +192,5 @@ def least_squares(equations: NormalEquations, ridge: float) -> Kernel:
     """Return the kernel, of any sign, that solves the equations frequency by frequency with a relative ridge."""
     spectrum = np.maximum(np.fft.rfft2(equations.auto).real, 0.0)
     level = max(float(equations.auto[0, 0]) * ridge, TINY)
-    return equations.extract(np.fft.irfft2(np.fft.rfft2(equations.cross) / (spectrum + level), s=equations.auto.shape))
+    solution = np.fft.irfft2(np.fft.rfft2(equations.cross) / (spectrum + level), s=equations.auto.shape)
+    return np.asarray(equations.extract(solution))

@@ -206,8 +206,8 @@ def alternate_sharp(blurred: BlurredImage, kernel: Kernel, iterations: int) -> t
     There is at least one iteration.
     """
     arrays = blurred.image, blurred.known, blurred.noise, kernel
-    found, *edges = replayed(_alternate_sharp, *arrays, iterations=iterations)
-    return download(found), Edges(*edges, support=len(kernel))
+    found, latent, observed, profile = replayed(_alternate_sharp, *arrays, iterations=iterations)
+    return download(found), Edges(latent, observed, profile, len(kernel))
 
 
 def _alternate_sharp(
@@ -252,8 +252,8 @@ def alternate_sparse(
         Of the last iteration.
     """
     arrays = blurred.image, blurred.known, blurred.noise, extra_noise, ridge, kernel
-    found, *edges = replayed(_alternate_sparse, *arrays, iterations=iterations, share=share)
-    return download(found), Edges(*edges, profile=None, support=len(kernel))
+    found, latent, observed = replayed(_alternate_sparse, *arrays, iterations=iterations, share=share)
+    return download(found), Edges(latent, observed, None, len(kernel))
 
 
 def _alternate_sparse(

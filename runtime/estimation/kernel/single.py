@@ -298,7 +298,7 @@ def l1_path(equations: NormalEquations, lambdas: tuple[float, ...] = LAMBDAS) ->
     scale = float(auto.max())
     weights = np.asarray(lambdas)[:, None, None] * float(equations.cross.max())
     split = equations.embed(np.repeat(delta((equations.support,) * 2)[None], len(lambdas), axis=0))
-    kernels = equations.extract(split)
+    kernels: NDArray[np.float64] = equations.extract(split)
     for beta in scale * np.geomspace(1e-3, 10.0, 28):
         spectrum = (cross + beta * np.fft.rfft2(split)) / (auto + beta)
         free = np.fft.irfft2(spectrum, s=split.shape[-2:])
