@@ -22,8 +22,9 @@ from export.kernel_prior.simulation import Observation, SimulationConfig, observ
 from runtime.blur.kernel import Kernel, align, fit, normalise, similarity
 from runtime.deconvolution.saturation import bounded
 from runtime.estimation.kernel.blind import unlit
-from runtime.estimation.kernel.evidence import PriorAssumptions, gather
-from runtime.estimation.kernel.refine import BlurredImage, Edges
+from runtime.estimation.kernel.evidence import PriorAssumptions, lay_out
+from runtime.estimation.kernel.features import Features
+from runtime.estimation.kernel.refine import BlurredImage
 from runtime.estimation.kernel.search import search
 from runtime.estimation.parallel import on_one_core
 from runtime.options import Options
@@ -91,9 +92,14 @@ class Recorder:
         self.states: list[State] = []
         self._observation, self._assumes, self._prior = observation, assumes, prior
 
-    def __call__(self, blurred: BlurredImage, edges: Edges, kernel: Kernel) -> tuple[Kernel, float]:
+    @property
+    def shares(self) -> tuple[float, float]:
+        """Those of what is assumed."""
+        return self._assumes.shares
+
+    def __call__(self, blurred: BlurredImage, features: Features, kernel: Kernel) -> tuple[Kernel, float]:
         """Keep evidence and truth at the scale of `blurred`."""
-        planes = gather(blurred, edges, kernel, self._assumes)
+        planes = lay_out(kernel, features, self._assumes)
         factor = self._observation.image.shape[0] / blurred.image.shape[0]
         truth, inside = beside(shrink_kernel(self._observation.kernel, factor), kernel)
         if inside >= LEAST_INSIDE:

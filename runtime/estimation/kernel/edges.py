@@ -14,8 +14,9 @@ import numpy as np
 
 from kernels.arrays import Array, array_module
 from kernels.device_tables import constants
-from kernels.edges import forward_differences, shock_filter
+from kernels.edges import forward_differences, keep_strongest, shock_filter
 from runtime.blur.periodic import BlurModel
+from runtime.estimation.kernel.correlations import NormalEquations, from_periodic
 
 _GRADIENT_WEIGHT = 0.02
 """Weight of the squared gradient in the linear deconvolution."""
@@ -62,6 +63,30 @@ class ExtendedImage:
         self.plane = prediction
         inside = model.crop(self.plane)
         inside[...] = xp.where(self.known, self.image, inside)
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Predicted gradients of the latent image, and the observed ones.
+
+    Attributes
+    ----------
+    latent, observed : array (2, h, w) float32
+        Periodic planes.
+    profile : array (h, w // 2 + 1), optional
+        Transfer function from predicted gradients to those of a photograph; none by default.
+    support : int
+        Side of the kernel between them.
+    """
+
+    latent: Array
+    observed: Array
+    profile: Array | None
+    support: int
+
+    def equations(self, share: float) -> NormalEquations:
+        """Return the least-squares problem of the kernel, from the strongest gradients of a share of the pixels."""
+        return from_periodic(keep_strongest(self.latent, share), self.observed, self.support, self.profile)
 
 
 def sharp_gradients(extended: ExtendedImage, model: BlurModel) -> Array:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from runtime.blur.kernel import Kernel, normalise
 from runtime.errors import InvalidModel
-from runtime.estimation.kernel.evidence import PriorAssumptions, gather
-from runtime.estimation.kernel.refine import SMALLEST_PRIOR_SIDE, BlurredImage, Edges
+from runtime.estimation.kernel.evidence import PriorAssumptions, lay_out
+from runtime.estimation.kernel.features import Features
+from runtime.estimation.kernel.refine import SMALLEST_PRIOR_SIDE, BlurredImage
 from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import CPU
 from runtime.inference.session import open_session
@@ -54,9 +55,14 @@ class KernelPrior:
         )
         self._session = open_session(bundle, PART, device=CPU, precision="fp32")
 
-    def __call__(self, blurred: BlurredImage, edges: Edges, kernel: Kernel) -> tuple[Kernel, float]:
-        """Improve a kernel (support, support), given the edges that it was estimated from (see `improve`)."""
-        return self.improve(gather(blurred, edges, kernel, self._assumes), kernel)
+    @property
+    def shares(self) -> tuple[float, float]:
+        """Shares of the pixels whose gradients count as the strong and as the wide edges."""
+        return self._assumes.shares
+
+    def __call__(self, blurred: BlurredImage, features: Features, kernel: Kernel) -> tuple[Kernel, float]:
+        """Improve a kernel (support, support), given features of the edges that it was estimated from."""
+        return self.improve(lay_out(kernel, features, self._assumes), kernel)
 
     def improve(self, evidence: NDArray[np.float32], kernel: Kernel) -> tuple[Kernel, float]:
         """Improve one kernel.

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 
-from kernels.arrays import Array, array_module
-from kernels.edges import keep_strongest
+from kernels.arrays import Array, array_module, packed
 from kernels.graphs import replayed
 from runtime.blur.kernel import Kernel, centre, extent, fit, prune, resize
 from runtime.blur.periodic import BlurModel
 from runtime.deconvolution.hyper_laplacian import hyper_laplacian
 from runtime.deconvolution.observation import Observation
-from runtime.estimation.kernel.correlations import NormalEquations, from_periodic
-from runtime.estimation.kernel.edges import ExtendedImage, edge_profile, gradients, sharp_gradients
+from runtime.estimation.kernel.edges import Edges, ExtendedImage, edge_profile, gradients, sharp_gradients
+from runtime.estimation.kernel.features import Features, pack_features
 from runtime.estimation.kernel.kernel_step import solve_kernel
 from runtime.estimation.kernel.pyramid import scales, shrink
 from runtime.inference.devices import download
@@ -107,9 +107,14 @@ class BlurredImage:
 
 
 class KernelPrior(Protocol):
-    """A learned prior on kernels: improves a kernel, given the edges that it was estimated from."""
+    """A learned prior on kernels: improves a kernel, given features of the edges that it was estimated from."""
 
-    def __call__(self, blurred: BlurredImage, edges: Edges, kernel: Kernel) -> tuple[Kernel, float]:
+    @property
+    def shares(self) -> tuple[float, float]:
+        """Shares of the pixels whose gradients count as the strong and as the wide edges."""
+        ...
+
+    def __call__(self, blurred: BlurredImage, features: Features, kernel: Kernel) -> tuple[Kernel, float]:
         """Return a better kernel of the same shape, and the logarithm of its expected relative error."""
         ...
 
@@ -138,35 +143,10 @@ def refine(blurred: BlurredImage, kernel: Kernel, iterations: int, prior: Kernel
     """
     if prior is None or kernel.shape[0] < SMALLEST_PRIOR_SIDE:
         return KernelCandidate(centre(alternate_sharp(blurred, kernel, iterations)[0]), math.nan)
-    kernel, edges = alternate_sharp(blurred, kernel, iterations // 2)
-    kernel, _ = prior(blurred, edges, kernel)
-    kernel, edges = alternate_sparse(blurred, kernel, iterations - iterations // 2, SPARSE_EXTRA_NOISE, SPARSE_RIDGE)
-    kernel, log_error = prior(blurred, edges, kernel)
-    return KernelCandidate(centre(kernel), log_error)
-
-
-@dataclass(frozen=True)
-class Edges:
-    """Predicted gradients of the latent image, and the observed ones.
-
-    Attributes
-    ----------
-    latent, observed : array (2, h, w) float32
-        Periodic planes.
-    profile : array (h, w // 2 + 1), optional
-        Transfer function from predicted gradients to those of a photograph; none by default.
-    support : int
-        Side of the kernel between them.
-    """
-
-    latent: Array
-    observed: Array
-    profile: Array | None
-    support: int
-
-    def equations(self, share: float) -> NormalEquations:
-        """Return the least-squares problem of the kernel, from the strongest gradients of a share of the pixels."""
-        return from_periodic(keep_strongest(self.latent, share), self.observed, self.support, self.profile)
+    _, improved = alternate_sharp(blurred, kernel, iterations // 2, prior)
+    later, sparse = iterations - iterations // 2, (SPARSE_EXTRA_NOISE, SPARSE_RIDGE)
+    _, improved = alternate_sparse(blurred, improved.kernel, later, *sparse, prior=prior)
+    return KernelCandidate(centre(improved.kernel), improved.log_error)
 
 
 def sharp_edges(
@@ -200,25 +180,45 @@ def sparse_edges(
     return Edges(gradients(plane), gradients(extended.plane), None, kernel.shape[0]), extended
 
 
-def alternate_sharp(blurred: BlurredImage, kernel: Kernel, iterations: int) -> tuple[Kernel, Edges]:
-    """Alternate between edges predicted with a shock filter and the kernel; return the kernel and the last edges.
+def alternate_sharp(
+    blurred: BlurredImage, kernel: Kernel, iterations: int, prior: KernelPrior | None = None
+) -> tuple[Kernel, KernelCandidate]:
+    """Alternate between edges predicted with a shock filter and the kernel.
 
-    There is at least one iteration.
+    Parameters
+    ----------
+    blurred : BlurredImage
+    kernel : array (side, side)
+        The initial kernel.
+    iterations : int
+        At least 1.
+    prior : KernelPrior, optional
+
+    Returns
+    -------
+    kernel : array (side, side), float64, non-negative, of sum 1
+    improved : KernelCandidate
+        What the prior makes of it; without one the same kernel.
     """
-    arrays = blurred.image, blurred.known, blurred.noise, kernel
-    found, latent, observed, profile = replayed(_alternate_sharp, *arrays, iterations=iterations)
-    return download(found), Edges(latent, observed, profile, len(kernel))
+    arrays, shares = (blurred.image, blurred.known, blurred.noise, kernel), None if prior is None else prior.shares
+    results = replayed(_alternate_sharp, *arrays, iterations=iterations, shares=shares)
+    return _improved(blurred, kernel, results, prior)
 
 
 def _alternate_sharp(
-    image: Array, known: Array, noise: float | Array, kernel: Array, *, iterations: int
-) -> tuple[Array, ...]:
-    """Return the kernel, and the fields of the last edges."""
+    image: Array,
+    known: Array,
+    noise: float | Array,
+    kernel: Array,
+    *,
+    iterations: int,
+    shares: tuple[float, float] | None,
+) -> tuple[Array]:
     blurred, extended = BlurredImage(image, known, None, noise), None
     for _ in range(iterations):
         edges, extended = sharp_edges(blurred, kernel, extended)
         kernel = solve_kernel(edges.equations(STRONGEST), kernel)
-    return kernel, edges.latent, edges.observed, edges.profile
+    return _packed(blurred, edges, kernel, shares)
 
 
 def alternate_sparse(
@@ -228,16 +228,14 @@ def alternate_sparse(
     extra_noise: float,
     ridge: float,
     share: float = SPARSE_STRONGEST,
-) -> tuple[Kernel, Edges]:
+    prior: KernelPrior | None = None,
+) -> tuple[Kernel, KernelCandidate]:
     """Alternate between an image restored under sparse gradients and a kernel near to the initial one.
 
     Parameters
     ----------
-    blurred : BlurredImage
-    kernel : array (side, side)
-        The initial kernel.
-    iterations : int
-        At least 1.
+    blurred, kernel, iterations, prior
+        As in `alternate_sharp`.
     extra_noise : float
         Standard deviation added to that of the noise, for the error of the kernel.
     ridge : float
@@ -247,13 +245,13 @@ def alternate_sparse(
 
     Returns
     -------
-    kernel : array (side, side), float64, non-negative, of sum 1
-    edges : Edges
-        Of the last iteration.
+    kernel, improved
+        As `alternate_sharp` does.
     """
     arrays = blurred.image, blurred.known, blurred.noise, extra_noise, ridge, kernel
-    found, latent, observed = replayed(_alternate_sparse, *arrays, iterations=iterations, share=share)
-    return download(found), Edges(latent, observed, None, len(kernel))
+    shares = None if prior is None else prior.shares
+    results = replayed(_alternate_sparse, *arrays, iterations=iterations, share=share, shares=shares)
+    return _improved(blurred, kernel, results, prior)
 
 
 def _alternate_sparse(
@@ -266,14 +264,32 @@ def _alternate_sparse(
     *,
     iterations: int,
     share: float,
-) -> tuple[Array, ...]:
-    """Return the kernel, and the fields of the last edges that are arrays."""
+    shares: tuple[float, float] | None,
+) -> tuple[Array]:
     blurred, kernel, extended = BlurredImage(image, known, None, noise), start, None
     for _ in range(iterations):
         edges, extended = sparse_edges(blurred, kernel, extra_noise, extended)
         equations = edges.equations(share)
         kernel = solve_kernel(equations, kernel, anchor=start, ridge=ridge, prune_below=_SPARSE_PRUNE_BELOW)
-    return kernel, edges.latent, edges.observed
+    return _packed(blurred, edges, kernel, shares)
+
+
+def _packed(blurred: BlurredImage, edges: Edges, kernel: Array, shares: tuple[float, float] | None) -> tuple[Array]:
+    """Return a kernel and the features of its edges as one array, so that one copy from a GPU takes both."""
+    features = [] if shares is None else [pack_features(blurred.image, blurred.noise, edges, shares)]
+    return (packed(blurred.image, [kernel, *features]),)
+
+
+def _improved(
+    blurred: BlurredImage, start: Kernel, results: tuple[Array, ...], prior: KernelPrior | None
+) -> tuple[Kernel, KernelCandidate]:
+    """Return the kernel that `_packed` has returned, and what the prior makes of it."""
+    numbers = download(results[0])
+    kernel: Kernel = numbers[: start.size].reshape(start.shape)
+    if prior is None:
+        return kernel, KernelCandidate(kernel, math.nan)
+    features = Features.unpacked(numbers[start.size :], blurred.image.shape, float(blurred.noise), len(start))
+    return kernel, KernelCandidate(*prior(blurred, features, kernel))
 
 
 def polish(blurred: BlurredImage, kernel: Kernel, iterations: int, prior: KernelPrior) -> list[KernelCandidate]:
@@ -287,8 +303,8 @@ def polish(blurred: BlurredImage, kernel: Kernel, iterations: int, prior: Kernel
     ridge = (blurred.noise / _POLISH_RIDGE_NOISE) ** 2 + (extent(kernel) / _POLISH_RIDGE_EXTENT) ** 2
     ridge = min(ridge, _POLISH_LARGEST_RIDGE)
     framed = fit(kernel, max(kernel.shape[0], SMALLEST_PRIOR_SIDE))
-    polished, edges = alternate_sparse(blurred, framed, iterations, extra_noise, ridge, _POLISH_STRONGEST)
-    improved, log_error = prior(blurred, edges, polished)
-    improved = prune(improved, relative=_PRIOR_PRUNE_BELOW)
-    regularised, _ = alternate_sparse(blurred, improved, iterations, extra_noise, max(ridge, _POLISH_PRIOR_RIDGE))
-    return [KernelCandidate(centre(each), log_error) for each in (polished, regularised)]
+    sparse = partial(alternate_sparse, blurred, iterations=iterations, extra_noise=extra_noise)
+    polished, improved = sparse(framed, ridge=ridge, share=_POLISH_STRONGEST, prior=prior)
+    pruned = prune(improved.kernel, relative=_PRIOR_PRUNE_BELOW)
+    regularised, _ = sparse(pruned, ridge=max(ridge, _POLISH_PRIOR_RIDGE))
+    return [KernelCandidate(centre(each), improved.log_error) for each in (polished, regularised)]

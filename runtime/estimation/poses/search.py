@@ -19,7 +19,8 @@ from kernels.arrays import Array
 from runtime.blur.kernel import Kernel, extent, fit
 from runtime.blur.poses import Poses, roll_levels
 from runtime.deconvolution.saturation import bounded, unsaturated
-from runtime.estimation.kernel.edges import ExtendedImage
+from runtime.estimation.kernel.edges import Edges, ExtendedImage
+from runtime.estimation.kernel.features import Features
 from runtime.estimation.kernel.pyramid import Scale, scales
 from runtime.estimation.kernel.refine import (
     SMALLEST_PRIOR_SIDE,
@@ -28,7 +29,6 @@ from runtime.estimation.kernel.refine import (
     SPARSE_STRONGEST,
     STRONGEST,
     BlurredImage,
-    Edges,
     KernelPrior,
     sharp_edges,
     sparse_edges,
@@ -173,11 +173,15 @@ def _apply_prior(
         Mean of the logarithms of the predicted relative errors.
     """
     inputs = zip(images, edges, kernels, strict=True)
-    outputs = list(in_parallel([partial(prior, *each) for each in inputs], images[0].image))
+    outputs = list(in_parallel([partial(_improve, prior, *each) for each in inputs], images[0].image))
     improved = [kernel for kernel, _ in outputs]
     equations = _part_equations(parts, edges, STRONGEST, improved)
     fitted = solve_poses(equations, poses, data_weight=0.0, anchor_weight=1.0).centred()
     return fitted, improved, float(np.mean([log_error for _, log_error in outputs]))
+
+
+def _improve(prior: KernelPrior, image: BlurredImage, edges: Edges, kernel: Kernel) -> tuple[Kernel, float]:
+    return prior(image, Features.of(image.image, float(image.noise), edges, prior.shares), kernel)
 
 
 def _part_equations(

@@ -9,6 +9,7 @@ from scipy.ndimage import convolve
 from runtime.blur.kernel import delta
 from runtime.blur.periodic import BlurModel
 from runtime.estimation.kernel.edges import (
+    Edges,
     ExtendedImage,
     edge_profile,
     gradients,
@@ -71,3 +72,13 @@ def test_noise_narrows_the_profile_of_an_edge():
     assert clean[0, 0] == pytest.approx(1)
     assert (clean <= noisy + 1e-6).all()
     assert clean[20, 25] < 0.2
+
+
+def test_more_edges_carry_more_energy(rng):
+    latent, observed = rng.normal(size=(2, 2, 30, 32)).astype(np.float32)
+    edges = Edges(latent, observed, None, 5)
+    few, many, all_of_them = (edges.equations(share) for share in (0.05, 0.2, 1.0))
+    assert few.support == 5
+    assert few.energy == many.energy == pytest.approx(np.sum(observed**2))
+    assert few.auto[0, 0] < many.auto[0, 0] < all_of_them.auto[0, 0]
+    assert all_of_them.auto[0, 0] == pytest.approx(np.sum(latent**2))

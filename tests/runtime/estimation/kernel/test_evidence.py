@@ -7,23 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import fft
-from scipy.signal import fftconvolve
 
 from runtime.blur.kernel import fit, normalise, similarity
 from runtime.estimation.kernel.correlations import from_periodic
-from runtime.estimation.kernel.evidence import CHANNELS, PriorAssumptions, Scene, lay_out, least_squares
+from runtime.estimation.kernel.evidence import CHANNELS, PriorAssumptions, lay_out, least_squares
+from runtime.estimation.kernel.features import Features, Scene
 
-SIDE = 240
 ASSUMES = PriorAssumptions(4, 7, 0.04, 0.15, (0.01, 0.1), 0.03, 3.0, 6.0, 1e-4)
-
-
-def white_gradients(seed, side=SIDE):
-    """A periodic image (side, side) whose gradients are white noise, as those of photographs nearly are."""
-    frequency = 4 * np.square(np.sin(np.pi * np.arange(side) / side))
-    power = frequency[:, None] + frequency[: side // 2 + 1]
-    power[0, 0] = 1
-    noise = np.random.default_rng(seed).standard_normal((side, side))
-    return fft.irfft2(fft.rfft2(noise) / np.sqrt(power), s=(side, side))
 
 
 def blur(image, kernel):
@@ -64,47 +54,6 @@ def test_least_squares_finds_the_kernel(kernel):
     assert similarity(found, fit(kernel, side)) > 0.99
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.02])
-def test_the_correlation_resembles_that_of_the_kernel(kernel, noise):
-    kernel = fit(kernel, max(kernel.shape) | 1)
-    support = 2 * kernel.shape[0] - 1
-    clean = blur(white_gradients(0), kernel)
-    image = clean / clean.std() + noise * np.random.default_rng(1).standard_normal(clean.shape)
-    truth = fftconvolve(kernel, kernel[::-1, ::-1])
-    scene = Scene.of(image.astype(np.float32), noise, support)
-    assert similarity(scene.correlation, truth) > 0.95
-    # The mirrored kernel has the same autocorrelation, the same kernel turned by a right angle has not.
-    assert similarity(scene.correlation, truth) > similarity(scene.correlation, truth.T) + 0.1
-
-
-def test_without_blur_the_correlation_is_a_point():
-    scene = Scene.of(white_gradients(2).astype(np.float32), 0.0, 15)
-    others = scene.correlation.copy()
-    others[7, 7] = 0
-    assert scene.correlation[7, 7] == 1
-    assert np.abs(others).max() < 0.1
-
-
-@settings(max_examples=20)
-@given(support=st.integers(1, 21), seed=st.integers(0, 100))
-def test_the_correlation_is_one_at_the_centre_and_symmetric(support, seed):
-    side = 2 * support - 1
-    image = np.random.default_rng(seed).random((50, 47)).astype(np.float32)
-    correlation = Scene.of(image, 0.01, side).correlation
-    assert correlation.shape == (side, side)
-    assert correlation[support - 1, support - 1] == 1
-    np.testing.assert_allclose(correlation, correlation[::-1, ::-1], atol=1e-5)
-
-
-@settings(max_examples=10)
-@given(contrast=st.floats(0.05, 20), level=st.floats(-1, 1))
-def test_contrast_and_brightness_make_no_difference_to_the_scene(blurred, contrast, level):
-    image = blurred[:80, :90].astype(np.float64)
-    first, second = Scene.of(image, 0.01, 15), Scene.of(contrast * (image + level), contrast * 0.01, 15)
-    np.testing.assert_allclose(second.correlation, first.correlation, atol=1e-4)
-    assert second.noise_ratio == pytest.approx(first.noise_ratio, rel=1e-6)
-
-
 @settings(max_examples=10)
 @given(contrast=st.floats(0.05, 20))
 def test_contrast_makes_no_difference_to_the_planes(contrast):
@@ -112,7 +61,7 @@ def test_contrast_makes_no_difference_to_the_planes(contrast):
     kernel = normalise(rng.random((7, 7)))
     scene = Scene(rng.random((7, 7)), 0.1)
     first, second = (
-        lay_out(kernel, *[equations_of(kernel, 7, factor)] * 2, scene, ASSUMES) for factor in (1.0, contrast)
+        lay_out(kernel, Features(*[equations_of(kernel, 7, factor)] * 2, scene), ASSUMES) for factor in (1.0, contrast)
     )
     np.testing.assert_allclose(second, first, rtol=1e-3, atol=1e-4)
 
@@ -122,7 +71,7 @@ def test_planes_are_laid_out_as_described():
     truth, estimate = normalise(rng.random((7, 7))), normalise(rng.random((7, 7)))
     strong, wide = equations_of(truth, 7, seed=1), equations_of(truth, 7, seed=2)
     scene = Scene(rng.random((7, 7)), 0.01)
-    planes = lay_out(estimate, strong, wide, scene, ASSUMES)
+    planes = lay_out(estimate, Features(strong, wide, scene), ASSUMES)
     assert planes.shape == (CHANNELS, 7, 7)
     assert planes.dtype == np.float32
     unit = ASSUMES.level / np.linalg.norm(estimate)
@@ -141,24 +90,13 @@ def test_planes_are_laid_out_as_described():
 def test_the_true_kernel_explains_everything_and_another_does_not():
     kernel = normalise(np.random.default_rng(0).random((5, 5)))
     equations = equations_of(kernel, 5)
-    scene = Scene(np.zeros((5, 5)), 0.1)
-    assert lay_out(kernel, equations, equations, scene, ASSUMES)[5, 0, 0] == pytest.approx(1, abs=1e-4)
-    assert lay_out(kernel[::-1, ::-1], equations, equations, scene, ASSUMES)[5, 0, 0] < 0.95
+    features = Features(equations, equations, Scene(np.zeros((5, 5)), 0.1))
+    assert lay_out(kernel, features, ASSUMES)[5, 0, 0] == pytest.approx(1, abs=1e-4)
+    assert lay_out(kernel[::-1, ::-1], features, ASSUMES)[5, 0, 0] < 0.95
 
 
 def test_a_flat_image_gives_finite_evidence():
     scene = Scene.of(np.full((40, 44), 0.5, np.float32), 0.0, 9)
     nothing = from_periodic(*np.zeros((2, 2, 40, 44), np.float32), 9)
-    assert np.isfinite(lay_out(normalise(np.ones((9, 9))), nothing, nothing, scene, ASSUMES)).all()
+    assert np.isfinite(lay_out(normalise(np.ones((9, 9))), Features(nothing, nothing, scene), ASSUMES)).all()
     assert not least_squares(nothing, 0.1).any()
-
-
-@pytest.mark.parametrize("shape", [(2, 60), (60, 3), (5, 5)])
-def test_an_image_smaller_than_the_kernel_has_no_longer_lags(shape):
-    image = np.random.default_rng(0).random(shape, dtype=np.float32)
-    correlation = Scene.of(image, 0.0, 15).correlation
-    assert correlation.shape == (15, 15)
-    assert correlation[7, 7] == pytest.approx(1, abs=1e-6)
-    for axis, side in enumerate(shape):
-        beyond = np.abs(np.arange(-7, 8)) > side // 2
-        assert not np.any(np.compress(beyond, correlation, axis=axis))

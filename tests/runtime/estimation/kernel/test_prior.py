@@ -10,6 +10,7 @@ from runtime.blur.kernel import normalise
 from runtime.errors import InvalidArgument, InvalidModel, ModelNotFound
 from runtime.estimation.kernel import prior as prior_module
 from runtime.estimation.kernel.evidence import CHANNELS
+from runtime.estimation.kernel.features import Features
 from runtime.estimation.kernel.prior import MODEL, PART, KernelPrior, load_prior
 from runtime.estimation.kernel.refine import BlurredImage, sharp_edges
 from runtime.inference import bundle as bundle_module
@@ -109,11 +110,12 @@ def test_evidence_is_made_as_the_bundle_assumes(tmp_path):
         np.random.default_rng(0).random((60, 60)).astype(np.float32), np.ones((60, 60), bool), None, 0.01
     )
     edges = sharp_edges(blurred, normalise(np.ones((7, 7))))[0]
+    features = Features.of(blurred.image, blurred.noise, edges, load_prior().shares)
     gathered = []
     for level in (3.0, 1.5):
         prior = KernelPrior(write_prior(tmp_path / "level", assumes=ASSUMES | {"level": level}))
         prior.improve = lambda evidence, kernel: gathered.append(evidence[0])
-        prior(blurred, edges, normalise(np.ones((7, 7))))
+        prior(blurred, features, normalise(np.ones((7, 7))))
     np.testing.assert_allclose(gathered[0], 2 * gathered[1], rtol=1e-6)
 
 
