@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from kernels.arrays import Array, array_module
+from kernels.graphs import replayed
 from runtime.decisions.thresholds import SATURATED, SHARP_EDGES
 from runtime.deconvolution.saturation import LIT, unsaturated
 from runtime.estimation.kernel.pyramid import informative_window
@@ -85,6 +86,15 @@ def narrowness(luminance: Array, noise: float, known: Array | None = None) -> fl
 
 def _median_share(image: Array, direction: tuple[int, int], contrast: float, known: Array | None) -> float:
     """Return the median share of the contrast that the edges across a direction have at their middle; or NaN."""
+    steps, spread, edges = replayed(_find_edges, image, known, contrast, direction=direction)
+    shares = steps[edges] / spread[edges]
+    return float(array_module(image).median(shares)) if len(shares) >= _FEWEST else math.nan
+
+
+def _find_edges(
+    image: Array, known: Array | None, contrast: float | Array, *, direction: tuple[int, int]
+) -> tuple[Array, Array, Array]:
+    """Return the steps across a direction, the contrast around each pixel, and where it is an edge across it."""
     xp = array_module(image)
     down, right = direction
     height, width = image.shape
@@ -95,5 +105,4 @@ def _median_share(image: Array, direction: tuple[int, int], contrast: float, kno
     edges &= steps >= extreme_along(steps, direction, _REACH, xp.maximum)
     if known is not None:
         edges &= extreme_along(known, direction, _REACH, xp.logical_and)
-    shares = steps[edges] / spread[edges]
-    return float(xp.median(shares)) if len(shares) >= _FEWEST else math.nan
+    return steps, spread, edges
