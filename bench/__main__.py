@@ -1,8 +1,8 @@
 """``python -m bench``: the command line of the benchmarks.
 
-Commands: ``kernels``, ``throughput``, ``latency``, ``burst-throughput``, ``packed``, ``peers``, ``gpu``, ``accuracy``,
-``bursts``, ``quality``, ``nonblind``, ``known``, ``schuler``, ``kaufman``, ``motion``, ``decisions``, ``fuzz``,
-``serve`` and ``ray``.
+Commands: ``kernels``, ``throughput``, ``latency``, ``burst-throughput``, ``packed``, ``peers``, ``gpu``, ``launches``,
+``accuracy``, ``bursts``, ``quality``, ``nonblind``, ``known``, ``schuler``, ``kaufman``, ``motion``, ``decisions``,
+``fuzz``, ``serve`` and ``ray``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from bench.accuracy.motion import motion
 from bench.accuracy.quotients import schuler
 from bench.fuzz.command import fuzz
 from bench.gpu.command import gpu
+from bench.gpu.launches import launches
 from bench.peers.command import peers
 from bench.serve.command import serve
 from bench.serve.ray import ray_batch
@@ -44,8 +45,8 @@ class _Group(click.Group):
 
 
 COMMANDS = [
-    kernels, throughput, latency, burst_throughput, packed, peers, gpu, accuracy, bursts, quality, nonblind, known,
-    schuler, kaufman, motion, decisions, fuzz, serve, ray_batch,
+    kernels, throughput, latency, burst_throughput, packed, peers, gpu, launches, accuracy, bursts, quality,
+    nonblind, known, schuler, kaufman, motion, decisions, fuzz, serve, ray_batch,
 ]  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kernels.arrays import Array
-from kernels.cuda.graphs import keep_plan
+from kernels.cuda.graphs import keep_plans
 
 
 def rfft2(planes: Array, *arguments: Any, **options: Any) -> Array:
@@ -18,7 +18,7 @@ def rfft2(planes: Array, *arguments: Any, **options: Any) -> Array:
 
     misplaced = planes.data.ptr % (2 * planes.dtype.itemsize) != 0
     spectra = cupyx.scipy.fft.rfft2(planes.copy() if misplaced else planes, *arguments, **options)
-    keep_plan()
+    keep_plans()
     return spectra
 
 
@@ -27,7 +27,7 @@ def irfft2(spectra: Array, *arguments: Any, **options: Any) -> Array:
     import cupyx.scipy.fft
 
     planes = cupyx.scipy.fft.irfft2(spectra, *arguments, **options)
-    keep_plan()
+    keep_plans()
     return planes
 
 

@@ -15,16 +15,18 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from kernels.arrays import Array, is_cuda
+from kernels.cancellation import Cancelled, reporting
 
 log = logging.getLogger(__name__)
 
-CALLS = 2
-"""Calls of a function on arrays of the same shapes before it is recorded: recording takes as long as a few of them."""
+CALLS = 3
+"""Calls of a function on arrays of the same shapes before it is recorded, which takes about as long."""
 _LARGEST = 2**21
 """Values of an array from which launching takes less time than calculating."""
 _SHARE = 8
@@ -49,13 +51,13 @@ def kept_by_capture() -> list[Any] | None:
     return kept
 
 
-def keep_plan() -> None:
-    """Let a capture in this thread keep the plan of the last transform."""
+def keep_plans() -> None:
+    """Let a capture in this thread keep the plan of the last transform, or those of its two axes."""
     kept = kept_by_capture()
     if kept is not None:
         import cupy
 
-        kept.append(next(iter(cupy.fft.config.get_plan_cache()))[1].plan)
+        kept += [node.plan for _, node in islice(cupy.fft.config.get_plan_cache(), 2)]
 
 
 def recorder() -> Recorder:
@@ -152,6 +154,8 @@ class Recorder:
             if all(_agree(*each) for each in of_both):
                 return results, graph
             log.warning("%s runs without a CUDA graph: its graph gave other results", name)
+        except Cancelled:
+            raise
         except Exception as error:
             log.warning("%s runs without a CUDA graph: it could not be recorded (%s)", name, error)
         return results, None
@@ -244,9 +248,11 @@ def _on_device(arguments: Arguments) -> list[Array]:
 
 @contextmanager
 def _capturing() -> Iterator[list[Any]]:
+    """Let a capture begin, and nobody's progress be reported: what a callback does would be captured too."""
     _capture.kept = []
     try:
-        yield _capture.kept
+        with reporting(None):
+            yield _capture.kept
     finally:
         _capture.kept = None
 

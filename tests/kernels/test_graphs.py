@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels import transforms
+from kernels import cancellation, transforms
 from kernels.arrays import array_module
+from kernels.cancellation import Cancelled, reporting
 from kernels.cuda import graphs
 from kernels.device_tables import constants
 from kernels.edges import forward_differences
@@ -66,6 +67,21 @@ def sorting(plane):
 
 def multiplying(plane):
     return (plane @ plane,)
+
+
+def cancelled_while_captured(plane):
+    if graphs.kept_by_capture() is not None:
+        raise Cancelled
+    return (2 * plane,)
+
+
+def reporting_at_once(plane):
+    """As after a tenth of a second without a report."""
+    pulse = cancellation._pulse.get()
+    if pulse is not None:
+        pulse._called = -np.inf
+    cancellation.checkpoint()
+    return (2 * plane,)
 
 
 def failing(plane):
@@ -184,6 +200,24 @@ def test_neither_is_one_that_keeps_a_part_of_the_first_arrays(cupy, caplog):
         plane = np.full((2, 2), value, np.float32)
         np.testing.assert_array_equal(replayed(remembering, cupy.asarray(plane))[0].get(), 4 * plane**2)
     assert "gave other results" in caplog.text
+
+
+def test_a_cancelled_capture_is_cancelled_and_no_reason_to_do_without(cupy):
+    plane = cupy.asarray(np.ones((2, 2), np.float32))
+    for _ in range(graphs.CALLS):
+        replayed(cancelled_while_captured, plane)
+    with pytest.raises(Cancelled):
+        replayed(cancelled_while_captured, plane)
+    assert cancelled_while_captured not in graphs.recorder()._refused
+
+
+def test_progress_is_not_reported_while_a_function_is_captured(cupy):
+    called = []
+    with reporting(lambda stage, fraction: called.append(graphs.kept_by_capture())):
+        for _ in range(graphs.CALLS + 2):
+            replayed(reporting_at_once, cupy.asarray(np.ones((2, 2), np.float32)))
+    assert len(called) == graphs.CALLS + 2  # and the one with other arrays, but neither the capture nor the graph
+    assert called == [None] * len(called)
 
 
 def test_errors_of_the_function_are_raised_at_every_call(cupy):
