@@ -110,6 +110,7 @@ class Recorder:
                 return known.replay(arrays)
             if known < CALLS:
                 self._graphs[call] = known + 1
+                self._make_room()
                 self._keep_plans()
                 return call(*arrays)
             del self._graphs[call]
@@ -161,6 +162,7 @@ class Recorder:
         return results, None
 
     def _make_room(self) -> None:
+        """Drop what was not used for longest, while it is too much."""
         while len(self._graphs) > 1 and (self._pool.used_bytes() > self._most_bytes or len(self._graphs) > _KINDS):
             self._graphs.popitem(last=False)
         if self._pool.total_bytes() > self._most_bytes:

@@ -267,6 +267,14 @@ def test_graphs_are_dropped_when_they_take_too_much_memory(cupy, monkeypatch):
     assert cupy.traffic.replays == 1
 
 
+def test_few_kinds_of_calls_are_remembered(cupy, monkeypatch):
+    monkeypatch.setattr(graphs, "_KINDS", 5)
+    for size in range(1, 9):
+        replayed(reporting_at_once, cupy.asarray(np.ones((size, 2), np.float32)))
+    kept = [kind.shape[0] for call in graphs.recorder()._graphs for kind in call.kinds]
+    assert kept == [4, 5, 6, 7, 8]
+
+
 @needs_compiler
 def test_threads_take_turns(cupy):
     expected = smoothed_edges(*scene(0), rounds=2)[2]
