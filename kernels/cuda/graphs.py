@@ -110,7 +110,8 @@ class Recorder:
                 return known.replay(arrays)
             if known < CALLS:
                 self._graphs[call] = known + 1
-                self._make_room()
+                if len(self._graphs) > _KINDS:
+                    self._graphs.popitem(last=False)
                 self._keep_plans()
                 return call(*arrays)
             del self._graphs[call]
@@ -162,8 +163,8 @@ class Recorder:
         return results, None
 
     def _make_room(self) -> None:
-        """Drop what was not used for longest, while it is too much."""
-        while len(self._graphs) > 1 and (self._pool.used_bytes() > self._most_bytes or len(self._graphs) > _KINDS):
+        """Drop what was not used for longest, while graphs take too much memory."""
+        while len(self._graphs) > 1 and self._pool.used_bytes() > self._most_bytes:
             self._graphs.popitem(last=False)
         if self._pool.total_bytes() > self._most_bytes:
             self._pool.free_all_blocks()
