@@ -89,7 +89,7 @@ class Response:
 
         Noise of the stored values has this times its standard deviation in their light, on average.
         """
-        return float(self.mean_slope_there(stored))
+        return 1.0 if self.linear else float(self.mean_slope_there(stored))
 
     def mean_slope_there(self, stored: Array) -> Array:
         """Return the same as an array (), float64, on the device of the values, for which nobody waits."""
