@@ -16,7 +16,7 @@ from bench.options import publish, report_options
 from bench.report import Column, Report, Table
 from bench.serve.cases import Case, bad_cases, good_cases, photographs
 from bench.serve.faults import measure_faults
-from bench.serve.load import Load, send
+from bench.serve.load import PATIENCE, Load, send
 from bench.serve.running import Running, resident, running
 from runtime.deblurrer import Deblurrer
 from runtime.images import Header, encode
@@ -37,8 +37,8 @@ _WARM = 0.05
 """Share of the load that memory is not measured in, in the beginning."""
 _LOOK = 0.5
 """Seconds between two measurements of the memory."""
-_FILL, _PROBES = 8, 200
-"""Slow requests that fill a service, and others that it is to refuse then."""
+_QUEUE, _FILLERS, _PROBES = 2, 8, 200
+"""Length of a queue, clients that keep it full with slow requests, and others that the service is to refuse then."""
 _LIMITS = ("--limit-megabytes", "1", "--limit-megapixels", "20")
 _PARTS = ("load", "saturation", "throughput", "faults")
 _THROUGHPUT = {"quality": "fast", "refine": False}
@@ -216,18 +216,33 @@ def _saturation() -> Table:
     (pixels,) = photographs(1, 200)
     body = encode(pixels, Header("PNG"))
     slow, probe = Case("slow", "quality=fast", body, 200), Case("probe", "quality=fast", body, 503)
-    with running("--device", "cpu", "--queue", "2") as service:
-        filling = threading.Thread(target=send, args=(service.host, service.port, [slow], _FILL, _FILL))
-        filling.start()
-        while filling.is_alive() and not service.is_full(2):
-            time.sleep(0.02)
-        refused: list[float] = []
-        while len(refused) < _PROBES:
-            fate = send(service.host, service.port, [probe], 1, 1).fates[0]
-            if fate.status != 503:  # a slow request has been answered, and this one has taken its place
-                break
-            refused.append(fate.seconds)
-        filling.join()
+    refused: list[float] = []
+    ended = threading.Event()
+    with running("--device", "cpu", "--queue", str(_QUEUE)) as service:
+
+        def fill() -> None:
+            """Send slow requests one after another, so that each place that an answer leaves is taken again."""
+            while not ended.is_set():
+                if send(service.host, service.port, [slow], 1, 1).fates[0].status == 503:
+                    ended.wait(0.05)  # the others keep it full; what is timed is not to wait for this one
+
+        fillers = [threading.Thread(target=fill) for _ in range(_FILLERS)]
+        for filler in fillers:
+            filler.start()
+        try:
+            deadline = time.monotonic() + PATIENCE
+            while not service.is_full(_QUEUE) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            for _ in range(2 * _PROBES):  # those that come before a slow request takes a place again are answered
+                fate = send(service.host, service.port, [probe], 1, 1).fates[0]
+                if fate.status == 503:
+                    refused.append(fate.seconds)
+                if len(refused) == _PROBES:
+                    break
+        finally:
+            ended.set()
+            for filler in fillers:
+                filler.join()
     row = {
         "refused": len(refused),
         "p50": float(np.percentile(refused, 50)) if refused else None,
