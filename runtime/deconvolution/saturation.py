@@ -39,12 +39,18 @@ def _unsaturated(image: Array, saturated: float | Array, *, reach: int) -> tuple
     return (array_module(image).logical_not(clipped),)
 
 
+def has_lights(image: Array, saturated: float = SATURATED) -> Array:
+    """Tell, as a scalar on the device of an image, whether more than `LIT_SHARE` of its pixels are clipped."""
+    lit: Array = (image >= saturated).mean() > LIT_SHARE
+    return lit
+
+
 def apart_from_lights(image: Array, saturated: float = SATURATED) -> Array:
     """Return the mask (H, W) of the pixels that are `FAR` from clipped ones, or `unsaturated` where lights are none.
 
-    There are lights where more than `LIT_SHARE` of the pixels are clipped. A GPU is not waited for.
+    A GPU is not waited for.
     """
-    lit, others = (image >= saturated).mean() > LIT_SHARE, unsaturated(image, saturated)
+    lit, others = has_lights(image, saturated), unsaturated(image, saturated)
     if not is_cuda(image) and not lit:
         return others
     return others & (unsaturated(image, saturated, 1 + FAR) | ~lit)

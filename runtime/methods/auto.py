@@ -3,7 +3,8 @@
 One kernel is searched for first (`runtime.methods.chakrabarti`). If there is none, or the restoration by it, blurred
 again, is far from what was observed, the camera or the scene may have moved otherwise: the motion at each pixel
 (`runtime.methods.eboli`) is used if it explains the photograph and is predicted to bring a gain. Where it is not, and
-the kernel is doubtful, a second search for one kernel follows, whose kernel has to explain the photograph.
+the kernel is doubtful, a second search for one kernel follows, whose kernel has to explain the photograph, or to be
+certain where lights are clipped.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from runtime.colour import luminance
 from runtime.contract import Estimate
 from runtime.decisions.reasons import Reason
 from runtime.decisions.thresholds import (
+    CERTAIN_LOG_ERROR,
     MOTION_EXPLAINS_PARTLY,
     MOTION_MISFIT_FLOOR,
     MUCH_LESS,
     PROMISES_MORE,
     UNEXPLAINED,
 )
-from runtime.deconvolution.saturation import LIT, apart_from_lights, unsaturated
+from runtime.deconvolution.saturation import LIT, apart_from_lights, has_lights, unsaturated
 from runtime.estimation.kernel.blind import is_unsure, surer
 from runtime.estimation.sharpness import is_sharp
 from runtime.inference.bundle import Bundle, load_model
@@ -85,7 +87,9 @@ class Auto:
         if options.level.search.second is None or not is_unsure(uniform):
             return uniform
         again = self._uniform.restore(observed, replace(run, search="second"))
-        return _better(uniform, again) if _misfit(again, guide, run) <= explained else uniform
+        # Of what lights have changed even the right kernel leaves a misfit: one that is certain is believed with it.
+        certain = again.log_error <= CERTAIN_LOG_ERROR and bool(has_lights(guide, run.saturated))
+        return _better(uniform, again) if certain or _misfit(again, guide, run) <= explained else uniform
 
     def _restore_motion(
         self, observed: Array, guide: Array, uniform: Estimate, misfit: float, run: Run[Options]

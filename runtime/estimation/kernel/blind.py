@@ -18,11 +18,10 @@ from runtime.decisions.thresholds import (
     ALLOWED_MISFIT_BETWEEN_HYPOTHESES,
     CONFIDENT,
     FLAT_RANGE,
-    LIT_SHARE,
     STARTS_AGREE,
     UNSURE_LOG_ERROR,
 )
-from runtime.deconvolution.saturation import FAR, LIT, bounded, unsaturated
+from runtime.deconvolution.saturation import FAR, LIT, bounded, has_lights, unsaturated
 from runtime.errors import InvalidArgument
 from runtime.estimation.kernel.choice import better_in_both, choose
 from runtime.estimation.kernel.doubts import find_doubts
@@ -338,12 +337,12 @@ def _find_streak(image: Array, support: int, run: Run[Options]) -> Kernel | None
 
 
 def unlit(image: Array, run: Run[Options]) -> tuple[Array, bool]:
-    """Return the mask (H, W) of the pixels that are not clipped, and whether there are lights, see `LIT_SHARE`.
+    """Return the mask (H, W) of the pixels that are not clipped, and whether there are lights, see `has_lights`.
 
     If there are, the mask leaves out the pixels that they have changed as well, as far as enough others remain.
     """
     below = unsaturated(image, run.saturated)
-    if float((image >= run.saturated).mean()) <= LIT_SHARE:
+    if not has_lights(image, run.saturated):
         return below, False
     reach = LIT if run.response.linear else _LIT_IN_LIGHT
     masks = [below]

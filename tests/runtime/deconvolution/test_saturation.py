@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from runtime.decisions.thresholds import SATURATED
-from runtime.deconvolution.saturation import FAR, apart_from_lights, bounded, unsaturated
+from runtime.deconvolution.saturation import FAR, apart_from_lights, bounded, has_lights, unsaturated
 
 
 def test_unsaturated_leaves_out_clipped_pixels_and_their_neighbours():
@@ -26,9 +26,11 @@ def test_more_neighbours_can_be_left_out(reach, row, col):
 def test_lights_take_out_all_that_they_may_have_changed():
     image = np.full((90, 100), 0.5, np.float32)
     image[40:50, 50:60] = 1.0
+    assert has_lights(image)
     np.testing.assert_array_equal(apart_from_lights(image), unsaturated(image, SATURATED, 1 + FAR))
     image[40:50, 50:60] = 0.5
     image[40, 50] = 1.0
+    assert not has_lights(image)
     np.testing.assert_array_equal(apart_from_lights(image), unsaturated(image))
 
 

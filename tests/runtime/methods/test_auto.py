@@ -63,7 +63,7 @@ def restore(observed, latent, monkeypatch):
     """Restore `observed` with given parts; the motion found is accepted or not."""
     method = create_method(load_model("auto"), device=CPU, precision="fp32", batch=None)
 
-    def run(uniform, moving, accepted=True, **options):
+    def run(uniform, moving, accepted=True, photograph=observed, **options):
         def finish(observed, guide, undone, factor, run):
             reason = None if accepted else Reason.NO_GAIN
             return Estimate(undone.latent, MotionBlur(undone.motion), motion=undone.motion, reason=reason)
@@ -71,7 +71,7 @@ def restore(observed, latent, monkeypatch):
         monkeypatch.setattr(module, "finish_motion", finish)
         vars(method)["_uniform"] = uniform if isinstance(uniform, Uniform) else Uniform(uniform)
         vars(method)["_moving"] = moving
-        return method.restore(observed, Run(Options(**options)))
+        return method.restore(photograph, Run(Options(**options)))
 
     return run
 
@@ -152,6 +152,23 @@ def test_a_second_search_must_explain_the_photograph(restore, latent, refused):
     wrong = Estimate(np.ascontiguousarray(latent[:, ::-1]), KernelBlur(KERNEL), log_error=-3.0)
     first = replace(refused, log_error=-1.0)
     assert restore(Uniform(first, wrong), Moving(latent, inf), quality="fast") is first
+
+
+@pytest.mark.parametrize(
+    ("log_error", "lit", "taken"),
+    [(-2.1, True, True), (-1.9, True, False), (-2.1, False, False)],
+    ids=["certain", "not certain", "no lights"],
+)
+def test_beside_lights_a_second_kernel_that_is_certain_may_leave_a_misfit(
+    restore, observed, latent, refused, log_error, lit, taken
+):
+    photograph = observed.copy()
+    if lit:
+        photograph[:, 40:60, 40:60] = 1
+    wrong = Estimate(np.ascontiguousarray(latent[:, ::-1]), KernelBlur(KERNEL), log_error=log_error)
+    first = replace(refused, log_error=-1.0)
+    found = restore(Uniform(first, wrong), Moving(latent, inf), quality="fast", photograph=photograph)
+    assert found is (wrong if taken else first)
 
 
 @pytest.mark.parametrize("explains", [True, False])
