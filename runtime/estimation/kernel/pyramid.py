@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,8 @@ RATIO = 2**0.5
 """Ratio of neighbouring scales."""
 _SMALLEST_SUPPORT = 5
 """Largest side in pixels of the kernel at the coarsest scale, where the blur is hardly more than a pixel."""
+_NEGLIGIBLE = 1e-9
+"""Weight, relative to the largest, below which single precision does not see it."""
 _WINDOW_STEP = 16
 """Distance in pixels of the windows that are compared."""
 _BAND = 16
@@ -49,10 +50,25 @@ def shrink(image: Array, factor: float) -> Array:
     """
     if factor == 1:
         return image
-    # A GPU keeps them, for each copy takes its time; on the host they would take more memory than they save time.
-    made = partial(constants, image, _gaussian_weights) if is_cuda(image) else _gaussian_weights
-    (rows,), (cols,) = (made(side, factor) for side in image.shape)
+    if not is_cuda(image):
+        # A product of matrices would round as the number of threads of its library has it, and a search that turns on
+        # such things would find another kernel on another machine.
+        return np.ascontiguousarray(_shrink_rows(_shrink_rows(image, factor).T, factor).T)
+    (rows,), (cols,) = (constants(image, _gaussian_weights, side, factor) for side in image.shape)
     return rows @ image @ cols.T
+
+
+def _shrink_rows(image: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
+    """Average the rows of an image (H, W) as `shrink` does, those with a weight that counts."""
+    (weights,) = _gaussian_weights(len(image), factor)
+    counting = weights > _NEGLIGIBLE * weights.max(axis=1, keepdims=True)
+    taps = int(counting.sum(axis=1).max())
+    # Those near the last row begin earlier than they need.
+    places = np.minimum(counting.argmax(axis=1), len(image) - taps)[:, None] + np.arange(taps)
+    result = np.zeros((len(weights), image.shape[1]), np.float32)
+    for rows, shares in zip(places.T, np.take_along_axis(weights, places, axis=1).T, strict=True):
+        result += shares[:, None] * image[rows]
+    return result
 
 
 def _gaussian_weights(side: int, factor: float) -> tuple[Array]:

@@ -109,7 +109,7 @@ def test_it_is_not_where_little_is_far_or_the_values_are_light(observed, monkeyp
 def test_a_streak_is_one_more_hypothesis(observed, monkeypatch):
     """It is polished at the photograph's own scale, and taken if it explains the photograph better."""
     asked, drawn = [], KernelCandidate(fit(delta((5, 5)), SUPPORT), -4.0)
-    monkeypatch.setattr(module, "LIT_SHARE", -1.0)
+    monkeypatch.setattr(module, "has_lights", lambda image, saturated: True)
     monkeypatch.setattr(module, "find_streak", lambda light, support: asked.append(light) or delta((5, 5)))
     monkeypatch.setattr(module, "polish_start", lambda *arguments: drawn)
     monkeypatch.setattr(module, "choose", lambda blurred, candidates, allowed: candidates[1])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.estimation.kernel.pyramid import _SMALLEST_SUPPORT, informative_window, scales, shrink
+from runtime.estimation.kernel.pyramid import _SMALLEST_SUPPORT, _gaussian_weights, informative_window, scales, shrink
 
 
 @given(st.integers(1, 120))
@@ -26,6 +26,14 @@ def test_shrinking_keeps_a_constant(height, width, factor):
     small = shrink(np.full((height, width), 0.6, np.float32), factor)
     assert small.shape == (max(round(height / factor), 1), max(round(width / factor), 1))
     np.testing.assert_allclose(small, 0.6, atol=1e-5)
+
+
+@given(st.integers(1, 90), st.integers(1, 90), st.floats(1.01, 12), st.integers(0, 9))
+def test_shrinking_is_a_product_with_gaussian_weights(height, width, factor, seed):
+    image = np.random.default_rng(seed).random((height, width), np.float32)
+    (rows,), (cols,) = (_gaussian_weights(side, factor) for side in image.shape)
+    expected = rows.astype(np.float64) @ image @ cols.T.astype(np.float64)
+    np.testing.assert_allclose(shrink(image, factor), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_shrinking_keeps_the_place():
