@@ -72,15 +72,19 @@ def test_a_frame_comes_back_as_it_was_and_the_photograph_restored(deblurrer, blu
 
 
 def test_a_date_comes_back_as_it_was_and_the_photograph_restored(deblurrer, blurred, sharp, gain, bare):
-    picture = Image.fromarray(blurred)
-    ImageDraw.Draw(picture).text((160, 250), "28.11.2026 07:47", (255, 140, 0), ImageFont.load_default(14))
-    image = np.asarray(picture)
-    ink = (image != blurred).any(axis=2)
-    restored = deblurrer.restore(image, quality="fast").image
-    strong = (np.abs(image.astype(int) - blurred) > 60).any(axis=2)
-    assert np.array_equal(restored[strong], image[strong])
-    seen = [np.where(ink[..., None], sharp, each / 255) for each in (restored, image)]
-    assert gain(*seen) == pytest.approx(bare, abs=TOLERANCE)
+    """It hides more at one place than at another, and each change may bring up a kernel that is a little worse."""
+    gains = []
+    for place in ((160, 250), (20, 20), (150, 120)):
+        picture = Image.fromarray(blurred)
+        ImageDraw.Draw(picture).text(place, "28.11.2026 07:47", (255, 140, 0), ImageFont.load_default(14))
+        image = np.asarray(picture)
+        ink = (image != blurred).any(axis=2)
+        restored = deblurrer.restore(image, quality="fast").image
+        strong = (np.abs(image.astype(int) - blurred) > 60).any(axis=2)
+        assert np.array_equal(restored[strong], image[strong])
+        gains.append(gain(*(np.where(ink[..., None], sharp, each / 255) for each in (restored, image))))
+    assert np.mean(gains) == pytest.approx(bare, abs=TOLERANCE)
+    assert min(gains) == pytest.approx(bare, abs=2 * TOLERANCE)
 
 
 def test_what_lies_under_transparency_changes_nothing(blurred):
