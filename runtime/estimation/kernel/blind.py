@@ -18,6 +18,7 @@ from runtime.decisions.thresholds import (
     ALLOWED_MISFIT_BETWEEN_HYPOTHESES,
     CONFIDENT,
     FLAT_RANGE,
+    ONLY_NOISE,
     STARTS_AGREE,
     UNSURE_LOG_ERROR,
 )
@@ -201,13 +202,17 @@ def find_kernel(
     Returns
     -------
     FoundKernel or None
-        ``None`` if all pixels of the photograph are practically equal.
+        ``None`` if all pixels of the photograph are practically equal, but for noise.
     """
     check_plane("observed", observed)
     check_support(observed.shape, support)
     if support < 3:
         raise InvalidArgument(f"support is {support}: give 3 px or more, there is no blur in less")
-    if float(observed.max()) - float(observed.min()) <= FLAT_RANGE * float(abs(observed).max()):
+    numbers = array_module(observed).stack([observed.max(), observed.min(), observed.std()])
+    brightest, darkest, deviation = download(numbers).tolist()
+    if brightest - darkest <= FLAT_RANGE * max(brightest, -darkest):
+        return None
+    if deviation <= ONLY_NOISE * run.noise_of(observed):
         return None
     prior, effort = load_prior() if run.options.neural else None, run.options.level.search
 

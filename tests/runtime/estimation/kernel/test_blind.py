@@ -173,6 +173,14 @@ class TestNoBlur:
         assert estimate.confidence == 0
         assert estimate.reason == Reason.FLAT
 
+    @pytest.mark.parametrize("noise", [0.003, 0.02, 0.1])
+    def test_an_image_of_nothing_but_noise_is_left_alone(self, noise):
+        """Some kernel explains it by chance."""
+        plane = np.random.default_rng(2).normal(0.5, noise, (150, 160)).astype(np.float32)
+        estimate = estimated(plane)
+        assert estimate.confidence == 0
+        assert estimate.reason == Reason.FLAT
+
     def test_an_image_that_is_saturated_all_over_is_left_alone(self, observed):
         assert estimated(1 + observed[:60, :70], support=15).confidence < 0.5
 
@@ -198,7 +206,7 @@ def test_reports_progress(observed):
     assert [f for _, f in reports] == sorted(f for _, f in reports)
 
 
-PLANE = np.random.default_rng(0).random((60, 70), np.float32)
+PLANE = 0.1 * np.random.default_rng(0).random((60, 70), np.float32) + np.float32(0.8) * (np.arange(70) > 35)
 
 
 @pytest.mark.parametrize(
