@@ -52,7 +52,7 @@ def shrink(image: Array, factor: float) -> Array:
         return image
     if not is_cuda(image):
         # A product of matrices would round as the number of threads of its library has it, and a search that turns on
-        # such things would find another kernel on another machine.
+        # such things would find another kernel with another number of them.
         return np.ascontiguousarray(_shrink_rows(_shrink_rows(image, factor).T, factor).T)
     (rows,), (cols,) = (constants(image, _gaussian_weights, side, factor) for side in image.shape)
     return rows @ image @ cols.T

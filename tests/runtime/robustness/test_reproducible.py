@@ -1,6 +1,6 @@
 """The same photograph comes back the same to the last bit: a search turns on the last digits.
 
-So it does on machines with other numbers of cores.
+So it does with another number of cores and threads.
 """
 
 import os
