@@ -7,6 +7,22 @@ from typing import NamedTuple
 from runtime.arguments import check_choice
 
 
+class Comparison(NamedTuple):
+    """A scale of the pyramid at which hypotheses about a kernel are made and compared.
+
+    Attributes
+    ----------
+    pixels : int
+        Its largest number of pixels.
+    directions : int
+        In how many of the directions of `runtime.estimation.kernel.refine.DIRECTIONS` the estimates of long kernels
+        start.
+    """
+
+    pixels: int
+    directions: int = 1
+
+
 class SearchEffort(NamedTuple):
     """Effort of the blind estimation of a kernel.
 
@@ -15,9 +31,8 @@ class SearchEffort(NamedTuple):
     pixels : int
         Largest number of pixels used: those of the window with the strongest edges. More pixels take longer and
         improve the estimate little.
-    small : tuple of int
-        Largest number of pixels of the pyramid scale at which the hypotheses are compared; of several, the later ones
-        for kernels that would be doubtful otherwise.
+    comparisons : tuple of Comparison
+        Where the hypotheses are compared; of several, the later ones for kernels that would be doubtful otherwise.
     hypotheses : int
         Number of kernel sizes tried: the largest, then each the previous one divided by the scale factor of the
         pyramid.
@@ -31,7 +46,7 @@ class SearchEffort(NamedTuple):
     """
 
     pixels: int
-    small: tuple[int, ...]
+    comparisons: tuple[Comparison, ...]
     hypotheses: int
     polishing: int
     rounds: int
@@ -74,14 +89,23 @@ class Quality(NamedTuple):
     stride_factor: int
 
 
+_MANY_STARTS = Comparison(50_000, directions=4)
+"""Where many estimates cost little."""
 LEVELS = {
     "fast": Quality(
-        SearchEffort(100_000, (50_000,), 2, 2, 0, second=SearchEffort(400_000, (50_000, 170_000), 4, 6, 1)),
+        SearchEffort(
+            *(100_000, (Comparison(50_000),), 2, 2, 0),
+            second=SearchEffort(400_000, (_MANY_STARTS, Comparison(170_000)), 4, 6, 1),
+        ),
         DeconvolutionEffort("hyper-laplacian", 8, 6),
         2,
     ),
-    "balanced": Quality(SearchEffort(640_000, (170_000, 50_000), 4, 6, 1), DeconvolutionEffort("epll", 16, 4), 1),
-    "best": Quality(SearchEffort(1_280_000, (340_000, 50_000), 4, 8, 2), DeconvolutionEffort("epll", 60, 2), 1),
+    "balanced": Quality(
+        SearchEffort(640_000, (Comparison(170_000), _MANY_STARTS), 4, 6, 1), DeconvolutionEffort("epll", 16, 4), 1
+    ),
+    "best": Quality(
+        SearchEffort(1_280_000, (Comparison(340_000), _MANY_STARTS), 4, 8, 2), DeconvolutionEffort("epll", 60, 2), 1
+    ),
 }
 """The quality levels by name."""
 

@@ -46,6 +46,8 @@ FOREIGN = 0.03
 """Least deviation of a covered pixel from what the photograph would show there, in units of white ..."""
 FOREIGN_NOISE = 4.0
 """... plus this many standard deviations of the noise."""
+_IN_PART = 0.5
+"""Share of that deviation that a pixel covered in part, beside a covered one, shows at least."""
 _ROUNDS = 3
 """How often the suspected pixels are compared with what their surroundings let expect."""
 _TILE = 1024
@@ -78,19 +80,27 @@ def find_overlays(planes: Array, noise: float) -> Mask | None:
         found |= _sharp_things(plane, contrast)
     if not found.any() or found.mean() > _LARGEST_SHARE:
         return None
-    return _with_enclosed_parts(_tightened(planes, found, noise))
+    return _with_enclosed_parts(_tightened(planes, found, noise, 0.0))
 
 
-def _tightened(planes: Array, suspected: Mask, noise: float) -> Mask:
+def narrowed(planes: Array, overlays: Mask, noise: float) -> Mask:
+    """Return overlays without the pixels beside them that show the photograph alone.
+
+    Parameters are those of `find_overlays` and its result, which keeps such pixels: of a translucent thing, the rim.
+    """
+    return _with_enclosed_parts(_tightened(planes, overlays, noise, _IN_PART))
+
+
+def _tightened(planes: Array, suspected: Mask, noise: float, in_part: float) -> Mask:
     """Return the suspected pixels without those that continue the photograph around them.
 
     A blurred photograph is smooth, so that a few pixels follow from their surroundings. The fewer pixels are left, the
-    better they do.
+    better they do. For `in_part` see `find_covered`.
     """
     asarray = array_module(planes).asarray
     for _ in range(_ROUNDS):
         expected = _without(planes, asarray(~suspected))
-        covered: Mask = download(find_covered(planes, expected, asarray(suspected), noise))
+        covered: Mask = download(find_covered(planes, expected, asarray(suspected), noise, in_part))
         suspected = covered
     return suspected
 
@@ -104,7 +114,9 @@ def _without(planes: Array, known: Array) -> Iterator[Array]:
         yield filled
 
 
-def find_covered(observed: Iterable[Array], expected: Iterable[Array], suspected: Array, noise: float) -> Array:
+def find_covered(
+    observed: Iterable[Array], expected: Iterable[Array], suspected: Array, noise: float, in_part: float = _IN_PART
+) -> Array:
     """Tell which of the suspected pixels really are covered: those that differ from what is expected.
 
     Parameters
@@ -114,22 +126,28 @@ def find_covered(observed: Iterable[Array], expected: Iterable[Array], suspected
     suspected : (H, W) array of bool
     noise : float
         Standard deviation of the noise in units of white.
+    in_part : float
+        Share of the deviation of a covered pixel from which on its neighbours count as covered in part; with 0 all do.
 
     Returns
     -------
     (H, W) array of bool
-        True at covered pixels and their neighbours, on the same device.
+        True at covered pixels and at those beside them that are covered in part, on the same device.
     """
-    covered = array_module(suspected).zeros_like(suspected)
+    xp = array_module(suspected)
+    covered, beside = xp.zeros_like(suspected), xp.zeros_like(suspected)
+    least = FOREIGN + FOREIGN_NOISE * noise
     for seen, shown in zip(observed, expected, strict=True):
-        covered |= abs(seen - shown) > FOREIGN + FOREIGN_NOISE * noise
+        deviation = xp.abs(seen - shown)
+        covered |= deviation > least
+        beside |= deviation >= in_part * least
     covered &= suspected
     for axis in (0, 1):
         lines, grown = (covered, covered.copy()) if axis == 0 else (covered.T, covered.copy().T)
         grown[1:] |= lines[:-1]
         grown[:-1] |= lines[1:]
         covered = grown if axis == 0 else grown.T
-    return covered & suspected
+    return covered & suspected & beside
 
 
 def _sharp_things(plane: Array, contrast: float) -> Mask:

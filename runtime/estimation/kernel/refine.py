@@ -26,6 +26,8 @@ ITERATIONS = 6
 """Iterations at each scale, of a latent step and a kernel step each."""
 STRONGEST = 0.04
 """Share of the pixels, those of the strongest gradients, that the kernel step uses after a shock filter."""
+DIRECTIONS = ((0, 1), (1, 0), (-1, 1), (1, 1))
+"""Steps in rows and columns from the first to the second pixel of the blurs that a search may start from."""
 SMALLEST_PRIOR_SIDE = 7
 """Smallest side in pixels of a kernel for which the learned prior is used."""
 
@@ -119,11 +121,17 @@ class KernelPrior(Protocol):
         ...
 
 
-def coarse_to_fine(blurred: BlurredImage, side: int, prior: KernelPrior | None = None) -> KernelCandidate:
-    """Estimate a kernel of `side` pixels from coarse to fine, starting from a blur of two pixels."""
+def coarse_to_fine(
+    blurred: BlurredImage,
+    side: int,
+    prior: KernelPrior | None = None,
+    direction: tuple[int, int] = DIRECTIONS[0],
+) -> KernelCandidate:
+    """Estimate a kernel of `side` pixels from coarse to fine, starting from a blur of two pixels in a direction."""
     levels = scales(side)
     kernel = np.zeros((levels[0].support,) * 2)
-    kernel[levels[0].support // 2, levels[0].support // 2 :][:2] = 0.5
+    middle = levels[0].support // 2
+    kernel[middle, middle] = kernel[middle + direction[0], middle + direction[1]] = 0.5
     estimate = KernelCandidate(kernel, math.nan)
     previous = levels[0].factor
     for level in levels:

@@ -20,6 +20,7 @@ from runtime.decisions.thresholds import ALLOWED_MISFIT_BETWEEN_HYPOTHESES, UNSU
 from runtime.estimation.kernel.choice import choose, close_candidates, weighted_mean
 from runtime.estimation.kernel.pyramid import RATIO
 from runtime.estimation.kernel.refine import (
+    DIRECTIONS,
     ITERATIONS,
     BlurredImage,
     KernelCandidate,
@@ -36,6 +37,8 @@ from runtime.quality import SearchEffort
 STAGE = "blur kernel"
 _MARGIN = 4
 """Pixels by which the frame of a kernel exceeds its extent while it is refined."""
+_LONG = 3
+"""Number of extents, the longest, whose estimates start in several directions."""
 _DOUBTFUL = -2.2
 """Logarithm of the predicted error of a polished kernel from which it is doubtful."""
 
@@ -45,7 +48,7 @@ def search(
 ) -> tuple[KernelCandidate, float]:
     """Search for the kernel of an image.
 
-    Hypotheses are compared at the first of the scales of `SearchEffort.small`, and as long as the learned prior
+    Hypotheses are compared at the first scale of `SearchEffort.comparisons`, and as long as the learned prior
     predicts a large error of what comes of them, at the next: which of them is right is then a matter of chance. The
     outcome that suits the photograph best is returned.
 
@@ -67,13 +70,13 @@ def search(
         Of the hypotheses; see `weighted_mean`.
     """
     found: list[tuple[KernelCandidate, float]] = []
-    depths = list(dict.fromkeys(_depth(blurred, small) for small in effort.small))
-    for index, depth in enumerate(depths):
+    trials = _trials(blurred, effort)
+    for index, (depth, directions) in enumerate(trials):
 
         def part(stage: str, fraction: float, index: int = index) -> None:
-            report(stage, (index + fraction) / len(depths))
+            report(stage, (index + fraction) / len(trials))
 
-        found.append(_search_at(depth, blurred, support, effort, prior, part))
+        found.append(_search_at(depth, directions, blurred, support, effort, prior, part))
         if not found[-1][0].log_error > UNSURE_LOG_ERROR:
             break
     report(STAGE, 1.0)
@@ -81,24 +84,36 @@ def search(
     return next(outcome for outcome in found if outcome[0] is best)
 
 
-def _depth(blurred: BlurredImage, small: int) -> int:
-    """Return how many scales an image is above that of at most `small` pixels."""
-    return max(0, int(np.ceil(np.log(blurred.image.size / small) / np.log(RATIO**2))))
+def _trials(blurred: BlurredImage, effort: SearchEffort) -> list[tuple[int, int]]:
+    """Return, for each comparison of an effort, how many scales below the image it is, and in how many directions.
+
+    The scales of a small image coincide, and what one comparison has tried the next need not try again.
+    """
+    trials: list[tuple[int, int]] = []
+    for pixels, directions in effort.comparisons:
+        depth = max(0, int(np.ceil(np.log(blurred.image.size / pixels) / np.log(RATIO**2))))
+        if all(depth != other or directions > tried for other, tried in trials):
+            trials.append((depth, directions))
+    return trials
 
 
 def _search_at(
     steps: int,
+    directions: int,
     blurred: BlurredImage,
     support: int,
     effort: SearchEffort,
     prior: KernelPrior | None,
     report: Progress,
 ) -> tuple[KernelCandidate, float]:
-    """Search for the kernel of an image, with hypotheses that are compared `steps` scales below its own."""
+    """Search for the kernel of an image, with hypotheses that are compared `steps` scales below its own.
+
+    For `directions` see `estimate_hypotheses`.
+    """
     small = blurred.downscaled(RATIO**steps)
     side = max(int(np.ceil(support / RATIO**steps)), 3) | 1
     hypotheses = estimate_hypotheses(
-        small, side, effort.hypotheses, prior, lambda fraction: report(STAGE, 0.4 * fraction)
+        small, side, effort.hypotheses, directions, prior, lambda fraction: report(STAGE, 0.4 * fraction)
     )
     mean, agreement = weighted_mean(hypotheses)
     jobs: list[Callable[[], KernelCandidate]] = [partial(refine_and_polish, small, mean, prior, effort.polishing)]
@@ -162,16 +177,29 @@ def polish_start(
 
 
 def estimate_hypotheses(
-    blurred: BlurredImage, side: int, count: int, prior: KernelPrior | None, report: Callable[[float], None]
+    blurred: BlurredImage,
+    side: int,
+    count: int,
+    directions: int,
+    prior: KernelPrior | None,
+    report: Callable[[float], None],
 ) -> list[KernelCandidate]:
-    """Estimate a kernel for each of `count` extents, `side` pixels and smaller; return them by rising extent."""
+    """Estimate a kernel for each of `count` extents, `side` pixels and smaller; return them by rising extent.
+
+    Of the longest ones, as many as `_LONG` says are estimated once for each of the first `directions` of `DIRECTIONS`:
+    what comes of a long kernel hangs on where the estimate starts.
+    """
     sides = sorted({max(int(side / RATIO**i), 3) | 1 for i in range(count)})
     # The largest is estimated first, since it takes the longest.
-    jobs = [partial(coarse_to_fine, blurred, each, prior) for each in sides[::-1]]
+    jobs = [
+        partial(coarse_to_fine, blurred, each, prior, direction)
+        for index, each in enumerate(sides[::-1])
+        for direction in DIRECTIONS[: directions if index < _LONG else 1]
+    ]
     candidates = []
     for candidate in in_parallel(jobs, blurred.image):
         candidates.append(candidate)
-        report(len(candidates) / len(sides))
+        report(len(candidates) / len(jobs))
     return candidates[::-1]
 
 

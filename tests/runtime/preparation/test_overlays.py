@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import gaussian_filter
 from skimage import data
 
-from runtime.preparation.overlays import find_edges, find_overlays
+from runtime.preparation.overlays import FOREIGN, find_covered, find_edges, find_overlays, narrowed
 
 NOISE = 0.004
 
@@ -104,3 +104,29 @@ def test_edges_do_not_depend_on_the_tiles(monkeypatch, blurred):
     for one, other in zip(whole, find_edges(plane, 0.1), strict=True):
         # Steps are not measured at the border of a tile with its surroundings, which lies outside the tile.
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(("given", "columns"), [((), {4, 5}), ((0.0,), {4, 5, 6}), ((1.0,), {5})])
+def test_beside_covered_pixels_those_covered_in_part_count(given, columns):
+    """A line covers pixels, those on its left in part."""
+    expected = np.full((3, 9, 11), 0.4, np.float32)
+    observed = expected.copy()
+    observed[:, :, 5] = 1
+    observed[1, :, 4] += 0.7 * FOREIGN
+    observed[2, :, 6] += 0.3 * FOREIGN
+    suspected = np.ones((9, 11), bool)
+    suspected[:2] = False
+    covered = find_covered(observed, expected, suspected, 0.0, *given)
+    assert set(np.flatnonzero(covered.any(axis=0))) == columns
+    assert not covered[:2].any()
+    assert covered[2:, sorted(columns)].all()
+
+
+def test_narrowed_overlays_cover_the_ink_and_less_beside_it(blurred):
+    planes = as_planes(stamp(blurred, title))
+    ink = np.abs(planes - as_planes(blurred)).max(axis=0) > 2 * FOREIGN
+    overlays = find_overlays(planes, NOISE)
+    less = narrowed(planes, overlays, NOISE)
+    assert not (less & ~overlays).any()
+    assert less[ink].sum() > 0.98 * overlays[ink].sum()
+    assert (less & ~ink).sum() < 0.8 * (overlays & ~ink).sum()

@@ -192,6 +192,19 @@ def test_coarse_to_fine_finds_the_kernel_from_nothing(photo, truth):
     assert likeness(found.kernel, truth) > likeness(found.kernel, truth[::-1]) + 0.05
 
 
+@pytest.mark.parametrize("direction", module.DIRECTIONS)
+def test_coarse_to_fine_starts_in_a_direction(monkeypatch, photo, direction):
+    starts = []
+    monkeypatch.setattr(
+        module, "refine", lambda _, kernel, *rest: starts.append(kernel) or module.KernelCandidate(kernel, 0.0)
+    )
+    coarse_to_fine(photo, 13, None, direction)
+    start = starts[0]
+    second = len(start) // 2 + np.array(direction)
+    assert start[len(start) // 2, len(start) // 2] == start[tuple(second)] == 0.5
+    assert start.sum() == 1
+
+
 def test_coarse_to_fine_asks_the_prior_twice_a_scale_the_coarsest_first(monkeypatch, photo):
     prior = RecordingPrior()
     monkeypatch.setattr(module, "ITERATIONS", 2)

@@ -10,11 +10,11 @@ import pytest
 from runtime.blur.kernel import centre, delta
 from runtime.deconvolution.saturation import unsaturated
 from runtime.estimation.kernel import search as module
-from runtime.estimation.kernel.refine import BlurredImage, KernelCandidate
+from runtime.estimation.kernel.refine import DIRECTIONS, BlurredImage, KernelCandidate
 from runtime.estimation.kernel.score import score_kernel
 from runtime.estimation.kernel.search import refine_repeatedly
 from runtime.noise import estimate_noise
-from runtime.quality import LEVELS
+from runtime.quality import LEVELS, Comparison
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +79,8 @@ def test_doubtful_kernels_are_searched_for_at_other_scales(observed, monkeypatch
     """Up to the first that is sure; of all that came of it the best is taken."""
     made, reports = [], []
 
-    def search_at(steps, blurred, support, effort, prior, report):
-        made.append(steps)
+    def search_at(steps, directions, blurred, support, effort, prior, report):
+        made.append((steps, directions))
         report("blur kernel", 0.5)
         number = len(made) - 1
         return KernelCandidate(np.full((3, 3), costs[number]), log_errors[number]), 0.1 * number
@@ -88,11 +88,49 @@ def test_doubtful_kernels_are_searched_for_at_other_scales(observed, monkeypatch
     monkeypatch.setattr(module, "_search_at", search_at)
     monkeypatch.setattr(module, "choose", lambda _, found, allowed: min(found, key=lambda each: each.kernel[0, 0]))
     photo = BlurredImage(observed, unsaturated(observed), None, 0.01)
-    sizes = (observed.size, observed.size // 2, observed.size // 2 - 1, observed.size // 4)
-    effort = LEVELS["fast"].search._replace(small=sizes)
+    comparisons = (
+        Comparison(observed.size),
+        Comparison(observed.size // 2, 4),
+        Comparison(observed.size // 2, 4),
+        Comparison(observed.size // 2 - 1),
+    )
+    effort = LEVELS["fast"].search._replace(comparisons=comparisons)
     best, agreement = module.search(photo, 9, effort, None, lambda stage, fraction: reports.append(fraction))
-    assert made == [0, 1, 2][: len(log_errors)]
+    assert made == [(0, 1), (1, 4), (2, 1)][: len(log_errors)]
     assert best.log_error == pytest.approx(log_errors[taken], nan_ok=True)
     assert agreement == pytest.approx(0.1 * taken)
     assert reports == sorted(reports)
     assert reports[-1] == 1
+
+
+@pytest.mark.parametrize(
+    ("pixels", "trials"),
+    [
+        (400_000, [(0, 1), (3, 4)]),
+        # What many starts have found needs no second comparison with one; the reverse does.
+        (40_000, [(0, 1), (0, 4)]),
+    ],
+)
+def test_scales_of_a_small_photograph_coincide(pixels, trials):
+    image = np.zeros((pixels // 200, 200), np.float32)
+    photo = BlurredImage(image, np.ones(image.shape, bool), None, 0.01)
+    comparisons = (Comparison(500_000), Comparison(50_000, 4))
+    assert module._trials(photo, LEVELS["fast"].search._replace(comparisons=comparisons)) == trials
+    turned = LEVELS["fast"].search._replace(comparisons=comparisons[::-1])
+    assert module._trials(photo, turned) == (trials[:0:-1] if pixels == 40_000 else trials[::-1])
+
+
+def test_long_kernels_are_estimated_from_several_starts(observed, monkeypatch):
+    made, reports = [], []
+
+    def estimate(blurred, side, prior, direction):
+        made.append((side, direction))
+        return KernelCandidate(np.full((side, side), 1 / side**2), -1.0)
+
+    monkeypatch.setattr(module, "coarse_to_fine", estimate)
+    photo = BlurredImage(observed, unsaturated(observed), None, 0.01)
+    found = module.estimate_hypotheses(photo, 31, 4, 3, None, reports.append)
+    assert [len(each.kernel) for each in found] == [11, 15, 15, 15, 21, 21, 21, 31, 31, 31]
+    assert set(made) == {(side, way) for side in (15, 21, 31) for way in DIRECTIONS[:3]} | {(11, DIRECTIONS[0])}
+    assert len(made) == len(found)
+    assert reports == pytest.approx(np.arange(1, 11) / 10)
