@@ -169,8 +169,9 @@ class Chakrabarti:
         tell the same. Where nothing speaks for the kernel of the light but this, neither its predicted error nor the
         gradients, the values are not bent: the blur of a camera that turned leaves such traces, too.
 
-        Where lights are clipped, little of this can be told. There the kernel is also tried as it was found in the
-        values, and what promises the larger gain is taken.
+        Where lights are clipped, little of this can be told, and noise that grows with light can spoil a kernel that is
+        polished on it. There the kernel is also tried as it was found in the values: where lights are clipped, what
+        promises the larger gain is taken; where polishing has raised the predicted error, what promises clearly more.
         """
         start = None
         if found.reason is None and found.best is not None:
@@ -188,13 +189,14 @@ class Chakrabarti:
         if start is None:
             if again.reason is None and choose_response(guide, run, download(again.kernel).astype(np.float64)).linear:
                 return None
-        elif found.lit:
-            believed.append(found)
-        elif again.log_error > found.log_error and again.sparsity_gain > found.sparsity_gain:
+        elif not found.lit and again.log_error > found.log_error and again.sparsity_gain > found.sparsity_gain:
             return None
+        elif found.lit or again.log_error > found.log_error:
+            believed.append(found)
         if not believed:
             return None
-        estimate = _promising([restore_with(light, light_guide, each, light_run) for each in believed])
+        tried = [restore_with(light, light_guide, each, light_run) for each in believed]
+        estimate = _promising(tried, 0.0 if found.lit else PROMISES_MORE)
         return replace(estimate, latent=SRGB.from_light(estimate.latent), response=SRGB)
 
     def _first_estimates(self, guide: Array, run: Run[Options]) -> FirstEstimates:

@@ -267,8 +267,36 @@ def test_where_there_are_doubts_the_stored_values_are_restored_too(
     monkeypatch.setattr(module, "restore_with", restore)
     monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel: SRGB)
     found = method.restore(as_light[0], Run(Options(quality="fast")))
-    assert tried == ([SRGB, LINEAR] if both else [SRGB])
+    polished_and_not = [SRGB] * (1 + (light_error > stored))
+    assert tried == (polished_and_not + [LINEAR] if both else polished_and_not)
     assert found.response == (LINEAR if both and more > 0.6 else SRGB)
+
+
+@pytest.mark.parametrize(
+    ("light_error", "more", "taken"), [(-2.4, 0.7, "polished"), (-2.1, 0.5, "polished"), (-2.1, 0.7, "as found")]
+)
+def test_a_kernel_that_polishing_on_light_makes_worse_is_also_used_as_it_was(
+    method, as_light, monkeypatch, light_error, more, taken
+):
+    """And taken if it clearly promises more."""
+
+    def estimate(guide, run, **options):
+        measured = (-2.3, 0.6) if run.response == LINEAR else (light_error, 0.5)
+        kernel = shake_kernel(13).astype(np.float32)
+        return BlindEstimate(kernel, 1.0, 1.0, None, *measured, best=kernel)
+
+    def restore(observed, guide, found, run):
+        as_found = run.response == SRGB and found.log_error == -2.3
+        latent = np.full_like(observed, 0.5 if as_found else 0.1)
+        return Estimate(latent, None, gain=5.0 + more * as_found, log_error=found.log_error)
+
+    monkeypatch.setattr(module, "estimate_blind", estimate)
+    monkeypatch.setattr(module, "restore_with", restore)
+    monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel: SRGB)
+    found = method.restore(as_light[0], Run(Options(quality="fast")))
+    assert found.response == SRGB
+    expected = SRGB.from_light(np.full_like(found.latent, 0.5 if taken == "as found" else 0.1))
+    np.testing.assert_array_equal(found.latent, expected)
 
 
 @pytest.mark.parametrize(
