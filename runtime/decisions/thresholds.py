@@ -77,6 +77,8 @@ LITTLE_LIGHT_GAIN = 4.0
 """The same, up to which the photograph is restored as stored, too, and what promises more is taken."""
 PROMISES_MORE = 0.6
 """Predicted gain in dB by which one of two restorations has to surpass the other for which more speaks otherwise."""
+MUCH_GAIN = 4.5
+"""The same, from which a doubtful kernel of a second search that explains the photograph is taken after a refusal."""
 LIGHT_UNEVENNESS = 1.75
 """Misfit of a part over the median of all, above which light is not taken for restored."""
 REPAIRED_UNEVENNESS = 2.8

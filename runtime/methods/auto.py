@@ -22,6 +22,7 @@ from runtime.decisions.thresholds import (
     CERTAIN_LOG_ERROR,
     MOTION_EXPLAINS_PARTLY,
     MOTION_MISFIT_FLOOR,
+    MUCH_GAIN,
     MUCH_LESS,
     PROMISES_MORE,
     UNEXPLAINED,
@@ -107,7 +108,12 @@ class Auto:
 
 
 def _better(first: Estimate, second: Estimate) -> Estimate:
-    """Return the restoration that promises clearly more, if both were accepted; else that with the surer kernel."""
+    """Return the restoration that promises clearly more, if both were accepted; else that with the surer kernel.
+
+    After a refusal the second one passes, if it promises much.
+    """
+    if first.reason is not None and second.reason is None and (second.gain or 0.0) >= MUCH_GAIN:
+        return second
     if first.gain is None or second.gain is None or first.reason is not None or second.reason is not None:
         return surer(first, second)
     if abs(first.gain - second.gain) <= PROMISES_MORE:

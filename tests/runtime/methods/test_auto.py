@@ -138,6 +138,13 @@ def test_where_the_first_kernel_brought_no_gain_the_second_need_not_be_certain(r
     assert restore(Uniform(first, second), Moving(latent, inf), quality="fast") is second
 
 
+@pytest.mark.parametrize(("gain", "taken"), [(None, 0), (4.4, 0), (4.6, 1)])
+def test_after_a_refusal_a_doubtful_kernel_has_to_promise_much(restore, latent, refused, gain, taken):
+    first = replace(refused, log_error=-1.0)
+    second = Estimate(latent, KernelBlur(KERNEL), log_error=-1.5, gain=gain)
+    assert restore(Uniform(first, second), Moving(latent, inf), quality="fast") is (first, second)[taken]
+
+
 @pytest.mark.parametrize(("gain", "again", "taken"), [(3.0, 4.0, 1), (4.0, 3.0, 0), (4.0, 3.5, 1)])
 def test_of_two_accepted_restorations_the_one_that_clearly_promises_more_is_taken(restore, latent, gain, again, taken):
     """Of two that promise about the same, the one with the surer kernel."""

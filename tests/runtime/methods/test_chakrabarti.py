@@ -268,7 +268,7 @@ def test_where_there_are_doubts_the_stored_values_are_restored_too(
     monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel: SRGB)
     found = method.restore(as_light[0], Run(Options(quality="fast")))
     polished_and_not = [SRGB] * (1 + (light_error > stored))
-    assert tried == (polished_and_not + [LINEAR] if both else polished_and_not)
+    assert tried == ([*polished_and_not, LINEAR] if both else polished_and_not)
     assert found.response == (LINEAR if both and more > 0.6 else SRGB)
 
 
