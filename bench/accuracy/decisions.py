@@ -27,6 +27,7 @@ from runtime.decisions.thresholds import (
     MOTION_NOISE_FACTOR,
     MOTION_NOISE_FACTOR_PARTLY,
     PREDICTED_GAIN,
+    SHORT_MOTION_GAIN,
     Logistic,
 )
 
@@ -85,6 +86,10 @@ def _contradicted(case: Row) -> bool:
     return bool(pick(case, "kernel.uniformity.contradicted"))
 
 
+def _varies(case: Row) -> bool:
+    return bool(pick(case, "kernel.uniformity.variation") > thresholds.MOTION_VARIATION)
+
+
 def _certain(case: Row) -> bool:
     return case["motion"]["doubt"] is None
 
@@ -93,7 +98,8 @@ _GROUPS: dict[str, Callable[[Row], bool]] = {
     "all scenes": lambda case: True,
     "kernel believed": _believed,
     "believed, not contradicted": lambda case: _believed(case) and not _contradicted(case),
-    "believed, contradicted": lambda case: _believed(case) and _contradicted(case),
+    "believed, motion varies": lambda case: _believed(case) and _contradicted(case) and _varies(case),
+    "believed, motion too short": lambda case: _believed(case) and _contradicted(case) and not _varies(case),
     "enough motion": lambda case: bool(case["motion"]["reach"] >= LEAST_MOTION),
     "motion certain": _certain,
     "certain, not explained fully": lambda case: _certain(case) and case["motion"]["misfit_ratio"] > MOTION_EXPLAINS,
@@ -113,7 +119,8 @@ THRESHOLDS = (
     Threshold("MOTION_VARIATION", "kernel.uniformity.variation", False, "kernel.gain", "kernel believed"),
     Threshold("KERNEL_TO_MOTION_WIDTH", "kernel.uniformity.width_ratio", False, "kernel.gain", "kernel believed"),
     Threshold("PREDICTED_GAIN", "kernel.predicted", True, "kernel.gain", "believed, not contradicted"),
-    Threshold("CONTRADICTED_GAIN", "kernel.predicted", True, "kernel.gain", "believed, contradicted"),
+    Threshold("CONTRADICTED_GAIN", "kernel.predicted", True, "kernel.gain", "believed, motion varies"),
+    Threshold("SHORT_MOTION_GAIN", "kernel.predicted", True, "kernel.gain", "believed, motion too short"),
     Threshold("LEAST_MOTION", "motion.reach", True, "motion.gain", "all scenes"),
     Threshold("MOTION_ERROR", "motion.relative_error", False, "motion.gain", "enough motion"),
     Threshold("MOTION_EXPLAINS", "motion.misfit_ratio", False, _EXPLAINED, "motion certain"),
@@ -319,7 +326,7 @@ def _draw(report: Report, figure: Figure) -> None:
     """Draw the true over the predicted gain of every case: a panel for one kernel and one for motion fields."""
     cases = report.tables["cases"].rows
     panels: Sequence[tuple[str, str, tuple[Logistic, ...]]] = (
-        ("kernel", "One kernel", (PREDICTED_GAIN, CONTRADICTED_GAIN)),
+        ("kernel", "One kernel", (PREDICTED_GAIN, SHORT_MOTION_GAIN, CONTRADICTED_GAIN)),
         ("motion", "Motion field", (MOTION_GAIN,)),
     )
     for axes, (way, title, needed) in zip(figure.subplots(1, 2), panels, strict=True):

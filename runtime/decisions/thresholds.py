@@ -70,7 +70,9 @@ CERTAIN_LOG_ERROR = -2.0
 PREDICTED_GAIN = Logistic(3.0, 0.2)
 """For one kernel, or the poses of a camera."""
 CONTRADICTED_GAIN = Logistic(6.0, 0.2)
-"""For one kernel where the motion network contradicts it."""
+"""For one kernel where the motions that a network sees vary."""
+SHORT_MOTION_GAIN = Logistic(4.5, 0.2)
+"""For one kernel where these motions are too short for it."""
 LIGHT_GAIN = Logistic(2.6, 0.2)
 """For one kernel that light was blurred with."""
 LITTLE_LIGHT_GAIN = 4.0

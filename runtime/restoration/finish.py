@@ -21,6 +21,7 @@ from runtime.decisions.thresholds import (
     MOTION_GAIN,
     PREDICTED_GAIN,
     REPAIRED_UNEVENNESS,
+    SHORT_MOTION_GAIN,
     Logistic,
 )
 from runtime.deconvolution import deconvolve
@@ -180,22 +181,25 @@ def _needed_gain(
     """Return the threshold on the predicted gain, in dB, and the reason to report below it.
 
     No gain is enough for a single kernel whose misfit is uneven, or that this and the motions that a network sees rule
-    out together. The threshold is higher for another one that these motions contradict, unless they vary only and the
-    misfit is even. The network runs only if it affects the decision: if the gain is above the normal threshold.
+    out together. Of stored values the threshold is higher for another one that these motions contradict: if they vary,
+    unless the misfit is even, and, by less, if they are short for it, as the network takes long ones to be. The network
+    runs only if it affects the decision: if the gain is above the normal threshold.
     """
     if isinstance(candidate.blur, MotionBlur):
         return MOTION_GAIN, Reason.NO_GAIN
     if unevenness > REPAIRED_UNEVENNESS:
         return _NEVER, Reason.NOT_UNIFORM
-    if not run.response.linear:
-        return LIGHT_GAIN, Reason.NO_GAIN
-    if isinstance(candidate.blur, KernelBlur) and gain > PREDICTED_GAIN.threshold:
+    needed = PREDICTED_GAIN if run.response.linear else LIGHT_GAIN
+    if isinstance(candidate.blur, KernelBlur) and gain > needed.threshold:
         uniformity = load_uniformity_check(run.device).measure(guide, candidate.blur.width)
         if uniformity is not None and uniformity.ruled_out(unevenness):
             return _NEVER, Reason.NOT_UNIFORM
-        if uniformity is not None and (uniformity.too_short or (uniformity.varies and unevenness > EVEN)):
-            return CONTRADICTED_GAIN, Reason.NOT_UNIFORM
-    return PREDICTED_GAIN, Reason.NO_GAIN
+        if uniformity is not None and run.response.linear:
+            if uniformity.varies and unevenness > EVEN:
+                return CONTRADICTED_GAIN, Reason.NOT_UNIFORM
+            if uniformity.too_short:
+                return SHORT_MOTION_GAIN, Reason.NOT_UNIFORM
+    return needed, Reason.NO_GAIN
 
 
 def _unevenness(guide: Array, restored: Array, candidate: Candidate, run: Run[Options]) -> float:

@@ -112,6 +112,10 @@ def test_how_much_each_kind_has_to_promise(observed, monkeypatch, kind, gain, ac
         (4.0, Uniformity(2.0, 0.5), 1.5, Reason.NOT_UNIFORM),
         (4.0, Uniformity(2.0, 0.5), 1.1, None),
         (4.0, Uniformity(2.0, 3.0), 1.1, Reason.NOT_UNIFORM),
+        (5.0, Uniformity(2.0, 3.0), 1.1, None),
+        (5.0, Uniformity(1.3, 3.0), 1.5, Reason.NOT_UNIFORM),
+        (4.0, Uniformity(0.5, 3.0), 1.5, Reason.NOT_UNIFORM),
+        (5.0, Uniformity(0.5, 3.0), 1.5, None),
         (5.5, Uniformity(1.3, 0.5), 1.5, Reason.NOT_UNIFORM),
         (6.5, Uniformity(1.3, 0.5), 1.5, None),
         (20.0, Uniformity(1.2, 0.5), 2.0, None),
@@ -129,6 +133,23 @@ def test_a_kernel_that_the_motion_contradicts_has_to_promise_more(
     predict_gain(monkeypatch, gain, uniformity)
     found = finish(observed, Candidate(blurs(observed.shape[1:])["kernel"], -2.5), fast())
     assert found.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("gain", "uniformity", "unevenness", "reason"),
+    [
+        (2.4, Uniformity(3.0, 0.5), 1.1, Reason.NO_GAIN),
+        (3.0, Uniformity(2.0, 0.5), 1.2, None),
+        (3.0, Uniformity(0.5, 3.0), 1.5, None),
+        (20.0, Uniformity(2.0, 0.5), 1.3, Reason.NOT_UNIFORM),
+    ],
+)
+def test_light_that_motion_and_misfit_rule_out_is_refused(observed, monkeypatch, gain, uniformity, unevenness, reason):
+    """Motion that only varies, or is too short, says nothing against light."""
+    monkeypatch.setattr(module, "find_unevenness", lambda *arguments, **options: unevenness)
+    predict_gain(monkeypatch, gain, uniformity)
+    run = dataclasses.replace(fast(), response=SRGB)
+    assert finish(observed, Candidate(blurs(observed.shape[1:])["kernel"], -2.5), run).reason == reason
 
 
 @pytest.mark.parametrize(("log_error", "apart"), [(-2.5, True), (-1.5, False), (float("nan"), False)])
