@@ -33,7 +33,7 @@ class SearchEffort(NamedTuple):
         improve the estimate little.
     comparisons : tuple of Comparison
         Where the hypotheses are compared; of several, the later ones for kernels that would be doubtful otherwise.
-    hypotheses : int
+    extents : int
         Number of kernel sizes tried: the largest, then each the previous one divided by the scale factor of the
         pyramid.
     polishing : int
@@ -47,7 +47,7 @@ class SearchEffort(NamedTuple):
 
     pixels: int
     comparisons: tuple[Comparison, ...]
-    hypotheses: int
+    extents: int
     polishing: int
     rounds: int
     second: SearchEffort | None = None
@@ -90,13 +90,11 @@ class Quality(NamedTuple):
 
 
 _MANY_STARTS = Comparison(50_000, directions=4)
-"""Where many estimates cost little."""
+"""A scale so coarse that many estimates cost little."""
+_SECOND_SEARCH = SearchEffort(400_000, (_MANY_STARTS, Comparison(170_000)), 4, 6, 1)
 LEVELS = {
     "fast": Quality(
-        SearchEffort(
-            *(100_000, (Comparison(50_000),), 2, 2, 0),
-            second=SearchEffort(400_000, (_MANY_STARTS, Comparison(170_000)), 4, 6, 1),
-        ),
+        SearchEffort(100_000, (Comparison(50_000),), 2, 2, 0, second=_SECOND_SEARCH),
         DeconvolutionEffort("hyper-laplacian", 8, 6),
         2,
     ),

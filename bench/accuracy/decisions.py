@@ -19,7 +19,6 @@ from bench.report import Column, Report, Table
 from runtime.decisions import thresholds
 from runtime.decisions.thresholds import (
     CONFIDENT,
-    CONTRADICTED_GAIN,
     LEAST_MOTION,
     MOTION_EXPLAINS,
     MOTION_EXPLAINS_PARTLY,
@@ -28,6 +27,7 @@ from runtime.decisions.thresholds import (
     MOTION_NOISE_FACTOR_PARTLY,
     PREDICTED_GAIN,
     SHORT_MOTION_GAIN,
+    VARYING_MOTION_GAIN,
     Logistic,
 )
 
@@ -119,7 +119,7 @@ THRESHOLDS = (
     Threshold("MOTION_VARIATION", "kernel.uniformity.variation", False, "kernel.gain", "kernel believed"),
     Threshold("KERNEL_TO_MOTION_WIDTH", "kernel.uniformity.width_ratio", False, "kernel.gain", "kernel believed"),
     Threshold("PREDICTED_GAIN", "kernel.predicted", True, "kernel.gain", "believed, not contradicted"),
-    Threshold("CONTRADICTED_GAIN", "kernel.predicted", True, "kernel.gain", "believed, motion varies"),
+    Threshold("VARYING_MOTION_GAIN", "kernel.predicted", True, "kernel.gain", "believed, motion varies"),
     Threshold("SHORT_MOTION_GAIN", "kernel.predicted", True, "kernel.gain", "believed, motion too short"),
     Threshold("LEAST_MOTION", "motion.reach", True, "motion.gain", "all scenes"),
     Threshold("MOTION_ERROR", "motion.relative_error", False, "motion.gain", "enough motion"),
@@ -326,7 +326,7 @@ def _draw(report: Report, figure: Figure) -> None:
     """Draw the true over the predicted gain of every case: a panel for one kernel and one for motion fields."""
     cases = report.tables["cases"].rows
     panels: Sequence[tuple[str, str, tuple[Logistic, ...]]] = (
-        ("kernel", "One kernel", (PREDICTED_GAIN, SHORT_MOTION_GAIN, CONTRADICTED_GAIN)),
+        ("kernel", "One kernel", (PREDICTED_GAIN, SHORT_MOTION_GAIN, VARYING_MOTION_GAIN)),
         ("motion", "Motion field", (MOTION_GAIN,)),
     )
     for axes, (way, title, needed) in zip(figure.subplots(1, 2), panels, strict=True):

@@ -28,7 +28,7 @@ from runtime.estimation.kernel.refine import BlurredImage
 from runtime.estimation.kernel.search import search
 from runtime.estimation.parallel import on_one_core
 from runtime.options import Options
-from runtime.quality import LEVELS
+from runtime.quality import LEVELS, Comparison
 from runtime.run import Run
 
 LEAST_INSIDE = 0.6
@@ -124,7 +124,7 @@ def record(
     known, _ = unlit(image, run)
     recorder = Recorder(observation, assumes, prior)
     blurred = BlurredImage(bounded(image), known, None, run.noise_of(image), response)
-    effort = LEVELS["balanced"].search._replace(small=(small,), hypotheses=_HYPOTHESES)
+    effort = LEVELS["balanced"].search._replace(comparisons=(Comparison(small),), extents=_HYPOTHESES)
     # Hypotheses one after the other: the states come in the same order every time.
     on_one_core(partial(search, blurred, support, effort, recorder, lambda stage, fraction: None))
     return recorder.states

@@ -69,8 +69,8 @@ CERTAIN_LOG_ERROR = -2.0
 # Whether a restoration is accepted: predicted gain in PSNR (dB) over the blurred photograph.
 PREDICTED_GAIN = Logistic(3.0, 0.2)
 """For one kernel, or the poses of a camera."""
-CONTRADICTED_GAIN = Logistic(6.0, 0.2)
-"""For one kernel where the motions that a network sees vary."""
+VARYING_MOTION_GAIN = Logistic(6.0, 0.2)
+"""For one kernel where the motions that a network sees vary, and the misfit is not even or they are too short, too."""
 SHORT_MOTION_GAIN = Logistic(4.5, 0.2)
 """For one kernel where these motions are too short for it."""
 LIGHT_GAIN = Logistic(2.6, 0.2)
@@ -80,7 +80,7 @@ LITTLE_LIGHT_GAIN = 4.0
 PROMISES_MORE = 0.6
 """Predicted gain in dB by which one of two restorations has to surpass the other for which more speaks otherwise."""
 MUCH_GAIN = 4.5
-"""The same, from which a doubtful kernel of a second search that explains the photograph is taken after a refusal."""
+"""Predicted gain in dB from which a doubtful kernel of a second search that explains all is taken after a refusal."""
 LIGHT_UNEVENNESS = 1.75
 """Misfit of a part over the median of all, above which light is not taken for restored."""
 REPAIRED_UNEVENNESS = 2.8

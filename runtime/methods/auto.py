@@ -4,7 +4,7 @@ One kernel is searched for first (`runtime.methods.chakrabarti`). If there is no
 again, is far from what was observed, the camera or the scene may have moved otherwise: the motion at each pixel
 (`runtime.methods.eboli`) is used if it explains the photograph and is predicted to bring a gain. Where it is not, and
 the kernel is doubtful, a second search for one kernel follows, whose kernel has to explain the photograph, or to be
-certain where lights are clipped.
+certain where lights are clipped. After a refusal it has to be sure, or to promise much.
 """
 
 from __future__ import annotations
@@ -108,9 +108,9 @@ class Auto:
 
 
 def _better(first: Estimate, second: Estimate) -> Estimate:
-    """Return the restoration that promises clearly more, if both were accepted; else that with the surer kernel.
+    """Return the second restoration after a refusal, if it was accepted and promises much.
 
-    After a refusal the second one passes, if it promises much.
+    Otherwise that which promises clearly more, if both were accepted; else that with the surer kernel.
     """
     if first.reason is not None and second.reason is None and (second.gain or 0.0) >= MUCH_GAIN:
         return second

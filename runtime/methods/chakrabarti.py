@@ -169,9 +169,9 @@ class Chakrabarti:
         tell the same. Where nothing speaks for the kernel of the light but this, neither its predicted error nor the
         gradients, the values are not bent: the blur of a camera that turned leaves such traces, too.
 
-        Where lights are clipped, little of this can be told, and noise that grows with light can spoil a kernel that is
-        polished on it. There the kernel is also tried as it was found in the values: where lights are clipped, what
-        promises the larger gain is taken; where polishing has raised the predicted error, what promises clearly more.
+        In two cases the kernel is also tried as it was found in the values. Where lights are clipped, little of all
+        this can be told, and what promises more is taken; where polishing has raised the predicted error, as noise that
+        grows with light can, what promises clearly more.
         """
         start = None
         if found.reason is None and found.best is not None:
@@ -191,7 +191,7 @@ class Chakrabarti:
                 return None
         elif not found.lit and again.log_error > found.log_error and again.sparsity_gain > found.sparsity_gain:
             return None
-        elif found.lit or again.log_error > found.log_error:
+        elif found.lit or (again.reason is None and again.log_error > found.log_error):
             believed.append(found)
         if not believed:
             return None

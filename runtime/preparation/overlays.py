@@ -83,12 +83,16 @@ def find_overlays(planes: Array, noise: float) -> Mask | None:
     return _with_enclosed_parts(_tightened(planes, found, noise, 0.0))
 
 
-def narrowed(planes: Array, overlays: Mask, noise: float) -> Mask:
-    """Return overlays without the pixels beside them that show the photograph alone.
+def narrow(planes: Array, overlays: Mask, noise: float) -> Mask:
+    """Return overlays without the pixels of their rim that show the photograph alone.
 
-    Parameters are those of `find_overlays` and its result, which keeps such pixels: of a translucent thing, the rim.
+    Parameters are those of `find_overlays` and its result, which keeps them: what is translucent is told by them
+    (`runtime.preparation.layers.find_layer`).
     """
-    return _with_enclosed_parts(_tightened(planes, overlays, noise, _IN_PART))
+    from scipy import ndimage
+
+    middle: Mask = ndimage.minimum_filter(overlays.view(np.uint8), size=2 * _MARGIN + 1, mode="constant").view(bool)
+    return middle | _tightened(planes, overlays, noise, _IN_PART)
 
 
 def _tightened(planes: Array, suspected: Mask, noise: float, in_part: float) -> Mask:
@@ -127,7 +131,7 @@ def find_covered(
     noise : float
         Standard deviation of the noise in units of white.
     in_part : float
-        Share of the deviation of a covered pixel from which on its neighbours count as covered in part; with 0 all do.
+        Share of the least deviation of a covered pixel, from which on its neighbours count as covered in part.
 
     Returns
     -------

@@ -16,7 +16,7 @@ from runtime.noise import LEAST_NOISE, estimate_noise
 from runtime.preparation.borders import Box, find_photograph
 from runtime.preparation.fill import fill_unknown
 from runtime.preparation.layers import Layer, find_layer
-from runtime.preparation.overlays import Mask, find_covered, find_overlays, narrowed
+from runtime.preparation.overlays import Mask, find_covered, find_overlays, narrow
 from runtime.preparation.white import White, find_white
 from runtime.response import LINEAR, Response
 from runtime.tiles import bands
@@ -232,9 +232,11 @@ def _hidden(planes: Array, known: Array | None) -> tuple[Mask | None, Layer | No
     """Find the pixels that something hides; remove a translucent layer, of which only the rim still does."""
     noise = estimate_noise(luminance(planes), known=known)
     overlays = find_overlays(planes, noise)
-    through = None if overlays is None else find_layer(planes, overlays, noise)
-    if overlays is None or through is None:
-        return None if overlays is None else narrowed(planes, overlays, noise), None
+    if overlays is None:
+        return None, None
+    through = find_layer(planes, overlays, noise)
+    if through is None:
+        return narrow(planes, overlays, noise), None
     layer, hidden = through
     layer.remove(planes)
     return hidden, layer

@@ -13,7 +13,6 @@ from runtime.decisions.reasons import Reason
 from runtime.decisions.thresholds import (
     CERTAIN_LOG_ERROR,
     CONFIDENT,
-    CONTRADICTED_GAIN,
     EVEN,
     KERNEL_ERROR,
     LIGHT_GAIN,
@@ -22,6 +21,7 @@ from runtime.decisions.thresholds import (
     PREDICTED_GAIN,
     REPAIRED_UNEVENNESS,
     SHORT_MOTION_GAIN,
+    VARYING_MOTION_GAIN,
     Logistic,
 )
 from runtime.deconvolution import deconvolve
@@ -181,9 +181,10 @@ def _needed_gain(
     """Return the threshold on the predicted gain, in dB, and the reason to report below it.
 
     No gain is enough for a single kernel whose misfit is uneven, or that this and the motions that a network sees rule
-    out together. Of stored values the threshold is higher for another one that these motions contradict: if they vary,
-    unless the misfit is even, and, by less, if they are short for it, as the network takes long ones to be. The network
-    runs only if it affects the decision: if the gain is above the normal threshold.
+    out together. Where stored values were blurred, the threshold is higher for another one that these motions
+    contradict: if they vary, unless nothing else speaks against it and the misfit is even; less so if they are merely
+    too short for it, since the network underestimates long ones. It runs only if it affects the decision: if the gain
+    is above the threshold for a kernel that nothing contradicts.
     """
     if isinstance(candidate.blur, MotionBlur):
         return MOTION_GAIN, Reason.NO_GAIN
@@ -195,8 +196,8 @@ def _needed_gain(
         if uniformity is not None and uniformity.ruled_out(unevenness):
             return _NEVER, Reason.NOT_UNIFORM
         if uniformity is not None and run.response.linear:
-            if uniformity.varies and unevenness > EVEN:
-                return CONTRADICTED_GAIN, Reason.NOT_UNIFORM
+            if uniformity.varies and (uniformity.too_short or unevenness > EVEN):
+                return VARYING_MOTION_GAIN, Reason.NOT_UNIFORM
             if uniformity.too_short:
                 return SHORT_MOTION_GAIN, Reason.NOT_UNIFORM
     return needed, Reason.NO_GAIN

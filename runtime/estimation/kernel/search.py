@@ -1,10 +1,10 @@
 """The search for one blur kernel: several hypotheses from coarse to fine, of which the best is refined.
 
-Hypotheses that differ in the extent of the kernel, and one from the first estimate of a network if there is one, are
-estimated from the coarsest scale to one of fewer pixels than the photograph has. Their mean, weighted by the error
-that the learned prior predicts for each (`runtime.estimation.kernel.prior`), is another hypothesis: errors of the
-single ones differ and average out. The hypothesis that suits the photograph best (`runtime.estimation.kernel.score`),
-and a close one that differs, are refined at the remaining scales.
+Hypotheses that differ in the extent of the kernel and, where it is long, in where they start, and one from the first
+estimate of a network if there is one, are estimated from the coarsest scale to one of fewer pixels than the photograph
+has. Their mean, weighted by the error that the learned prior predicts for each (`runtime.estimation.kernel.prior`), is
+another hypothesis: errors of the single ones differ and average out. The hypothesis that suits the photograph best
+(`runtime.estimation.kernel.score`), and a close one that differs, are refined at the remaining scales.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def _search_at(
     small = blurred.downscaled(RATIO**steps)
     side = max(int(np.ceil(support / RATIO**steps)), 3) | 1
     hypotheses = estimate_hypotheses(
-        small, side, effort.hypotheses, directions, prior, lambda fraction: report(STAGE, 0.4 * fraction)
+        small, side, effort.extents, directions, prior, lambda fraction: report(STAGE, 0.4 * fraction)
     )
     mean, agreement = weighted_mean(hypotheses)
     jobs: list[Callable[[], KernelCandidate]] = [partial(refine_and_polish, small, mean, prior, effort.polishing)]

@@ -20,7 +20,7 @@ from bench.data.datasets import Sample
 from bench.data.photographs import shake_kernel
 from export.data.scenes import KINDS as ALL_KINDS
 from runtime.blur.motion import motion_kernel
-from runtime.decisions.thresholds import CONFIDENT, CONTRADICTED_GAIN, PREDICTED_GAIN, SHORT_MOTION_GAIN
+from runtime.decisions.thresholds import CONFIDENT, PREDICTED_GAIN, SHORT_MOTION_GAIN, VARYING_MOTION_GAIN
 from runtime.errors import InvalidArgument
 from runtime.options import Options
 from runtime.run import Run
@@ -79,7 +79,9 @@ def test_a_scene_has_all_that_the_decisions_look_at(photographs):
     assert 10 < row["psnr"] < 60
     assert set(kernel["probabilities"]) == {"not-blurred", "unclear", "not-uniform", "not-sparser"}
     assert kernel["confidence"] == pytest.approx(prod(kernel["probabilities"].values()))
-    needed = {each.threshold: each for each in (PREDICTED_GAIN, SHORT_MOTION_GAIN, CONTRADICTED_GAIN)}[kernel["needed"]]
+    needed = {each.threshold: each for each in (PREDICTED_GAIN, SHORT_MOTION_GAIN, VARYING_MOTION_GAIN)}[
+        kernel["needed"]
+    ]
     assert kernel["kept"] == (kernel["confidence"] * needed.above(kernel["predicted"]) >= CONFIDENT)
     assert set(kernel["uniformity"]) == {"variation", "width_ratio", "contradicted"}
     assert list(motion["factors"]) == ["4", "8", "16"]

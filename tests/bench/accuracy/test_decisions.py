@@ -9,10 +9,11 @@ from bench.accuracy.attempts import KINDS
 from bench.accuracy.decisions import THRESHOLDS, decisions, harm_row, make_tables, threshold_rows
 from runtime.decisions import thresholds
 from runtime.decisions.thresholds import Logistic
+from runtime.restoration.uniformity import Uniformity
 from tests.bench.conftest import write_picture
 
 
-def case(kind="uniform", number=0, kernel=None, motion=None, factors=(2.0, 1.0, 0.5), variation=0.5, width=0.5):
+def case(kind="uniform", number=0, kernel=None, motion=None, factors=(2.0, 1.0, 0.5), variation=0.5, width_ratio=0.5):
     """A scene on which every decision speaks for the restoration, but for what is given."""
     made = {
         f"{factor}": {"predicted": 2.0, "gain": gain, "kept": True}
@@ -22,8 +23,8 @@ def case(kind="uniform", number=0, kernel=None, motion=None, factors=(2.0, 1.0, 
         "kind": kind, "number": number, "psnr": 25.0,
         "kernel": {"width": 3.0, "agreement": 0.9, "log_error": -2.0, "unevenness": 1.1, "sparsity_ratio": 0.6,
                    "probabilities": {}, "confidence": 0.9, "needed": 3.0,
-                   "uniformity": {"variation": variation, "width_ratio": width,
-                                  "contradicted": variation > 1.25 or width > 2.5},
+                   "uniformity": {"variation": variation, "width_ratio": width_ratio,
+                                  "contradicted": Uniformity(variation, width_ratio).contradicted},
                    "predicted": 5.0, "gain": 4.0, "kept": True} | (kernel or {}),
         "motion": {"reach": 5.0, "relative_error": 0.2, "doubt": None, "misfit_ratio": 1.0, "factors": made,
                    "factor": 4.0, "predicted": 2.0, "gain": factors[0], "kept": True} | (motion or {}),
@@ -62,8 +63,8 @@ def test_a_threshold_is_measured_where_it_decides():
     cases = [
         case(),
         case(kernel={"confidence": 0.1}, motion={"doubt": "motion-uncertain", "relative_error": 0.9}),
-        case(variation=2.0, width=3.0, motion={"doubt": "no-motion", "reach": 0.3}),
-        case(width=3.0, motion={"doubt": "no-motion"}),
+        case(variation=2.0, width_ratio=3.0, motion={"doubt": "no-motion", "reach": 0.3}),
+        case(width_ratio=3.0, motion={"doubt": "no-motion"}),
         case(motion={"misfit_ratio": 1.3}),
     ]
     counts = {row["threshold"]: 0 for row in threshold_rows(cases)}
@@ -71,7 +72,7 @@ def test_a_threshold_is_measured_where_it_decides():
         counts[row["threshold"]] += row["cases"]
     assert counts["KERNEL_WIDTH"] == counts["LEAST_MOTION"] == 5
     assert counts["MOTION_VARIATION"] == 4
-    assert [counts[name] for name in ("PREDICTED_GAIN", "CONTRADICTED_GAIN", "SHORT_MOTION_GAIN")] == [2, 1, 1]
+    assert [counts[name] for name in ("PREDICTED_GAIN", "VARYING_MOTION_GAIN", "SHORT_MOTION_GAIN")] == [2, 1, 1]
     assert counts["MOTION_ERROR"] == 4
     assert counts["MOTION_GAIN"] == counts["MOTION_EXPLAINS"] == 2
     assert counts["MOTION_EXPLAINS_PARTLY"] == 1

@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import gaussian_filter
 from skimage import data
 
-from runtime.preparation.overlays import FOREIGN, find_covered, find_edges, find_overlays, narrowed
+from runtime.preparation.overlays import FOREIGN, find_covered, find_edges, find_overlays, narrow
 
 NOISE = 0.004
 
@@ -126,7 +126,20 @@ def test_narrowed_overlays_cover_the_ink_and_less_beside_it(blurred):
     planes = as_planes(stamp(blurred, title))
     ink = np.abs(planes - as_planes(blurred)).max(axis=0) > 2 * FOREIGN
     overlays = find_overlays(planes, NOISE)
-    less = narrowed(planes, overlays, NOISE)
+    less = narrow(planes, overlays, NOISE)
     assert not (less & ~overlays).any()
     assert less[ink].sum() > 0.98 * overlays[ink].sum()
     assert (less & ~ink).sum() < 0.8 * (overlays & ~ink).sum()
+
+
+def test_what_a_logo_shows_like_its_surroundings_is_covered_all_the_same():
+    """A rectangle whose left half has the colour of the sky around it."""
+    planes = np.random.default_rng(0).normal(0.6, NOISE, (3, 120, 160)).astype(np.float32)
+    planes[:, 40:80, 50:110] = 0.6
+    planes[:, 40:80, 80:110] = 0.1
+    overlays = np.zeros((120, 160), bool)
+    overlays[38:82, 48:112] = True
+    less = narrow(planes, overlays, NOISE)
+    assert less[42:78, 52:108].all()
+    assert not less[38:82, 48].any()
+    assert not (less & ~overlays).any()

@@ -112,7 +112,7 @@ def test_how_much_each_kind_has_to_promise(observed, monkeypatch, kind, gain, ac
         (4.0, Uniformity(2.0, 0.5), 1.5, Reason.NOT_UNIFORM),
         (4.0, Uniformity(2.0, 0.5), 1.1, None),
         (4.0, Uniformity(2.0, 3.0), 1.1, Reason.NOT_UNIFORM),
-        (5.0, Uniformity(2.0, 3.0), 1.1, None),
+        (5.0, Uniformity(2.0, 3.0), 1.1, Reason.NOT_UNIFORM),
         (5.0, Uniformity(1.3, 3.0), 1.5, Reason.NOT_UNIFORM),
         (4.0, Uniformity(0.5, 3.0), 1.5, Reason.NOT_UNIFORM),
         (5.0, Uniformity(0.5, 3.0), 1.5, None),
@@ -139,7 +139,7 @@ def test_a_kernel_that_the_motion_contradicts_has_to_promise_more(
     ("gain", "uniformity", "unevenness", "reason"),
     [
         (2.4, Uniformity(3.0, 0.5), 1.1, Reason.NO_GAIN),
-        (3.0, Uniformity(2.0, 0.5), 1.2, None),
+        (3.0, Uniformity(1.5, 0.5), 1.5, None),
         (3.0, Uniformity(0.5, 3.0), 1.5, None),
         (20.0, Uniformity(2.0, 0.5), 1.3, Reason.NOT_UNIFORM),
     ],

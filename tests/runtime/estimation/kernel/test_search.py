@@ -104,20 +104,20 @@ def test_doubtful_kernels_are_searched_for_at_other_scales(observed, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("pixels", "trials"),
+    ("pixels", "comparisons", "trials"),
     [
-        (400_000, [(0, 1), (3, 4)]),
-        # What many starts have found needs no second comparison with one; the reverse does.
-        (40_000, [(0, 1), (0, 4)]),
+        (400_000, [(500_000, 1), (50_000, 4)], [(0, 1), (3, 4)]),
+        (400_000, [(50_000, 4), (500_000, 1)], [(3, 4), (0, 1)]),
+        (40_000, [(500_000, 1), (50_000, 4)], [(0, 1), (0, 4)]),
+        (40_000, [(50_000, 4), (500_000, 1)], [(0, 4)]),
     ],
 )
-def test_scales_of_a_small_photograph_coincide(pixels, trials):
+def test_what_a_comparison_has_tried_at_a_scale_is_not_tried_again(pixels, comparisons, trials):
+    """The scales of a small photograph coincide; more starts there are something else."""
     image = np.zeros((pixels // 200, 200), np.float32)
     photo = BlurredImage(image, np.ones(image.shape, bool), None, 0.01)
-    comparisons = (Comparison(500_000), Comparison(50_000, 4))
-    assert module._trials(photo, LEVELS["fast"].search._replace(comparisons=comparisons)) == trials
-    turned = LEVELS["fast"].search._replace(comparisons=comparisons[::-1])
-    assert module._trials(photo, turned) == (trials[:0:-1] if pixels == 40_000 else trials[::-1])
+    effort = LEVELS["fast"].search._replace(comparisons=tuple(Comparison(*each) for each in comparisons))
+    assert module._trials(photo, effort) == trials
 
 
 def test_long_kernels_are_estimated_from_several_starts(observed, monkeypatch):
