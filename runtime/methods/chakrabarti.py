@@ -143,10 +143,9 @@ class Chakrabarti:
         tried = [light] if light is not None and light.reason is None else []
         # Where light promises little, a kernel is doubtful or lights hide what the values are, both are tried.
         certain = bool(tried) and not is_unsure(found) and _is_certain(tried[0])
-        undecided = found.lit and not self._bent(guide, found, run)
-        if not certain or undecided:
+        if not certain or (found.lit and not self._bent(guide, found, run)):
             tried.append(restore_with(observed, guide, found, run))
-        return _promising(tried, 0.0 if undecided else PROMISES_MORE), best
+        return _promising(tried, PROMISES_MORE), best
 
     @staticmethod
     def _bent(guide: Array, found: BlindEstimate, run: Run[Options]) -> bool:

@@ -208,6 +208,7 @@ def test_where_the_kernel_is_refused_another_one_has_to_tell_that_values_are_ben
         ((4.0, 5.0, 3.0), 1),
         ((4.0, 3.0, 5.0), 2),
         ((6.0, 5.0, 4.0), 0),
+        ((4.0, 5.0, 5.5), 1),
         ((None, 5.0, 6.0), 2),
         ((None, None, None), None),
     ],
@@ -215,7 +216,8 @@ def test_where_the_kernel_is_refused_another_one_has_to_tell_that_values_are_ben
 def test_where_lights_are_clipped_the_most_promising_restoration_is_taken(
     method, as_light, monkeypatch, gains, accepted
 ):
-    """Tried are: light, with the kernel found in it and with that found in the values, and the values themselves."""
+    """Tried are: light, with the kernel found in it and with that found in the values, and the values themselves, which
+    have to promise clearly more."""
     tried = []
 
     def estimate(guide, run, **options):
