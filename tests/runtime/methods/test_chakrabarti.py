@@ -301,6 +301,25 @@ def test_a_kernel_that_polishing_on_light_makes_worse_is_also_used_as_it_was(
     np.testing.assert_array_equal(found.latent, expected)
 
 
+def test_a_kernel_that_light_refuses_is_not_used_for_it_as_it_was(method, as_light, monkeypatch):
+    tried = []
+
+    def estimate(guide, run, **options):
+        reason, measured = (None, (-2.3, 0.6)) if run.response == LINEAR else (Reason.UNCLEAR, (-0.3, 0.5))
+        kernel = shake_kernel(13).astype(np.float32)
+        return BlindEstimate(kernel, 1.0, 1.0, reason, *measured, best=kernel)
+
+    def restore(observed, guide, found, run):
+        tried.append(run.response)
+        return Estimate(observed, None, gain=5.0, log_error=found.log_error)
+
+    monkeypatch.setattr(module, "estimate_blind", estimate)
+    monkeypatch.setattr(module, "restore_with", restore)
+    monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel: SRGB)
+    assert method.restore(as_light[0], Run(Options(quality="fast"))).response == LINEAR
+    assert tried == [LINEAR]
+
+
 @pytest.mark.parametrize(
     ("log_error", "sparsity", "response"), [(-1.9, 0.6, LINEAR), (-2.1, 0.6, SRGB), (-1.9, 0.4, SRGB)]
 )

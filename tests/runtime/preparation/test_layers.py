@@ -79,6 +79,15 @@ def test_a_grey_photograph_has_layers_too(blurred):
     assert layer.opacity == pytest.approx(0.4, abs=0.06)
 
 
+def test_beside_opaque_text_the_photograph_is_known(blurred):
+    planes, ink = under_text(blurred, 1.0, (255, 255, 255), size=30)
+    overlays = find_overlays(planes, estimate_noise(planes.mean(axis=0)))
+    photograph = prepare(planes)
+    assert photograph.layer is None
+    assert not (photograph.overlays & ~overlays).any()
+    assert (photograph.overlays & ~ink).sum() < 0.8 * (overlays & ~ink).sum()
+
+
 def test_a_photograph_is_restored_under_a_layer_and_has_it_again(blurred):
     planes, ink = under_text(blurred, 0.35, (255, 255, 255))
     photograph = prepare(planes.copy())
