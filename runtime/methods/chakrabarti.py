@@ -170,7 +170,7 @@ class Chakrabarti:
 
         In two cases the kernel is also tried as it was found in the values. Where lights are clipped, little of all
         this can be told, and what promises more is taken; where polishing has raised the predicted error, as noise that
-        grows with light can, what promises clearly more.
+        grows with light can, but is accepted, what promises clearly more.
         """
         start = None
         if found.reason is None and found.best is not None:
@@ -184,17 +184,17 @@ class Chakrabarti:
         with run.stopwatch("kernel estimate"):
             starts = [] if start is None else [start]
             again = estimate_blind(light_guide, light_run, initial=in_light, support=support, starts=starts)
-        believed = [again] if again.reason is None else []
         if start is None:
             if again.reason is None and choose_response(guide, run, download(again.kernel).astype(np.float64)).linear:
                 return None
         elif not found.lit and again.log_error > found.log_error and again.sparsity_gain > found.sparsity_gain:
             return None
-        elif found.lit or (again.reason is None and again.log_error > found.log_error):
-            believed.append(found)
-        if not believed:
+        tried = [restore_with(light, light_guide, again, light_run)] if again.reason is None else []
+        accepted = bool(tried) and tried[0].reason is None
+        if start is not None and (found.lit or (accepted and again.log_error > found.log_error)):
+            tried.append(restore_with(light, light_guide, found, light_run))
+        if not tried:
             return None
-        tried = [restore_with(light, light_guide, each, light_run) for each in believed]
         estimate = _promising(tried, 0.0 if found.lit else PROMISES_MORE)
         return replace(estimate, latent=SRGB.from_light(estimate.latent), response=SRGB)
 

@@ -275,12 +275,13 @@ def test_where_there_are_doubts_the_stored_values_are_restored_too(
 
 
 @pytest.mark.parametrize(
-    ("light_error", "more", "taken"), [(-2.4, 0.7, "polished"), (-2.1, 0.5, "polished"), (-2.1, 0.7, "as found")]
+    ("light_error", "more", "taken"),
+    [(-2.4, 0.7, "polished"), (-2.1, 0.5, "polished"), (-2.1, 0.7, "as found"), (-2.1, None, "stored")],
 )
 def test_a_kernel_that_polishing_on_light_makes_worse_is_also_used_as_it_was(
     method, as_light, monkeypatch, light_error, more, taken
 ):
-    """And taken if it clearly promises more."""
+    """And taken if it clearly promises more; unless the other one is refused."""
 
     def estimate(guide, run, **options):
         measured = (-2.3, 0.6) if run.response == LINEAR else (light_error, 0.5)
@@ -290,15 +291,20 @@ def test_a_kernel_that_polishing_on_light_makes_worse_is_also_used_as_it_was(
     def restore(observed, guide, found, run):
         as_found = run.response == SRGB and found.log_error == -2.3
         latent = np.full_like(observed, 0.5 if as_found else 0.1)
-        return Estimate(latent, None, gain=5.0 + more * as_found, log_error=found.log_error)
+        refused = more is None and run.response == SRGB and not as_found
+        gain = 5.0 + (more or 1.0) * as_found
+        return Estimate(latent, None, gain=gain, log_error=found.log_error, reason=Reason.NO_GAIN if refused else None)
 
     monkeypatch.setattr(module, "estimate_blind", estimate)
     monkeypatch.setattr(module, "restore_with", restore)
     monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel: SRGB)
     found = method.restore(as_light[0], Run(Options(quality="fast")))
-    assert found.response == SRGB
-    expected = SRGB.from_light(np.full_like(found.latent, 0.5 if taken == "as found" else 0.1))
-    np.testing.assert_array_equal(found.latent, expected)
+    if taken == "stored":
+        assert found.response == LINEAR
+    else:
+        assert found.response == SRGB
+        expected = SRGB.from_light(np.full_like(found.latent, 0.5 if taken == "as found" else 0.1))
+        np.testing.assert_array_equal(found.latent, expected)
 
 
 def test_a_kernel_that_light_refuses_is_not_used_for_it_as_it_was(method, as_light, monkeypatch):
