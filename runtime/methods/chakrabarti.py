@@ -169,8 +169,8 @@ class Chakrabarti:
         gradients, the values are not bent: the blur of a camera that turned leaves such traces, too.
 
         In two cases the kernel is also tried as it was found in the values. Where lights are clipped, little of all
-        this can be told, and what promises more is taken; where polishing has raised the predicted error, as noise that
-        grows with light can, but is accepted, what promises clearly more.
+        this can be told, and what promises more is taken; where the polished kernel is accepted, but polishing has made
+        it doubtful, as noise that grows with light can, what promises clearly more.
         """
         start = None
         if found.reason is None and found.best is not None:
@@ -190,8 +190,8 @@ class Chakrabarti:
         elif not found.lit and again.log_error > found.log_error and again.sparsity_gain > found.sparsity_gain:
             return None
         tried = [restore_with(light, light_guide, again, light_run)] if again.reason is None else []
-        accepted = bool(tried) and tried[0].reason is None
-        if start is not None and (found.lit or (accepted and again.log_error > found.log_error)):
+        spoiled = again.log_error > found.log_error and is_unsure(again)
+        if start is not None and (found.lit or (spoiled and bool(tried) and tried[0].reason is None)):
             tried.append(restore_with(light, light_guide, found, light_run))
         if not tried:
             return None

@@ -37,8 +37,9 @@ from runtime.quality import SearchEffort
 STAGE = "blur kernel"
 _MARGIN = 4
 """Pixels by which the frame of a kernel exceeds its extent while it is refined."""
-_LONG = 3
-"""Number of extents, the longest, whose estimates start in several directions."""
+_MOST_LONG, _LONG = 3, 11
+"""How many extents, the longest, are estimated from several starts, and their least pixels: a shorter kernel is found
+from anywhere."""
 _DOUBTFUL = -2.2
 """Logarithm of the predicted error of a polished kernel from which it is doubtful."""
 
@@ -186,15 +187,15 @@ def estimate_hypotheses(
 ) -> list[KernelCandidate]:
     """Estimate a kernel for each of `count` extents, `side` pixels and smaller; return them by rising extent.
 
-    Of the longest ones, as many as `_LONG` says are estimated once for each of the first `directions` of `DIRECTIONS`:
-    what comes of a long kernel hangs on where the estimate starts.
+    The longest ones are estimated once for each of the first `directions` of `DIRECTIONS`: what comes of a long kernel
+    hangs on where the estimate starts.
     """
     sides = sorted({max(int(side / RATIO**i), 3) | 1 for i in range(count)})
     # The largest is estimated first, since it takes the longest.
     jobs = [
         partial(coarse_to_fine, blurred, each, prior, direction)
         for index, each in enumerate(sides[::-1])
-        for direction in DIRECTIONS[: directions if index < _LONG else 1]
+        for direction in DIRECTIONS[: directions if index < _MOST_LONG and each >= _LONG else 1]
     ]
     candidates = []
     for candidate in in_parallel(jobs, blurred.image):

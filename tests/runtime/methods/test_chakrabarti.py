@@ -269,14 +269,20 @@ def test_where_there_are_doubts_the_stored_values_are_restored_too(
     monkeypatch.setattr(module, "restore_with", restore)
     monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel: SRGB)
     found = method.restore(as_light[0], Run(Options(quality="fast")))
-    polished_and_not = [SRGB] * (1 + (light_error > stored))
+    polished_and_not = [SRGB] * (1 + (light_error > stored and light_error > -1.8))
     assert tried == ([*polished_and_not, LINEAR] if both else polished_and_not)
     assert found.response == (LINEAR if both and more > 0.6 else SRGB)
 
 
 @pytest.mark.parametrize(
     ("light_error", "more", "taken"),
-    [(-2.4, 0.7, "polished"), (-2.1, 0.5, "polished"), (-2.1, 0.7, "as found"), (-2.1, None, "stored")],
+    [
+        (-2.4, 0.7, "polished"),
+        (-2.1, 0.7, "polished"),
+        (-1.5, 0.5, "polished"),
+        (-1.5, 0.7, "as found"),
+        (-1.5, None, "stored"),
+    ],
 )
 def test_a_kernel_that_polishing_on_light_makes_worse_is_also_used_as_it_was(
     method, as_light, monkeypatch, light_error, more, taken

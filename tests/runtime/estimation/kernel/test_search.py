@@ -120,7 +120,15 @@ def test_what_a_comparison_has_tried_at_a_scale_is_not_tried_again(pixels, compa
     assert module._trials(photo, effort) == trials
 
 
-def test_long_kernels_are_estimated_from_several_starts(observed, monkeypatch):
+@pytest.mark.parametrize(
+    ("side", "sides", "long"),
+    [
+        (31, [11, 15, 15, 15, 21, 21, 21, 31, 31, 31], {15, 21, 31}),
+        (13, [5, 7, 9, 13, 13, 13], {13}),
+        (9, [3, 5, 7, 9], set()),
+    ],
+)
+def test_long_kernels_are_estimated_from_several_starts(observed, monkeypatch, side, sides, long):
     made, reports = [], []
 
     def estimate(blurred, side, prior, direction):
@@ -129,8 +137,8 @@ def test_long_kernels_are_estimated_from_several_starts(observed, monkeypatch):
 
     monkeypatch.setattr(module, "coarse_to_fine", estimate)
     photo = BlurredImage(observed, unsaturated(observed), None, 0.01)
-    found = module.estimate_hypotheses(photo, 31, 4, 3, None, reports.append)
-    assert [len(each.kernel) for each in found] == [11, 15, 15, 15, 21, 21, 21, 31, 31, 31]
-    assert set(made) == {(side, way) for side in (15, 21, 31) for way in DIRECTIONS[:3]} | {(11, DIRECTIONS[0])}
+    found = module.estimate_hypotheses(photo, side, 4, 3, None, reports.append)
+    assert [len(each.kernel) for each in found] == sides
+    assert set(made) == {(each, way) for each in sides for way in (DIRECTIONS[:3] if each in long else DIRECTIONS[:1])}
     assert len(made) == len(found)
-    assert reports == pytest.approx(np.arange(1, 11) / 10)
+    assert reports == pytest.approx(np.arange(1, len(sides) + 1) / len(sides))
