@@ -15,6 +15,7 @@ from runtime.decisions.thresholds import SATURATED
 from runtime.deconvolution.saturation import unsaturated
 from runtime.estimation.kernel.prior import KernelPrior
 from runtime.estimation.kernel.refine import BlurredImage, KernelCandidate, coarse_to_fine, polish
+from runtime.estimation.parallel import completed
 
 ORIGINS = {"true": 0.35, "wrong": 0.27, "searched": 0.26, "random": 0.12}
 """Shares of the estimates by their start: the true kernel, a distorted true kernel, a search, another kernel."""
@@ -83,7 +84,7 @@ def estimate_kernel(
     start = _begin(chosen, blurred, scene.kernel, prior, rng)
     if chosen == "random" and rng.random() >= POLISHED:
         return Estimate(start, rng.uniform(*LOG_ERRORS))
-    candidates = polish(blurred, start, int(rng.integers(1, TURNS + 1)), prior)
+    candidates = completed(polish(blurred, start, int(rng.integers(1, TURNS + 1)), prior))
     found: KernelCandidate = candidates[rng.integers(len(candidates))]
     return Estimate(found.kernel, found.log_error)
 
@@ -111,7 +112,7 @@ def _begin(
     if origin == "searched":
         side = (log_uniform(rng, SIZES) if truth is None else truth.shape[0]) * log_uniform(rng, _ROOM)
         most = min(_LARGEST, blurred.image.shape[0] // 3)
-        return coarse_to_fine(blurred, int(np.clip(side, _SMALLEST, most)) | 1, prior).kernel
+        return completed(coarse_to_fine(blurred, int(np.clip(side, _SMALLEST, most)) | 1, prior)).kernel
     other = random_kernel(round(log_uniform(rng, SIZES)), rng)
     return fit(other, other.shape[0] + 2)
 

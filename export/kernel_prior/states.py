@@ -26,7 +26,7 @@ from runtime.estimation.kernel.evidence import PriorAssumptions, lay_out
 from runtime.estimation.kernel.features import Features
 from runtime.estimation.kernel.refine import BlurredImage
 from runtime.estimation.kernel.search import search
-from runtime.estimation.parallel import on_one_core
+from runtime.estimation.parallel import completed, on_one_core
 from runtime.options import Options
 from runtime.quality import LEVELS, Comparison
 from runtime.run import Run
@@ -126,7 +126,8 @@ def record(
     blurred = BlurredImage(bounded(image), known, None, run.noise_of(image), response)
     effort = LEVELS["balanced"].search._replace(comparisons=(Comparison(small),), extents=_HYPOTHESES)
     # Hypotheses one after the other: the states come in the same order every time.
-    on_one_core(partial(search, blurred, support, effort, recorder, lambda stage, fraction: None))
+    searching = search(blurred, support, effort, recorder, lambda stage, fraction: None)
+    on_one_core(partial(completed, searching))
     return recorder.states
 
 

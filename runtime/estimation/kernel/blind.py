@@ -32,6 +32,7 @@ from runtime.estimation.kernel.refine import BlurredImage, KernelCandidate, Kern
 from runtime.estimation.kernel.score import KernelScore, score_kernel
 from runtime.estimation.kernel.search import STAGE, is_doubtful, polish_start, polish_starts, search
 from runtime.estimation.kernel.single import check_plane, check_planes, check_support
+from runtime.estimation.parallel import completed
 from runtime.estimation.streaks import find_streak
 from runtime.inference.devices import download
 from runtime.inference.progress import Progress
@@ -220,7 +221,7 @@ def find_kernel(
         def report(stage: str, fraction: float) -> None:
             run.report(stage, before + share * fraction)
 
-        return _find_with(effort, observed, run, initial, support, starts, prior, report)
+        return completed(_find_with(effort, observed, run, initial, support, starts, prior, report))
 
     # Beside starts that are doubtful another kernel is searched for anyway.
     if effort.second is None or starts or run.search == "first":
@@ -265,7 +266,7 @@ def surer(first: Outcome, second: Outcome) -> Outcome:
     return min(first, second, key=lambda found: (found.reason is not None, found.log_error))
 
 
-def _find_with(
+async def _find_with(
     effort: SearchEffort,
     observed: Array,
     run: Run[Options],
@@ -282,7 +283,7 @@ def _find_with(
     if run.known is not None:
         known &= run.known[window]
     blurred = BlurredImage(image, known, None, noise, run.response)
-    best, agreement = polish_starts(blurred, support, effort, prior, starts) if starts else (None, 0.0)
+    best, agreement = await polish_starts(blurred, support, effort, prior, starts) if starts else (None, 0.0)
     if agreement < STARTS_AGREE:
         # Starts that lead to different kernels count for nothing.
         best = None
@@ -292,17 +293,17 @@ def _find_with(
             check_planes(observed[window], made, 1)
             blurred = replace(blurred, initial=made)
         far = _far_from_lights(blurred, run.saturated) if lit and run.response.linear else None
-        searched, agreement = _search_in_both(blurred, far, support, effort, prior, report)
-        best = searched if best is None else better_in_both(blurred, best, searched)
+        searched, agreement = await _search_in_both(blurred, far, support, effort, prior, report)
+        best = searched if best is None else await better_in_both(blurred, best, searched)
         if lit and not starts and (streak := _find_streak(image, support, run)) is not None:
-            drawn = polish_start(blurred, support, effort, prior, streak)
-            best = choose(blurred, [best, drawn], ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
+            drawn = await polish_start(blurred, support, effort, prior, streak)
+            best = await choose(blurred, [best, drawn], ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
     return FoundKernel(
         kernel=best.kernel.astype(np.float32),
         width=spread(best.kernel),
         agreement=agreement,
         log_error=best.log_error,
-        score=score_kernel(blurred, best.kernel),
+        score=await score_kernel(blurred, best.kernel),
         lit=lit,
     )
 
@@ -313,7 +314,7 @@ def _far_from_lights(blurred: BlurredImage, saturated: float) -> BlurredImage | 
     return replace(blurred, known=known) if float(known.mean()) >= _LEAST_FAR else None
 
 
-def _search_in_both(
+async def _search_in_both(
     blurred: BlurredImage,
     far: BlurredImage | None,
     support: int,
@@ -327,13 +328,14 @@ def _search_in_both(
     costs edges that the search needs, and which of the two weighs more is seen only by what comes of it.
     """
     if far is None:
-        return search(blurred, support, effort, prior, report)
+        return await search(blurred, support, effort, prior, report)
 
     def half(before: float) -> Progress:
         return lambda stage, fraction: report(stage, before + 0.5 * fraction)
 
-    found, apart = (search(each, support, effort, prior, half(before)) for each, before in ((blurred, 0.0), (far, 0.5)))
-    return apart if better_in_both(far, found[0], apart[0]) is apart[0] else found
+    found = await search(blurred, support, effort, prior, half(0.0))
+    apart = await search(far, support, effort, prior, half(0.5))
+    return apart if await better_in_both(far, found[0], apart[0]) is apart[0] else found
 
 
 def _find_streak(image: Array, support: int, run: Run[Options]) -> Kernel | None:

@@ -16,7 +16,7 @@ from runtime.decisions.thresholds import (
 )
 from runtime.estimation.kernel.refine import BlurredImage, KernelCandidate
 from runtime.estimation.kernel.score import score_kernel
-from runtime.estimation.parallel import in_parallel
+from runtime.estimation.parallel import together
 
 _LOG_ERROR_SCALE = 0.2
 """Increase of the predicted log error that lowers the weight of a hypothesis in the mean by a factor e."""
@@ -24,9 +24,9 @@ _MEAN_PRUNE_BELOW = 0.06
 """Values of the mean kernel under this fraction of the largest are set to zero as noise."""
 
 
-def close_candidates(blurred: BlurredImage, candidates: list[KernelCandidate]) -> list[KernelCandidate]:
+async def close_candidates(blurred: BlurredImage, candidates: list[KernelCandidate]) -> list[KernelCandidate]:
     """Return the candidate that suits the photograph best, and the next best different kernel if its cost is close."""
-    (least, best), *others = rank(blurred, candidates, ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
+    (least, best), *others = await rank(blurred, candidates, ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
     close = [each for cost, each in others if cost < least + CLOSE_COST and not same_kernel(each.kernel, best.kernel)]
     return [best, *close[:1]]
 
@@ -37,32 +37,31 @@ def same_kernel(first: Kernel, second: Kernel) -> bool:
     return similarity(align(fit(first, side), fit(second, side)), fit(second, side)) >= SAME_KERNEL
 
 
-def choose(
+async def choose(
     blurred: BlurredImage, candidates: list[KernelCandidate], allowed_misfit: float = ALLOWED_MISFIT
 ) -> KernelCandidate:
     """Return the candidate that suits the photograph best; see `KernelScore.cost` for `allowed_misfit`."""
-    return candidates[0] if len(candidates) == 1 else rank(blurred, candidates, allowed_misfit)[0][1]
+    return candidates[0] if len(candidates) == 1 else (await rank(blurred, candidates, allowed_misfit))[0][1]
 
 
-def better_in_both(blurred: BlurredImage, first: KernelCandidate, second: KernelCandidate) -> KernelCandidate:
+async def better_in_both(blurred: BlurredImage, first: KernelCandidate, second: KernelCandidate) -> KernelCandidate:
     """Return the second kernel if it suits the photograph better and its predicted error is smaller, else the first."""
-    best = choose(blurred, [first, second], ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
+    best = await choose(blurred, [first, second], ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
     return best if best.log_error < first.log_error else first
 
 
-def rank(
+async def rank(
     blurred: BlurredImage, candidates: list[KernelCandidate], allowed_misfit: float
 ) -> list[tuple[float, KernelCandidate]]:
     """Return the candidates with their costs, by rising cost."""
-    costs = in_parallel([partial(cost_of, blurred, each, allowed_misfit) for each in candidates], blurred.image)
+    costs = await together([partial(cost_of, blurred, each, allowed_misfit) for each in candidates], blurred.image)
     return sorted(zip(costs, candidates, strict=True), key=lambda pair: pair[0])
 
 
-def cost_of(blurred: BlurredImage, candidate: KernelCandidate, allowed_misfit: float = ALLOWED_MISFIT) -> float:
+async def cost_of(blurred: BlurredImage, candidate: KernelCandidate, allowed_misfit: float = ALLOWED_MISFIT) -> float:
     """Return how badly a kernel suits the photograph, plus a little of its predicted log error, to break ties."""
-    return score_kernel(blurred, candidate.kernel).cost(allowed_misfit) + TIE_BREAK * float(
-        np.nan_to_num(candidate.log_error)
-    )
+    score = await score_kernel(blurred, candidate.kernel)
+    return score.cost(allowed_misfit) + TIE_BREAK * float(np.nan_to_num(candidate.log_error))
 
 
 def weighted_mean(candidates: list[KernelCandidate]) -> tuple[Kernel, float]:

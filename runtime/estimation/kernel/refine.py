@@ -19,7 +19,7 @@ from runtime.estimation.kernel.edges import Edges, ExtendedImage, edge_profile, 
 from runtime.estimation.kernel.features import Features, pack_features
 from runtime.estimation.kernel.kernel_step import solve_kernel
 from runtime.estimation.kernel.pyramid import scales, shrink
-from runtime.inference.devices import download
+from runtime.estimation.parallel import fetched
 from runtime.response import LINEAR, Response
 
 ITERATIONS = 6
@@ -121,7 +121,7 @@ class KernelPrior(Protocol):
         ...
 
 
-def coarse_to_fine(
+async def coarse_to_fine(
     blurred: BlurredImage,
     side: int,
     prior: KernelPrior | None = None,
@@ -136,12 +136,14 @@ def coarse_to_fine(
     previous = levels[0].factor
     for level in levels:
         start = resize(estimate.kernel, level.support, previous / level.factor)
-        estimate = refine(blurred.downscaled(level.factor), start, ITERATIONS, prior)
+        estimate = await refine(blurred.downscaled(level.factor), start, ITERATIONS, prior)
         previous = level.factor
     return estimate
 
 
-def refine(blurred: BlurredImage, kernel: Kernel, iterations: int, prior: KernelPrior | None = None) -> KernelCandidate:
+async def refine(
+    blurred: BlurredImage, kernel: Kernel, iterations: int, prior: KernelPrior | None = None
+) -> KernelCandidate:
     """Alternate latent and kernel steps at one scale, and centre the kernel.
 
     Without a prior, all iterations predict edges with a shock filter (`alternate_sharp`). With a prior, the first half
@@ -150,10 +152,10 @@ def refine(blurred: BlurredImage, kernel: Kernel, iterations: int, prior: Kernel
     last the prior improves the kernel again.
     """
     if prior is None or kernel.shape[0] < SMALLEST_PRIOR_SIDE:
-        return KernelCandidate(centre(alternate_sharp(blurred, kernel, iterations)[0]), math.nan)
-    _, improved = alternate_sharp(blurred, kernel, iterations // 2, prior)
+        return KernelCandidate(centre((await alternate_sharp(blurred, kernel, iterations))[0]), math.nan)
+    _, improved = await alternate_sharp(blurred, kernel, iterations // 2, prior)
     later, sparse = iterations - iterations // 2, (SPARSE_EXTRA_NOISE, SPARSE_RIDGE)
-    _, improved = alternate_sparse(blurred, improved.kernel, later, *sparse, prior=prior)
+    _, improved = await alternate_sparse(blurred, improved.kernel, later, *sparse, prior=prior)
     return KernelCandidate(centre(improved.kernel), improved.log_error)
 
 
@@ -188,7 +190,7 @@ def sparse_edges(
     return Edges(gradients(plane), gradients(extended.plane), None, kernel.shape[0]), extended
 
 
-def alternate_sharp(
+async def alternate_sharp(
     blurred: BlurredImage, kernel: Kernel, iterations: int, prior: KernelPrior | None = None
 ) -> tuple[Kernel, KernelCandidate]:
     """Alternate between edges predicted with a shock filter and the kernel.
@@ -210,7 +212,7 @@ def alternate_sharp(
     """
     arrays, shares = (blurred.image, blurred.known, blurred.noise, kernel), None if prior is None else prior.shares
     results = replayed(_alternate_sharp, *arrays, iterations=iterations, shares=shares)
-    return _improved(blurred, kernel, results, prior)
+    return await _improved(blurred, kernel, results, prior)
 
 
 def _alternate_sharp(
@@ -229,7 +231,7 @@ def _alternate_sharp(
     return _packed(blurred, edges, kernel, shares)
 
 
-def alternate_sparse(
+async def alternate_sparse(
     blurred: BlurredImage,
     kernel: Kernel,
     iterations: int,
@@ -259,7 +261,7 @@ def alternate_sparse(
     arrays = blurred.image, blurred.known, blurred.noise, extra_noise, ridge, kernel
     shares = None if prior is None else prior.shares
     results = replayed(_alternate_sparse, *arrays, iterations=iterations, share=share, shares=shares)
-    return _improved(blurred, kernel, results, prior)
+    return await _improved(blurred, kernel, results, prior)
 
 
 def _alternate_sparse(
@@ -288,11 +290,11 @@ def _packed(blurred: BlurredImage, edges: Edges, kernel: Array, shares: tuple[fl
     return (packed(blurred.image, [kernel, *features]),)
 
 
-def _improved(
+async def _improved(
     blurred: BlurredImage, start: Kernel, results: tuple[Array, ...], prior: KernelPrior | None
 ) -> tuple[Kernel, KernelCandidate]:
     """Return the kernel that `_packed` has returned, and what the prior makes of it."""
-    numbers = download(results[0])
+    numbers = await fetched(results[0])
     kernel: Kernel = numbers[: start.size].reshape(start.shape)
     if prior is None:
         return kernel, KernelCandidate(kernel, math.nan)
@@ -300,7 +302,7 @@ def _improved(
     return kernel, KernelCandidate(*prior(blurred, features, kernel))
 
 
-def polish(blurred: BlurredImage, kernel: Kernel, iterations: int, prior: KernelPrior) -> list[KernelCandidate]:
+async def polish(blurred: BlurredImage, kernel: Kernel, iterations: int, prior: KernelPrior) -> list[KernelCandidate]:
     """Refine a kernel that is nearly right; return two candidates, by the photograph and by the learned prior.
 
     The less noise there is, the more accurate is the photograph compared with the prior; the longer the kernel, the
@@ -312,7 +314,7 @@ def polish(blurred: BlurredImage, kernel: Kernel, iterations: int, prior: Kernel
     ridge = min(ridge, _POLISH_LARGEST_RIDGE)
     framed = fit(kernel, max(kernel.shape[0], SMALLEST_PRIOR_SIDE))
     sparse = partial(alternate_sparse, blurred, iterations=iterations, extra_noise=extra_noise)
-    polished, improved = sparse(framed, ridge=ridge, share=_POLISH_STRONGEST, prior=prior)
+    polished, improved = await sparse(framed, ridge=ridge, share=_POLISH_STRONGEST, prior=prior)
     pruned = prune(improved.kernel, relative=_PRIOR_PRUNE_BELOW)
-    regularised, _ = sparse(pruned, ridge=max(ridge, _POLISH_PRIOR_RIDGE))
+    regularised, _ = await sparse(pruned, ridge=max(ridge, _POLISH_PRIOR_RIDGE))
     return [KernelCandidate(centre(each), improved.log_error) for each in (polished, regularised)]

@@ -21,6 +21,7 @@ from runtime.deconvolution.hyper_laplacian import hyper_laplacian
 from runtime.deconvolution.observation import Observation
 from runtime.estimation.kernel.edges import gradients
 from runtime.estimation.kernel.refine import BlurredImage
+from runtime.estimation.parallel import fetched
 from runtime.inference.devices import download
 from runtime.metrics import parts, unevenness
 from runtime.response import Response
@@ -76,7 +77,7 @@ class KernelScore:
         return 0.5 * math.log(max(variance, _TINY)) + _SPARSITY_WEIGHT * math.log(max(self.sparsity, _TINY))
 
 
-def score_kernel(blurred: BlurredImage, kernel: Kernel) -> KernelScore:
+async def score_kernel(blurred: BlurredImage, kernel: Kernel) -> KernelScore:
     """Restore an image with a kernel under a prior of sparse gradients, and measure misfit and sparsity.
 
     Both are those of the known pixels. The misfit of light is divided by what its noise grows by, and the sparsity is
@@ -84,7 +85,7 @@ def score_kernel(blurred: BlurredImage, kernel: Kernel) -> KernelScore:
     """
     image, blur = blurred.image, fit(kernel, extent(kernel)).astype(np.float32)
     arrays = image, blurred.known, blurred.noise, blur
-    numbers = download(replayed(_measure, *arrays, response=blurred.response)[0])
+    numbers = await fetched(replayed(_measure, *arrays, response=blurred.response)[0])
     of_parts, (size, size_before, power, power_before, slope) = numbers[:-5].reshape(3, -1), numbers[-5:].tolist()
     squares, counts, _ = of_parts.sum(axis=1).tolist()
     inside = _inside(image.shape, blur.shape)

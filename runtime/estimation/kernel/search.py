@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import count
 
 import numpy as np
 
@@ -30,7 +31,7 @@ from runtime.estimation.kernel.refine import (
     refine,
 )
 from runtime.estimation.kernel.single import estimate_kernel
-from runtime.estimation.parallel import in_parallel
+from runtime.estimation.parallel import Job, together
 from runtime.inference.progress import Progress
 from runtime.quality import SearchEffort
 
@@ -44,7 +45,7 @@ _DOUBTFUL = -2.2
 """Logarithm of the predicted error of a polished kernel from which it is doubtful."""
 
 
-def search(
+async def search(
     blurred: BlurredImage, support: int, effort: SearchEffort, prior: KernelPrior | None, report: Progress
 ) -> tuple[KernelCandidate, float]:
     """Search for the kernel of an image.
@@ -77,11 +78,11 @@ def search(
         def part(stage: str, fraction: float, index: int = index) -> None:
             report(stage, (index + fraction) / len(trials))
 
-        found.append(_search_at(depth, directions, blurred, support, effort, prior, part))
+        found.append(await _search_at(depth, directions, blurred, support, effort, prior, part))
         if not found[-1][0].log_error > UNSURE_LOG_ERROR:
             break
     report(STAGE, 1.0)
-    best = choose(blurred, [candidate for candidate, _ in found], ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
+    best = await choose(blurred, [candidate for candidate, _ in found], ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
     return next(outcome for outcome in found if outcome[0] is best)
 
 
@@ -98,7 +99,7 @@ def _trials(blurred: BlurredImage, effort: SearchEffort) -> list[tuple[int, int]
     return trials
 
 
-def _search_at(
+async def _search_at(
     steps: int,
     directions: int,
     blurred: BlurredImage,
@@ -113,34 +114,32 @@ def _search_at(
     """
     small = blurred.downscaled(RATIO**steps)
     side = max(int(np.ceil(support / RATIO**steps)), 3) | 1
-    hypotheses = estimate_hypotheses(
+    hypotheses = await estimate_hypotheses(
         small, side, effort.extents, directions, prior, lambda fraction: report(STAGE, 0.4 * fraction)
     )
     mean, agreement = weighted_mean(hypotheses)
-    jobs: list[Callable[[], KernelCandidate]] = [partial(refine_and_polish, small, mean, prior, effort.polishing)]
+    jobs: list[Callable[[], Job[KernelCandidate]]] = [partial(refine_and_polish, small, mean, prior, effort.polishing)]
     if small.initial is not None:
         jobs.append(partial(estimate_from_initial, small, side, prior, effort.polishing))
     if prior:
         jobs += [partial(polish_and_choose, small, each.kernel, prior, effort.polishing) for each in hypotheses]
-    candidates = close_candidates(small, [*in_parallel(jobs, small.image), *([] if prior else hypotheses)])
+    refined = await together(jobs, small.image)
+    candidates = await close_candidates(small, [*refined, *([] if prior else hypotheses)])
     report(STAGE, 0.5)
     for step in range(steps - 1, -1, -1):
         polishing = effort.polishing if step == 0 else 0
         finer = blurred.downscaled(RATIO**step)
-        candidates = list(
-            in_parallel(
-                [partial(refine_at_finer_scale, finer, each.kernel, prior, polishing) for each in candidates],
-                small.image,
-            )
+        candidates = await together(
+            [partial(refine_at_finer_scale, finer, each.kernel, prior, polishing) for each in candidates], small.image
         )
         report(STAGE, 0.5 + 0.4 / 2**step)
-    best = choose(blurred, candidates, ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
-    best = refine_repeatedly(blurred, best, prior, effort)
+    best = await choose(blurred, candidates, ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
+    best = await refine_repeatedly(blurred, best, prior, effort)
     report(STAGE, 1.0)
     return KernelCandidate(centre(fit(best.kernel, support)), best.log_error), agreement
 
 
-def polish_starts(
+async def polish_starts(
     blurred: BlurredImage, support: int, effort: SearchEffort, prior: KernelPrior | None, starts: Sequence[Kernel]
 ) -> tuple[KernelCandidate, float]:
     """Polish kernels that may be nearly right, at least one.
@@ -152,8 +151,9 @@ def polish_starts(
     agreement : float
         Least similarity of another one to it, in [0, 1]; 1 for a single one.
     """
-    polished = [polish_start(blurred, support, effort, prior, start) for start in starts]
-    best = choose(blurred, polished, ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
+    jobs = [partial(polish_start, blurred, support, effort, prior, start) for start in starts]
+    polished = await together(jobs, blurred.image)
+    best = await choose(blurred, polished, ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
     framed = fit(best.kernel, 2 * support + 1)
     agreement = (similarity(align(fit(each.kernel, len(framed)), framed), framed) for each in polished)
     return best, min(agreement)
@@ -164,67 +164,82 @@ def is_doubtful(polished: KernelCandidate) -> bool:
     return polished.log_error > _DOUBTFUL
 
 
-def polish_start(
+async def polish_start(
     blurred: BlurredImage, support: int, effort: SearchEffort, prior: KernelPrior | None, start: Kernel
 ) -> KernelCandidate:
     """Polish a kernel at the photograph's own scale, with and without refining it; return the best, of `support` px."""
     framed = fit(start, min(extent(start) + _MARGIN, support))
     if prior is None:
-        return KernelCandidate(centre(fit(refine(blurred, framed, ITERATIONS).kernel, support)), math.nan)
-    polished = polish(blurred, framed, effort.polishing, prior)
-    refined = polish(blurred, refine(blurred, framed, ITERATIONS, prior).kernel, effort.polishing, prior)
-    best = refine_repeatedly(blurred, choose(blurred, [*polished, *refined]), prior, effort)
+        found = await refine(blurred, framed, ITERATIONS)
+        return KernelCandidate(centre(fit(found.kernel, support)), math.nan)
+    outcomes = await together(
+        [
+            partial(polish, blurred, framed, effort.polishing, prior),
+            partial(_refine_and_polish_both, blurred, framed, effort.polishing, prior),
+        ],
+        blurred.image,
+    )
+    best = await choose(blurred, [candidate for both in outcomes for candidate in both])
+    best = await refine_repeatedly(blurred, best, prior, effort)
     return KernelCandidate(centre(fit(best.kernel, support)), best.log_error)
 
 
-def estimate_hypotheses(
+async def _refine_and_polish_both(
+    blurred: BlurredImage, kernel: Kernel, polishing: int, prior: KernelPrior
+) -> list[KernelCandidate]:
+    """Refine a kernel, and return both outcomes of polishing it."""
+    refined = await refine(blurred, kernel, ITERATIONS, prior)
+    return await polish(blurred, refined.kernel, polishing, prior)
+
+
+async def estimate_hypotheses(
     blurred: BlurredImage,
     side: int,
-    count: int,
+    extents: int,
     directions: int,
     prior: KernelPrior | None,
     report: Callable[[float], None],
 ) -> list[KernelCandidate]:
-    """Estimate a kernel for each of `count` extents, `side` pixels and smaller; return them by rising extent.
+    """Estimate a kernel for each of so many extents, `side` pixels and smaller; return them by rising extent.
 
     The longest ones are estimated once for each of the first `directions` of `DIRECTIONS`: what comes of a long kernel
     hangs on where the estimate starts.
     """
-    sides = sorted({max(int(side / RATIO**i), 3) | 1 for i in range(count)})
+    sides = sorted({max(int(side / RATIO**i), 3) | 1 for i in range(extents)})
     # The largest is estimated first, since it takes the longest.
     jobs = [
         partial(coarse_to_fine, blurred, each, prior, direction)
         for index, each in enumerate(sides[::-1])
         for direction in DIRECTIONS[: directions if index < _MOST_LONG and each >= _LONG else 1]
     ]
-    candidates = []
-    for candidate in in_parallel(jobs, blurred.image):
-        candidates.append(candidate)
-        report(len(candidates) / len(jobs))
+    finished = count(1)
+    candidates = await together(jobs, blurred.image, lambda: report(next(finished) / len(jobs)))
     return candidates[::-1]
 
 
-def refine_and_polish(
+async def refine_and_polish(
     blurred: BlurredImage, kernel: Kernel, prior: KernelPrior | None, polishing: int
 ) -> KernelCandidate:
     """Refine a kernel in a frame with a margin; with a prior, add `polishing` iterations of polishing (may be 0)."""
-    refined = refine(blurred, fit(kernel, extent(kernel) + _MARGIN), ITERATIONS, prior)
-    return polish_and_choose(blurred, refined.kernel, prior, polishing) if prior and polishing else refined
+    refined = await refine(blurred, fit(kernel, extent(kernel) + _MARGIN), ITERATIONS, prior)
+    return await polish_and_choose(blurred, refined.kernel, prior, polishing) if prior and polishing else refined
 
 
-def refine_at_finer_scale(
+async def refine_at_finer_scale(
     blurred: BlurredImage, kernel: Kernel, prior: KernelPrior | None, polishing: int
 ) -> KernelCandidate:
     """Enlarge a kernel to the next finer scale, that of `blurred`, and refine it there."""
-    return refine_and_polish(blurred, resize(kernel, extent(kernel) * 3 // 2 | 1, RATIO), prior, polishing)
+    return await refine_and_polish(blurred, resize(kernel, extent(kernel) * 3 // 2 | 1, RATIO), prior, polishing)
 
 
-def polish_and_choose(blurred: BlurredImage, kernel: Kernel, prior: KernelPrior, polishing: int) -> KernelCandidate:
+async def polish_and_choose(
+    blurred: BlurredImage, kernel: Kernel, prior: KernelPrior, polishing: int
+) -> KernelCandidate:
     """Polish a kernel in `polishing` iterations; return the outcome that suits the photograph better."""
-    return choose(blurred, polish(blurred, kernel, polishing, prior))
+    return await choose(blurred, await polish(blurred, kernel, polishing, prior))
 
 
-def refine_repeatedly(
+async def refine_repeatedly(
     blurred: BlurredImage, best: KernelCandidate, prior: KernelPrior | None, effort: SearchEffort
 ) -> KernelCandidate:
     """Refine a kernel at the photograph's own scale `effort.rounds` times; return the best of all results.
@@ -235,16 +250,16 @@ def refine_repeatedly(
         return best
     candidates = [best]
     for _ in range(effort.rounds):
-        candidates.append(refine_and_polish(blurred, candidates[-1].kernel, prior, effort.polishing))
-    return choose(blurred, candidates) if effort.rounds else best
+        candidates.append(await refine_and_polish(blurred, candidates[-1].kernel, prior, effort.polishing))
+    return await choose(blurred, candidates) if effort.rounds else best
 
 
-def estimate_from_initial(
+async def estimate_from_initial(
     blurred: BlurredImage, side: int, prior: KernelPrior | None, polishing: int
 ) -> KernelCandidate:
     """Estimate a kernel from the initial estimate of the latent image, and refine it; with a prior, polish it too."""
     allowed = min(side, min(blurred.image.shape) // 2)
     start = estimate_kernel(blurred.image, blurred.initial, support=allowed).kernel
     host: Kernel = start.get() if hasattr(start, "get") else start
-    refined = refine(blurred, fit(host, side), ITERATIONS, prior)
-    return polish_and_choose(blurred, refined.kernel, prior, polishing) if prior else refined
+    refined = await refine(blurred, fit(host, side), ITERATIONS, prior)
+    return await polish_and_choose(blurred, refined.kernel, prior, polishing) if prior else refined

@@ -3,9 +3,12 @@ import threading
 import numpy as np
 import pytest
 
+from kernels import cancellation
+from kernels.cancellation import reporting
 from kernels.cpu.threads import core_count
 from runtime.estimation import parallel as module
-from runtime.estimation.parallel import in_parallel, on_one_core
+from runtime.estimation.parallel import completed, fetched, in_parallel, on_one_core, together
+from tests.support.cuda_stand_in import ndarray
 
 HERE = np.zeros(1)
 
@@ -60,3 +63,94 @@ def test_what_is_done_alone_is_done_in_order(monkeypatch):
     assert core_count() == before
     with pytest.raises(ValueError, match="alone"):
         on_one_core(lambda: (_ for _ in ()).throw(ValueError("alone")))
+
+
+def counting(array, times, done):
+    """A job that fetches an array so many times, and adds what it was given."""
+
+    async def job():
+        total = 0.0
+        for _ in range(times):
+            total += (await fetched(array)).sum()
+        done.append(times)
+        return total
+
+    return job
+
+
+def test_what_lies_on_the_host_is_fetched_as_it_is():
+    async def job():
+        return await fetched(HERE)
+
+    assert completed(job()) is HERE
+
+
+def test_jobs_in_step_wait_together(stand_in):
+    """As often as the one of them that waits most; each gets what it has asked for, in its shape."""
+    done = []
+    arrays = [ndarray(np.full(shape, value)) for shape, value in (((2, 3), 1.0), ((5,), 2.0), ((), 3.0))]
+    stand_in.clear()
+    jobs = [counting(array, times, done) for array, times in zip(arrays, (3, 1, 4), strict=True)]
+    finished = []
+    found = completed(together(jobs, arrays[0], lambda: finished.append(len(done))))
+    assert found == [3 * 6, 10, 4 * 3]
+    assert done == [1, 3, 4]
+    assert finished == [1, 2, 3]
+    assert len(stand_in.downloads) == len(stand_in.waits) == 4
+
+
+def test_jobs_in_step_may_be_of_jobs_in_step(stand_in):
+    arrays = [ndarray(np.full(3, float(value))) for value in range(4)]
+
+    async def pair(first, second):
+        return await together([counting(each, 2, []) for each in (first, second)], first)
+
+    stand_in.clear()
+    found = completed(together([lambda: pair(*arrays[:2]), lambda: pair(*arrays[2:])], arrays[0]))
+    assert found == [[0, 6], [12, 18]]
+    assert len(stand_in.downloads) == 2
+
+
+def test_jobs_on_the_host_run_in_parallel(monkeypatch):
+    monkeypatch.setattr(module, "core_count", lambda: 2)
+    meeting, finished = threading.Barrier(2, timeout=10), []
+
+    async def job(number):
+        meeting.wait()
+        return number
+
+    jobs = [lambda number=number: job(number) for number in range(2)]
+    assert completed(together(jobs, HERE, lambda: finished.append(1))) == [0, 1]
+    assert finished == [1, 1]
+
+
+@pytest.mark.parametrize("like", [HERE, ndarray(HERE)], ids=["host", "device"])
+def test_an_error_of_a_job_ends_the_others(stand_in, like):
+    ended = []
+
+    async def waiting():
+        try:
+            await fetched(like)
+            await fetched(like)
+        finally:
+            ended.append("waiting")
+
+    async def failing():
+        await fetched(like)
+        raise ValueError("no kernel")
+
+    with pytest.raises(ValueError, match="no kernel"):
+        completed(together([waiting, failing, waiting], like))
+    assert ended == ["waiting"] * 2
+
+
+def test_a_job_can_be_cancelled(stand_in, monkeypatch):
+    monkeypatch.setattr(cancellation, "INTERVAL", 0)
+    array, done = ndarray(np.zeros(3)), []
+
+    def cancel(stage, fraction):
+        raise KeyboardInterrupt
+
+    with reporting(cancel), pytest.raises(KeyboardInterrupt):
+        completed(together([counting(array, 2, done)], array))
+    assert done == []

@@ -19,6 +19,7 @@ from runtime.estimation.kernel.score import KernelScore
 from runtime.options import Options
 from runtime.quality import LEVELS
 from runtime.run import Run
+from tests.support.jobs import begun
 
 SUPPORT = 25
 PART = np.s_[:160, :160]
@@ -274,7 +275,7 @@ def test_a_doubtful_kernel_is_searched_for_again(observed, monkeypatch, first, s
         kernel = delta((SUPPORT, SUPPORT)).astype(np.float32)
         return FoundKernel(kernel, width, 0.9, log_error, KernelScore(0.01, 0.01, 1.1, 1.0, 0.6))
 
-    monkeypatch.setattr(module, "_find_with", search)
+    monkeypatch.setattr(module, "_find_with", begun(search))
     kept = find_kernel(observed, Run(Options(quality="fast")), support=SUPPORT)
     assert kept.log_error == pytest.approx(found, nan_ok=True)
     effort = LEVELS["fast"].search
@@ -290,7 +291,7 @@ def test_one_search_is_made_where_there_is_a_start_or_the_first_alone_is_asked_f
     observed, monkeypatch, starts, which, quality
 ):
     efforts = []
-    monkeypatch.setattr(module, "_find_with", lambda effort, *_: efforts.append(effort))
+    monkeypatch.setattr(module, "_find_with", begun(lambda effort, *_: efforts.append(effort)))
     run = Run(Options(quality=quality), search=which)
     find_kernel(observed, run, support=SUPPORT, starts=starts)
     assert efforts == [LEVELS[quality].search]
@@ -314,9 +315,9 @@ def test_the_first_estimate_is_made_only_where_starts_leave_doubts(
         made.append(window)
         return observed[window]
 
-    monkeypatch.setattr(module, "polish_start", lambda *arguments: candidate)
-    monkeypatch.setattr(module, "polish_starts", lambda *arguments: (candidate, agreement))
-    monkeypatch.setattr(module, "search", search)
+    monkeypatch.setattr(module, "polish_start", begun(lambda *arguments: candidate))
+    monkeypatch.setattr(module, "polish_starts", begun(lambda *arguments: (candidate, agreement)))
+    monkeypatch.setattr(module, "search", begun(search))
     found = find_kernel(
         observed, Run(Options(quality="fast")), initial=initial, support=SUPPORT, starts=[delta((5, 5))]
     )
@@ -328,6 +329,6 @@ def test_the_first_estimate_is_made_only_where_starts_leave_doubts(
 
 def test_the_second_search_alone_has_its_own_effort(observed, monkeypatch):
     efforts = []
-    monkeypatch.setattr(module, "_find_with", lambda effort, *_: efforts.append(effort))
+    monkeypatch.setattr(module, "_find_with", begun(lambda effort, *_: efforts.append(effort)))
     find_kernel(observed, Run(Options(quality="fast"), search="second"), support=SUPPORT)
     assert efforts == [LEVELS["fast"].search.second]

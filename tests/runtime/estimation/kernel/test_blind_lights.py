@@ -13,6 +13,7 @@ from runtime.estimation.kernel.refine import KernelCandidate
 from runtime.options import Options
 from runtime.response import LINEAR, SRGB
 from runtime.run import Run
+from tests.support.jobs import begun
 
 SUPPORT = 25
 
@@ -73,8 +74,10 @@ def test_what_is_far_from_lights_is_searched_too_and_judges(observed, monkeypatc
         images.append(blurred)
         return candidates[len(images) - 1], (0.4, 0.6)[len(images) - 1]
 
-    monkeypatch.setattr(module, "search", search)
-    monkeypatch.setattr(module, "better_in_both", lambda blurred, *found: judged.append(blurred) or found[better])
+    monkeypatch.setattr(module, "search", begun(search))
+    monkeypatch.setattr(
+        module, "better_in_both", begun(lambda blurred, *found: judged.append(blurred) or found[better])
+    )
     monkeypatch.setattr(module, "find_streak", lambda light, support: None)
     bright = observed.copy()
     bright[40:56, 40:56] = 1
@@ -94,7 +97,7 @@ def test_what_is_far_from_lights_is_searched_too_and_judges(observed, monkeypatc
 def test_it_is_not_where_little_is_far_or_the_values_are_light(observed, monkeypatch, response):
     masks = []
     candidate = KernelCandidate(fit(delta((3, 3)), SUPPORT), -2.0)
-    monkeypatch.setattr(module, "search", lambda blurred, *rest: masks.append(blurred.known) or (candidate, 1.0))
+    monkeypatch.setattr(module, "search", begun(lambda blurred, *rest: masks.append(blurred.known) or (candidate, 1.0)))
     monkeypatch.setattr(module, "find_streak", lambda light, support: None)
     bright = observed.copy()
     if response is LINEAR:
@@ -111,8 +114,8 @@ def test_a_streak_is_one_more_hypothesis(observed, monkeypatch):
     asked, drawn = [], KernelCandidate(fit(delta((5, 5)), SUPPORT), -4.0)
     monkeypatch.setattr(module, "has_lights", lambda image, saturated: True)
     monkeypatch.setattr(module, "find_streak", lambda light, support: asked.append(light) or delta((5, 5)))
-    monkeypatch.setattr(module, "polish_start", lambda *arguments: drawn)
-    monkeypatch.setattr(module, "choose", lambda blurred, candidates, allowed: candidates[1])
+    monkeypatch.setattr(module, "polish_start", begun(lambda *arguments: drawn))
+    monkeypatch.setattr(module, "choose", begun(lambda blurred, candidates, allowed: candidates[1]))
     found = find_kernel(observed, Run(Options(quality="fast"), search="first"), support=SUPPORT)
     np.testing.assert_array_equal(found.kernel, drawn.kernel.astype(np.float32))
     np.testing.assert_allclose(asked[0], SRGB.to_light(observed), rtol=1e-6)

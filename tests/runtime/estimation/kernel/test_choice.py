@@ -6,8 +6,12 @@ import pytest
 from runtime.blur.kernel import fit, shift
 from runtime.deconvolution.saturation import unsaturated
 from runtime.estimation.kernel import choice as module
-from runtime.estimation.kernel.choice import better_in_both, choose, close_candidates, rank, same_kernel, weighted_mean
+from runtime.estimation.kernel.choice import same_kernel, weighted_mean
 from runtime.estimation.kernel.refine import BlurredImage, KernelCandidate
+from tests.support.jobs import begun, ended
+
+better_in_both, choose = ended(module.better_in_both), ended(module.choose)
+close_candidates, rank = ended(module.close_candidates), ended(module.rank)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +56,7 @@ def test_a_searched_kernel_has_to_be_better_in_both_ways(
 ):
     found = {name: KernelCandidate(candidates[0].kernel, error) for name, error in
              (("polished", polished), ("searched", searched))}  # fmt: skip
-    monkeypatch.setattr(module, "choose", lambda *_: found[suits_better])
+    monkeypatch.setattr(module, "choose", begun(lambda *_: found[suits_better]))
     assert better_in_both(image, found["polished"], found["searched"]) is found[taken]
 
 

@@ -19,13 +19,12 @@ from runtime.estimation.kernel.refine import (
     SPARSE_EXTRA_NOISE,
     SPARSE_RIDGE,
     BlurredImage,
-    alternate_sharp,
-    alternate_sparse,
-    coarse_to_fine,
-    polish,
-    refine,
 )
 from runtime.noise import estimate_noise
+from tests.support.jobs import begun, ended
+
+alternate_sharp, alternate_sparse = ended(module.alternate_sharp), ended(module.alternate_sparse)
+coarse_to_fine, refine, polish = ended(module.coarse_to_fine), ended(module.refine), ended(module.polish)
 
 
 def photo_of(image):
@@ -195,9 +194,12 @@ def test_coarse_to_fine_finds_the_kernel_from_nothing(photo, truth):
 @pytest.mark.parametrize("direction", module.DIRECTIONS)
 def test_coarse_to_fine_starts_in_a_direction(monkeypatch, photo, direction):
     starts = []
-    monkeypatch.setattr(
-        module, "refine", lambda _, kernel, *rest: starts.append(kernel) or module.KernelCandidate(kernel, 0.0)
-    )
+
+    def keep(blurred, kernel, *rest):
+        starts.append(kernel)
+        return module.KernelCandidate(kernel, 0.0)
+
+    monkeypatch.setattr(module, "refine", begun(keep))
     coarse_to_fine(photo, 13, None, direction)
     start = starts[0]
     second = len(start) // 2 + np.array(direction)

@@ -9,9 +9,12 @@ import pytest
 
 from runtime.blur.kernel import centre, delta, fit, normalise
 from runtime.deconvolution.saturation import unsaturated
+from runtime.estimation.kernel import score as module
 from runtime.estimation.kernel.refine import BlurredImage
-from runtime.estimation.kernel.score import score_kernel
 from runtime.noise import estimate_noise
+from tests.support.jobs import ended
+
+score_kernel = ended(module.score_kernel)
 
 
 def views_of(image):

@@ -9,12 +9,16 @@ import pytest
 
 from runtime.blur.kernel import centre, delta
 from runtime.deconvolution.saturation import unsaturated
+from runtime.estimation.kernel import score
 from runtime.estimation.kernel import search as module
 from runtime.estimation.kernel.refine import DIRECTIONS, BlurredImage, KernelCandidate
-from runtime.estimation.kernel.score import score_kernel
-from runtime.estimation.kernel.search import refine_repeatedly
 from runtime.noise import estimate_noise
 from runtime.quality import LEVELS, Comparison
+from tests.support.jobs import begun, ended
+
+score_kernel, refine_repeatedly = ended(score.score_kernel), ended(module.refine_repeatedly)
+polish_start, polish_starts = ended(module.polish_start), ended(module.polish_starts)
+search, estimate_hypotheses = ended(module.search), ended(module.estimate_hypotheses)
 
 
 @pytest.fixture(scope="module")
@@ -57,13 +61,13 @@ def test_of_several_starts_that_which_suits_the_photograph_best_is_kept(observed
     photo = BlurredImage(observed, unsaturated(observed), None, estimate_noise(observed))
     effort, support = LEVELS["fast"].search, 31
     near, far = centre(kernel), centre(kernel[::-1])
-    best, agreement = module.polish_starts(photo, support, effort, identity_prior, [far, near])
-    alone = module.polish_start(photo, support, effort, identity_prior, near)
+    best, agreement = polish_starts(photo, support, effort, identity_prior, [far, near])
+    alone = polish_start(photo, support, effort, identity_prior, near)
     assert best.kernel.shape == (support, support)
     np.testing.assert_array_equal(best.kernel, alone.kernel)
     assert 0 < agreement < 0.93
-    assert module.polish_starts(photo, support, effort, identity_prior, [near])[1] == pytest.approx(1)
-    assert module.polish_starts(photo, support, effort, identity_prior, [near, near])[1] == pytest.approx(1)
+    assert polish_starts(photo, support, effort, identity_prior, [near])[1] == pytest.approx(1)
+    assert polish_starts(photo, support, effort, identity_prior, [near, near])[1] == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
@@ -85,8 +89,10 @@ def test_doubtful_kernels_are_searched_for_at_other_scales(observed, monkeypatch
         number = len(made) - 1
         return KernelCandidate(np.full((3, 3), costs[number]), log_errors[number]), 0.1 * number
 
-    monkeypatch.setattr(module, "_search_at", search_at)
-    monkeypatch.setattr(module, "choose", lambda _, found, allowed: min(found, key=lambda each: each.kernel[0, 0]))
+    monkeypatch.setattr(module, "_search_at", begun(search_at))
+    monkeypatch.setattr(
+        module, "choose", begun(lambda _, found, allowed: min(found, key=lambda each: each.kernel[0, 0]))
+    )
     photo = BlurredImage(observed, unsaturated(observed), None, 0.01)
     comparisons = (
         Comparison(observed.size),
@@ -95,7 +101,7 @@ def test_doubtful_kernels_are_searched_for_at_other_scales(observed, monkeypatch
         Comparison(observed.size // 2 - 1),
     )
     effort = LEVELS["fast"].search._replace(comparisons=comparisons)
-    best, agreement = module.search(photo, 9, effort, None, lambda stage, fraction: reports.append(fraction))
+    best, agreement = search(photo, 9, effort, None, lambda stage, fraction: reports.append(fraction))
     assert made == [(0, 1), (1, 4), (2, 1)][: len(log_errors)]
     assert best.log_error == pytest.approx(log_errors[taken], nan_ok=True)
     assert agreement == pytest.approx(0.1 * taken)
@@ -135,9 +141,9 @@ def test_long_kernels_are_estimated_from_several_starts(observed, monkeypatch, s
         made.append((side, direction))
         return KernelCandidate(np.full((side, side), 1 / side**2), -1.0)
 
-    monkeypatch.setattr(module, "coarse_to_fine", estimate)
+    monkeypatch.setattr(module, "coarse_to_fine", begun(estimate))
     photo = BlurredImage(observed, unsaturated(observed), None, 0.01)
-    found = module.estimate_hypotheses(photo, side, 4, 3, None, reports.append)
+    found = estimate_hypotheses(photo, side, 4, 3, None, reports.append)
     assert [len(each.kernel) for each in found] == sides
     assert set(made) == {(each, way) for each in sides for way in (DIRECTIONS[:3] if each in long else DIRECTIONS[:1])}
     assert len(made) == len(found)
