@@ -29,6 +29,26 @@ def packed(like: Array, arrays: Sequence[Array]) -> Array:
     return values
 
 
+def median_where(parts: Sequence[tuple[Array, Array]]) -> Array:
+    """Return the median of the values that masks choose, and their number: float64 ``(2,)``, NaN for no value.
+
+    On a GPU nobody waits for it, where a selection by a mask would have the host wait for its size.
+
+    Parameters
+    ----------
+    parts
+        At least one pair of finite values and of the mask, of the same shape, of those that count.
+    """
+    xp = array_module(parts[0][0])
+    if xp is np:
+        chosen = np.concatenate([values[mask] for values, mask in parts])
+        return np.array([np.median(chosen, overwrite_input=True) if chosen.size else np.nan, chosen.size])
+    ordered = xp.sort(xp.concatenate([xp.where(mask, values, values.dtype.type(np.inf)).ravel() for values, mask in parts]))
+    count = sum(mask.sum() for _, mask in parts)
+    middle = ordered[xp.maximum(xp.stack([(count - 1) // 2, count // 2]), 0)].mean()
+    return xp.stack([xp.where(count > 0, middle, np.nan).astype(np.float64), count.astype(np.float64)])
+
+
 def array_module(array: Array) -> ModuleType:
     """Return ``cupy`` for a CuPy array, ``numpy`` for a NumPy one.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kernels.arrays import Array, array_module
+from kernels.arrays import Array, array_module, median_where
 from kernels.cancellation import checkpoint
 from kernels.fft import fft_module
 from runtime.inference.devices import download
@@ -88,7 +88,7 @@ def _white_noise(plane: Array, known: Array | None) -> float:
     height, width = plane.shape
     if min(height, width) < 3:
         return 0.0
-    responses = []
+    parts = []
     for band in bands((height - 2, width)):
         lines = plane[band.start : band.stop + 2]
         rows = lines[:-2] - 2 * lines[1:-1] + lines[2:]
@@ -97,9 +97,9 @@ def _white_noise(plane: Array, known: Array | None) -> float:
         used = (centre > 0) & (centre < 1)
         if known is not None:
             used &= known[band.start + 1 : band.stop + 1, 1:-1]
-        responses.append(response[used])
-    values = xp.concatenate(responses)
-    return float(xp.median(values, overwrite_input=True)) / _NORMAL_MEDIAN if values.size else 0.0
+        parts.append((response, used))
+    median, count = download(median_where(parts)).tolist()
+    return float(median / _NORMAL_MEDIAN) if count else 0.0
 
 
 def _blocked_frequencies(kernel: Array, height: int, width: int) -> list[Array]:

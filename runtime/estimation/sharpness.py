@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import math
 
-from kernels.arrays import Array, array_module
+import numpy as np
+
+from kernels.arrays import Array, array_module, median_where
 from kernels.graphs import replayed
 from runtime.decisions.thresholds import SATURATED, SHARP_EDGES
 from runtime.deconvolution.saturation import LIT, unsaturated
 from runtime.estimation.kernel.pyramid import informative_window
+from runtime.inference.devices import download
 from runtime.preparation.extremes import extreme_along
 
 _PIXELS = 600_000
@@ -72,23 +75,18 @@ def narrowness(luminance: Array, noise: float, known: Array | None = None) -> fl
     window = informative_window(luminance, _PIXELS, narrowest=2 * _REACH + 1)
     image, seen = luminance[window], None if known is None else known[window]
     contrast = max(_LEAST_CONTRAST, _NOISE_CONTRAST * noise)
-    least = math.inf
-    for mirrored in (False, True):
-        if mirrored:
-            image, seen = image[:, ::-1], None if seen is None else seen[:, ::-1]
-        for direction in ((1, 1),) if mirrored else ((0, 1), (1, 0), (1, 1)):
-            median = _median_share(image, direction, contrast, seen)
-            if math.isnan(median):
-                return math.nan
-            least = min(least, median)
-    return least
+    medians = [_median_share(image, direction, contrast, seen) for direction in ((0, 1), (1, 0), (1, 1))]
+    image, seen = image[:, ::-1], None if seen is None else seen[:, ::-1]
+    medians.append(_median_share(image, (1, 1), contrast, seen))
+    found, edges = download(array_module(image).stack(medians)).T
+    return float(found.min()) if edges.min() >= _FEWEST else math.nan
 
 
-def _median_share(image: Array, direction: tuple[int, int], contrast: float, known: Array | None) -> float:
-    """Return the median share of the contrast that the edges across a direction have at their middle; or NaN."""
+def _median_share(image: Array, direction: tuple[int, int], contrast: float, known: Array | None) -> Array:
+    """Return the median share of the contrast that the edges across a direction have at their middle, and how many."""
+    xp = array_module(image)
     steps, spread, edges = replayed(_find_edges, image, known, contrast, direction=direction)
-    shares = steps[edges] / spread[edges]
-    return float(array_module(image).median(shares)) if len(shares) >= _FEWEST else math.nan
+    return median_where([(steps / xp.where(edges, spread, np.float32(1)), edges)])
 
 
 def _find_edges(
