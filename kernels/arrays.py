@@ -43,7 +43,9 @@ def median_where(parts: Sequence[tuple[Array, Array]]) -> Array:
     if xp is np:
         chosen = np.concatenate([values[mask] for values, mask in parts])
         return np.array([np.median(chosen, overwrite_input=True) if chosen.size else np.nan, chosen.size])
-    ordered = xp.sort(xp.concatenate([xp.where(mask, values, values.dtype.type(np.inf)).ravel() for values, mask in parts]))
+    ordered = xp.sort(
+        xp.concatenate([xp.where(mask, values, values.dtype.type(np.inf)).ravel() for values, mask in parts])
+    )
     count = sum(mask.sum() for _, mask in parts)
     middle = ordered[xp.maximum(xp.stack([(count - 1) // 2, count // 2]), 0)].mean()
     return xp.stack([xp.where(count > 0, middle, np.nan).astype(np.float64), count.astype(np.float64)])

@@ -81,11 +81,15 @@ def dense_flops(bundle: Bundle) -> int:
 
 
 def describe_model(bundle: Bundle) -> dict[str, Any]:
-    """Return name, version and ``weights`` of a model, ``"trained"`` or ``"random"``, for a report."""
+    """Return name, version and ``weights`` of a model for a report.
+
+    The weights are ``"trained"``, ``"random"``, or ``"of other models"``, where a bundle only names those.
+    """
+    trained = "trained" if bundle.training.get("samples") else "random"
     return {
         "name": bundle.name,
         "version": bundle.version,
-        "weights": "trained" if bundle.training.get("samples") else "random",
+        "weights": trained if bundle.parts else "of other models",
     }
 
 

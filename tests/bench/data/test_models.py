@@ -1,4 +1,5 @@
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ def test_a_bundle_is_opened_by_its_path(bundle):
 def test_what_was_trained_is_called_so(tmp_path):
     trained = write_patch_bundle(tmp_path / "trained", "filters", training={"samples": 10})
     assert describe_model(trained)["weights"] == "trained"
+    assert describe_model(replace(trained, parts={}))["weights"] == "of other models"
 
 
 def test_a_configuration_becomes_an_untrained_bundle_for_a_while(tiny_config, rng):
