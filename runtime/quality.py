@@ -14,13 +14,12 @@ class Comparison(NamedTuple):
     ----------
     pixels : int
         Its largest number of pixels.
-    directions : int
-        In how many of the directions of `runtime.estimation.kernel.refine.DIRECTIONS` the estimates of long kernels
-        start.
+    starts : int
+        From how many of `runtime.estimation.kernel.refine.STARTS` long kernels are estimated.
     """
 
     pixels: int
-    directions: int = 1
+    starts: int = 1
 
 
 class SearchEffort(NamedTuple):
@@ -89,7 +88,7 @@ class Quality(NamedTuple):
     stride_factor: int
 
 
-_MANY_STARTS = Comparison(50_000, directions=4)
+_MANY_STARTS = Comparison(50_000, starts=4)
 """A scale so coarse that many estimates cost little."""
 _SECOND_SEARCH = SearchEffort(400_000, (_MANY_STARTS, Comparison(170_000)), 4, 6, 1)
 LEVELS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -26,8 +26,6 @@ ITERATIONS = 6
 """Iterations at each scale, of a latent step and a kernel step each."""
 STRONGEST = 0.04
 """Share of the pixels, those of the strongest gradients, that the kernel step uses after a shock filter."""
-DIRECTIONS = ((0, 1), (1, 0), (-1, 1), (1, 1))
-"""Steps in rows and columns from the first to the second pixel of the blurs that a search may start from."""
 SMALLEST_PRIOR_SIDE = 7
 """Smallest side in pixels of a kernel for which the learned prior is used."""
 
@@ -60,6 +58,26 @@ _POLISH_STRONGEST = 0.1
 """Share of the pixels, those of the strongest gradients, that the kernel step uses for the first candidate."""
 _PRIOR_PRUNE_BELOW = 0.03
 """Values of the learned prior's kernel under this fraction of the largest are set to zero: they are its uncertainty."""
+
+
+class Start(NamedTuple):
+    """How an estimate from coarse to fine begins and goes on.
+
+    Attributes
+    ----------
+    rows, columns : int
+        Step from the first to the second pixel of the blur that it starts from.
+    share : float
+        Share of the pixels, those of the strongest gradients, that the kernel step uses after a shock filter.
+    """
+
+    rows: int
+    columns: int
+    share: float = STRONGEST
+
+
+STARTS = (Start(0, 1), Start(1, 0, 2 * STRONGEST), Start(-1, 1), Start(1, 1, 2 * STRONGEST))
+"""Those of a search, the usual one first. Ends of long kernels, where edges are few, are found from more of them."""
 
 
 @dataclass(frozen=True)
@@ -125,35 +143,39 @@ async def coarse_to_fine(
     blurred: BlurredImage,
     side: int,
     prior: KernelPrior | None = None,
-    direction: tuple[int, int] = DIRECTIONS[0],
+    start: Start = STARTS[0],
 ) -> KernelCandidate:
-    """Estimate a kernel of `side` pixels from coarse to fine, starting from a blur of two pixels in a direction."""
+    """Estimate a kernel of `side` pixels from coarse to fine, starting from a blur of two pixels."""
     levels = scales(side)
     kernel = np.zeros((levels[0].support,) * 2)
     middle = levels[0].support // 2
-    kernel[middle, middle] = kernel[middle + direction[0], middle + direction[1]] = 0.5
+    kernel[middle, middle] = kernel[middle + start.rows, middle + start.columns] = 0.5
     estimate = KernelCandidate(kernel, math.nan)
     previous = levels[0].factor
     for level in levels:
-        start = resize(estimate.kernel, level.support, previous / level.factor)
-        estimate = await refine(blurred.downscaled(level.factor), start, ITERATIONS, prior)
+        kernel = resize(estimate.kernel, level.support, previous / level.factor)
+        estimate = await refine(blurred.downscaled(level.factor), kernel, ITERATIONS, prior, start.share)
         previous = level.factor
     return estimate
 
 
 async def refine(
-    blurred: BlurredImage, kernel: Kernel, iterations: int, prior: KernelPrior | None = None
+    blurred: BlurredImage,
+    kernel: Kernel,
+    iterations: int,
+    prior: KernelPrior | None = None,
+    share: float = STRONGEST,
 ) -> KernelCandidate:
     """Alternate latent and kernel steps at one scale, and centre the kernel.
 
     Without a prior, all iterations predict edges with a shock filter (`alternate_sharp`). With a prior, the first half
     does, and the prior improves their kernel. The other iterations restore the image under sparse gradients, which is
     more accurate for a kernel that is nearly right, and keep the kernel near to the prior's (`alternate_sparse`). At
-    last the prior improves the kernel again.
+    last the prior improves the kernel again. `share` is that of `Start`.
     """
     if prior is None or kernel.shape[0] < SMALLEST_PRIOR_SIDE:
-        return KernelCandidate(centre((await alternate_sharp(blurred, kernel, iterations))[0]), math.nan)
-    _, improved = await alternate_sharp(blurred, kernel, iterations // 2, prior)
+        return KernelCandidate(centre((await alternate_sharp(blurred, kernel, iterations, share=share))[0]), math.nan)
+    _, improved = await alternate_sharp(blurred, kernel, iterations // 2, prior, share)
     later, sparse = iterations - iterations // 2, (SPARSE_EXTRA_NOISE, SPARSE_RIDGE)
     _, improved = await alternate_sparse(blurred, improved.kernel, later, *sparse, prior=prior)
     return KernelCandidate(centre(improved.kernel), improved.log_error)
@@ -191,7 +213,11 @@ def sparse_edges(
 
 
 async def alternate_sharp(
-    blurred: BlurredImage, kernel: Kernel, iterations: int, prior: KernelPrior | None = None
+    blurred: BlurredImage,
+    kernel: Kernel,
+    iterations: int,
+    prior: KernelPrior | None = None,
+    share: float = STRONGEST,
 ) -> tuple[Kernel, KernelCandidate]:
     """Alternate between edges predicted with a shock filter and the kernel.
 
@@ -203,6 +229,8 @@ async def alternate_sharp(
     iterations : int
         At least 1.
     prior : KernelPrior, optional
+    share : float
+        Share of the pixels, those of the strongest gradients, that the kernel step uses.
 
     Returns
     -------
@@ -211,7 +239,7 @@ async def alternate_sharp(
         What the prior makes of it; without one the same kernel.
     """
     arrays, shares = (blurred.image, blurred.known, blurred.noise, kernel), None if prior is None else prior.shares
-    results = replayed(_alternate_sharp, *arrays, iterations=iterations, shares=shares)
+    results = replayed(_alternate_sharp, *arrays, iterations=iterations, share=share, shares=shares)
     return await _improved(blurred, kernel, results, prior)
 
 
@@ -222,12 +250,13 @@ def _alternate_sharp(
     kernel: Array,
     *,
     iterations: int,
+    share: float,
     shares: tuple[float, float] | None,
 ) -> tuple[Array]:
     blurred, extended = BlurredImage(image, known, None, noise), None
     for _ in range(iterations):
         edges, extended = sharp_edges(blurred, kernel, extended)
-        kernel = solve_kernel(edges.equations(STRONGEST), kernel)
+        kernel = solve_kernel(edges.equations(share), kernel)
     return _packed(blurred, edges, kernel, shares)
 
 

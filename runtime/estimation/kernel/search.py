@@ -21,8 +21,8 @@ from runtime.decisions.thresholds import ALLOWED_MISFIT_BETWEEN_HYPOTHESES, UNSU
 from runtime.estimation.kernel.choice import choose, close_candidates, weighted_mean
 from runtime.estimation.kernel.pyramid import RATIO
 from runtime.estimation.kernel.refine import (
-    DIRECTIONS,
     ITERATIONS,
+    STARTS,
     BlurredImage,
     KernelCandidate,
     KernelPrior,
@@ -73,12 +73,12 @@ async def search(
     """
     found: list[tuple[KernelCandidate, float]] = []
     trials = _trials(blurred, effort)
-    for index, (depth, directions) in enumerate(trials):
+    for index, (depth, starts) in enumerate(trials):
 
         def part(stage: str, fraction: float, index: int = index) -> None:
             report(stage, (index + fraction) / len(trials))
 
-        found.append(await _search_at(depth, directions, blurred, support, effort, prior, part))
+        found.append(await _search_at(depth, starts, blurred, support, effort, prior, part))
         if not found[-1][0].log_error > UNSURE_LOG_ERROR:
             break
     report(STAGE, 1.0)
@@ -87,21 +87,21 @@ async def search(
 
 
 def _trials(blurred: BlurredImage, effort: SearchEffort) -> list[tuple[int, int]]:
-    """Return, for each comparison of an effort, how many scales below the image it is, and in how many directions.
+    """Return, for each comparison of an effort, how many scales below the image it is, and from how many starts.
 
     The scales of a small image coincide, and what one comparison has tried the next need not try again.
     """
     trials: list[tuple[int, int]] = []
-    for pixels, directions in effort.comparisons:
+    for pixels, starts in effort.comparisons:
         depth = max(0, int(np.ceil(np.log(blurred.image.size / pixels) / np.log(RATIO**2))))
-        if all(depth != other or directions > tried for other, tried in trials):
-            trials.append((depth, directions))
+        if all(depth != other or starts > tried for other, tried in trials):
+            trials.append((depth, starts))
     return trials
 
 
 async def _search_at(
     steps: int,
-    directions: int,
+    starts: int,
     blurred: BlurredImage,
     support: int,
     effort: SearchEffort,
@@ -110,12 +110,12 @@ async def _search_at(
 ) -> tuple[KernelCandidate, float]:
     """Search for the kernel of an image, with hypotheses that are compared `steps` scales below its own.
 
-    For `directions` see `estimate_hypotheses`.
+    For `starts` see `estimate_hypotheses`.
     """
     small = blurred.downscaled(RATIO**steps)
     side = max(int(np.ceil(support / RATIO**steps)), 3) | 1
     hypotheses = await estimate_hypotheses(
-        small, side, effort.extents, directions, prior, lambda fraction: report(STAGE, 0.4 * fraction)
+        small, side, effort.extents, starts, prior, lambda fraction: report(STAGE, 0.4 * fraction)
     )
     mean, agreement = weighted_mean(hypotheses)
     jobs: list[Callable[[], Job[KernelCandidate]]] = [partial(refine_and_polish, small, mean, prior, effort.polishing)]
@@ -196,21 +196,21 @@ async def estimate_hypotheses(
     blurred: BlurredImage,
     side: int,
     extents: int,
-    directions: int,
+    starts: int,
     prior: KernelPrior | None,
     report: Callable[[float], None],
 ) -> list[KernelCandidate]:
     """Estimate a kernel for each of so many extents, `side` pixels and smaller; return them by rising extent.
 
-    The longest ones are estimated once for each of the first `directions` of `DIRECTIONS`: what comes of a long kernel
+    The longest ones are estimated once for each of the first `starts` of `STARTS`: what comes of a long kernel
     hangs on where the estimate starts.
     """
     sides = sorted({max(int(side / RATIO**i), 3) | 1 for i in range(extents)})
     # The largest is estimated first, since it takes the longest.
     jobs = [
-        partial(coarse_to_fine, blurred, each, prior, direction)
+        partial(coarse_to_fine, blurred, each, prior, start)
         for index, each in enumerate(sides[::-1])
-        for direction in DIRECTIONS[: directions if index < _MOST_LONG and each >= _LONG else 1]
+        for start in STARTS[: starts if index < _MOST_LONG and each >= _LONG else 1]
     ]
     finished = count(1)
     candidates = await together(jobs, blurred.image, lambda: report(next(finished) / len(jobs)))

@@ -191,20 +191,26 @@ def test_coarse_to_fine_finds_the_kernel_from_nothing(photo, truth):
     assert likeness(found.kernel, truth) > likeness(found.kernel, truth[::-1]) + 0.05
 
 
-@pytest.mark.parametrize("direction", module.DIRECTIONS)
-def test_coarse_to_fine_starts_in_a_direction(monkeypatch, photo, direction):
-    starts = []
+@pytest.mark.parametrize("start", module.STARTS)
+def test_coarse_to_fine_starts_where_it_is_told_and_keeps_to_its_share_of_edges(monkeypatch, photo, start):
+    kernels, shares = [], []
 
-    def keep(blurred, kernel, *rest):
-        starts.append(kernel)
+    def keep(blurred, kernel, iterations, prior, share):
+        kernels.append(kernel)
+        shares.append(share)
         return module.KernelCandidate(kernel, 0.0)
 
     monkeypatch.setattr(module, "refine", begun(keep))
-    coarse_to_fine(photo, 13, None, direction)
-    start = starts[0]
-    second = len(start) // 2 + np.array(direction)
-    assert start[len(start) // 2, len(start) // 2] == start[tuple(second)] == 0.5
-    assert start.sum() == 1
+    coarse_to_fine(photo, 13, None, start)
+    first, middle = kernels[0], len(kernels[0]) // 2
+    assert first[middle, middle] == first[middle + start.rows, middle + start.columns] == 0.5
+    assert first.sum() == 1
+    assert set(shares) == {start.share}
+
+
+def test_more_edges_make_another_kernel(photo):
+    few, many = (alternate_sharp(photo, delta((9, 9)), 2, share=share)[0] for share in (0.04, 0.2))
+    assert not np.allclose(few, many, atol=1e-3)
 
 
 def test_coarse_to_fine_asks_the_prior_twice_a_scale_the_coarsest_first(monkeypatch, photo):

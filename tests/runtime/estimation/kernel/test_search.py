@@ -11,7 +11,7 @@ from runtime.blur.kernel import centre, delta
 from runtime.deconvolution.saturation import unsaturated
 from runtime.estimation.kernel import score
 from runtime.estimation.kernel import search as module
-from runtime.estimation.kernel.refine import DIRECTIONS, BlurredImage, KernelCandidate
+from runtime.estimation.kernel.refine import STARTS, BlurredImage, KernelCandidate
 from runtime.noise import estimate_noise
 from runtime.quality import LEVELS, Comparison
 from tests.support.jobs import begun, ended
@@ -83,8 +83,8 @@ def test_doubtful_kernels_are_searched_for_at_other_scales(observed, monkeypatch
     """Up to the first that is sure; of all that came of it the best is taken."""
     made, reports = [], []
 
-    def search_at(steps, directions, blurred, support, effort, prior, report):
-        made.append((steps, directions))
+    def search_at(steps, starts, blurred, support, effort, prior, report):
+        made.append((steps, starts))
         report("blur kernel", 0.5)
         number = len(made) - 1
         return KernelCandidate(np.full((3, 3), costs[number]), log_errors[number]), 0.1 * number
@@ -137,14 +137,14 @@ def test_what_a_comparison_has_tried_at_a_scale_is_not_tried_again(pixels, compa
 def test_long_kernels_are_estimated_from_several_starts(observed, monkeypatch, side, sides, long):
     made, reports = [], []
 
-    def estimate(blurred, side, prior, direction):
-        made.append((side, direction))
+    def estimate(blurred, side, prior, start):
+        made.append((side, start))
         return KernelCandidate(np.full((side, side), 1 / side**2), -1.0)
 
     monkeypatch.setattr(module, "coarse_to_fine", begun(estimate))
     photo = BlurredImage(observed, unsaturated(observed), None, 0.01)
     found = estimate_hypotheses(photo, side, 4, 3, None, reports.append)
     assert [len(each.kernel) for each in found] == sides
-    assert set(made) == {(each, way) for each in sides for way in (DIRECTIONS[:3] if each in long else DIRECTIONS[:1])}
+    assert set(made) == {(each, start) for each in sides for start in (STARTS[:3] if each in long else STARTS[:1])}
     assert len(made) == len(found)
     assert reports == pytest.approx(np.arange(1, len(sides) + 1) / len(sides))
