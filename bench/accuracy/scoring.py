@@ -3,7 +3,7 @@
 Luminance is compared, clipped to [0, 1]. The restored image is first shifted by the translation, in quarter pixels up
 to the sample's `max_shift`, that fits the sharp image best; every translation is judged on the same pixels of the
 sharp image. Samples with `fit_brightness` (Köhler et al. 2012) are also multiplied by the best factor. A border is
-left out.
+left out, and so are covered pixels and those that they may be shifted to.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ import numpy.typing as npt
 from bench.data.datasets import Sample, luma
 from runtime.errors import InvalidArgument, MissingDependency
 from runtime.metrics import align, psnr
+from runtime.preparation.fill import fill_unknown
 
 THRESHOLDS = (2, 3, 5)
 """Error ratios up to which shares of cases are reported."""
+_SSIM_REACH = 5
+"""Pixels on each side that the structural similarity of a pixel depends on."""
 MAX_PSNR = 100.0
 """PSNR in dB at which larger values are cut off, so that equal images have a finite one."""
 
@@ -39,8 +42,8 @@ def score(image: npt.NDArray[np.floating], sample: Sample) -> Score:
     Raises
     ------
     InvalidArgument
-        If the sharp image is not known, the restored one is not finite or of another size, or the border leaves
-        nothing of it.
+        If the sharp image is not known, the restored one is not finite or of another size, or the border or what
+        covers the sample leave nothing of it.
     MissingDependency
         If scikit-image is not installed.
     """
@@ -53,14 +56,22 @@ def score(image: npt.NDArray[np.floating], sample: Sample) -> Score:
     # Clipping would turn infinity into white.
     if not np.isfinite(image).all():
         raise InvalidArgument("the restored image holds NaN or infinity: fix the restoration")
-    truth = luma(sample.sharp)
-    fitted = _aligned(np.clip(luma(image), 0, 1), truth, sample)
+    truth, image = luma(sample.sharp), np.clip(luma(image), 0, 1)
+    if sample.covered is not None:
+        truth, image = (_filled(plane, sample.covered) for plane in (truth, image))
+    fitted = _aligned(image, truth, sample)
     decibels = psnr(fitted, truth, border=sample.border)
     restored, expected = (_inside(plane, sample.border).astype(np.float64) for plane in (fitted, truth))
     # Wang et al. 2004: Gaussian windows with a standard deviation of 1.5 px.
-    similarity = structural_similarity(
-        restored, expected, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+    similarity, similarities = structural_similarity(
+        restored, expected, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True
     )
+    if sample.covered is not None:
+        seen = _inside(~_surroundings(sample.covered, sample.max_shift + _SSIM_REACH), sample.border)
+        if not seen.any():
+            raise InvalidArgument("what covers this sample leaves nothing of it: leave the sample out")
+        restored, expected = restored[seen], expected[seen]
+        decibels, similarity = psnr(restored[None], expected[None]), similarities[seen].mean()
     return Score(min(decibels, MAX_PSNR), float(similarity), float(np.square(restored - expected).sum()))
 
 
@@ -95,6 +106,20 @@ def _aligned(
         inside = _inside(image, sample.border)
         image = image * (np.vdot(inside, _inside(truth, sample.border)) / max(np.vdot(inside, inside), 1e-6))
     return image
+
+
+def _filled(plane: npt.NDArray[np.floating], covered: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    """Fill covered pixels from their surroundings, so that they hardly count where an image is aligned."""
+    filled = plane.astype(np.float32)
+    fill_unknown(filled[None], ~covered)
+    return filled
+
+
+def _surroundings(covered: npt.NDArray[np.bool_], reach: int) -> npt.NDArray[np.bool_]:
+    from scipy.ndimage import maximum_filter
+
+    around: npt.NDArray[np.bool_] = maximum_filter(covered.view(np.uint8), 2 * reach + 1).view(bool)
+    return around
 
 
 def _inside(plane: npt.NDArray[np.floating], border: int) -> npt.NDArray[np.floating]:

@@ -65,6 +65,8 @@ class Sample:
         Whether the score corrects a common factor of all values.
     view
         Takes the observed or a restored image, and returns what is comparable with the sharp image, float32.
+    covered
+        Mask (H, W) of the pixels of the `view` that show something else than the sharp image; none by default.
     """
 
     observed: Photograph
@@ -74,6 +76,7 @@ class Sample:
     max_shift: int = MAX_SHIFT
     fit_brightness: bool = False
     view: View = np.asarray
+    covered: npt.NDArray[np.bool_] | None = None
 
     @property
     def plain(self) -> bool:
@@ -382,8 +385,8 @@ def _load_spoiled(name: str, size: int, number: int, how: str, way: str) -> Samp
     sample = _load_sample(name, size, number)
     if sample.sharp is None:
         raise ValueError(f"{name} has no sharp image")
-    image, view = SPOILED[how][way](sample.observed, sample.sharp)
-    return replace(sample, observed=image, view=view)
+    image, view, covered = SPOILED[how][way](sample.observed, sample.sharp)
+    return replace(sample, observed=image, view=view, covered=covered)
 
 
 def _load_harmless(make: Callable[[], Photograph]) -> Sample:

@@ -1,8 +1,9 @@
 """What other programs and cameras do to a blurred photograph: borders, stamps, and other ranges of values.
 
 Each function takes a photograph, float32 luminance ``(H, W)`` or RGB ``(H, W, 3)`` in about [0, 1], and its sharp image
-of the same shape. It returns the image that a restoration gets, and a view: a function that takes that image or its
-restoration, and returns the part that is comparable with the sharp image.
+of the same shape. It returns the image that a restoration gets, a view: a function that takes that image or its
+restoration, and returns the part that is comparable with the sharp image; and the mask ``(H, W)`` of the
+pixels of that part that are not, if there are any.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import numpy.typing as npt
 Photograph = npt.NDArray[np.float32]
 Image = npt.NDArray[Any]
 View = Callable[[Image], Photograph]
-Spoil = Callable[[Photograph, Photograph], tuple[Image, View]]
+Covered = npt.NDArray[np.bool_] | None
+Spoil = Callable[[Photograph, Photograph], tuple[Image, View, Covered]]
 
 _INK = 2
 """Pixels around a stamp that are left out of the comparison with it."""
@@ -28,25 +30,26 @@ def _framed(
     """Surround a photograph by strips of a colour: top, bottom, left, right; with noise, as a scanner adds it."""
     top, bottom, left, right = widths
 
-    def spoil(observed: Photograph, sharp: Photograph) -> tuple[Image, View]:
+    def spoil(observed: Photograph, sharp: Photograph) -> tuple[Image, View, Covered]:
         height, width = observed.shape[:2]
         shape = (height + top + bottom, width + left + right, *observed.shape[2:])
         image = np.empty(shape, np.float32)
         image[...] = colour if observed.ndim == 3 else np.mean(colour)
         image += noise * np.random.default_rng(0).standard_normal(shape)
         image[top : top + height, left : left + width] = observed
-        return image, lambda result: np.ascontiguousarray(result[top : top + height, left : left + width], np.float32)
+        inside = slice(top, top + height), slice(left, left + width)
+        return image, lambda result: np.ascontiguousarray(result[inside], np.float32), None
 
     return spoil
 
 
 def _stamped(draw: Callable[[Any, int, int], None], *, bare: bool = False) -> Spoil:
-    """Draw something on an 8-bit photograph; it is left out of the comparison.
+    """Draw something on an 8-bit photograph; what it covers is left out of the comparison.
 
     A `bare` photograph stays as it is, but the same pixels are left out of its comparison.
     """
 
-    def spoil(observed: Photograph, sharp: Photograph) -> tuple[Image, View]:
+    def spoil(observed: Photograph, sharp: Photograph) -> tuple[Image, View, Covered]:
         from PIL import Image as Pictures
         from PIL import ImageDraw
         from scipy.ndimage import maximum_filter
@@ -61,12 +64,7 @@ def _stamped(draw: Callable[[Any, int, int], None], *, bare: bool = False) -> Sp
         changed = (image != plain).reshape(*plain.shape[:2], -1).any(axis=2)
         covered = maximum_filter(changed.view(np.uint8), 2 * _INK + 1).view(bool)
 
-        def view(result: Image) -> Photograph:
-            seen = result.astype(np.float32) / np.float32(255)
-            seen[covered] = sharp[covered]
-            return seen
-
-        return plain if bare else image, view
+        return plain if bare else image, lambda result: result.astype(np.float32) / np.float32(255), covered
 
     return spoil
 
@@ -112,7 +110,10 @@ def _floats(white: float) -> Spoil:
 
 
 def _ranged(store: Callable[[Photograph], Image], read: Callable[[Image], Image]) -> Spoil:
-    return lambda observed, sharp: (store(observed), lambda image: read(image.astype(np.float64)).astype(np.float32))
+    def spoil(observed: Photograph, sharp: Photograph) -> tuple[Image, View, Covered]:
+        return store(observed), lambda image: read(image.astype(np.float64)).astype(np.float32), None
+
+    return spoil
 
 
 BLACK, WHITE, PAPER = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.93, 0.9, 0.82)

@@ -66,6 +66,31 @@ def test_wrong_results_score_low(sample, rng):
         assert score(wrong, sample).ssim < 0.5
 
 
+@given(dy=st.integers(-10, 10), dx=st.integers(-10, 10), fill=st.sampled_from([0.0, 0.5, 1.0]))
+@settings(max_examples=15)
+def test_what_covers_a_photograph_makes_no_difference_however_it_is_shifted(sample, dy, dx, fill):
+    covered = np.zeros(sample.sharp.shape, bool)
+    covered[40:52, 30:70] = True
+    stamped = sample.sharp.copy()
+    stamped[covered] = fill
+    found = score(moved(stamped, dy, dx, fill), replace(sample, covered=np.roll(covered, (dy, dx), (0, 1))))
+    assert found.psnr > 60
+    assert found.ssim > 0.9999
+    assert score(stamped, sample).psnr < 40
+
+
+def test_errors_beside_what_covers_a_photograph_count(sample):
+    covered = np.zeros(sample.sharp.shape, bool)
+    covered[40:50, 30:50] = True
+    wrong = sample.sharp.copy()
+    wrong[:, 80:] = 1 - wrong[:, 80:]
+    apart = score(wrong, replace(sample, covered=covered, max_shift=0))
+    assert apart.psnr == pytest.approx(score(wrong, replace(sample, max_shift=0)).psnr, abs=0.5)
+    assert apart.psnr < score(wrong, replace(sample, max_shift=0)).psnr
+    with pytest.raises(InvalidArgument, match="leaves nothing of it"):
+        score(wrong, replace(sample, covered=np.ones_like(covered)))
+
+
 def test_brightness_is_not_forgiven(sample):
     inside = slice(BORDER, -BORDER), slice(BORDER, -BORDER)
     dim = 0.9 * sample.sharp
