@@ -18,7 +18,10 @@ from runtime.blur.periodic import BlurModel
 from runtime.inference.devices import download
 from runtime.tiles import tiles
 
-_ITERATIONS = 30
+_ITERATIONS, _EXACT_ITERATIONS = 30, 60
+"""Iterations with an estimated kernel, whose errors more of them would bring out, and with the true one."""
+_BRIGHT = 2.0
+"""Light of clipped pixels in the first estimate with the true kernel, in units of white; with another one, white."""
 _LEAST, _MOST = 1e-6, 32.0
 """Bounds of the latent image, in units of white."""
 _DARKEST = 1e-3
@@ -36,7 +39,9 @@ class _Lights(NamedTuple):
     clipped: Array
 
 
-def restore_lights(planes: Array, restored: Array, kernel: Array, clipped: Array, known: Array) -> None:
+def restore_lights(
+    planes: Array, restored: Array, kernel: Array, clipped: Array, known: Array, *, exact: bool = False
+) -> None:
     """Restore what clipped pixels received light from, and blend it into a restoration.
 
     With ``b = kernel * x``, an iteration is ``x <- x (kernel' * r)``, where ``r`` is ``planes / b`` at known pixels,
@@ -52,6 +57,8 @@ def restore_lights(planes: Array, restored: Array, kernel: Array, clipped: Array
         Blur kernel of sum 1.
     clipped, known : (C, H, W) arrays of bool
         Pixels that are clipped, and those whose values are known; never both.
+    exact : bool
+        Whether the kernel is the true one.
     """
     xp, (height, width) = array_module(planes), planes.shape[1:]
     largest = max(kernel.shape)
@@ -66,7 +73,7 @@ def restore_lights(planes: Array, restored: Array, kernel: Array, clipped: Array
             if not some:
                 continue
             lights = _placed(plane[window], clip[window], know[window], model)
-            latent = model.crop(_iterate(lights, model))
+            latent = model.crop(_iterate(lights, model, exact))
             weight = seams * xp.clip(_share_of_clipped(lights, model) / np.float32(_SPREAD), 0, 1)
             out[window] += weight * (latent - out[window])
 
@@ -82,11 +89,13 @@ def _placed(plane: Array, clipped: Array, known: Array, model: BlurModel) -> _Li
     return _Lights(xp.ascontiguousarray(model.extend(plane)), masked(known), masked(clipped))
 
 
-def _iterate(lights: _Lights, model: BlurModel) -> Array:
+def _iterate(lights: _Lights, model: BlurModel, exact: bool) -> Array:
     """Return the latent image on the periodic plane."""
     xp = array_module(lights.observed)
     latent, adjoint = xp.maximum(lights.observed, np.float32(_DARKEST)), model.transfer.conj()
-    for _ in range(_ITERATIONS):
+    if exact:
+        latent = xp.where(lights.clipped, np.float32(_BRIGHT), latent)
+    for _ in range(_EXACT_ITERATIONS if exact else _ITERATIONS):
         checkpoint()
         predicted = xp.maximum(model.filter(latent, model.transfer), np.float32(_LEAST))
         ratio = xp.where(lights.known, lights.observed / predicted, np.float32(1))

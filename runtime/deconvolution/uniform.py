@@ -156,7 +156,7 @@ def deconvolve_uniform(
     if opponent:
         restored = from_opponent(restored, out=restored)
     if lights:
-        restore_lights(light, restored, kernel, xp.abs(light) >= saturated, usable)
+        restore_lights(light, restored, kernel, xp.abs(light) >= saturated, usable, exact=kernel_error == 0)
     return restored
 
 

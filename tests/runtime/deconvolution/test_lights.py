@@ -40,6 +40,13 @@ def test_lamps_are_restored_far_better_than_without_what_clipped_pixels_say(seed
     assert error(with_lights, sharp) < 0.6 * error(without, sharp)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_kernel_that_is_known_exactly_says_more(seed):
+    sharp, observed = scene(seed)
+    exact, estimated = (restored(observed, lights=True, kernel_error=error_)[0] for error_ in (0.0, 1e-9))
+    assert error(exact, sharp) < error(estimated, sharp)
+
+
 def test_a_photograph_without_clipped_pixels_is_left_alone():
     _, observed = scene(brightness=0.6)
     assert observed.max() < 0.98
