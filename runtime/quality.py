@@ -98,10 +98,14 @@ LEVELS = {
         2,
     ),
     "balanced": Quality(
-        SearchEffort(640_000, (Comparison(170_000), _MANY_STARTS), 4, 6, 1), DeconvolutionEffort("epll", 16, 4), 1
+        SearchEffort(640_000, (Comparison(170_000), _MANY_STARTS, Comparison(170_000, starts=2)), 4, 6, 1),
+        DeconvolutionEffort("epll", 16, 4),
+        1,
     ),
     "best": Quality(
-        SearchEffort(1_280_000, (Comparison(340_000), _MANY_STARTS), 4, 8, 2), DeconvolutionEffort("epll", 60, 2), 1
+        SearchEffort(1_280_000, (Comparison(340_000), _MANY_STARTS, Comparison(340_000, starts=2)), 4, 8, 2),
+        DeconvolutionEffort("epll", 60, 2),
+        1,
     ),
 }
 """The quality levels by name."""
