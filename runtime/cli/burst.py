@@ -14,6 +14,7 @@ import click
 
 from runtime.cli.options import ProgressLine, burst_options, load_deblurrer
 from runtime.cli.paths import STREAM, check_target, key, leave_out_results, list_inputs, remove_leftovers_of
+from runtime.cli.results import record_results, without_results
 from runtime.cli.streams import (
     SaidWarnings,
     check_photograph_goes_to_stdout,
@@ -71,9 +72,7 @@ def burst_command(
     if save_weights is not None and result.leaders is not None and result.shares is not None:
         names = {number: printable(os.path.basename(frames[number])) for number in result.frames}
         _save_weights(save_weights, result.leaders, result.shares, names, how)
-    for target in targets:
-        if _is_in_folder_of(inputs, target):
-            say(f"deblur: {target} lies among the frames: if it stays there, give the same output next time")
+    record_results(frames, [target for target in targets if os.path.isfile(target)])
     if as_json:
         height, width = result.image.shape[:2]
         report = {
@@ -109,7 +108,7 @@ def _list_frames(
         )
     if save_weights == STREAM or (save_weights is not None and output != STREAM and key(save_weights) == key(output)):
         raise click.UsageError("--save-weights must name another file than --output.")
-    return leave_out_results(list_inputs(inputs), (output, save_weights))
+    return without_results(leave_out_results(list_inputs(inputs), (output, save_weights)))
 
 
 def _check_picture(path: str, overwrite: bool) -> None:
@@ -137,12 +136,6 @@ def _status(paths: Iterable[str]) -> list[os.stat_result]:
         with suppress(OSError):
             found.append(os.stat(path))
     return found
-
-
-def _is_in_folder_of(inputs: tuple[str, ...], target: str) -> bool:
-    """Return whether a file lies in a folder of frames that was given as such."""
-    folder = key(os.path.dirname(target) or os.curdir)
-    return any(os.path.isdir(path) and key(path) == folder for path in inputs)
 
 
 def _write(output: str, result: BurstRestoration, frames: list[str], how: dict[str, Any]) -> None:

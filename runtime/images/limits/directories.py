@@ -18,6 +18,9 @@ _UNSIGNED = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}
 _SUB_DIRECTORIES = (330, 0x8769, 0x8825, 0xA005)
 """Tags that point to further directories: pictures, EXIF, GPS, and interoperability in EXIF."""
 
+_TEXTS = (269, 270, 271, 272, 285, 305, 306, 315, 316)
+"""Tags of texts, of which some programs write two."""
+
 _MAX_DIRECTORIES = 512
 """Directories of a file; one picture with its thumbnails, smaller levels and EXIF has a few dozens at most."""
 _MAX_ENTRIES = 1 << 15
@@ -104,7 +107,8 @@ class Directories:
         if entry.kind not in _UNSIGNED or entry.position + entry.size > len(self.data) or not entry.count:
             return 0
         values = np.frombuffer(self.data, self.order + _UNSIGNED[entry.kind], entry.count, entry.position)
-        return int(np.minimum(values, largest).sum(dtype=np.uint64))
+        # 16 bits may be too few for the bound.
+        return int(np.minimum(values.astype(np.uint64), np.uint64(largest)).sum())
 
     def _read(self, offset: int) -> tuple[dict[int, Entry], int]:
         """Return the entries of a directory, and the offset of the next."""
@@ -120,13 +124,14 @@ class Directories:
         if self._entries > _MAX_ENTRIES:
             raise InvalidImage(f"the directories of the file have more than {_MAX_ENTRIES} entries: {_INTACT}")
         entries: dict[int, Entry] = {}
-        rows = struct.iter_unpack(row, memoryview(self.data)[start:end])
+        # A copy, which is small: Python may crash at its end where an error has left a view that is being read.
+        rows = struct.iter_unpack(row, bytes(self.data[start:end]))
         for at, (tag, kind, values) in zip(range(start + width - inline, end + width, width), rows, strict=False):
             size = values * _SIZES.get(kind, 0)
             position = at if size <= inline else struct.unpack_from(self._offset, self.data, at)[0]
             if size > inline and position + size <= len(self.data):
                 self._bytes += size
-            if tag in entries and entries[tag] != Entry(kind, values, position) and tag < 512:
+            if tag in entries and entries[tag] != Entry(kind, values, position) and tag < 512 and tag not in _TEXTS:
                 raise InvalidImage(f"a directory of the file has two entries of tag {tag}: {_INTACT}")
             entries.setdefault(tag, Entry(kind, values, position))
         # The values of an intact file stand beside each other; a few may be shared.

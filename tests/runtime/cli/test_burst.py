@@ -107,7 +107,7 @@ def test_a_result_among_the_frames_is_never_a_frame(deblur, folder):
     out, weights = folder / "a sharp.png", folder / "weights.png"
     arguments = ["burst", folder, "-o", out, "--save-weights", weights, "--device", "cpu", "--no-register", "--json"]
     first = deblur(*arguments)
-    assert f"deblur: {out} lies among the frames: if it stays there, give the same output" in first.err
+    assert f"deblur: {out} lies among the frames: later bursts leave it out" in first.err
     content = out.read_bytes(), weights.read_bytes()
     second = deblur(*arguments, "--overwrite")
     assert (first.code, second.code) == (0, 0)
@@ -118,6 +118,11 @@ def test_a_result_among_the_frames_is_never_a_frame(deblur, folder):
     assert (out.read_bytes(), weights.read_bytes()) == content
     again = deblur("burst", *sorted(folder.glob("*.png")), *arguments[2:], "--overwrite")
     assert json.loads(again.out)["frames"] == reports[0]["frames"]
+    # Nor under another output; weights neither.
+    other = deblur("burst", folder, "-o", folder / "b.png", "--device", "cpu", "--no-register", "--json")
+    assert f"deblur: {out} is left out of the frames: a burst has written it" in other.err
+    assert f"deblur: {weights} is left out of the frames: a burst has written it" in other.err
+    assert json.loads(other.out)["frames"] == reports[0]["frames"]
 
 
 @pytest.mark.parametrize("pixel", [np.nan, np.inf])

@@ -58,6 +58,19 @@ def test_what_a_file_cannot_mean_is_refused(changes, reason):
     assert ": " in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"tile": (64, 64)}, {"tile": (64, 64), "bigtiff": True}, {"rowsperstrip": 8}, {"description": "a picture"}],
+    ids=str,
+)
+def test_what_tifffile_writes_is_intact(options, rng):
+    """Byte counts in 16 bits of more than 64 KiB in all, and two descriptions."""
+    pixels = rng.integers(0, 256, (200, 250, 3), np.uint8)
+    file = io.BytesIO()
+    tifffile.imwrite(file, pixels, photometric="rgb", **options)
+    np.testing.assert_array_equal(decode(file.getvalue())[0], pixels)
+
+
 @pytest.mark.parametrize("compression", [8, 32946])
 @pytest.mark.parametrize("tiled", [False, True])
 def test_strips_and_tiles_inflate_to_what_their_rows_need(compression, tiled):
