@@ -156,7 +156,8 @@ def deconvolve_uniform(
     if opponent:
         restored = from_opponent(restored, out=restored)
     if lights:
-        restore_lights(light, restored, kernel, xp.abs(light) >= saturated, usable, exact=kernel_error == 0)
+        clipped = xp.stack([xp.abs(plane) >= saturated for plane in light])
+        restore_lights(light, restored, kernel, clipped, usable, exact=kernel_error == 0)
     return restored
 
 

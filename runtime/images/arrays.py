@@ -218,16 +218,16 @@ def open_image(image: Any, device: Device | None = None) -> tuple[Array, Frame]:
         planes = xp.empty((colours, *channels.shape[:2]), np.float32)
         with np.errstate(over="ignore"):  # float64 values beyond float32 become infinite, which is an error below
             planes[...] = xp.moveaxis(channels[..., :colours], -1, 0)
-        if masked is not None:
-            planes[:, masked] = 0
+        known = None if masked is None else ~masked
+        if channels.shape[2] > colours and not (visible := channels[..., -1] > 0).all():
+            known = visible if known is None else known & visible
+        if known is not None:  # What nobody sees may be anything, and has no part in the range either.
+            planes[:, ~known] = 0
         bounds = (0.0, 1.0)
         if (scale := _FULL_SCALE[pixels.dtype.name]) != 1:
             planes /= scale
         else:
             bounds = _float_bounds(planes)
-        known = None if masked is None else ~masked
-        if channels.shape[2] > colours and not (visible := channels[..., -1] > 0).all():
-            known = visible if known is None else known & visible
     frame = Frame(pixels.shape, pixels.dtype, bounds, pixels, known, opened.rewrap, fetch, opened.copy, opened.linear)
     return planes, frame
 

@@ -73,21 +73,22 @@ def find_unevenness(
     used = apart_from_lights(observed, saturated) if apart else unsaturated(observed, saturated)
     if known is not None:
         used &= known
-    sums = download(replayed(_sums_of_parts, blurred, observed, used, response=response)[0]).reshape(3, -1)
     sizes = [part.size for part in parts(used[_inside(used.shape)])]
+    sums = download(replayed(_sums_of_parts, blurred, observed, used, response=response)[0]).reshape(-1, len(sizes))
     return unevenness(sums[:2], sizes, None if response.linear else sums[2])
 
 
 def _sums_of_parts(blurred: Array, observed: Array, used: Array, *, response: Response) -> tuple[Array]:
-    """Return the sums over the parts of the squared misfits, of the used pixels, and of the squared gradients."""
-    xp = array_module(observed)
-    error, stored = blurred - observed, response.from_light(observed)
+    """Return sums over the parts: of squared misfits, of used pixels, and in light of squared gradients."""
+    xp, inside = array_module(observed), _inside(observed.shape)
+    error, sums = blurred - observed, []
     if not response.linear:
-        error = error * (2 / (response.slope(stored) + response.mean_slope_there(stored).astype(np.float32)))
-    edges = forward_differences(xp.ascontiguousarray(stored))
-    planes = xp.square(xp.where(used, error, 0)), used, xp.where(used, xp.square(edges), 0)
-    inside = _inside(observed.shape)
-    return (packed(observed, [part.sum() for plane in planes for part in parts(plane[..., *inside])]),)
+        stored = response.from_light(observed)
+        error *= 2 / (response.slope(stored) + response.mean_slope_there(stored).astype(np.float32))
+        edges = xp.square(forward_differences(xp.ascontiguousarray(stored))).sum(axis=0)
+        sums = [part.sum() for part in parts(xp.where(used, edges, 0)[inside])]
+    error = xp.square(xp.where(used, error, 0))
+    return (packed(observed, [*(part.sum() for plane in (error, used) for part in parts(plane[inside])), *sums]),)
 
 
 def _inside(shape: tuple[int, int]) -> tuple[slice, slice]:

@@ -153,10 +153,15 @@ class Repairer:
         if not response.linear:
             guide = response.from_light(guide)
             noise /= response.mean_slope(guide)
-            restored, latent, blurred = (response.from_light(each) for each in (restored, latent, blurred))
+            latent, blurred = response.from_light(latent), response.from_light(blurred)
         parameters = array_module(restored).asarray(facts(noise, log_error, blur.width, self._assumes)[None])
         correction, gain = self._correct(bounded(guide), latent, blurred, parameters, known)
-        return Repaired(response.to_light(restored + correction), gain)
+        if response.linear:
+            return Repaired(restored + correction, gain)
+        planes = array_module(restored).empty_like(restored)
+        for index, plane in enumerate(restored):
+            planes[index] = response.to_light(response.from_light(plane) + correction)
+        return Repaired(planes, gain)
 
     def _correct(
         self, guide: Array, latent: Array, blurred: Array, parameters: Array, known: Array | None

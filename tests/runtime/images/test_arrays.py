@@ -379,3 +379,14 @@ def test_a_cuda_tensor_stays_on_the_gpu(torch):
     closed = frame.close(planes)
     assert closed.device == tensor.device
     assert torch.equal(closed, tensor)
+
+
+def test_what_is_invisible_may_be_anything_and_has_no_part_in_the_range(rng):
+    image = rng.random((6, 7, 4), np.float32)
+    image[:2, :3, 3] = 0
+    image[0, 0, :3], image[1, 1, :3], image[0, 1, :3] = np.nan, np.inf, 7.0
+    planes, frame = open_image(image)
+    assert np.isfinite(planes).all()
+    assert frame.bounds == (0.0, 1.0)
+    np.testing.assert_array_equal(frame.known, image[..., 3] > 0)
+    np.testing.assert_array_equal(frame.close(planes + 3)[:2, :3], image[:2, :3])
