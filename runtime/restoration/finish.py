@@ -125,7 +125,7 @@ def attempt(
     latent : (C, H, W) array of float32, optional
         The deconvolved photograph, if it is known already.
     """
-    restored = undo(observed, candidate, run) if latent is None else latent
+    restored = undo(observed, candidate, run) if latent is None else latent.copy()
     if not run.options.neural:
         return Attempt(_softened(restored, candidate), None, PREDICTED_GAIN, Reason.NO_GAIN, candidate.confidence)
     guide = luminance(observed) if guide is None else guide

@@ -136,7 +136,7 @@ class Repairer:
         guide : (H, W) array of float32
             Luminance of the observed photograph, values in [0, 1].
         restored : (C, H, W) array of float32
-            Its deconvolution. The luminance is repaired, and its correction added to every plane.
+            Its deconvolution, changed in place: its luminance is repaired, and the correction added to every plane.
         blur : Blur
             The blur of the deconvolution.
         log_error : float
@@ -156,12 +156,9 @@ class Repairer:
             latent, blurred = response.from_light(latent), response.from_light(blurred)
         parameters = array_module(restored).asarray(facts(noise, log_error, blur.width, self._assumes)[None])
         correction, gain = self._correct(bounded(guide), latent, blurred, parameters, known)
-        if response.linear:
-            return Repaired(restored + correction, gain)
-        planes = array_module(restored).empty_like(restored)
-        for index, plane in enumerate(restored):
-            planes[index] = response.to_light(response.from_light(plane) + correction)
-        return Repaired(planes, gain)
+        for plane in restored:
+            plane[...] = response.to_light(response.from_light(plane) + correction)
+        return Repaired(restored, gain)
 
     def _correct(
         self, guide: Array, latent: Array, blurred: Array, parameters: Array, known: Array | None

@@ -71,7 +71,7 @@ def test_a_wrong_kernel_does_less_harm(repairer, observed, sharp, kernel):
     wrong = np.ascontiguousarray(kernel[::-1])
     restored = deconvolve(observed, wrong, kernel_error=0.2)
     repaired = repairer.repair(
-        luminance(observed), restored, KernelBlur(wrong), log_error=-0.5, noise=noise_of(observed)
+        luminance(observed), restored.copy(), KernelBlur(wrong), log_error=-0.5, noise=noise_of(observed)
     )
     assert error(repaired.planes, sharp) < 0.5 * error(restored, sharp)
 
@@ -79,7 +79,7 @@ def test_a_wrong_kernel_does_less_harm(repairer, observed, sharp, kernel):
 def test_a_right_kernel_is_trusted_and_promises_a_gain(repairer, observed, sharp, kernel):
     restored = deconvolve(observed, kernel, kernel_error=0.2)
     repaired = repairer.repair(
-        luminance(observed), restored, KernelBlur(kernel), log_error=-2.5, noise=noise_of(observed)
+        luminance(observed), restored.copy(), KernelBlur(kernel), log_error=-2.5, noise=noise_of(observed)
     )
     gained = error(observed, sharp) - error(restored, sharp)
     assert error(observed, sharp) - error(repaired.planes, sharp) > 0.95 * gained
@@ -98,7 +98,7 @@ def test_every_plane_changes_alike(repairer, observed, kernel):
     restored = deconvolve(observed, kernel)
     change = (
         repairer.repair(
-            luminance(observed), restored, KernelBlur(kernel), log_error=-2.0, noise=noise_of(observed)
+            luminance(observed), restored.copy(), KernelBlur(kernel), log_error=-2.0, noise=noise_of(observed)
         ).planes
         - restored
     )
@@ -109,9 +109,13 @@ def test_every_plane_changes_alike(repairer, observed, kernel):
 
 def test_tiles_leave_no_seam(repairer, observed, kernel, monkeypatch):
     restored = deconvolve(observed, kernel)
-    whole = repairer.repair(luminance(observed), restored, KernelBlur(kernel), log_error=-2.0, noise=noise_of(observed))
+    whole = repairer.repair(
+        luminance(observed), restored.copy(), KernelBlur(kernel), log_error=-2.0, noise=noise_of(observed)
+    )
     monkeypatch.setattr(tiles, "CORE", 80)
-    tiled = repairer.repair(luminance(observed), restored, KernelBlur(kernel), log_error=-2.0, noise=noise_of(observed))
+    tiled = repairer.repair(
+        luminance(observed), restored.copy(), KernelBlur(kernel), log_error=-2.0, noise=noise_of(observed)
+    )
     assert abs(tiled.gain - whole.gain) < 0.5
     # The weight of the repair depends on the predicted gain of the whole image, so that tiles have no seams.
     changed, expected = tiled.planes - restored, whole.planes - restored
@@ -133,9 +137,11 @@ def test_any_size_is_repaired(repairer, observed, kernel, shape):
 
 def test_the_blur_that_it_is_told_counts(repairer, observed, kernel):
     restored = deconvolve(observed, kernel)
-    right = repairer.repair(luminance(observed), restored, KernelBlur(kernel), log_error=-2.0, noise=noise_of(observed))
+    right = repairer.repair(
+        luminance(observed), restored.copy(), KernelBlur(kernel), log_error=-2.0, noise=noise_of(observed)
+    )
     wrong = repairer.repair(
-        luminance(observed), restored, KernelBlur(kernel[::-1].copy()), log_error=-2.0, noise=noise_of(observed)
+        luminance(observed), restored.copy(), KernelBlur(kernel[::-1].copy()), log_error=-2.0, noise=noise_of(observed)
     )
     assert np.abs(wrong.planes - right.planes).max() > 1e-3
 
@@ -201,7 +207,7 @@ def test_facts_are_clipped_as_the_bundle_assumes(tmp_path, repairer, observed, k
 
     def repair(network, log_error):
         return network.repair(
-            luminance(observed), restored, KernelBlur(kernel), log_error=log_error, noise=noise_of(observed)
+            luminance(observed), restored.copy(), KernelBlur(kernel), log_error=log_error, noise=noise_of(observed)
         )
 
     expected, found = repair(repairer, -2.5), repair(other, -1.0)
