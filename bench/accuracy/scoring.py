@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from runtime.errors import InvalidArgument, MissingDependency
 from runtime.metrics import align, psnr
 from runtime.preparation.fill import fill_unknown
 
+T = TypeVar("T", bound=np.generic)
 THRESHOLDS = (2, 3, 5)
 """Error ratios up to which shares of cases are reported."""
 _SSIM_REACH = 5
@@ -122,5 +124,5 @@ def _surroundings(covered: npt.NDArray[np.bool_], reach: int) -> npt.NDArray[np.
     return around
 
 
-def _inside(plane: npt.NDArray[np.floating], border: int) -> npt.NDArray[np.floating]:
+def _inside(plane: npt.NDArray[T], border: int) -> npt.NDArray[T]:
     return plane[border : plane.shape[0] - border, border : plane.shape[1] - border]
