@@ -143,15 +143,15 @@ def test_nothing_waits_for_the_neural_average(stand_in, models):
 
 
 CEILINGS = {
-    "deblur": (225, 2400, 45),
-    "deblur without refinement": (40, 600, 15),
-    "deblur without network": (80, 950, 10),
-    "hyper-laplacian": (40, 600, 10),
-    "epll": (40, 1150, 130),
-    "synthesis": (40, 950, 95),
-    "wiener": (40, 600, 10),
-    "irc": (40, 4400, 480),
-    "known motion": (40, 3700, 10),
+    "deblur": (125, 2400, 45),
+    "deblur without refinement": (36, 600, 15),
+    "deblur without network": (55, 950, 10),
+    "hyper-laplacian": (35, 600, 10),
+    "epll": (35, 1150, 130),
+    "synthesis": (36, 950, 95),
+    "wiener": (35, 600, 10),
+    "irc": (37, 4400, 480),
+    "known motion": (36, 3700, 10),
 }
 """Waits, operations and transforms of a restoration, at most, once all of its graphs are recorded."""
 
