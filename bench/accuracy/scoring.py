@@ -3,7 +3,7 @@
 Luminance is compared, clipped to [0, 1]. The restored image is first shifted by the translation, in quarter pixels up
 to the sample's `max_shift`, that fits the sharp image best; every translation is judged on the same pixels of the
 sharp image. Samples with `fit_brightness` (Köhler et al. 2012) are also multiplied by the best factor. A border is
-left out, and so are covered pixels and those that they may be shifted to.
+left out, and so are covered pixels, those that they may be shifted to, and those whose similarity depends on these.
 """
 
 from __future__ import annotations
@@ -72,8 +72,11 @@ def score(image: npt.NDArray[np.floating], sample: Sample) -> Score:
         seen = _inside(~_surroundings(sample.covered, sample.max_shift + _SSIM_REACH), sample.border)
         if not seen.any():
             raise InvalidArgument("what covers this sample leaves nothing of it: leave the sample out")
+        # The mean of all leaves out as much at each side.
+        inner = _inside(seen, _SSIM_REACH)
+        similarity = _inside(similarities, _SSIM_REACH)[inner].mean() if inner.any() else similarity
         restored, expected = restored[seen], expected[seen]
-        decibels, similarity = psnr(restored[None], expected[None]), similarities[seen].mean()
+        decibels = psnr(restored[None], expected[None])
     return Score(min(decibels, MAX_PSNR), float(similarity), float(np.square(restored - expected).sum()))
 
 

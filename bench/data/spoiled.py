@@ -1,9 +1,9 @@
 """What other programs and cameras do to a blurred photograph: borders, stamps, and other ranges of values.
 
 Each function takes a photograph, float32 luminance ``(H, W)`` or RGB ``(H, W, 3)`` in about [0, 1], and its sharp image
-of the same shape. It returns the image that a restoration gets, a view: a function that takes that image or its
-restoration, and returns the part that is comparable with the sharp image; and the mask ``(H, W)`` of the
-pixels of that part that are not, if there are any.
+of the same shape. It returns three things: the image that a restoration gets; a view, a function that takes that image
+or its restoration, and returns the part that is comparable with the sharp image; and the mask ``(H, W)`` of the pixels
+of that part that show something else, or ``None``.
 """
 
 from __future__ import annotations

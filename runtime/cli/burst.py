@@ -69,10 +69,12 @@ def burst_command(
         result = deblurrer.restore_burst(frames, progress=progress, **restore_options)
     how = {"overwrite": overwrite, "sources": _status(frames[number] for number in result.frames)}
     _write(output, result, frames, how)
+    written = [] if output == STREAM else [output]
     if save_weights is not None and result.leaders is not None and result.shares is not None:
         names = {number: printable(os.path.basename(frames[number])) for number in result.frames}
         _save_weights(save_weights, result.leaders, result.shares, names, how)
-    record_results(frames, [target for target in targets if os.path.isfile(target)])
+        written.append(save_weights)
+    record_results(frames, written)
     if as_json:
         height, width = result.image.shape[:2]
         report = {

@@ -41,10 +41,12 @@ def completed(job: Job[T]) -> T:
     try:
         while True:
             checkpoint()
-            copies = _copied(job.send(copies))  # type: ignore[arg-type] # Nothing is sent to begin with.
-    except StopIteration as end:
-        result: T = end.value
-        return result
+            try:
+                wanted = job.send(copies)  # type: ignore[arg-type] # Nothing is sent to begin with.
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            copies = _copied(wanted)
     finally:
         job.close()
 

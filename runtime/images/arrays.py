@@ -178,8 +178,8 @@ def open_image(image: Any, device: Device | None = None) -> tuple[Array, Frame]:
         or on CUDA (a torch tensor), ``PIL.Image``, or the ``bytes`` of a PNG, JPEG, TIFF or WebP file. Arrays are
         ``(H, W)`` or ``(H, W, C)`` with 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha) channels. The dtype
         determines the value range: uint8 is [0, 255], uint16 [0, 65535], float16, float32 and float64 [0, 1]. Floats
-        may lie outside [0, 1] (HDR); they are neither scaled nor clipped. What masked pixels hold, NaN included, makes
-        no difference. Or the `Pixels` of any of these.
+        may lie outside [0, 1] (HDR); they are neither scaled nor clipped. What masked pixels and those of alpha 0 hold,
+        NaN included, makes no difference. Or the `Pixels` of any of these.
     device
         Device of the planes; by default that of the image. Pixels are uploaded, and downloaded by `Frame.close`, in
         the dtype of the image: 8-bit pixels have a quarter of the bytes of the planes.

@@ -89,7 +89,7 @@ async def search(
 def _trials(blurred: BlurredImage, effort: SearchEffort) -> list[tuple[int, int]]:
     """Return, for each comparison of an effort, how many scales below the image it is, and from how many starts.
 
-    The scales of a small image coincide, and what one comparison has tried the next need not try again.
+    The scales of a small image coincide, and a comparison of which another one has tried all is not made.
     """
     trials: list[tuple[int, int]] = []
     for pixels, starts in effort.comparisons:

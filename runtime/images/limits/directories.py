@@ -107,8 +107,7 @@ class Directories:
         if entry.kind not in _UNSIGNED or entry.position + entry.size > len(self.data) or not entry.count:
             return 0
         values = np.frombuffer(self.data, self.order + _UNSIGNED[entry.kind], entry.count, entry.position)
-        # 16 bits may be too few for the bound.
-        return int(np.minimum(values.astype(np.uint64), np.uint64(largest)).sum())
+        return int(np.minimum(values, min(largest, int(np.iinfo(values.dtype).max))).sum(dtype=np.uint64))
 
     def _read(self, offset: int) -> tuple[dict[int, Entry], int]:
         """Return the entries of a directory, and the offset of the next."""

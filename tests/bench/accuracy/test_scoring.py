@@ -79,6 +79,13 @@ def test_what_covers_a_photograph_makes_no_difference_however_it_is_shifted(samp
     assert score(stamped, sample).psnr < 40
 
 
+def test_a_mask_of_nothing_changes_nothing(sample, rng):
+    noisy = (sample.sharp + 0.1 * rng.standard_normal(sample.sharp.shape)).astype(np.float32)
+    found = score(noisy, replace(sample, covered=np.zeros(sample.sharp.shape, bool)))
+    expected = score(noisy, sample)
+    assert (found.psnr, found.ssim, found.ssd) == pytest.approx((expected.psnr, expected.ssim, expected.ssd))
+
+
 def test_errors_beside_what_covers_a_photograph_count(sample):
     covered = np.zeros(sample.sharp.shape, bool)
     covered[40:50, 30:50] = True

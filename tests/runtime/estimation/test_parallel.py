@@ -144,13 +144,14 @@ def test_an_error_of_a_job_ends_the_others(stand_in, like):
     assert ended == ["waiting"] * 2
 
 
-def test_a_job_can_be_cancelled(stand_in, monkeypatch):
+@pytest.mark.parametrize("error", [KeyboardInterrupt, StopIteration])
+def test_a_job_can_be_cancelled(stand_in, monkeypatch, error):
     monkeypatch.setattr(cancellation, "INTERVAL", 0)
     array, done = ndarray(np.zeros(3)), []
 
     def cancel(stage, fraction):
-        raise KeyboardInterrupt
+        raise error
 
-    with reporting(cancel), pytest.raises(KeyboardInterrupt):
+    with reporting(cancel), pytest.raises(error):
         completed(together([counting(array, 2, done)], array))
     assert done == []

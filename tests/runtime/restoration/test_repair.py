@@ -105,6 +105,12 @@ def test_every_plane_changes_alike(repairer, observed, kernel):
     np.testing.assert_allclose(change[0], change[1], atol=1e-6)
     np.testing.assert_allclose(change[0], change[2], atol=1e-6)
     assert abs(change[0]).max() > 1e-4
+    assert (
+        repairer.repair(
+            luminance(observed), restored, KernelBlur(kernel), log_error=-2.0, noise=noise_of(observed)
+        ).planes
+        is restored
+    )
 
 
 def test_tiles_leave_no_seam(repairer, observed, kernel, monkeypatch):
