@@ -1,14 +1,11 @@
-"""How the code is laid out: no import circles, small folders and modules, a test module for each, one version."""
+"""How the code is laid out: no import circles, small folders and modules, a test module for each."""
 
 import ast
 import tomllib
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-
-import runtime
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("bench", "export", "kernels", "runtime")
@@ -18,8 +15,6 @@ WIDE_FOLDERS = {"kernels": 20, "tests/kernels": 20}
 """The public modules of `kernels` are a flat list, one for each family of operations."""
 KERNEL_FACES = ("kernels/cpu", "kernels/cuda", "kernels/reference")
 """Implementations of a family, tested against each other by the one test module of the family."""
-UNTESTED = {"runtime/_version.py": "one string, compared with the package's below"}
-"""Modules without a test module of their own, with the reason."""
 
 
 def modules_of(root):
@@ -156,14 +151,8 @@ def is_tested(module):
 def test_every_module_has_a_test_module():
     modules = [file.relative_to(ROOT) for file in modules_of(ROOT).values()]
     tested = [module for module in modules if module.stem not in ("__init__", "__main__")]
-    missing = {module.as_posix() for module in tested if not is_tested(module)}
-    assert not missing - set(UNTESTED), "without a test module: " + ", ".join(sorted(missing - set(UNTESTED)))
-    assert not set(UNTESTED) - missing, "tested or gone, take from UNTESTED: " + ", ".join(set(UNTESTED) - missing)
-
-
-def test_the_version_is_written_once():
-    assert runtime.__version__ == version("deblur-runtime")
-    assert "version" not in project(), "pyproject.toml reads the version from the package"
+    missing = [module.as_posix() for module in tested if not is_tested(module)]
+    assert not missing, "without a test module: " + ", ".join(missing)
 
 
 def test_the_oldest_dependencies_that_are_tested_are_those_declared():

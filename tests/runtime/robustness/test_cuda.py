@@ -12,7 +12,7 @@ from runtime.inference.bundle import list_models, load_model
 from runtime.inference.devices import CPU, Device, on_device
 from runtime.inference.patch_engine import NetworkPatchModel, PatchEngine
 from runtime.inference.session import open_session
-from tests.runtime.test_device_chain import BLURRED, JOBS, models  # noqa: F401
+from tests.runtime.robustness.test_device_chain import BLURRED, JOBS, models  # noqa: F401
 
 CUDA = Device("cuda")
 PARTS = [(bundle.name, part) for bundle in list_models() for part in bundle.parts]
