@@ -70,11 +70,10 @@ def score(image: npt.NDArray[np.floating], sample: Sample) -> Score:
     )
     if sample.covered is not None:
         seen = _inside(~_surroundings(sample.covered, sample.max_shift + _SSIM_REACH), sample.border)
-        if not seen.any():
+        inner = _inside(seen, _SSIM_REACH)  # The mean of all leaves out as much at each side.
+        if not inner.any():
             raise InvalidArgument("what covers this sample leaves nothing of it: leave the sample out")
-        # The mean of all leaves out as much at each side.
-        inner = _inside(seen, _SSIM_REACH)
-        similarity = _inside(similarities, _SSIM_REACH)[inner].mean() if inner.any() else similarity
+        similarity = _inside(similarities, _SSIM_REACH)[inner].mean()
         restored, expected = restored[seen], expected[seen]
         decibels = psnr(restored[None], expected[None])
     return Score(min(decibels, MAX_PSNR), float(similarity), float(np.square(restored - expected).sum()))

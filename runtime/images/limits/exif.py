@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import struct
+from contextlib import suppress
 
 from runtime.errors import InvalidImage
 from runtime.images.exif import EXIF_MARK
@@ -15,12 +16,11 @@ log = logging.getLogger("runtime")
 def is_readable(block: bytes) -> bool:
     """Return whether an EXIF block can be read in bounded time; if not, there is a warning in the log."""
     try:
-        Directories(block.removeprefix(EXIF_MARK)).check()
+        with suppress(struct.error):  # too short for a directory
+            Directories(block.removeprefix(EXIF_MARK)).check()
     except InvalidImage as error:
         log.warning("EXIF is damaged and omitted (%s)", str(error).partition(":")[0])
         return False
-    except struct.error:
-        pass  # too short for a directory
     return True
 
 
