@@ -13,6 +13,8 @@ from runtime.inference.devices import holding
 from runtime.tiles import bands
 
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+LUMA_NOISE = float(np.linalg.norm(_LUMA))
+"""Standard deviation of the noise of the luma, in units of that of a channel."""
 
 _OPPONENT = np.array([[1 / 3, 1 / 3, 1 / 3], [1 / 2, -1 / 2, 0], [1 / 4, 1 / 4, -1 / 2]], dtype=np.float32)
 """Rows: the mean, red minus green, yellow minus blue; orthogonal, so that white noise stays uncorrelated."""

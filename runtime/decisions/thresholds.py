@@ -145,10 +145,10 @@ SATURATED = 0.98
 """Observed values from here on are taken for clipped, and take no part in the data term."""
 LIT_SHARE = 0.005
 """Share of clipped pixels from which lights may have been blurred beyond white."""
-PARTLY_SATURATED = 0.02
-"""Share of pixels clipped in some colours only from which on each colour is deconvolved by itself ..."""
-PARTLY_SATURATED_NOISY = 0.1
-"""... and the same where the colour differences have noise of their own, which spoils each colour by itself."""
+
+PARTLY_SATURATED = 0.3
+"""Share of pixels clipped in some colours only from which on each colour is deconvolved by itself: the luminance of
+these pixels is not known, so that nothing of the colours that are would be restored."""
 
 # Whether a frame of a burst shows the scene of the reference.
 FRAME_CORRELATION = 0.5

@@ -68,7 +68,13 @@ def deconvolve(
         if method not in (None, "irc"):
             raise InvalidArgument(f"method {method!r} is unknown for a motion field; choose irc")
         return deconvolve_along_motion(
-            planes, blur.field, noise=noise, known=run.known, saturated=run.saturated, progress=run.progress
+            planes,
+            blur.field,
+            noise=noise,
+            known=run.known,
+            saturated=run.saturated,
+            response=run.response,
+            progress=run.progress,
         )
     if isinstance(blur, PoseBlur):
         return deconvolve_along_poses(
@@ -80,6 +86,7 @@ def deconvolve(
             kernel_error=kernel_error,
             known=run.known,
             saturated=run.saturated,
+            response=run.response,
             synthesis=run.synthesis,
             progress=run.progress,
         )
@@ -93,7 +100,7 @@ def deconvolve(
             kernel_error=kernel_error,
             known=run.known,
             saturated=run.saturated,
-            lights=not run.response.linear,
+            response=run.response,
             synthesis=run.synthesis,
             progress=run.progress,
         )

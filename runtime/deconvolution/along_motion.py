@@ -9,15 +9,15 @@ import numpy as np
 from kernels.arrays import Array, array_module
 from runtime.blur.motion import LONGEST, load_bank, motion_kernel
 from runtime.blur.operators import MotionOperator
-from runtime.colour import from_opponent, to_opponent
 from runtime.decisions.thresholds import SATURATED
 from runtime.deconvolution.arguments import check_planes_and
-from runtime.deconvolution.chroma import hidden_noise
+from runtime.deconvolution.chroma import combined, hidden_noise, separated
 from runtime.deconvolution.irc import THRESHOLD, Problem, admm, residual_compensation, smooth_start
 from runtime.errors import InvalidArgument
 from runtime.inference.devices import download
 from runtime.inference.progress import Progress
 from runtime.noise import LEAST_NOISE, estimate_noise
+from runtime.response import LINEAR, Response
 from runtime.tiles import tiles
 
 _REACH = 2 * LONGEST
@@ -36,6 +36,7 @@ def deconvolve_along_motion(
     noise: float | None = None,
     known: Array | None = None,
     saturated: float = SATURATED,
+    response: Response = LINEAR,
     progress: Progress | None = None,
 ) -> Array:
     """Restore a photograph whose motion is known at every pixel (Eboli et al., section 2.2).
@@ -57,6 +58,8 @@ def deconvolve_along_motion(
         default the median of the estimates for the planes.
     known, saturated
         As in `runtime.run.Run`.
+    response
+        The curve from the planes to stored values.
     progress : callable, optional
         Called with ``("deconvolve", fraction)``.
 
@@ -80,15 +83,15 @@ def deconvolve_along_motion(
     usable = (xp.abs(planes) < saturated).all(axis=0)
     if known is not None:
         usable &= known
-    hidden = hidden_noise(planes, usable, _typical_kernels(field))
+    hidden = hidden_noise(planes, usable, _typical_kernels(field), response)
     if not hidden.found:
         return _in_tiles(planes, field, level, usable, _share(progress, 0, 1))
-    opponent = to_opponent(planes)
+    opponent, stored_level = separated(planes, response), level / response.mean_slope_of(planes)
     for index, noise_here in enumerate((0.0, *hidden.levels)):
-        plane = opponent[index : index + 1]
-        latent = _in_tiles(plane, field, max(level, noise_here), usable, _share(progress, index, len(opponent)))
+        plane, least = opponent[index : index + 1], stored_level if index else level
+        latent = _in_tiles(plane, field, max(least, noise_here), usable, _share(progress, index, len(opponent)))
         plane += (latent - plane) / np.float32(1 + (noise_here / _DOUBTFUL) ** 2)
-    return from_opponent(opponent)
+    return combined(opponent, response)
 
 
 def _typical_kernels(field: Array) -> list[Array]:

@@ -10,6 +10,7 @@ from runtime.deconvolution.uniform import deconvolve_uniform
 from runtime.inference.bundle import Bundle
 from runtime.inference.progress import Progress
 from runtime.quality import DeconvolutionEffort
+from runtime.response import LINEAR, Response
 
 
 def deconvolve_along_poses(
@@ -22,6 +23,7 @@ def deconvolve_along_poses(
     kernel_error: float = 0.0,
     known: Array | None = None,
     saturated: float = SATURATED,
+    response: Response = LINEAR,
     synthesis: Bundle | None = None,
     progress: Progress | None = None,
 ) -> Array:
@@ -32,7 +34,7 @@ def deconvolve_along_poses(
     planes : (C, H, W) array of float32
         Observed photograph, values in [0, 1]; NumPy or CuPy.
     blur : PoseBlur
-    effort, method, noise, kernel_error, known, saturated, synthesis, progress
+    effort, method, noise, kernel_error, known, saturated, response, synthesis, progress
         As in `runtime.deconvolution.uniform.deconvolve_uniform`.
 
     Returns
@@ -45,7 +47,7 @@ def deconvolve_along_poses(
     valid = (xp.abs(planes) < saturated).all(axis=0)
     parts = list(blur.parts(planes))
     # A part is too small to measure it.
-    hidden = hidden_noise(planes, valid if known is None else valid & known, [part.kernel for part in parts])
+    hidden = hidden_noise(planes, valid if known is None else valid & known, [part.kernel for part in parts], response)
     for done, part in enumerate(parts):
         latent = deconvolve_uniform(
             planes[:, *part.window],
@@ -57,6 +59,7 @@ def deconvolve_along_poses(
             known=None if known is None else known[part.window],
             saturated=saturated,
             hidden=hidden,
+            response=response,
             synthesis=synthesis,
         )
         restored[:, *part.window] += part.weights(planes) * latent

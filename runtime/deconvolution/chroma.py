@@ -10,6 +10,11 @@ with the spectrum `d` of a difference, that of the kernel `k`, white noise `n`, 
 power of photographs falls with a power `p` of the frequency. The unknowns are those of the largest likelihood, under
 which each power is exponentially distributed (Whittle 1953); they are found by multiplicative steps (Fevotte, Bertin,
 Durrieu 2009).
+
+Storage knows nothing of light: it is the stored values whose differences have this noise. Under the curve of dark
+values it would be large in light, and light restored wrongly changes the differences of dark values most. So where
+there is such noise, the luma of the light is restored, which storage has kept best, but the differences of the stored
+values.
 """
 
 from __future__ import annotations
@@ -23,8 +28,10 @@ from numpy.typing import NDArray
 
 from kernels.arrays import Array, array_module
 from kernels.fft import fft_module
-from runtime.colour import to_opponent
-from runtime.inference.devices import download
+from runtime.colour import from_opponent, luminance, to_opponent
+from runtime.inference.devices import download, holding
+from runtime.response import LINEAR, Response
+from runtime.tiles import bands
 
 _CORNER = 0.08
 """Frequency `f0` in cycles per pixel up to which the noise is as strong as at 0: that of blocks of 16 pixels, which
@@ -52,8 +59,15 @@ _SIDE, _SMALLEST_SIDE = 256, 64
 """Sides in pixels of the squares whose spectra are averaged: the usual one, and the smallest."""
 _SQUARES = 4
 """Squares along each axis, at most."""
-_MOST_UNKNOWN = 0.1
-"""Share of a square that may be unknown."""
+_MOST_UNKNOWN = 0.1, 0.9
+"""Share of a square that may be unknown, weighted by its window, and the same if no square of a photograph is better:
+what unknown pixels leave of a square looks a little like the noise that is sought."""
+_NEWTON_STEPS = 5
+"""Steps that find the stored values of a luma of light, to rounding."""
+_WHOLE = 1 - 1e-4
+"""Share from which on all of a square is known."""
+_FLATTEST = 1e-3
+"""Slope of the curve from stored values to light, at least."""
 _AROUND = 3.0
 """Standard deviation in pixels of the weights of the pixels around an unknown one."""
 _LOWEST, _BANDS, _SHARES, _FEWEST, _HEAVIEST = 0.02, 16, 8, 6, 40
@@ -105,17 +119,19 @@ class _Bins(NamedTuple):
     weight: NDArray[np.float64]
 
 
-def hidden_noise(planes: Array, valid: Array, kernels: Sequence[Array]) -> HiddenNoise:
+def hidden_noise(planes: Array, valid: Array, kernels: Sequence[Array], response: Response = LINEAR) -> HiddenNoise:
     """Measure the noise of the colour differences of a photograph that is not white.
 
     Parameters
     ----------
     planes : (C, H, W) array of float32
-        Observed photograph.
+        Observed photograph, in light if `response` is not linear.
     valid : (H, W) array of bool
         Pixels that are read.
     kernels
         Blur kernels (h, w) of sum 1: the one of the photograph, or several that are typical of it.
+    response
+        The curve from the planes to the stored values.
 
     Returns
     -------
@@ -125,7 +141,7 @@ def hidden_noise(planes: Array, valid: Array, kernels: Sequence[Array]) -> Hidde
     side = min(_SIDE, *planes.shape[1:])
     if len(planes) != 3 or side < max(_SMALLEST_SIDE, *(size + 1 for kernel in kernels for size in kernel.shape)):
         return HiddenNoise()
-    power = _power(planes, valid, side)
+    power = _power(planes, valid, side, response)
     if power is None:
         return HiddenNoise()
     passed = np.mean([np.square(np.abs(np.fft.rfft2(download(kernel), (side, side)))) for kernel in kernels], axis=0)
@@ -142,27 +158,63 @@ def hidden_noise(planes: Array, valid: Array, kernels: Sequence[Array]) -> Hidde
     return HiddenNoise((float(red), float(yellow)), float(share))
 
 
-def _power(planes: Array, valid: Array, side: int) -> NDArray[np.float64] | None:
-    """Return the mean power (2, side, side // 2 + 1) of the differences, in squares nearly all of which is valid."""
+def separated(planes: Array, response: Response) -> Array:
+    """Return the luma of planes (3, H, W), and the differences of their stored values; float32 (3, H, W)."""
+    parts = to_opponent(planes if response.linear else response.from_light(planes))
+    parts[0] = luminance(planes)
+    return parts
+
+
+def combined(parts: Array, response: Response) -> Array:
+    """Return the planes (3, H, W) with a luma, and differences of their stored values; the inverse of `separated`.
+
+    Parameters
+    ----------
+    parts
+        Float32 ``(3, H, W)``; overwritten by the result.
+    response
+        The curve from the planes to the stored values.
+    """
+    xp = array_module(parts)
+    with holding(parts):
+        for band in bands(parts.shape[1:]):
+            luma, differences = parts[0, band].copy(), parts[:, band].copy()
+            differences[0] = 0
+            differences, mean = from_opponent(differences), response.from_light(luma)
+            for _ in range(1 if response.linear else _NEWTON_STEPS):
+                values = differences + mean
+                slope = xp.maximum(luminance(response.slope(values)), np.float32(_FLATTEST))
+                mean -= (luminance(response.to_light(values)) - luma) / slope
+            parts[:, band] = response.to_light(differences + mean)
+    return parts
+
+
+def _power(planes: Array, valid: Array, side: int, response: Response) -> NDArray[np.float64] | None:
+    """Return the mean power (2, side, side // 2 + 1) of the differences of stored values, in squares that are valid.
+
+    Of one that is so in part the power is as much larger as the window has lost.
+    """
     xp = array_module(planes)
     hann = np.sin(np.pi * (np.arange(side) + 0.5) / side) ** 2
     taper = hann[:, None] * hann
     window = xp.asarray((taper / np.sqrt(np.square(taper).sum())).astype(np.float32))
-    total, count = None, 0
+    total, weight = None, 0.0
     corners = product(_starts(planes.shape[1], side), _starts(planes.shape[2], side))
     areas = [(slice(top, top + side), slice(left, left + side)) for top, left in corners]
-    shares = download(xp.stack([valid[area].mean() for area in areas]))
+    shares = download(xp.stack([(xp.square(window) * valid[area]).sum() for area in areas]))
+    usual, most = _MOST_UNKNOWN
+    least = 1 - (usual if shares.max() >= 1 - usual else most)
     for area, share in zip(areas, shares.tolist(), strict=True):
-        if share < 1 - _MOST_UNKNOWN:
+        if share < least:
             continue
         seen = valid[area]
-        square = to_opponent(xp.where(seen, planes[:, *area], np.float32(0)))[1:]
-        if share < 1:
+        square = to_opponent(xp.where(seen, response.from_light(planes[:, *area]), np.float32(0)))[1:]
+        if share < _WHOLE:
             square = _filled(square, seen)
         square -= (square * window).sum(axis=(1, 2), keepdims=True) / window.sum()
         power = xp.square(xp.abs(fft_module(square).rfft2(square * window)))
-        total, count = power if total is None else total + power, count + 1
-    return None if total is None else download(total).astype(np.float64) / count
+        total, weight = power if total is None else total + power, weight + share
+    return None if total is None else download(total).astype(np.float64) / weight
 
 
 def _filled(planes: Array, seen: Array) -> Array:

@@ -15,7 +15,10 @@ import numpy as np
 from kernels.arrays import Array, array_module
 from kernels.cancellation import checkpoint
 from runtime.blur.periodic import BlurModel
+from runtime.colour import luminance
+from runtime.deconvolution.chroma import combined, separated
 from runtime.inference.devices import download
+from runtime.response import Response
 from runtime.tiles import tiles
 
 _ITERATIONS, _EXACT_ITERATIONS = 30, 60
@@ -40,7 +43,14 @@ class _Lights(NamedTuple):
 
 
 def restore_lights(
-    planes: Array, restored: Array, kernel: Array, clipped: Array, known: Array, *, exact: bool = False
+    planes: Array,
+    restored: Array,
+    kernel: Array,
+    clipped: Array,
+    known: Array,
+    *,
+    exact: bool = False,
+    stored: Response | None = None,
 ) -> None:
     """Restore what clipped pixels received light from, and blend it into a restoration.
 
@@ -59,6 +69,9 @@ def restore_lights(
         Pixels that are clipped, and those whose values are known; never both.
     exact : bool
         Whether the kernel is the true one.
+    stored
+        If given, the curve to stored values whose colour differences have noise of their own: what is no brighter than
+        white keeps those of its restoration (`runtime.deconvolution.chroma`).
     """
     xp, (height, width) = array_module(planes), planes.shape[1:]
     largest = max(kernel.shape)
@@ -68,6 +81,7 @@ def restore_lights(
         if not present.any():
             continue
         model = BlurModel((rows.stop - rows.start, cols.stop - cols.start), kernel)
+        before = None if stored is None else separated(restored[:, *window], stored)
         seams = rows.weights(height, planes)[:, None] * cols.weights(width, planes)
         for plane, out, clip, know, some in zip(planes, restored, clipped, known, present, strict=True):
             if not some:
@@ -76,6 +90,10 @@ def restore_lights(
             latent = model.crop(_iterate(lights, model, exact))
             weight = seams * xp.clip(_share_of_clipped(lights, model) / np.float32(_SPREAD), 0, 1)
             out[window] += weight * (latent - out[window])
+        if before is not None and stored is not None:
+            before[0] = luminance(restored[:, *window])
+            dim = (restored[:, *window] <= 1).all(axis=0)
+            restored[:, *window] = xp.where(dim, combined(before, stored), restored[:, *window])
 
 
 def _placed(plane: Array, clipped: Array, known: Array, model: BlurModel) -> _Lights:

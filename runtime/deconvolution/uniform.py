@@ -10,10 +10,10 @@ import numpy as np
 from kernels.arrays import Array, array_module
 from kernels.graphs import replayed
 from runtime.blur.periodic import BlurModel
-from runtime.colour import OPPONENT_NOISE, from_opponent, to_opponent
-from runtime.decisions.thresholds import PARTLY_SATURATED, PARTLY_SATURATED_NOISY, SATURATED
+from runtime.colour import LUMA_NOISE, OPPONENT_NOISE, from_opponent, to_opponent
+from runtime.decisions.thresholds import PARTLY_SATURATED, SATURATED
 from runtime.deconvolution.arguments import check_planes_and
-from runtime.deconvolution.chroma import HiddenNoise, hidden_noise
+from runtime.deconvolution.chroma import HiddenNoise, combined, hidden_noise, separated
 from runtime.deconvolution.epll import epll
 from runtime.deconvolution.hyper_laplacian import hyper_laplacian
 from runtime.deconvolution.irc import irc
@@ -29,6 +29,7 @@ from runtime.inference.progress import Progress
 from runtime.noise import LEAST_NOISE, estimate_noises
 from runtime.options import SYNTHESIS
 from runtime.quality import DeconvolutionEffort
+from runtime.response import LINEAR, Response
 from runtime.tiles import tiles
 
 _CHROMA_NOISE = 2.0
@@ -48,7 +49,7 @@ def deconvolve_uniform(
     known: Array | None = None,
     saturated: float = SATURATED,
     hidden: HiddenNoise | None = None,
-    lights: bool = False,
+    response: Response = LINEAR,
     synthesis: Bundle | None = None,
     progress: Progress | None = None,
 ) -> Array:
@@ -73,10 +74,11 @@ def deconvolve_uniform(
         One of `runtime.options.DECONVOLUTIONS`; by default that of `effort`.
     hidden
         Noise of the two colour differences that is not white, by default `hidden_noise` of the planes. A difference
-        that has any is restored with a hyper-Laplacian prior, whatever the method, and only partly corrected.
-    lights
-        Whether the values are light, so that what surrounds saturated pixels is restored by
-        `runtime.deconvolution.lights`.
+        that has any is restored with a hyper-Laplacian prior, whatever the method, and only partly corrected; where
+        the planes are light, that of their stored values is.
+    response
+        The curve from the planes to stored values. If it is not linear, the planes are light, and what surrounds
+        saturated pixels is restored by `runtime.deconvolution.lights`.
     synthesis
         The network of that method; by default the one included in the package.
     progress
@@ -105,13 +107,18 @@ def deconvolve_uniform(
     if saturated <= LARGEST_VALUE:  # Pixels beyond take no part, but must not outweigh the others in a transform.
         planes = bounded(planes)
     everywhere, light, usable = valid.all(axis=0), planes, valid
-    hidden = hidden_noise(planes, everywhere, [kernel]) if hidden is None else hidden
-    limit = PARTLY_SATURATED_NOISY if hidden.found else PARTLY_SATURATED
-    opponent = len(planes) == 3 and float((valid.any(axis=0) & ~everywhere).mean()) < limit
+    hidden = hidden_noise(planes, everywhere, [kernel], response) if hidden is None else hidden
+    opponent = len(planes) == 3 and float((valid.any(axis=0) & ~everywhere).mean()) < PARTLY_SATURATED
     if opponent:
-        planes, valid = to_opponent(planes), xp.broadcast_to(everywhere, valid.shape)
+        planes = separated(planes, response) if hidden.found else to_opponent(planes)
+        # The differences of clipped pixels, above all those of white, say what their colours are, or nearly so.
+        every = xp.ones_like(everywhere) if known is None else known
+        valid = xp.stack([everywhere, every, every])
         methods[1:] = ["hyper-laplacian" if method in ("epll", SYNTHESIS) else method] * 2
         scales, factors = OPPONENT_NOISE.tolist(), [1.0, _CHROMA_NOISE, _CHROMA_NOISE]
+        if hidden.found:
+            slope = response.mean_slope_of(light)
+            scales = [LUMA_NOISE, *(scale / slope for scale in scales[1:])]
     given = [] if noise is None else [max(noise, LEAST_NOISE) * scale for scale in scales]
     levels = given or estimate_noises(planes, kernel)
     deviations = [factor * level for factor, level in zip(factors, levels, strict=True)]
@@ -154,10 +161,11 @@ def deconvolve_uniform(
         if share < 1:
             restored[index] = planes[index] + share * (restored[index] - planes[index])
     if opponent:
-        restored = from_opponent(restored, out=restored)
-    if lights:
+        restored = combined(restored, response) if hidden.found else from_opponent(restored, out=restored)
+    if not response.linear:
         clipped = xp.stack([xp.abs(plane) >= saturated for plane in light])
-        restore_lights(light, restored, kernel, clipped, usable, exact=kernel_error == 0)
+        stored = response if hidden.found else None
+        restore_lights(light, restored, kernel, clipped, usable, exact=kernel_error == 0, stored=stored)
     return restored
 
 

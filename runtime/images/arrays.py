@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -22,6 +23,10 @@ from runtime.inference.devices import Device, download, holding, upload
 
 _FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0, "float16": 1.0, "float32": 1.0, "float64": 1.0}
 """The pixel value that corresponds to 1 in the planes, by dtype."""
+_CAMERA_SCALES = tuple(2.0**bits - 1 for bits in (8, 10, 12, 14))
+"""Largest values of cameras that store fewer bits in 16-bit integers."""
+_SHIFTED, _MANY = 0.05, 0.02
+"""Floats are shifted if at least the second share of them are below 0 by the first, in units of the largest."""
 
 _LARGEST = 1e36
 """Largest magnitude of a value: sums of some hundred are still within float32."""
@@ -62,6 +67,8 @@ class Frame:
         Returns the image itself once more: a copy of an array, or the same bytes.
     linear
         Whether the image says of itself that its values are light, by a profile or a gamma.
+    black
+        The value that became 0: below 0 for floats that are shifted, such as those in [-1, 1].
     """
 
     shape: tuple[int, ...]
@@ -73,6 +80,7 @@ class Frame:
     fetch: Callable[[Array], Array]
     copy: Callable[[], Any]
     linear: bool = False
+    black: float = 0.0
 
     @property
     def quantum(self) -> float:
@@ -83,7 +91,8 @@ class Frame:
         """Return restored planes as an image of the type, dtype and shape of the input.
 
         Values are clipped to `bounds` and, for integers, rounded; alpha, mask and metadata are those of the input.
-        Unchanged planes reproduce the values of the input exactly (float64 to the nearest float32).
+        Unchanged planes reproduce the values of the input exactly (float64 to the nearest float32, shifted ones but for
+        rounding).
 
         Parameters
         ----------
@@ -107,7 +116,7 @@ class Frame:
             pixels = xp.empty(self.shape, self.dtype)
             channels, source = _with_channels(pixels), _with_channels(self.pixels)
             for index, plane in enumerate(planes):
-                values = xp.clip(plane, *self.bounds)
+                values = xp.clip(plane + np.float32(self.black) if self.black else plane, *self.bounds)
                 if scale != 1:
                     values *= scale
                     xp.rint(values, out=values)
@@ -177,9 +186,11 @@ def open_image(image: Any, device: Device | None = None) -> tuple[Array, Frame]:
         ``numpy.ndarray``, ``numpy.ma.MaskedArray``, ``cupy.ndarray``, any other array that supports DLPack on the CPU
         or on CUDA (a torch tensor), ``PIL.Image``, or the ``bytes`` of a PNG, JPEG, TIFF or WebP file. Arrays are
         ``(H, W)`` or ``(H, W, C)`` with 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha) channels. The dtype
-        determines the value range: uint8 is [0, 255], uint16 [0, 65535], float16, float32 and float64 [0, 1]. Floats
-        may lie outside [0, 1] (HDR); they are neither scaled nor clipped. What masked pixels and those of alpha 0 hold,
-        NaN included, makes no difference. Or the `Pixels` of any of these.
+        determines the value range: uint8 is [0, 255], uint16 [0, 65535], float16, float32 and float64 [0, 1]. The
+        result of a uint16 image whose values fit into 8, 10, 12 or 14 bits fits there, too. Floats may lie outside
+        [0, 1] (HDR); they are neither scaled nor clipped. If many are far below 0, as in [-1, 1], black is: the planes
+        then begin there. What masked pixels and those of alpha 0 hold, NaN included, makes no difference. Or the
+        `Pixels` of any of these.
     device
         Device of the planes; by default that of the image. Pixels are uploaded, and downloaded by `Frame.close`, in
         the dtype of the image: 8-bit pixels have a quarter of the bytes of the planes.
@@ -223,12 +234,19 @@ def open_image(image: Any, device: Device | None = None) -> tuple[Array, Frame]:
             known = visible if known is None else known & visible
         if known is not None:  # What nobody sees may be anything, and has no part in the range either.
             planes[:, ~known] = 0
-        bounds = (0.0, 1.0)
+        black = 0.0
         if (scale := _FULL_SCALE[pixels.dtype.name]) != 1:
+            bounds = _integer_bounds(planes, scale)
             planes /= scale
         else:
             bounds = _float_bounds(planes)
-    frame = Frame(pixels.shape, pixels.dtype, bounds, pixels, known, opened.rewrap, fetch, opened.copy, opened.linear)
+            if (black := _black(planes, *bounds)) != 0:
+                planes -= np.float32(black)
+                if known is not None:
+                    planes[:, ~known] = 0
+    frame = Frame(
+        pixels.shape, pixels.dtype, bounds, pixels, known, opened.rewrap, fetch, opened.copy, opened.linear, black
+    )
     return planes, frame
 
 
@@ -327,12 +345,30 @@ def _check_shape(shape: tuple[int, ...]) -> None:
         raise InvalidImage(f"an image of shape {shape} has {_channels(shape)} channels, more than 4: {remedy}")
 
 
+def _integer_bounds(planes: Array, full_scale: float) -> tuple[float, float]:
+    """Return the range in units of the full scale: that of the fewest bits of a camera that hold all the values."""
+    largest = float(planes.max())
+    return 0.0, min(top for top in (*_CAMERA_SCALES, full_scale) if largest <= top <= full_scale) / full_scale
+
+
 def _float_bounds(planes: Array) -> tuple[float, float]:
     low, high = float(planes.min()), float(planes.max())
     if not (-_LARGEST <= low <= high <= _LARGEST):
         remedy = "replace them first, for example with numpy.nan_to_num and numpy.clip"
         raise InvalidImage(f"the image holds NaN, infinite or too large values, beyond {_LARGEST:.0e}: {remedy}")
     return min(low, 0.0), max(high, 1.0)
+
+
+def _black(planes: Array, low: float, high: float) -> float:
+    """Return the value that stands for black: 0, unless many values are so far below it that it cannot be noise.
+
+    It is a round number, so that it is the same for all frames of a burst.
+    """
+    dark = -_SHIFTED * max(high, -low)
+    if low >= dark or float((planes < dark).mean()) < _MANY:
+        return 0.0
+    step = 2.0 ** (math.floor(math.log2(-low)) - 1)
+    return step * math.floor(low / step)
 
 
 def _channels(shape: tuple[int, ...]) -> int:

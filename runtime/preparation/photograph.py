@@ -21,8 +21,6 @@ from runtime.preparation.white import White, find_white
 from runtime.response import LINEAR, Response
 from runtime.tiles import bands
 
-_SAMPLED = 256
-"""Rows and columns from which the mean slope of a response is measured, at most twice as many."""
 _MOST_NOISE = 1e6
 """Standard deviation of the noise in units of white, at most: under it nothing is left of any photograph."""
 
@@ -98,7 +96,7 @@ class Photograph:
         quantum : float
             Distance of neighbouring values of the image in units of its full scale; see `runtime.images.Frame`.
         """
-        return max(LEAST_NOISE, quantum / 12**0.5 / self.white.level) * self._mean_slope()
+        return max(LEAST_NOISE, quantum / 12**0.5 / self.white.level) * self.response.mean_slope_of(self.planes)
 
     def noise(self, given: float | None) -> float | None:
         """Convert a standard deviation of the noise from units of the value range to units of white.
@@ -107,14 +105,7 @@ class Photograph:
         """
         if given is None:
             return None
-        return min(given / min(self.white.level, 1.0) * self._mean_slope(), _MOST_NOISE)
-
-    def _mean_slope(self) -> float:
-        """Return the factor by which noise of the image's values becomes noise of the planes."""
-        if self.response.linear:
-            return 1.0
-        rows, cols = (max(size // _SAMPLED, 1) for size in self.planes.shape[1:])
-        return self.response.mean_slope(self.response.from_light(self.planes[:, ::rows, ::cols]))
+        return min(given / min(self.white.level, 1.0) * self.response.mean_slope_of(self.planes), _MOST_NOISE)
 
     def kept_beside(self, latent: Array, blur: Blur | None, noise: float, response: Response = LINEAR) -> Array | None:
         """Return the mask (H, W) of the pixels of the image that stay as they are, now that the photograph is restored.
@@ -216,7 +207,7 @@ def prepare(planes: Array, known: Array | None = None, *, blurred: bool = True) 
             planes = xp.ascontiguousarray(planes[:, *box])
             known = None if known is None else known[box]
         checkpoint()
-        hidden, layer = _hidden(planes, known) if blurred else (None, None)
+        hidden, layer = _hidden(planes, known, white.saturated) if blurred else (None, None)
         overlays = covered_values = None
         if hidden is not None:
             overlays = xp.asarray(hidden)
@@ -228,10 +219,10 @@ def prepare(planes: Array, known: Array | None = None, *, blurred: bool = True) 
     return Photograph(planes, known, white, box, kept, shape, overlays, covered_values, layer)
 
 
-def _hidden(planes: Array, known: Array | None) -> tuple[Mask | None, Layer | None]:
+def _hidden(planes: Array, known: Array | None, saturated: float) -> tuple[Mask | None, Layer | None]:
     """Find the pixels that something hides; remove a translucent layer, of which only the rim still does."""
     noise = estimate_noise(luminance(planes), known=known)
-    overlays = find_overlays(planes, noise)
+    overlays = find_overlays(planes, noise, saturated)
     if overlays is None:
         return None, None
     through = find_layer(planes, overlays, noise)

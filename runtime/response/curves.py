@@ -91,6 +91,13 @@ class Response:
         """
         return 1.0 if self.linear else float(self.mean_slope_there(stored))
 
+    def mean_slope_of(self, light: Array) -> float:
+        """Return the same for the stored values of light (..., H, W)."""
+        if self.linear:
+            return 1.0
+        rows, cols = (max(size // _SAMPLED, 1) for size in light.shape[-2:])
+        return self.mean_slope(self.from_light(light[..., ::rows, ::cols]))
+
     def mean_slope_there(self, stored: Array) -> Array:
         """Return the same as an array (), float64, on the device of the values, for which nobody waits."""
         xp = array_module(stored)

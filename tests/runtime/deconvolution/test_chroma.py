@@ -12,12 +12,14 @@ from bench.data.motions import blur_along
 from bench.data.photographs import shake_kernel
 from runtime.blur.blurs import KernelBlur, MotionBlur, PoseBlur
 from runtime.blur.poses import Poses
-from runtime.colour import from_opponent, to_opponent
+from runtime.colour import from_opponent, luminance, to_opponent
+from runtime.decisions.thresholds import KERNEL_ERROR
 from runtime.deconvolution import deconvolve
-from runtime.deconvolution.chroma import HiddenNoise, hidden_noise
+from runtime.deconvolution.chroma import HiddenNoise, combined, hidden_noise, separated
 from runtime.deconvolution.uniform import deconvolve_uniform
 from runtime.options import DECONVOLUTIONS, Options
 from runtime.quality import LEVELS
+from runtime.response import LINEAR, SRGB, find_response
 from runtime.run import Run
 
 SIDE, MARGIN = 208, 16
@@ -251,6 +253,43 @@ def test_a_jpeg_with_some_clipped_colours_keeps_its_colours(latent):
     assert 0.02 < (clipped.any(axis=0) & ~clipped.all(axis=0)).mean() < 0.1
     restored = restore(observed, KernelBlur(KERNEL))
     assert min(chroma_gains(observed, restored, inner(np.clip(bright, 0, 1)))) > -0.05
+
+
+@pytest.mark.parametrize("response", [LINEAR, SRGB, find_response(2.2)])
+@pytest.mark.parametrize("shape", [(1, 1), (7, 5), (130, 3)])
+def test_the_luma_of_light_and_differences_of_stored_values_give_the_light_back(response, shape):
+    light = np.random.default_rng(0).uniform(-0.05, 3, (3, *shape)).astype(np.float32)
+    np.testing.assert_allclose(combined(separated(light, response), response), light, atol=2e-4)
+
+
+def test_another_luma_keeps_the_differences_of_stored_values():
+    light = np.random.default_rng(0).uniform(0, 1, (3, 9, 8)).astype(np.float32)
+    parts = separated(light, SRGB)
+    parts[0] *= 0.3
+    differences = parts[1:].copy()
+    restored = combined(parts, SRGB)
+    np.testing.assert_allclose(luminance(restored), 0.3 * luminance(light), atol=1e-4)
+    np.testing.assert_allclose(to_opponent(SRGB.from_light(restored))[1:], differences, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee", "rocket"])
+@pytest.mark.parametrize("quality", [40, 75])
+def test_colours_of_a_jpeg_that_was_blurred_as_light_get_no_worse(name, quality):
+    latent = sharp(name)
+    observed = compressed(inner(SRGB.from_light(blurred(SRGB.to_light(latent)).clip(0, 1))), quality)
+    run = Run(Options(quality="fast")).in_light(SRGB, luminance(observed))
+    light = deconvolve(SRGB.to_light(observed), KernelBlur(KERNEL), run, kernel_error=KERNEL_ERROR)
+    assert min(chroma_gains(observed, SRGB.from_light(light), inner(latent))) > -0.05
+
+
+@pytest.mark.parametrize("quality", [25, 40, 60])
+def test_colours_of_a_jpeg_that_is_white_for_the_most_part_get_no_worse(quality, latent):
+    scene = np.ones_like(latent)
+    scene[:, 120:190, 30:110] = latent[:, 120:190, 30:110]
+    observed = compressed(inner(blurred(np.pad(scene, ((0, 0), (6, 6), (6, 6)), mode="edge")))[:, 6:-6, 6:-6], quality)
+    assert (observed >= 0.98).all(axis=0).mean() > 0.5
+    restored = restore(observed, KernelBlur(KERNEL))
+    assert min(chroma_gains(observed, restored, inner(scene))) > -0.05
 
 
 @pytest.mark.gpu

@@ -6,6 +6,7 @@ from bench.data.photographs import shake_kernel
 from runtime.deconvolution.lights import restore_lights
 from runtime.deconvolution.uniform import deconvolve_uniform
 from runtime.quality import LEVELS
+from runtime.response import SRGB
 
 KERNEL = shake_kernel(15).astype(np.float32)
 REACH = len(KERNEL) // 2
@@ -36,21 +37,21 @@ def error(latent, sharp):
 def test_lamps_are_restored_far_better_than_without_what_clipped_pixels_say(seed):
     sharp, observed = scene(seed)
     assert (observed >= 0.98).mean() > 0.01
-    with_lights, without = restored(observed, lights=True)[0], restored(observed)[0]
+    with_lights, without = restored(observed, response=SRGB)[0], restored(observed)[0]
     assert error(with_lights, sharp) < 0.6 * error(without, sharp)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_kernel_that_is_known_exactly_says_more(seed):
     sharp, observed = scene(seed)
-    exact, estimated = (restored(observed, lights=True, kernel_error=error_)[0] for error_ in (0.0, 1e-9))
+    exact, estimated = (restored(observed, response=SRGB, kernel_error=error_)[0] for error_ in (0.0, 1e-9))
     assert error(exact, sharp) < error(estimated, sharp)
 
 
 def test_a_photograph_without_clipped_pixels_is_left_alone():
     _, observed = scene(brightness=0.6)
     assert observed.max() < 0.98
-    np.testing.assert_array_equal(restored(observed, lights=True), restored(observed))
+    np.testing.assert_array_equal(restored(observed, response=SRGB), restored(observed))
 
 
 def test_what_no_lamp_reaches_is_left_alone():

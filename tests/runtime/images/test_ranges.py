@@ -1,0 +1,62 @@
+"""The ranges of values that images come in: bits of a camera, floats that are shifted."""
+
+import numpy as np
+import pytest
+
+from runtime.images import open_image
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("share", [0.9, 1.0])
+def test_a_restoration_of_fewer_bits_than_16_fits_into_them(bits, share):
+    full = 2**bits - 1
+    image = np.linspace(0, share * full, 120).astype(np.uint16).reshape(10, 12)
+    planes, frame = open_image(image)
+    planes += 0.2 * planes.max()
+    planes[0, 0, 0] = -0.1
+    closed = frame.close(planes)
+    assert closed.min() == 0
+    assert closed.max() == full
+
+
+@pytest.mark.parametrize(("low", "high", "black"), [(-0.5, 0.5, -0.5), (-1, 1, -1), (-0.98, 0.97, -1), (-2.1, 2.6, -3)])
+def test_floats_that_are_shifted_begin_at_0_and_come_back(low, high, black):
+    image = np.linspace(low, high, 120, dtype=np.float32).reshape(10, 12)
+    planes, frame = open_image(image)
+    assert frame.black == black
+    assert planes.min() == pytest.approx(low - black, abs=1e-6)
+    np.testing.assert_allclose(frame.close(planes), image, atol=1e-6)
+    closed = frame.close(planes + 9)
+    assert closed.max() == max(np.float32(high), 1)
+
+
+def test_noise_around_0_is_not_shifted():
+    image = np.random.default_rng(0).normal(0, 0.02, (40, 50)).astype(np.float32)
+    image[20:] += 1
+    planes, frame = open_image(image)
+    assert frame.black == 0
+    np.testing.assert_array_equal(planes[0], image)
+
+
+def test_masked_pixels_of_shifted_floats_do_not_matter():
+    values = np.linspace(-1, 1, 120, dtype=np.float32).reshape(10, 12)
+    mask = np.zeros((10, 12), bool)
+    mask[3, 4] = True
+    results = []
+    for hidden in (-50.0, 0.0, 7.0):
+        values[3, 4] = hidden
+        planes, frame = open_image(np.ma.masked_array(values.copy(), mask))
+        results.append((frame.black, planes))
+    assert all(black == results[0][0] and np.array_equal(planes, results[0][1]) for black, planes in results)
+    assert results[0][1][0, 3, 4] == 0
+
+
+def test_what_is_invisible_may_be_anything_and_has_no_part_in_the_range(rng):
+    image = rng.random((6, 7, 4), np.float32)
+    image[:2, :3, 3] = 0
+    image[0, 0, :3], image[1, 1, :3], image[0, 1, :3] = np.nan, np.inf, 7.0
+    planes, frame = open_image(image)
+    assert np.isfinite(planes).all()
+    assert frame.bounds == (0.0, 1.0)
+    np.testing.assert_array_equal(frame.known, image[..., 3] > 0)
+    np.testing.assert_array_equal(frame.close(planes + 3)[:2, :3], image[:2, :3])
