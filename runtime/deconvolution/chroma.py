@@ -160,8 +160,10 @@ def hidden_noise(planes: Array, valid: Array, kernels: Sequence[Array], response
 
 def separated(planes: Array, response: Response) -> Array:
     """Return the luma of planes (3, H, W), and the differences of their stored values; float32 (3, H, W)."""
-    parts = to_opponent(planes if response.linear else response.from_light(planes))
-    parts[0] = luminance(planes)
+    parts = array_module(planes).empty(planes.shape, np.float32)
+    for band in bands(planes.shape[1:]):
+        parts[:, band] = to_opponent(response.from_light(planes[:, band]))
+        parts[0, band] = luminance(planes[:, band])
     return parts
 
 

@@ -25,7 +25,7 @@ from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import Device, download
 from runtime.inference.session import open_session
 from runtime.response import LINEAR, Response
-from runtime.tiles import FADE, Span, tiles
+from runtime.tiles import FADE, Span, bands, tiles
 
 MODEL = "repair"
 """Name of the bundle."""
@@ -148,40 +148,44 @@ class Repairer:
         response : Response
             The curve from all these values to those that the network looks at, which are as stored.
         """
-        latent = bounded(luminance(restored))
-        blurred = blur.apply(latent[None])[0]
-        if not response.linear:
-            guide = response.from_light(guide)
-            noise /= response.mean_slope(guide)
-            latent, blurred = response.from_light(latent), response.from_light(blurred)
+        noise /= response.mean_slope_of(guide)
         parameters = array_module(restored).asarray(facts(noise, log_error, blur.width, self._assumes)[None])
-        correction, gain = self._correct(bounded(guide), latent, blurred, parameters, known)
-        for plane in restored:
-            plane[...] = response.to_light(response.from_light(plane) + correction)
+        blurred = blur.apply(bounded(luminance(restored))[None])[0]
+        repaired, gain = self._repair(guide, restored, blurred, parameters, known, response)
+        strength = FULL_REPAIR_GAIN.below(gain)
+        for band in bands(guide.shape):
+            stored = response.from_light(restored[:, band])
+            stored += strength * (repaired[band] - _latent(restored[:, band], response))
+            restored[:, band] = response.to_light(stored)
         return Repaired(restored, gain)
 
-    def _correct(
-        self, guide: Array, latent: Array, blurred: Array, parameters: Array, known: Array | None
+    def _repair(
+        self,
+        guide: Array,
+        restored: Array,
+        blurred: Array,
+        parameters: Array,
+        known: Array | None,
+        response: Response,
     ) -> tuple[Array, float]:
-        """Return the correction (H, W) of a restored luminance, and the predicted gain in dB."""
-        xp, unit = array_module(latent), self._assumes.unit
-        repaired, errors = xp.zeros_like(latent), np.zeros(2)
-        for spans in tiles(latent.shape, (REACH + FADE,) * 2):
+        """Return the stored values (H, W) of the repaired luminance, and the predicted gain in dB."""
+        xp, unit, shape = array_module(guide), self._assumes.unit, guide.shape
+        repaired, errors = xp.zeros_like(guide), np.zeros(2)
+        for spans in tiles(shape, (REACH + FADE,) * 2):
             rows, cols = (replace(span, start=span.start // unit * unit) for span in spans)
             window = slice(rows.start, rows.stop), slice(cols.start, cols.stop)
-            seen = guide[window] if known is None else xp.where(known[window], guide[window], blurred[window])
-            tile, log_errors = self._run(evidence(seen, latent[window], blurred[window]), parameters)
-            tile *= rows.weights(latent.shape[0], tile)[:, None] * cols.weights(latent.shape[1], tile)
+            again = response.from_light(blurred[window])
+            seen = bounded(response.from_light(guide[window]))
+            seen = seen if known is None else xp.where(known[window], seen, again)
+            tile, log_errors = self._run(evidence(seen, _latent(restored[:, *window], response), again), parameters)
+            tile *= rows.weights(shape[0], tile)[:, None] * cols.weights(shape[1], tile)
             repaired[window] += tile
             inside = log_errors[:, _squares(rows, unit), _squares(cols, unit)]
             with np.errstate(over="ignore"):
                 errors += np.exp(download(inside).astype(np.float64)).sum(axis=(1, 2))
         if not (np.isfinite(errors).all() and errors.min() > 0):
             raise InvalidModel(f"{self._path}: predicts errors of {errors}: its weights are damaged; export it again")
-        gain = 10 * math.log10(errors[0] / errors[1])
-        repaired -= latent
-        repaired *= FULL_REPAIR_GAIN.below(gain)
-        return repaired, gain
+        return repaired, 10 * math.log10(errors[0] / errors[1])
 
     def _run(self, planes: Array, parameters: Array) -> tuple[Array, Array]:
         """Run the network on planes (3, h, w) of any size, which are padded to multiples of the assumed unit."""
@@ -190,6 +194,11 @@ class Repairer:
         padded = array_module(planes).pad(planes, margins, mode="edge")
         outputs = self._session.run(planes=padded[None], facts=parameters)
         return outputs["repaired"][0, :height, :width], outputs["log_errors"][0]
+
+
+def _latent(restored: Array, response: Response) -> Array:
+    """Return the luminance (H, W) of a part (C, H, W) of a restoration as stored values."""
+    return response.from_light(bounded(luminance(restored)))
 
 
 def evidence(observed: Array, restored: Array, blurred: Array) -> Array:
