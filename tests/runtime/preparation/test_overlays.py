@@ -3,9 +3,11 @@ import io
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import convolve1d, gaussian_filter
 from skimage import data
 
+from bench.data.camera import lights
+from bench.data.photographs import shake_kernel
 from runtime.preparation.overlays import FOREIGN, find_covered, find_edges, find_overlays, narrow
 
 NOISE = 0.004
@@ -70,6 +72,54 @@ def test_a_stamp_is_found_in_a_compressed_photograph(blurred):
     picture = Image.open(stream)
     changed = (np.asarray(stamp(blurred, white_text)) != blurred).any(axis=2)
     assert find_overlays(as_planes(picture), NOISE)[changed].mean() > 0.9
+
+
+def small_white_text(draw, width, height):
+    draw.text((8, 6), "07:47", (255, 255, 255, 255), ImageFont.load_default(16))
+
+
+def small_yellow_text(draw, width, height):
+    draw.text((width - 80, height - 24), "28.11.26", (255, 220, 0, 255), ImageFont.load_default(14))
+
+
+def box_at_the_border(draw, width, height):
+    draw.rectangle((0, height - 14, 40, height - 1), (20, 60, 200, 255))
+
+
+@pytest.mark.parametrize("draw_on", [small_white_text, small_yellow_text, box_at_the_border])
+@pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee"])
+def test_small_things_on_a_small_photograph_are_found(name, draw_on):
+    sharp = getattr(data, name)()[100:300, 60:310].astype(np.float32)
+    blurred = np.stack([gaussian_filter(sharp[..., channel], 2.5) for channel in range(3)], axis=-1)
+    blurred = np.rint(blurred + np.random.default_rng(0).normal(0, 1, blurred.shape)).clip(0, 255).astype(np.uint8)
+    picture = stamp(blurred, draw_on)
+    changed = (np.abs(np.asarray(picture).astype(int) - blurred) > 25).any(axis=2)
+    found = find_overlays(as_planes(picture), NOISE, 0.98)
+    assert found[changed].mean() > 0.9
+    assert found.mean() < 0.03
+
+
+@pytest.mark.parametrize(("name", "axis"), [("rocket", 0), ("brick", 0), ("coffee", 1)])
+def test_edges_along_the_motion_are_no_overlays(name, axis):
+    """They stay sharp: the horizon, a mast, the courses of a wall."""
+    sharp = getattr(data, name)()[:400, :500].astype(np.float32) / 255
+    moved = convolve1d(sharp, np.full(15, 1 / 15, np.float32), axis=axis)
+    moved = moved + np.random.default_rng(0).normal(0, NOISE, moved.shape)
+    planes = np.moveaxis(np.atleast_3d(moved.clip(0, 1)), -1, 0).astype(np.float32)
+    found = find_overlays(np.ascontiguousarray(planes), NOISE, 0.98)
+    assert found is None or found.mean() < 0.001
+
+
+def test_lamps_are_no_overlays_and_what_is_drawn_beside_them_is_one():
+    sharp = data.coffee()[40:340, 100:500].astype(np.float32) / 255
+    seen, _ = lights(sharp, shake_kernel(21).astype(np.float32), (0,))
+    planes = np.ascontiguousarray(np.moveaxis(seen, -1, 0))
+    assert (planes >= 0.98).all(axis=0).mean() > 0.05
+    found = find_overlays(planes, NOISE, 0.98)
+    assert found is None or found.mean() < 0.001
+    picture = stamp(np.rint(seen * 255).astype(np.uint8), small_yellow_text)
+    changed = np.asarray(picture) != np.rint(seen * 255)
+    assert find_overlays(as_planes(picture), NOISE, 0.98)[changed.any(axis=2)].mean() > 0.9
 
 
 def test_rounded_corners_are_found(blurred):
