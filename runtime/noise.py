@@ -1,13 +1,16 @@
-"""Estimation of the noise level of a blurred photograph, with or without its blur kernel."""
+"""Estimation of the noise level of a blurred photograph, with or without its blur kernel, and of how it was stored."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from kernels.arrays import Array, array_module, median_where
+from kernels.arrays import Array, array_module, median_where, packed
 from kernels.cancellation import checkpoint
 from kernels.fft import fft_module
+from runtime.colour import luminance
 from runtime.inference.devices import download
+from runtime.response import LINEAR, Response
 from runtime.tiles import bands
 
 LEAST_NOISE = 1.0 / 255 / 12**0.5
@@ -28,6 +31,14 @@ _MIN_BLOCKED = 32
 """Number of blocked frequencies that a band needs for an estimate."""
 _NORMAL_MEDIAN = 0.6745
 """Median absolute value of a standard normal variable."""
+_BLOCK, _EXAMINED = 8, 1024
+"""Side in pixels of the blocks of JPEG, and that of the part of a photograph in which their borders are looked for."""
+_BORDERS = 1.5
+"""How many times as sharp kinks are at the borders of blocks as elsewhere, if a photograph was stored in blocks. Of 216
+photographs of 200 x 250 pixels stored as JPEG at qualities of 25 to 88, whose lights are not clipped, the least has 1.6
+times; of 36 that were not the largest has 1.2."""
+_FEWEST_KINKS = 100
+"""Pixels with the same place in a block, at least, that this is judged by."""
 
 
 def estimate_noise(plane: Array, kernel: Array | None = None, *, known: Array | None = None) -> float:
@@ -80,6 +91,44 @@ def estimate_noises(planes: Array, kernel: Array) -> list[float]:
         for plane in planes
     ]
     return [max(LEAST_NOISE, float(np.median(each))) for each in download(xp.stack(levels)).astype(np.float64)]
+
+
+def is_stored_in_blocks(planes: Array, known: Array, response: Response = LINEAR) -> bool:
+    """Tell whether a photograph shows the borders of the blocks in which JPEG stores it.
+
+    Blurred, it is smooth but there. Borders lie 8 pixels apart along both axes, wherever the first one is.
+
+    Parameters
+    ----------
+    planes : (C, H, W) array of float32
+        Photograph in grey or colour.
+    known : (H, W) array of bool
+        Pixels that are read.
+    response
+        The curve from the planes to the stored values.
+    """
+    xp = array_module(planes)
+    rows, cols = (slice(start, start + _EXAMINED) for start in (max(size - _EXAMINED, 0) // 2 for size in known.shape))
+    luma, known = response.from_light(luminance(planes[:, rows, cols])), known[rows, cols]
+    profiles = []
+    for plane, read in ((luma, known), (luma.T, known.T)):
+        steps = xp.abs(plane[:, 1:] - plane[:, :-1])
+        kinks = xp.maximum(steps[:, 1:-1] - (steps[:, :-2] + steps[:, 2:]) / 2, 0)
+        read = read[:, :-3] & read[:, 1:-2] & read[:, 2:-1] & read[:, 3:]
+        profiles += [xp.where(read, kinks, 0).sum(axis=0), read.sum(axis=0)]
+    ends = np.cumsum([len(profile) for profile in profiles])[:-1]
+    across, across_count, along, along_count = np.split(download(packed(luma, profiles)), ends)
+    return min(_sharpness_of_borders(across, across_count), _sharpness_of_borders(along, along_count)) > _BORDERS
+
+
+def _sharpness_of_borders(kinks: NDArray[np.float64], counts: NDArray[np.float64]) -> float:
+    """Return the mean kink at the place in a block where it is largest, over the median of the others; or 0."""
+    places = np.arange(len(kinks)) % _BLOCK
+    sums, numbers = (np.bincount(places, each, _BLOCK) for each in (kinks, counts))
+    if numbers.min() < _FEWEST_KINKS:
+        return 0.0
+    *others, largest = np.sort(sums / numbers).tolist()
+    return float(largest / max(np.median(others), 1e-6))
 
 
 def _white_noise(plane: Array, known: Array | None) -> float:

@@ -30,6 +30,7 @@ from kernels.arrays import Array, array_module
 from kernels.fft import fft_module
 from runtime.colour import from_opponent, luminance, to_opponent
 from runtime.inference.devices import download, holding
+from runtime.noise import is_stored_in_blocks
 from runtime.response import LINEAR, Response
 from runtime.tiles import bands
 
@@ -44,6 +45,11 @@ _EVIDENCE, _RATIO, _LEAST = 0.008, 9.0, 0.0085
 """Noise of low frequencies is accepted if it increases the mean log likelihood by more than the first, and is more than
 the second times the white noise, and more than the third. Of 640 differences stored as JPEG or WebP at qualities of 40
 to 92, as they are or resized, 99.5 per cent pass all three; of 40 clean ones with noise of half a per cent, two do."""
+_LEVEL_IN_BLOCKS = 0.03
+"""Least level of a difference of a photograph that shows the blocks of JPEG, but whose noise cannot be told from its
+spectrum: quantised so coarsely, its high frequencies are 0, or the kernel is wrong."""
+_GREY = 1e-10
+"""Power at any frequency up to which a difference is none: that of a grey photograph with three planes."""
 _WEIGHT, _HIGHEST_CUTOFF = 2.0, 0.13
 """White noise that stands for `a`, in units of its amplitude at the frequency from which on the kernel blocks, which is
 taken to be no higher than this, in cycles per pixel. Of 1 to 3, and of 0.08 to 0.14, these leave the fewest differences
@@ -153,6 +159,9 @@ def hidden_noise(planes: Array, valid: Array, kernels: Sequence[Array], response
     _, without = _fit(bins, coarse=False)
     level = _WEIGHT * noise * _shape(min(cutoff, _HIGHEST_CUTOFF))
     certain = (likelihood - without > _EVIDENCE) & (noise > np.maximum(_RATIO * white, _LEAST))
+    if not certain.all() and is_stored_in_blocks(planes, valid, response):
+        level = np.where(certain, level, np.maximum(level, _LEVEL_IN_BLOCKS))
+        certain = bins.power.max(axis=1) > _GREY
     red, yellow = np.where(certain, level, 0.0)
     share = _SHARE * np.clip((_NO_SHARE_FROM - cutoff) / (_NO_SHARE_FROM - _SHARE_FALLS_FROM), 0, 1)
     return HiddenNoise((float(red), float(yellow)), float(share))

@@ -1,7 +1,13 @@
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+from skimage import data
 
-from runtime.noise import LEAST_NOISE, estimate_noise
+from runtime.noise import LEAST_NOISE, estimate_noise, is_stored_in_blocks
+from runtime.response import SRGB
 
 POINT = np.ones((1, 1), np.float32)
 
@@ -50,3 +56,56 @@ def test_tiny_images_give_a_finite_level(shape):
     image = np.random.default_rng(0).random(shape).astype(np.float32)
     assert np.isfinite(estimate_noise(image))
     assert np.isfinite(estimate_noise(image, np.full((1, min(shape[1], 3)), 1 / min(shape[1], 3), np.float32)))
+
+
+def photograph(name="astronaut"):
+    sharp = getattr(data, name)()[:216, :264].astype(np.float32)
+    noise = np.random.default_rng(0).normal(0, 1.2, sharp.shape)
+    return np.rint(gaussian_filter(sharp, (2, 2, 0)) + noise).clip(0, 255).astype(np.uint8)
+
+
+def in_planes(pixels):
+    return np.ascontiguousarray(np.moveaxis(pixels, -1, 0)) / np.float32(255)
+
+
+def stored_as_jpeg(pixels, quality):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
+    return in_planes(np.asarray(Image.open(file)))
+
+
+@pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee", "rocket"])
+@pytest.mark.parametrize("quality", [10, 40, 80])
+@pytest.mark.parametrize("skip", [(0, 0), (3, 6)])
+def test_the_blocks_of_a_jpeg_show_wherever_they_lie(name, quality, skip):
+    planes = stored_as_jpeg(photograph(name), quality)[:, skip[0] :, skip[1] :]
+    known = np.ones(planes.shape[1:], bool)
+    assert is_stored_in_blocks(planes, known)
+    assert is_stored_in_blocks(planes[:1], known)
+    assert is_stored_in_blocks(SRGB.to_light(planes), known, SRGB)
+
+
+@pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee", "rocket"])
+def test_nothing_else_shows_blocks(name):
+    planes = in_planes(photograph(name))
+    known = np.ones(planes.shape[1:], bool)
+    assert not is_stored_in_blocks(planes, known)
+    small = np.stack(
+        [np.asarray(Image.fromarray(plane).resize((180, 150))) for plane in stored_as_jpeg(photograph(name), 40)]
+    )
+    assert not is_stored_in_blocks(small, known[:150, :180])
+
+
+def test_pixels_that_are_not_known_show_no_blocks():
+    planes = in_planes(photograph())
+    planes[:, ::8] = np.nan
+    planes[:, :, ::8] = np.nan
+    known = np.isfinite(planes).all(axis=0)
+    with np.errstate(invalid="ignore"):
+        assert not is_stored_in_blocks(planes, known)
+        assert not is_stored_in_blocks(planes, np.zeros_like(known))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 200), (200, 2), (9, 9)])
+def test_what_is_small_shows_no_blocks(shape):
+    assert not is_stored_in_blocks(np.random.default_rng(0).random((3, *shape), np.float32), np.ones(shape, bool))
