@@ -8,9 +8,7 @@ from numpy.typing import NDArray
 from kernels.arrays import Array, array_module, median_where, packed
 from kernels.cancellation import checkpoint
 from kernels.fft import fft_module
-from runtime.colour import luminance
 from runtime.inference.devices import download
-from runtime.response import LINEAR, Response
 from runtime.tiles import bands
 
 LEAST_NOISE = 1.0 / 255 / 12**0.5
@@ -31,8 +29,8 @@ _MIN_BLOCKED = 32
 """Number of blocked frequencies that a band needs for an estimate."""
 _NORMAL_MEDIAN = 0.6745
 """Median absolute value of a standard normal variable."""
-_BLOCK, _EXAMINED = 8, 1024
-"""Side in pixels of the blocks of JPEG, and that of the part of a photograph in which their borders are looked for."""
+_BLOCK = 8
+"""Side in pixels of the blocks of JPEG."""
 _BORDERS = 1.5
 """How many times as sharp kinks are at the borders of blocks as elsewhere, if a photograph was stored in blocks. Of 216
 photographs of 200 x 250 pixels stored as JPEG at qualities of 25 to 88, whose lights are not clipped, the least has 1.6
@@ -93,23 +91,19 @@ def estimate_noises(planes: Array, kernel: Array) -> list[float]:
     return [max(LEAST_NOISE, float(np.median(each))) for each in download(xp.stack(levels)).astype(np.float64)]
 
 
-def is_stored_in_blocks(planes: Array, known: Array, response: Response = LINEAR) -> bool:
+def is_stored_in_blocks(luma: Array, known: Array) -> bool:
     """Tell whether a photograph shows the borders of the blocks in which JPEG stores it.
 
     Blurred, it is smooth but there. Borders lie 8 pixels apart along both axes, wherever the first one is.
 
     Parameters
     ----------
-    planes : (C, H, W) array of float32
-        Photograph in grey or colour.
+    luma : (H, W) array of float32
+        Of the stored values.
     known : (H, W) array of bool
         Pixels that are read.
-    response
-        The curve from the planes to the stored values.
     """
-    xp = array_module(planes)
-    rows, cols = (slice(start, start + _EXAMINED) for start in (max(size - _EXAMINED, 0) // 2 for size in known.shape))
-    luma, known = response.from_light(luminance(planes[:, rows, cols])), known[rows, cols]
+    xp = array_module(luma)
     profiles = []
     for plane, read in ((luma, known), (luma.T, known.T)):
         steps = xp.abs(plane[:, 1:] - plane[:, :-1])

@@ -48,6 +48,8 @@ to 92, as they are or resized, 99.5 per cent pass all three; of 40 clean ones wi
 _LEVEL_IN_BLOCKS = 0.03
 """Least level of a difference of a photograph that shows the blocks of JPEG, but whose noise cannot be told from its
 spectrum: quantised so coarsely, its high frequencies are 0, or the kernel is wrong."""
+_EXAMINED = 1024
+"""Side in pixels of the part of a photograph in which the blocks of JPEG are looked for."""
 _GREY = 1e-10
 """Power at any frequency up to which a difference is none: that of a grey photograph with three planes."""
 _WEIGHT, _HIGHEST_CUTOFF = 2.0, 0.13
@@ -159,12 +161,18 @@ def hidden_noise(planes: Array, valid: Array, kernels: Sequence[Array], response
     _, without = _fit(bins, coarse=False)
     level = _WEIGHT * noise * _shape(min(cutoff, _HIGHEST_CUTOFF))
     certain = (likelihood - without > _EVIDENCE) & (noise > np.maximum(_RATIO * white, _LEAST))
-    if not certain.all() and is_stored_in_blocks(planes, valid, response):
+    if not certain.all() and _in_blocks(planes, valid, response):
         level = np.where(certain, level, np.maximum(level, _LEVEL_IN_BLOCKS))
         certain = bins.power.max(axis=1) > _GREY
     red, yellow = np.where(certain, level, 0.0)
     share = _SHARE * np.clip((_NO_SHARE_FROM - cutoff) / (_NO_SHARE_FROM - _SHARE_FALLS_FROM), 0, 1)
     return HiddenNoise((float(red), float(yellow)), float(share))
+
+
+def _in_blocks(planes: Array, valid: Array, response: Response) -> bool:
+    """Tell whether the middle of planes (3, H, W) shows the blocks of JPEG."""
+    rows, cols = (slice(start, start + _EXAMINED) for start in (max(size - _EXAMINED, 0) // 2 for size in valid.shape))
+    return is_stored_in_blocks(response.from_light(luminance(planes[:, rows, cols])), valid[rows, cols])
 
 
 def separated(planes: Array, response: Response) -> Array:

@@ -7,7 +7,6 @@ from scipy.ndimage import gaussian_filter
 from skimage import data
 
 from runtime.noise import LEAST_NOISE, estimate_noise, is_stored_in_blocks
-from runtime.response import SRGB
 
 POINT = np.ones((1, 1), np.float32)
 
@@ -80,20 +79,18 @@ def stored_as_jpeg(pixels, quality):
 def test_the_blocks_of_a_jpeg_show_wherever_they_lie(name, quality, skip):
     planes = stored_as_jpeg(photograph(name), quality)[:, skip[0] :, skip[1] :]
     known = np.ones(planes.shape[1:], bool)
-    assert is_stored_in_blocks(planes, known)
-    assert is_stored_in_blocks(planes[:1], known)
-    assert is_stored_in_blocks(SRGB.to_light(planes), known, SRGB)
+    assert is_stored_in_blocks(planes.mean(axis=0), known)
 
 
 @pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee", "rocket"])
 def test_nothing_else_shows_blocks(name):
     planes = in_planes(photograph(name))
     known = np.ones(planes.shape[1:], bool)
-    assert not is_stored_in_blocks(planes, known)
+    assert not is_stored_in_blocks(planes.mean(axis=0), known)
     small = np.stack(
         [np.asarray(Image.fromarray(plane).resize((180, 150))) for plane in stored_as_jpeg(photograph(name), 40)]
     )
-    assert not is_stored_in_blocks(small, known[:150, :180])
+    assert not is_stored_in_blocks(small.mean(axis=0), known[:150, :180])
 
 
 def test_pixels_that_are_not_known_show_no_blocks():
@@ -102,10 +99,10 @@ def test_pixels_that_are_not_known_show_no_blocks():
     planes[:, :, ::8] = np.nan
     known = np.isfinite(planes).all(axis=0)
     with np.errstate(invalid="ignore"):
-        assert not is_stored_in_blocks(planes, known)
-        assert not is_stored_in_blocks(planes, np.zeros_like(known))
+        assert not is_stored_in_blocks(planes.mean(axis=0), known)
+        assert not is_stored_in_blocks(planes.mean(axis=0), np.zeros_like(known))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 200), (200, 2), (9, 9)])
 def test_what_is_small_shows_no_blocks(shape):
-    assert not is_stored_in_blocks(np.random.default_rng(0).random((3, *shape), np.float32), np.ones(shape, bool))
+    assert not is_stored_in_blocks(np.random.default_rng(0).random(shape, np.float32), np.ones(shape, bool))
