@@ -149,6 +149,8 @@ LIT_SHARE = 0.005
 PARTLY_SATURATED = 0.3
 """Share of pixels clipped in some colours only from which on each colour is deconvolved by itself: the luminance of
 these pixels is not known, so that nothing of the colours that are would be restored."""
+PARTLY_SATURATED_LIGHT = 0.02
+"""The same for light whose colour differences have no noise of their own: near lamps each colour ends elsewhere."""
 
 # Whether a frame of a burst shows the scene of the reference.
 FRAME_CORRELATION = 0.5

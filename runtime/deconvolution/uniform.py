@@ -11,7 +11,7 @@ from kernels.arrays import Array, array_module
 from kernels.graphs import replayed
 from runtime.blur.periodic import BlurModel
 from runtime.colour import LUMA_NOISE, OPPONENT_NOISE, from_opponent, to_opponent
-from runtime.decisions.thresholds import PARTLY_SATURATED, SATURATED
+from runtime.decisions.thresholds import PARTLY_SATURATED, PARTLY_SATURATED_LIGHT, SATURATED
 from runtime.deconvolution.arguments import check_planes_and
 from runtime.deconvolution.chroma import HiddenNoise, combined, hidden_noise, separated
 from runtime.deconvolution.epll import epll
@@ -108,7 +108,8 @@ def deconvolve_uniform(
         planes = bounded(planes)
     everywhere, light, usable = valid.all(axis=0), planes, valid
     hidden = hidden_noise(planes, everywhere, [kernel], response) if hidden is None else hidden
-    opponent = len(planes) == 3 and float((valid.any(axis=0) & ~everywhere).mean()) < PARTLY_SATURATED
+    limit = PARTLY_SATURATED if response.linear or hidden.found else PARTLY_SATURATED_LIGHT
+    opponent = len(planes) == 3 and float((valid.any(axis=0) & ~everywhere).mean()) < limit
     if opponent:
         planes = separated(planes, response) if hidden.found else to_opponent(planes)
         # The differences of clipped pixels, above all those of white, say what their colours are, or nearly so.
