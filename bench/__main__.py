@@ -1,8 +1,8 @@
 """``python -m bench``: the command line of the benchmarks.
 
 Commands: ``kernels``, ``throughput``, ``latency``, ``burst-throughput``, ``packed``, ``peers``, ``gpu``, ``launches``,
-``accuracy``, ``bursts``, ``quality``, ``nonblind``, ``known``, ``schuler``, ``kaufman``, ``motion``, ``decisions``,
-``fuzz``, ``serve`` and ``ray``.
+``accuracy``, ``bursts``, ``quality``, ``nonblind``, ``known``, ``colours``, ``schuler``, ``kaufman``, ``motion``,
+``decisions``, ``fuzz``, ``serve`` and ``ray``.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from bench.gpu.launches import launches
 from bench.peers.command import peers
 from bench.serve.command import serve
 from bench.serve.ray import ray_batch
+from bench.solvers.colours import colours
 from bench.solvers.command import nonblind
 from bench.solvers.known import known
 from bench.speed.burst_throughput import burst_throughput
@@ -46,7 +47,7 @@ class _Group(click.Group):
 
 COMMANDS = [
     kernels, throughput, latency, burst_throughput, packed, peers, gpu, launches, accuracy, bursts, quality,
-    nonblind, known, schuler, kaufman, motion, decisions, fuzz, serve, ray_batch,
+    nonblind, known, colours, schuler, kaufman, motion, decisions, fuzz, serve, ray_batch,
 ]  # fmt: skip
 
 
