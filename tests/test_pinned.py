@@ -11,6 +11,10 @@ TOLERANCE, MOST = 2e-3, 1e-2
 Processors round differently, and what iterates amplifies it: of two that were tried, the second has one value in 400
 that differs by 2e-3 to 5e-3. On one and the same results are equal bit for bit.
 """
+SEARCHED, SEARCHED_TOLERANCE, SEARCHED_MOST = "deblur fast", 5e-3, 2.5e-2
+"""The same of a photograph whose kernel is searched for without being given time to settle: between an Intel Xeon and
+an AMD EPYC it differs by 3.4e-3 and 1.7e-2, while no other one does by more than 2e-4.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +28,9 @@ def test_a_restoration_is_what_it_was(name, recorded):
     result = pinned.restore(name)
     assert result.dtype == np.float32
     difference = np.abs(pinned.middle(result) - recorded[name])
-    assert np.quantile(difference, 0.99) < TOLERANCE
-    assert difference.max() < MOST
+    usual, most = (SEARCHED_TOLERANCE, SEARCHED_MOST) if name == SEARCHED else (TOLERANCE, MOST)
+    assert np.quantile(difference, 0.99) < usual
+    assert difference.max() < most
 
 
 def test_every_case_is_recorded(recorded):
