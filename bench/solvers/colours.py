@@ -11,7 +11,6 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from bench.data.camera import RECIPES
 from bench.data.datasets import Case, Sample, camera
 from bench.options import Numbers, publish, report_options
 from bench.report import Column, Report, Table
@@ -86,8 +85,8 @@ def _gains(
     """Return the gain of both differences in PSNR, in dB."""
     assert sample.sharp is not None
     top, left = (max(size - side, 0) // 2 for size in sample.sharp.shape[:2])
-    observed, sharp = (image[top : top + side, left : left + side] for image in (sample.observed, sample.sharp))
-    observed = _stored(observed, form, stored_at)
+    blurred, sharp = (image[top : top + side, left : left + side] for image in (sample.observed, sample.sharp))
+    observed = _stored(blurred, form, stored_at)
     restored = deconvolve(observed, sample.kernel, quality=quality, response=_BLURRED[case.kind], device=device)
     before, after = (_errors(image / np.float32(255), sharp) for image in (observed, restored))
     return [
@@ -133,7 +132,7 @@ def _tables(rows: list[dict[str, Any]]) -> dict[str, Table]:
                 Column("least gain", "least", "+.2f"), Column(f"worse by {_HARM} dB", "worse"),
             ),
             means,
-            notes=(f"Recipes of bench.data.camera: {', '.join(RECIPES)}. Without {_BORDER} px at each side.",),
+            notes=(f"Recipes of bench.data.camera: {', '.join(_BLURRED)}. Without {_BORDER} px at each side.",),
         ),
         "cases": Table(
             "Cases",

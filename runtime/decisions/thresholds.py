@@ -142,15 +142,18 @@ BRIGHT = 1.05
 
 # Which pixels count.
 SATURATED = 0.98
-"""Observed values from here on are taken for clipped, and take no part in the data term."""
+"""Observed values from here on are taken for clipped, and take no part in the data term but that of the differences of
+colours."""
 LIT_SHARE = 0.005
 """Share of clipped pixels from which lights may have been blurred beyond white."""
 
-PARTLY_SATURATED = 0.3
-"""Share of pixels clipped in some colours only from which on each colour is deconvolved by itself: the luminance of
-these pixels is not known, so that nothing of the colours that are would be restored."""
+PARTLY_SATURATED = 0.1
+"""Share of pixels clipped in some colours only from which each colour is deconvolved by itself: the luminance of these
+pixels is not known, though some of their colours are ..."""
+PARTLY_SATURATED_NOISY = 0.3
+"""... the same where the colour differences have noise of their own, which spoils each colour by itself ..."""
 PARTLY_SATURATED_LIGHT = 0.02
-"""The same for light whose colour differences have no noise of their own: near lamps each colour ends elsewhere."""
+"""... and the same for light without such noise: near lamps each colour ends elsewhere."""
 
 # Whether a frame of a burst shows the scene of the reference.
 FRAME_CORRELATION = 0.5

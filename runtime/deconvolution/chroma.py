@@ -11,10 +11,10 @@ power of photographs falls with a power `p` of the frequency. The unknowns are t
 which each power is exponentially distributed (Whittle 1953); they are found by multiplicative steps (Fevotte, Bertin,
 Durrieu 2009).
 
-Storage knows nothing of light: it is the stored values whose differences have this noise. Under the curve of dark
-values it would be large in light, and light restored wrongly changes the differences of dark values most. So where
-there is such noise, the luma of the light is restored, which storage has kept best, but the differences of the stored
-values.
+Storage knows nothing of light: it is the stored values whose differences have this noise. In light it would be large
+where it is bright and small where it is dark, and light restored wrongly changes the differences of dark values most.
+So where there is such noise, the luma of the light is restored, which storage has kept best, but the differences of the
+stored values.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from kernels.fft import fft_module
 from runtime.colour import from_opponent, luminance, to_opponent
 from runtime.inference.devices import download, holding
 from runtime.noise import is_stored_in_blocks
+from runtime.preparation.fill import fill_unknown
 from runtime.response import LINEAR, Response
 from runtime.tiles import bands
 
@@ -68,16 +69,14 @@ _SIDE, _SMALLEST_SIDE = 256, 64
 _SQUARES = 4
 """Squares along each axis, at most."""
 _MOST_UNKNOWN = 0.1, 0.9
-"""Share of a square that may be unknown, weighted by its window, and the same if no square of a photograph is better:
-what unknown pixels leave of a square looks a little like the noise that is sought."""
+"""Share of a square that may be unknown, weighted by its window, and the same if no square of a photograph is better,
+which says something only of one that shows the blocks of JPEG."""
 _NEWTON_STEPS = 5
 """Steps that find the stored values of a luma of light, to rounding."""
 _WHOLE = 1 - 1e-4
 """Share from which on all of a square is known."""
 _FLATTEST = 1e-3
 """Slope of the curve from stored values to light, at least."""
-_AROUND = 3.0
-"""Standard deviation in pixels of the weights of the pixels around an unknown one."""
 _LOWEST, _BANDS, _SHARES, _FEWEST, _HEAVIEST = 0.02, 16, 8, 6, 40
 """The frequencies from the lowest on, in cycles per pixel, are binned by their length into bands, and each of these by
 the power that the kernel passes, with this many frequencies in a bin at least; the weight of a bin is their number, but
@@ -91,7 +90,7 @@ class HiddenNoise(NamedTuple):
     ----------
     levels : tuple of float
         For each difference of `runtime.colour.to_opponent` the standard deviation of white noise to assume in its
-        deconvolution, in the units of the photograph; 0 where there is none of this noise.
+        deconvolution, in units of the stored values; 0 where there is none of this noise.
     share : float
         In [0, 1]: where there is, the share of its correction by which a difference changes. Noise that is taken for
         detail is far larger in the correction than in the photograph, and a part of the correction has nearly all of
@@ -149,9 +148,10 @@ def hidden_noise(planes: Array, valid: Array, kernels: Sequence[Array], response
     side = min(_SIDE, *planes.shape[1:])
     if len(planes) != 3 or side < max(_SMALLEST_SIDE, *(size + 1 for kernel in kernels for size in kernel.shape)):
         return HiddenNoise()
-    power = _power(planes, valid, side, response)
-    if power is None:
+    measured = _power(planes, valid, side, response)
+    if measured is None:
         return HiddenNoise()
+    power, whole = measured
     passed = np.mean([np.square(np.abs(np.fft.rfft2(download(kernel), (side, side)))) for kernel in kernels], axis=0)
     bins = _binned(power, passed, side)
     cutoff = _cutoff(bins)
@@ -161,9 +161,12 @@ def hidden_noise(planes: Array, valid: Array, kernels: Sequence[Array], response
     _, without = _fit(bins, coarse=False)
     level = _WEIGHT * noise * _shape(min(cutoff, _HIGHEST_CUTOFF))
     certain = (likelihood - without > _EVIDENCE) & (noise > np.maximum(_RATIO * white, _LEAST))
-    if not certain.all() and _in_blocks(planes, valid, response):
-        level = np.where(certain, level, np.maximum(level, _LEVEL_IN_BLOCKS))
-        certain = bins.power.max(axis=1) > _GREY
+    if not (whole and certain.all()):
+        if _in_blocks(planes, valid, response):
+            level = np.where(certain, level, np.maximum(level, _LEVEL_IN_BLOCKS))
+            certain = bins.power.max(axis=1) > _GREY
+        elif not whole:  # what stands for unknown pixels looks a little like such noise
+            certain[:] = False
     red, yellow = np.where(certain, level, 0.0)
     share = _SHARE * np.clip((_NO_SHARE_FROM - cutoff) / (_NO_SHARE_FROM - _SHARE_FALLS_FROM), 0, 1)
     return HiddenNoise((float(red), float(yellow)), float(share))
@@ -172,7 +175,7 @@ def hidden_noise(planes: Array, valid: Array, kernels: Sequence[Array], response
 def _in_blocks(planes: Array, valid: Array, response: Response) -> bool:
     """Tell whether the middle of planes (3, H, W) shows the blocks of JPEG."""
     rows, cols = (slice(start, start + _EXAMINED) for start in (max(size - _EXAMINED, 0) // 2 for size in valid.shape))
-    return is_stored_in_blocks(response.from_light(luminance(planes[:, rows, cols])), valid[rows, cols])
+    return is_stored_in_blocks(luminance(response.from_light(planes[:, rows, cols])), valid[rows, cols])
 
 
 def separated(planes: Array, response: Response) -> Array:
@@ -208,10 +211,11 @@ def combined(parts: Array, response: Response) -> Array:
     return parts
 
 
-def _power(planes: Array, valid: Array, side: int, response: Response) -> NDArray[np.float64] | None:
+def _power(planes: Array, valid: Array, side: int, response: Response) -> tuple[NDArray[np.float64], bool] | None:
     """Return the mean power (2, side, side // 2 + 1) of the differences of stored values, in squares that are valid.
 
-    Of one that is so in part the power is as much larger as the window has lost.
+    Of one that is so in part the power is as much larger as the window has lost. Also return whether nearly all of the
+    squares is.
     """
     xp = array_module(planes)
     hann = np.sin(np.pi * (np.arange(side) + 0.5) / side) ** 2
@@ -222,31 +226,19 @@ def _power(planes: Array, valid: Array, side: int, response: Response) -> NDArra
     areas = [(slice(top, top + side), slice(left, left + side)) for top, left in corners]
     shares = download(xp.stack([(xp.square(window) * valid[area]).sum() for area in areas]))
     usual, most = _MOST_UNKNOWN
-    least = 1 - (usual if shares.max() >= 1 - usual else most)
+    whole = bool(shares.max() >= 1 - usual)
+    least = 1 - (usual if whole else most)
     for area, share in zip(areas, shares.tolist(), strict=True):
         if share < least:
             continue
         seen = valid[area]
         square = to_opponent(xp.where(seen, response.from_light(planes[:, *area]), np.float32(0)))[1:]
-        if share < _WHOLE:
-            square = _filled(square, seen)
+        if share < _WHOLE:  # holes with a rim would have a spectrum of their own
+            fill_unknown(square, seen)
         square -= (square * window).sum(axis=(1, 2), keepdims=True) / window.sum()
         power = xp.square(xp.abs(fft_module(square).rfft2(square * window)))
         total, weight = power if total is None else total + power, weight + share
-    return None if total is None else download(total).astype(np.float64) / weight
-
-
-def _filled(planes: Array, seen: Array) -> Array:
-    """Return planes (2, side, side) in which means of the pixels around stand for unseen pixels, which hold 0.
-
-    Holes with a rim would have a spectrum of their own.
-    """
-    xp, side = array_module(planes), seen.shape[0]
-    fft = fft_module(planes)
-    rows, cols = np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)
-    smooth = xp.asarray(np.exp(-2 * np.square(np.pi * _AROUND) * (rows**2 + cols**2)).astype(np.float32))
-    sums, known = (fft.irfft2(fft.rfft2(values) * smooth, (side, side)) for values in (planes, seen.astype(np.float32)))
-    return xp.where(seen, planes, sums / xp.maximum(known, np.float32(1e-3)))
+    return None if total is None else (download(total).astype(np.float64) / weight, whole)
 
 
 def _starts(size: int, side: int) -> list[int]:

@@ -11,7 +11,7 @@ from kernels.arrays import Array, array_module
 from kernels.graphs import replayed
 from runtime.blur.periodic import BlurModel
 from runtime.colour import LUMA_NOISE, OPPONENT_NOISE, from_opponent, to_opponent
-from runtime.decisions.thresholds import PARTLY_SATURATED, PARTLY_SATURATED_LIGHT, SATURATED
+from runtime.decisions.thresholds import PARTLY_SATURATED, PARTLY_SATURATED_LIGHT, PARTLY_SATURATED_NOISY, SATURATED
 from runtime.deconvolution.arguments import check_planes_and
 from runtime.deconvolution.chroma import HiddenNoise, combined, hidden_noise, separated
 from runtime.deconvolution.epll import epll
@@ -55,8 +55,9 @@ def deconvolve_uniform(
 ) -> Array:
     """Restore a photograph that is blurred by one kernel.
 
-    Solves ``planes = kernel * x + noise`` for `x`. Three planes are converted to their mean and two colour differences;
-    the mean is restored by `method`, the differences by a cheaper one. Other numbers of planes are restored one by one.
+    Solves ``planes = kernel * x + noise`` for `x`. Three planes are converted to their mean and two colour differences,
+    or, where these have noise of their own, to their luma and the differences of the stored values; the first is
+    restored by `method`, the differences by a cheaper one. Other numbers of planes are restored one by one.
     Saturated and unknown pixels are left out of the data term. Large photographs are restored in tiles, which are
     blended where they overlap.
 
@@ -104,11 +105,11 @@ def deconvolve_uniform(
     valid = xp.stack([xp.abs(plane) < saturated for plane in planes])
     if known is not None:
         valid &= known
-    if saturated <= LARGEST_VALUE:  # Pixels beyond take no part, but must not outweigh the others in a transform.
+    if saturated <= LARGEST_VALUE:  # What lies far beyond must not outweigh the others in a transform.
         planes = bounded(planes)
     everywhere, light, usable = valid.all(axis=0), planes, valid
     hidden = hidden_noise(planes, everywhere, [kernel], response) if hidden is None else hidden
-    limit = PARTLY_SATURATED if response.linear or hidden.found else PARTLY_SATURATED_LIGHT
+    limit = PARTLY_SATURATED_NOISY if hidden.found else PARTLY_SATURATED if response.linear else PARTLY_SATURATED_LIGHT
     opponent = len(planes) == 3 and float((valid.any(axis=0) & ~everywhere).mean()) < limit
     if opponent:
         planes = separated(planes, response) if hidden.found else to_opponent(planes)

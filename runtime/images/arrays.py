@@ -52,7 +52,8 @@ class Frame:
     dtype
         Dtype of the image.
     bounds
-        Smallest and largest value of the result, in units of the planes. For integers [0, 1]; for floats [0, 1]
+        Smallest and largest value of the result, in units of the planes. For integers [0, 1], or less if all fit into
+        fewer bits; for floats [0, 1]
         extended to the range of the input, so that an image in [0, 1] stays in it and an HDR image keeps its range.
     pixels
         The pixels of the image, on the device of the planes.
@@ -68,7 +69,7 @@ class Frame:
     linear
         Whether the image says of itself that its values are light, by a profile or a gamma.
     black
-        The value that became 0: below 0 for floats that are shifted, such as those in [-1, 1].
+        Of floats that are shifted, such as those in [-1, 1]: the value that became 0, whose negative became 1. Or 0.
     """
 
     shape: tuple[int, ...]
@@ -116,7 +117,8 @@ class Frame:
             pixels = xp.empty(self.shape, self.dtype)
             channels, source = _with_channels(pixels), _with_channels(self.pixels)
             for index, plane in enumerate(planes):
-                values = xp.clip(plane + np.float32(self.black) if self.black else plane, *self.bounds)
+                values = plane * np.float32(-2 * self.black) + np.float32(self.black) if self.black else plane
+                values = xp.clip(values, *self.bounds)
                 if scale != 1:
                     values *= scale
                     xp.rint(values, out=values)
@@ -177,7 +179,7 @@ def pixels_of(image: Any) -> Pixels:
     return pixels_of_file(*read_file(image)) if isinstance(image, str | os.PathLike) else _in_memory(image)
 
 
-def open_image(image: Any, device: Device | None = None) -> tuple[Array, Frame]:
+def open_image(image: Any, device: Device | None = None, *, black: float | None = None) -> tuple[Array, Frame]:
     """Convert an image to float32 colour planes; return them and the format of the image.
 
     Parameters
@@ -188,9 +190,11 @@ def open_image(image: Any, device: Device | None = None) -> tuple[Array, Frame]:
         ``(H, W)`` or ``(H, W, C)`` with 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha) channels. The dtype
         determines the value range: uint8 is [0, 255], uint16 [0, 65535], float16, float32 and float64 [0, 1]. The
         result of a uint16 image whose values fit into 8, 10, 12 or 14 bits fits there, too. Floats may lie outside
-        [0, 1] (HDR); they are neither scaled nor clipped. If many are far below 0, as in [-1, 1], black is: the planes
-        then begin there. What masked pixels and those of alpha 0 hold, NaN included, makes no difference. Or the
-        `Pixels` of any of these.
+        [0, 1] (HDR); they are neither scaled nor clipped. If many are far below 0, as in [-1, 1], black is, and becomes
+        0, and white its negative, which becomes 1. What masked pixels and those of alpha 0 hold, NaN included, makes no
+        difference. Or the `Pixels` of any of these.
+    black
+        The value of floats that stands for black, if it is known: `Frame.black` of another frame.
     device
         Device of the planes; by default that of the image. Pixels are uploaded, and downloaded by `Frame.close`, in
         the dtype of the image: 8-bit pixels have a quarter of the bytes of the planes.
@@ -234,18 +238,29 @@ def open_image(image: Any, device: Device | None = None) -> tuple[Array, Frame]:
             known = visible if known is None else known & visible
         if known is not None:  # What nobody sees may be anything, and has no part in the range either.
             planes[:, ~known] = 0
-        black = 0.0
         if (scale := _FULL_SCALE[pixels.dtype.name]) != 1:
-            bounds = _integer_bounds(planes, scale)
+            bounds = _integer_bounds(planes) if pixels.dtype == np.uint16 else (0.0, 1.0)
             planes /= scale
         else:
             bounds = _float_bounds(planes)
-            if (black := _black(planes, *bounds)) != 0:
+            black = _black(planes, known, *bounds) if black is None else black
+            if black:
+                bounds = min(bounds[0], black), max(float(planes.max()), -black)
                 planes -= np.float32(black)
+                planes /= np.float32(-2 * black)
                 if known is not None:
                     planes[:, ~known] = 0
     frame = Frame(
-        pixels.shape, pixels.dtype, bounds, pixels, known, opened.rewrap, fetch, opened.copy, opened.linear, black
+        pixels.shape,
+        pixels.dtype,
+        bounds,
+        pixels,
+        known,
+        opened.rewrap,
+        fetch,
+        opened.copy,
+        opened.linear,
+        black or 0.0,
     )
     return planes, frame
 
@@ -345,10 +360,10 @@ def _check_shape(shape: tuple[int, ...]) -> None:
         raise InvalidImage(f"an image of shape {shape} has {_channels(shape)} channels, more than 4: {remedy}")
 
 
-def _integer_bounds(planes: Array, full_scale: float) -> tuple[float, float]:
-    """Return the range in units of the full scale: that of the fewest bits of a camera that hold all the values."""
-    largest = float(planes.max())
-    return 0.0, min(top for top in (*_CAMERA_SCALES, full_scale) if largest <= top <= full_scale) / full_scale
+def _integer_bounds(planes: Array) -> tuple[float, float]:
+    """Return the range of uint16 values in units of the full scale: that of the fewest bits that hold all of them."""
+    largest, full_scale = float(planes.max()), _FULL_SCALE["uint16"]
+    return 0.0, min(top for top in (*_CAMERA_SCALES, full_scale) if largest <= top) / full_scale
 
 
 def _float_bounds(planes: Array) -> tuple[float, float]:
@@ -359,13 +374,14 @@ def _float_bounds(planes: Array) -> tuple[float, float]:
     return min(low, 0.0), max(high, 1.0)
 
 
-def _black(planes: Array, low: float, high: float) -> float:
-    """Return the value that stands for black: 0, unless many values are so far below it that it cannot be noise.
+def _black(planes: Array, known: Array | None, low: float, high: float) -> float:
+    """Return the value that stands for black: 0, unless many known values are so far below it that it cannot be noise.
 
-    It is a round number, so that it is the same for all frames of a burst.
+    It is a round number a little below all values, and its negative stands for white.
     """
     dark = -_SHIFTED * max(high, -low)
-    if low >= dark or float((planes < dark).mean()) < _MANY:
+    count = planes.size if known is None else len(planes) * int(known.sum())
+    if low >= dark or int((planes < dark).sum()) < _MANY * count:
         return 0.0
     step = 2.0 ** (math.floor(math.log2(-low)) - 1)
     return step * math.floor(low / step)

@@ -186,7 +186,13 @@ def _sharp_things(plane: Array, contrast: float, saturated: float) -> Mask:
     found: Mask = foreign[things]
     if found.any():
         suspect = sharp & found
-        doubtful = _straight(plane, things, suspect) | _fading(things, suspect, download(plane >= saturated))
+        covered = _around(suspect)
+        if covered.mean() > _LARGEST_SHARE:
+            return covered
+        doubtful = _straight(plane, things, suspect)
+        clipped = download(plane >= np.float32(saturated))
+        if clipped.any():
+            doubtful |= _fading(things, suspect, clipped)
         foreign &= ~doubtful | (purity >= _PURITY_OF_DOUBTFUL)
         found = foreign[things]
     if found.any():
@@ -194,22 +200,30 @@ def _sharp_things(plane: Array, contrast: float, saturated: float) -> Mask:
         foreign[near[purity[near] >= _PURITY_NEARBY]] = True
         foreign[0] = False
         found = foreign[things]
-    covered: Mask = ndimage.maximum_filter((sharp & found).view(np.uint8), size=2 * _MARGIN + 1).view(bool)
+    return _around(sharp & found)
+
+
+def _around(sharp: Mask) -> Mask:
+    """Return the mask of the pixels that are covered if there are sharp ones."""
+    from scipy import ndimage
+
+    covered: Mask = ndimage.maximum_filter(sharp.view(np.uint8), size=2 * _MARGIN + 1).view(bool)
     return covered
 
 
 def _straight(plane: Array, things: NDArray[np.int32], suspect: Mask) -> Mask:
     """Return for each thing whether its suspect pixels lie at edges of one direction."""
     rows, cols = np.nonzero(suspect)
-    height, width = plane.shape
     of, count = things[rows, cols], int(things.max()) + 1
-    down, right = (
-        download(plane[after] - plane[before]).astype(np.float64)
-        for after, before in (
-            ((np.minimum(rows + 1, height - 1), cols), (np.maximum(rows - 1, 0), cols)),
-            ((rows, np.minimum(cols + 1, width - 1)), (rows, np.maximum(cols - 1, 0))),
-        )
+    xp, (last_row, last_col) = array_module(plane), (size - 1 for size in plane.shape)
+    rows, cols = xp.asarray(rows), xp.asarray(cols)
+    steps = xp.stack(
+        [
+            plane[xp.minimum(rows + 1, last_row), cols] - plane[xp.maximum(rows - 1, 0), cols],
+            plane[rows, xp.minimum(cols + 1, last_col)] - plane[rows, xp.maximum(cols - 1, 0)],
+        ]
     )
+    down, right = download(steps).astype(np.float64)
     across, along, mixed = (np.bincount(of, products, count) for products in (right * right, down * down, right * down))
     straight: Mask = np.hypot(across - along, 2 * mixed) > _STRAIGHT * (across + along)
     return straight

@@ -93,6 +93,14 @@ def test_nothing_else_shows_blocks(name):
     assert not is_stored_in_blocks(small.mean(axis=0), known[:150, :180])
 
 
+@pytest.mark.parametrize("method", [Image.NEAREST, Image.BILINEAR, Image.BICUBIC])
+@pytest.mark.parametrize("factor", [2, 4])
+def test_enlarged_photographs_show_no_blocks(method, factor):
+    small = Image.fromarray(photograph("coffee"))
+    large = in_planes(np.asarray(small.resize((small.width * factor, small.height * factor), method)))
+    assert not is_stored_in_blocks(large.mean(axis=0), np.ones(large.shape[1:], bool))
+
+
 def test_pixels_that_are_not_known_show_no_blocks():
     planes = in_planes(photograph())
     planes[:, ::8] = np.nan

@@ -292,6 +292,15 @@ def test_colours_of_a_jpeg_that_is_white_for_the_most_part_get_no_worse(quality,
     assert min(chroma_gains(observed, restored, inner(scene))) > -0.05
 
 
+@pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee"])
+@pytest.mark.parametrize("columns", [40, 104, 160])
+def test_nothing_is_found_in_a_clean_photograph_of_which_a_part_is_unknown(name, columns):
+    planes = eight_bits(inner(noisy(blurred(sharp(name)), 0.004)))
+    valid = np.ones(planes.shape[1:], bool)
+    valid[:, :columns] = False
+    assert hidden(planes, valid) == (0.0, 0.0)
+
+
 @pytest.mark.gpu
 def test_a_gpu_measures_alike(latent):
     import cupy

@@ -2,7 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.signal import fftconvolve
+from skimage import data
 
+import runtime
+from bench.data.photographs import shake_kernel
+from runtime.burst.frames import Burst
 from runtime.images import open_image
 
 
@@ -20,14 +25,31 @@ def test_a_restoration_of_fewer_bits_than_16_fits_into_them(bits, share):
 
 
 @pytest.mark.parametrize(("low", "high", "black"), [(-0.5, 0.5, -0.5), (-1, 1, -1), (-0.98, 0.97, -1), (-2.1, 2.6, -3)])
-def test_floats_that_are_shifted_begin_at_0_and_come_back(low, high, black):
+def test_floats_that_are_shifted_become_0_to_1_and_come_back(low, high, black):
     image = np.linspace(low, high, 120, dtype=np.float32).reshape(10, 12)
     planes, frame = open_image(image)
     assert frame.black == black
-    assert planes.min() == pytest.approx(low - black, abs=1e-6)
+    np.testing.assert_allclose(planes[0], (image - black) / (-2 * black), atol=1e-6)
     np.testing.assert_allclose(frame.close(planes), image, atol=1e-6)
-    closed = frame.close(planes + 9)
-    assert closed.max() == max(np.float32(high), 1)
+    assert frame.close(planes + 9).max() == -black
+    assert frame.close(planes - 9).min() == black
+
+
+def test_a_photograph_with_clipped_lights_is_restored_alike_in_every_range():
+    kernel = shake_kernel(9).astype(np.float32)
+    sharp = 1.3 * data.camera()[100:220, 150:290].astype(np.float32) / 255
+    observed = fftconvolve(sharp, kernel, "same").clip(0, 1).astype(np.float32)
+    assert (observed >= 1).mean() > 0.03
+    expected = runtime.deconvolve(observed, kernel, quality="fast")
+    for scale, shift in ((2, -1), (1, -0.5), (255, 0)):
+        restored = runtime.deconvolve(scale * observed + np.float32(shift), kernel, quality="fast")
+        np.testing.assert_allclose((restored - shift) / scale, expected, atol=2e-4)
+
+
+def test_frames_of_a_burst_share_their_black():
+    frames = [np.linspace(low, 1, 120, dtype=np.float32).reshape(10, 12) for low in (-1, -1.02, -0.7)]
+    assert {each.frame.black for each in Burst(frames)} == {-1.0}
+    assert open_image(frames[1])[1].black != -1
 
 
 def test_noise_around_0_is_not_shifted():
