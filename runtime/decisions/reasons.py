@@ -17,7 +17,7 @@ class Reason(Enum):
     """
 
     EMPTY = "empty", "none of its pixels is visible and known"
-    FLAT = "flat", "all of its pixels have the same value, but for noise"
+    FLAT = "flat", "all of its pixels have the same value, but for noise, or change too gently to show edges"
     NOT_BLURRED = "not-blurred", "its edges are as narrow as those of a sharp photograph"
     UNCLEAR = "unclear", "its blur kernel cannot be estimated with enough confidence"
     NOT_UNIFORM = "not-uniform", "its blur varies, so no single blur kernel explains all of it"

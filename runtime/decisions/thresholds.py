@@ -29,6 +29,8 @@ def _sigmoid(value: float) -> float:
 # Whether an estimated kernel is accepted: the product of these probabilities is the confidence.
 FLAT_RANGE = 1e-5
 """Range of the values, relative to the largest magnitude, up to which a photograph shows nothing but one value."""
+SMOOTH = 0.06
+"""Largest second difference over eight pixels, relative to the range, up to which a photograph has no edges."""
 ONLY_NOISE = 1.2
 """Standard deviation of the values, relative to that of the noise, up to which a photograph shows nothing else."""
 CONFIDENT = 0.5

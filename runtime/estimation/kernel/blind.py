@@ -19,6 +19,7 @@ from runtime.decisions.thresholds import (
     CONFIDENT,
     FLAT_RANGE,
     ONLY_NOISE,
+    SMOOTH,
     STARTS_AGREE,
     UNSURE_LOG_ERROR,
 )
@@ -43,6 +44,8 @@ from runtime.run import Run
 
 FirstEstimate = Callable[[tuple[slice, slice]], Array]
 """Returns an estimate of the latent image (H, W), float32, within a window of the photograph."""
+_BEND, _LINES = 8, 512
+"""Distance in pixels of the differences that tell whether there are edges, and lines along an axis that are looked at."""
 _FIRST_SHARE = 0.3
 """Share of the time of both that the first takes."""
 _LIT_IN_LIGHT = 3
@@ -203,15 +206,15 @@ def find_kernel(
     Returns
     -------
     FoundKernel or None
-        ``None`` if all pixels of the photograph are practically equal, but for noise.
+        ``None`` if all pixels of the photograph are practically equal, but for noise, or change too gently to tell.
     """
     check_plane("observed", observed)
     check_support(observed.shape, support)
     if support < 3:
         raise InvalidArgument(f"support is {support}: give 3 px or more, there is no blur in less")
-    numbers = array_module(observed).stack([observed.max(), observed.min(), observed.std()])
-    brightest, darkest, deviation = download(numbers).tolist()
-    if brightest - darkest <= FLAT_RANGE * max(brightest, -darkest):
+    numbers = array_module(observed).stack([observed.max(), observed.min(), observed.std(), _largest_bend(observed)])
+    brightest, darkest, deviation, bend = download(numbers).tolist()
+    if brightest - darkest <= FLAT_RANGE * max(brightest, -darkest) or bend <= SMOOTH * (brightest - darkest):
         return None
     if deviation <= ONLY_NOISE * run.noise_of(observed):
         return None
@@ -306,6 +309,17 @@ async def _find_with(
         score=await score_kernel(blurred, best.kernel),
         lit=lit,
     )
+
+
+def _largest_bend(image: Array) -> Array:
+    """Return the largest second difference over `_BEND` pixels along some rows and columns of an image, an array ()."""
+    xp, bends = array_module(image), []
+    for lines in (image, image.T):
+        if lines.shape[1] <= 2 * _BEND:
+            return xp.asarray(np.inf, image.dtype)
+        some = lines[:: max(len(lines) // _LINES, 1)]
+        bends.append(xp.abs(some[:, : -2 * _BEND] - 2 * some[:, _BEND:-_BEND] + some[:, 2 * _BEND :]).max())
+    return xp.maximum(*bends)
 
 
 def _far_from_lights(blurred: BlurredImage, saturated: float) -> BlurredImage | None:
