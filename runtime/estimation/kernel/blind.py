@@ -45,7 +45,7 @@ from runtime.run import Run
 FirstEstimate = Callable[[tuple[slice, slice]], Array]
 """Returns an estimate of the latent image (H, W), float32, within a window of the photograph."""
 _BEND, _LINES = 8, 512
-"""Distance in pixels of the differences that tell whether there are edges, and lines along an axis that are looked at."""
+"""Distance in pixels of the differences that tell whether there are edges, and lines along an axis that are taken."""
 _FIRST_SHARE = 0.3
 """Share of the time of both that the first takes."""
 _LIT_IN_LIGHT = 3
