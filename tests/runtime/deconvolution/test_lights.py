@@ -3,10 +3,13 @@ import pytest
 from scipy.signal import fftconvolve
 
 from bench.data.photographs import shake_kernel
+from runtime.blur.blurs import PoseBlur
+from runtime.blur.poses import Poses
+from runtime.deconvolution.along_poses import deconvolve_along_poses
 from runtime.deconvolution.lights import restore_lights
 from runtime.deconvolution.uniform import deconvolve_uniform
 from runtime.quality import LEVELS
-from runtime.response import SRGB
+from runtime.response import LINEAR, SRGB
 
 KERNEL = shake_kernel(15).astype(np.float32)
 REACH = len(KERNEL) // 2
@@ -116,3 +119,12 @@ def test_photographs_of_any_shape(shape, rng):
     latent = planes.copy()
     restore_lights(planes, latent, KERNEL, clipped, ~clipped)
     assert np.isfinite(latent).all()
+
+
+def test_lamps_are_restored_under_the_poses_of_a_camera_too():
+    sharp, observed = scene()
+    blur, effort = PoseBlur(Poses(KERNEL[None].astype(np.float64), np.zeros(1))), LEVELS["fast"].deconvolution
+    with_lights, without = (
+        deconvolve_along_poses(observed[None], blur, effort, response=response)[0] for response in (SRGB, LINEAR)
+    )
+    assert error(with_lights, sharp) < 0.6 * error(without, sharp)
