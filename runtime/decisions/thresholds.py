@@ -144,14 +144,12 @@ BRIGHT = 1.05
 
 # Which pixels count.
 SATURATED = 0.98
-"""Observed values from here on are taken for clipped, and take no part in the data term but that of the differences of
-colours."""
+"""Observed values from here on are taken for clipped: they have no part in any data term but that of the colours."""
 LIT_SHARE = 0.005
 """Share of clipped pixels from which lights may have been blurred beyond white."""
 
 PARTLY_SATURATED = 0.1
-"""Share of pixels clipped in some colours only from which each colour is deconvolved by itself: the luminance of these
-pixels is not known, though some of their colours are ..."""
+"""Share of pixels clipped in some colours, whose luminance is lost, from which each is deconvolved by itself ..."""
 PARTLY_SATURATED_NOISY = 0.3
 """... the same where the colour differences have noise of their own, which spoils each colour by itself ..."""
 PARTLY_SATURATED_LIGHT = 0.02

@@ -179,7 +179,12 @@ def _in_blocks(planes: Array, valid: Array, response: Response) -> bool:
 
 
 def separated(planes: Array, response: Response) -> Array:
-    """Return the luma of planes (3, H, W), and the differences of their stored values; float32 (3, H, W)."""
+    """Return the luma of light (3, H, W), and the differences of its stored values; float32 (3, H, W).
+
+    Stored values are separated into their mean and differences, as those without such noise are.
+    """
+    if response.linear:
+        return to_opponent(planes)
     parts = array_module(planes).empty(planes.shape, np.float32)
     for band in bands(planes.shape[1:]):
         parts[:, band] = to_opponent(response.from_light(planes[:, band]))
@@ -188,7 +193,7 @@ def separated(planes: Array, response: Response) -> Array:
 
 
 def combined(parts: Array, response: Response) -> Array:
-    """Return the planes (3, H, W) with a luma, and differences of their stored values; the inverse of `separated`.
+    """Return the planes (3, H, W) of such parts; the inverse of `separated`.
 
     Parameters
     ----------
@@ -197,13 +202,15 @@ def combined(parts: Array, response: Response) -> Array:
     response
         The curve from the planes to the stored values.
     """
+    if response.linear:
+        return from_opponent(parts, out=parts)
     xp = array_module(parts)
     with holding(parts):
         for band in bands(parts.shape[1:]):
             luma, differences = parts[0, band].copy(), parts[:, band].copy()
             differences[0] = 0
             differences, mean = from_opponent(differences), response.from_light(luma)
-            for _ in range(1 if response.linear else _NEWTON_STEPS):
+            for _ in range(_NEWTON_STEPS):
                 values = differences + mean
                 slope = xp.maximum(luminance(response.slope(values)), np.float32(_FLATTEST))
                 mean -= (luminance(response.to_light(values)) - luma) / slope

@@ -10,7 +10,7 @@ import numpy as np
 from kernels.arrays import Array, array_module
 from kernels.graphs import replayed
 from runtime.blur.periodic import BlurModel
-from runtime.colour import LUMA_NOISE, OPPONENT_NOISE, from_opponent, to_opponent
+from runtime.colour import LUMA_NOISE, OPPONENT_NOISE
 from runtime.decisions.thresholds import PARTLY_SATURATED, PARTLY_SATURATED_LIGHT, PARTLY_SATURATED_NOISY, SATURATED
 from runtime.deconvolution.arguments import check_planes_and
 from runtime.deconvolution.chroma import HiddenNoise, combined, hidden_noise, separated
@@ -56,7 +56,7 @@ def deconvolve_uniform(
     """Restore a photograph that is blurred by one kernel.
 
     Solves ``planes = kernel * x + noise`` for `x`. Three planes are converted to their mean and two colour differences,
-    or, where these have noise of their own, to their luma and the differences of the stored values; the first is
+    or light, where these have noise of their own, to its luma and the differences of stored values; the first is
     restored by `method`, the differences by a cheaper one. Other numbers of planes are restored one by one.
     Saturated and unknown pixels are left out of the data term. Large photographs are restored in tiles, which are
     blended where they overlap.
@@ -112,13 +112,13 @@ def deconvolve_uniform(
     limit = PARTLY_SATURATED_NOISY if hidden.found else PARTLY_SATURATED if response.linear else PARTLY_SATURATED_LIGHT
     opponent = len(planes) == 3 and float((valid.any(axis=0) & ~everywhere).mean()) < limit
     if opponent:
-        planes = separated(planes, response) if hidden.found else to_opponent(planes)
+        planes = separated(planes, response if hidden.found else LINEAR)
         # The differences of clipped pixels, above all those of white, say what their colours are, or nearly so.
         every = xp.ones_like(everywhere) if known is None else known
         valid = xp.stack([everywhere, every, every])
         methods[1:] = ["hyper-laplacian" if method in ("epll", SYNTHESIS) else method] * 2
         scales, factors = OPPONENT_NOISE.tolist(), [1.0, _CHROMA_NOISE, _CHROMA_NOISE]
-        if hidden.found:
+        if hidden.found and not response.linear:
             slope = response.mean_slope_of(light)
             scales = [LUMA_NOISE, *(scale / slope for scale in scales[1:])]
     given = [] if noise is None else [max(noise, LEAST_NOISE) * scale for scale in scales]
@@ -163,7 +163,7 @@ def deconvolve_uniform(
         if share < 1:
             restored[index] = planes[index] + share * (restored[index] - planes[index])
     if opponent:
-        restored = combined(restored, response) if hidden.found else from_opponent(restored, out=restored)
+        restored = combined(restored, response if hidden.found else LINEAR)
     if not response.linear:
         clipped = xp.stack([xp.abs(plane) >= saturated for plane in light])
         stored = response if hidden.found else None
