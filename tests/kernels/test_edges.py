@@ -94,7 +94,7 @@ def test_the_strongest_equal_reference(face, rows, cols, seed, share, few_values
     least = magnitude[expected.any(axis=0)].min(initial=np.inf)
     sure = np.abs(magnitude - least) > 1e-6 * least
     np.testing.assert_array_equal(found[:, sure], expected[:, sure])
-    assert (~sure).sum() <= max(1, (magnitude == least).sum())
+    assert (~sure).sum() <= max(0.005 * magnitude.size, (magnitude == least).sum(), 1)
 
 
 @given(share=st.floats(0.05, 1), seed=SEEDS)
