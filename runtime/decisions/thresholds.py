@@ -29,7 +29,7 @@ def _sigmoid(value: float) -> float:
 # Whether an estimated kernel is accepted: the product of these probabilities is the confidence.
 FLAT_RANGE = 1e-5
 """Range of the values, relative to the largest magnitude, up to which a photograph shows nothing but one value."""
-SMOOTH = 0.06
+SMOOTH = 0.1
 """Largest second difference over eight pixels, relative to the range, up to which a photograph has no edges."""
 ONLY_NOISE = 1.2
 """Standard deviation of the values, relative to that of the noise, up to which a photograph shows nothing else."""
@@ -147,7 +147,6 @@ SATURATED = 0.98
 """Observed values from here on are taken for clipped: they have no part in any data term but that of the colours."""
 LIT_SHARE = 0.005
 """Share of clipped pixels from which lights may have been blurred beyond white."""
-
 PARTLY_SATURATED = 0.1
 """Share of pixels clipped in some colours, whose luminance is lost, from which each is deconvolved by itself ..."""
 PARTLY_SATURATED_NOISY = 0.3

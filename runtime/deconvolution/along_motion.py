@@ -43,8 +43,8 @@ def deconvolve_along_motion(
 
     Each observed pixel is the mean of the latent image along a line through it, of the length and angle
     ``field[y, x]``. The prior is the L1 norm of the gradients, the solver iterative residual compensation. Where the
-    colour differences have noise of their own (`runtime.deconvolution.chroma`), they are restored apart from the luma,
-    and the larger it is, the less they change.
+    colour differences have noise of their own (`runtime.deconvolution.chroma`), they are restored apart from the
+    mean, or from the luma of light, and the larger it is, the less they change.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ _PURITY_OF_DOUBTFUL = 0.8
 """The same, at least, of a thing whose edges run in one direction, or that may be a lamp."""
 _STRAIGHT = 0.85
 """Coherence of the gradients (Bigun and Granlund 1987), 0 where they point everywhere and 1 where all are parallel,
-from which on edges run in one direction: that of letters is 0.6 at most, that of edges along a motion 0.96 at least."""
+from which on edges run in one direction: that of letters is 0.62 at most, of edges along a motion 0.96 at least."""
 _FADING = 0.1
 """Share of the clipped pixels beside a thing that are away from its sharp edges, from which on it may be a lamp. In a
 photograph with lights (`LIT_SHARE`) whatever is clipped may be one."""

@@ -167,13 +167,14 @@ class TestNoBlur:
         assert estimate.reason == Reason.NOT_BLURRED
         np.testing.assert_array_equal(estimate.kernel, delta((SUPPORT, SUPPORT)).astype(np.float32))
 
-    @pytest.mark.parametrize("bend", ["line", "dome", "sky"])
+    @pytest.mark.parametrize("bend", ["line", "dome", "cone", "sky"])
     @pytest.mark.parametrize("scale", [1.0, 0.01])
     def test_a_gradient_is_left_alone(self, bend, scale):
         down, right = np.mgrid[:200, :260].astype(np.float32) / 260
         image = {
             "line": 0.1 + 0.6 * right + 0.2 * down,
             "dome": 0.9 - 0.8 * np.hypot(down - 0.4, right - 0.5) ** 2,
+            "cone": 0.9 - 0.8 * np.hypot(down - 0.4, right - 0.5),
             "sky": 0.2 + 0.6 * np.exp(-2 * down),
         }[bend]
         estimate = estimate_blind(scale * image, Run(Options(quality="fast")), support=31)
