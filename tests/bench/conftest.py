@@ -22,7 +22,7 @@ layers = 1
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def rng():
     return np.random.default_rng(2009)
 
