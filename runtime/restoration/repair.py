@@ -31,8 +31,10 @@ MODEL = "repair"
 """Name of the bundle."""
 PART = "repair"
 """Name of the network in the bundle."""
-REACH = 128
-"""Margin in pixels of a tile, by which the receptive field of the network extends beyond it."""
+REACH = 96
+"""Margin in pixels of a tile: the receptive field of the network extends by 95 px."""
+_CORE = 768
+"""Side of a tile in pixels, about, without the margins. A run takes 126 MiB; of larger tiles it takes twice as much."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ class Repairer:
         """Return the stored values (H, W) of the repaired luminance, and the predicted gain in dB."""
         xp, unit, shape = array_module(guide), self._assumes.unit, guide.shape
         repaired, errors = xp.zeros_like(guide), np.zeros(2)
-        for spans in tiles(shape, (REACH + FADE,) * 2):
+        for spans in tiles(shape, (REACH + FADE,) * 2, _CORE):
             rows, cols = (replace(span, start=span.start // unit * unit) for span in spans)
             window = slice(rows.start, rows.stop), slice(cols.start, cols.stop)
             again = response.from_light(blurred[window])

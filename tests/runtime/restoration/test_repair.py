@@ -18,7 +18,17 @@ from runtime.inference.bundle import MANIFEST, load_model
 from runtime.inference.devices import CPU
 from runtime.noise import estimate_noise
 from runtime.options import Options
-from runtime.restoration.repair import MODEL, RepairAssumptions, Repairer, _squares, evidence, facts, load_repairer
+from runtime.restoration import repair
+from runtime.restoration.repair import (
+    MODEL,
+    REACH,
+    RepairAssumptions,
+    Repairer,
+    _squares,
+    evidence,
+    facts,
+    load_repairer,
+)
 from runtime.run import Run
 
 NOISE = 0.005
@@ -118,7 +128,7 @@ def test_tiles_leave_no_seam(repairer, observed, kernel, monkeypatch):
     whole = repairer.repair(
         luminance(observed), restored.copy(), KernelBlur(kernel), log_error=-2.0, noise=noise_of(observed)
     )
-    monkeypatch.setattr(tiles, "CORE", 80)
+    monkeypatch.setattr(repair, "_CORE", 80)
     tiled = repairer.repair(
         luminance(observed), restored.copy(), KernelBlur(kernel), log_error=-2.0, noise=noise_of(observed)
     )
@@ -127,6 +137,18 @@ def test_tiles_leave_no_seam(repairer, observed, kernel, monkeypatch):
     changed, expected = tiled.planes - restored, whole.planes - restored
     expected *= np.vdot(changed, expected) / np.vdot(expected, expected)
     assert np.abs(changed - expected).mean() < 2e-4
+
+
+def test_what_lies_beyond_the_margin_of_a_tile_makes_no_difference(repairer, rng):
+    planes = rng.random((3, 2 * REACH + 8, 2 * REACH + 8), np.float32)
+    parameters = facts(0.01, -2.0, 2.0, ASSUMES)[None]
+    before, _ = repairer._run(planes, parameters)
+    changed = planes.copy()
+    changed[:, :8, :8] = 50.0
+    differs = repairer._run(changed, parameters)[0] != before
+    assert differs[:REACH, :REACH].any()
+    assert not differs[REACH + 8 :].any()
+    assert not differs[:, REACH + 8 :].any()
 
 
 @pytest.mark.parametrize("shape", [(65, 90), (64, 64), (71, 66)])
