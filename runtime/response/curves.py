@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from kernels.arrays import Array, array_module
 from runtime.arguments import check_real
 from runtime.errors import InvalidArgument
+from runtime.tiles import BAND, bands
 
 _LARGEST_GAMMA = 4.0
 _SAMPLED = 256
@@ -44,15 +46,7 @@ class Response:
 
     def to_light(self, stored: Array) -> Array:
         """Return the light of stored values of any shape, float32."""
-        if self.linear:
-            return stored
-        xp = array_module(stored)
-        size = xp.abs(stored)
-        if self.gamma:
-            light = size ** np.float32(self.gamma)
-        else:
-            light = xp.where(size > _KNEE, ((size + _OFFSET) / (1 + _OFFSET)) ** np.float32(_POWER), size / _SLOPE)
-        return xp.copysign(light, stored).astype(np.float32, copy=False)
+        return stored if self.linear else _in_parts(self._light, stored)
 
     def light_of(self, stored: float) -> float:
         """Return the light of one stored value; infinity stays infinite."""
@@ -60,16 +54,7 @@ class Response:
 
     def from_light(self, light: Array) -> Array:
         """Return the stored values of light of any shape, float32."""
-        if self.linear:
-            return light
-        xp = array_module(light)
-        size = xp.abs(light)
-        if self.gamma:
-            stored = size ** np.float32(1 / self.gamma)
-        else:
-            bent = (1 + _OFFSET) * size ** np.float32(1 / _POWER) - _OFFSET
-            stored = xp.where(size > _KNEE / _SLOPE, bent, size * _SLOPE)
-        return xp.copysign(stored, light).astype(np.float32, copy=False)
+        return light if self.linear else _in_parts(self._stored, light)
 
     def slope(self, stored: Array) -> Array:
         """Return the derivative of light by stored values of any shape, float32: what noise is multiplied by."""
@@ -107,9 +92,38 @@ class Response:
         slopes = self.slope(stored[..., ::rows, ::cols])
         return xp.maximum(xp.sqrt(xp.square(slopes).mean().astype(np.float64)), _LEAST_SLOPE)
 
+    def _light(self, stored: Array) -> Array:
+        xp = array_module(stored)
+        size = xp.abs(stored)
+        if self.gamma:
+            light = size ** np.float32(self.gamma)
+        else:
+            light = xp.where(size > _KNEE, ((size + _OFFSET) / (1 + _OFFSET)) ** np.float32(_POWER), size / _SLOPE)
+        return xp.copysign(light, stored).astype(np.float32, copy=False)
+
+    def _stored(self, light: Array) -> Array:
+        xp = array_module(light)
+        size = xp.abs(light)
+        if self.gamma:
+            stored = size ** np.float32(1 / self.gamma)
+        else:
+            bent = (1 + _OFFSET) * size ** np.float32(1 / _POWER) - _OFFSET
+            stored = xp.where(size > _KNEE / _SLOPE, bent, size * _SLOPE)
+        return xp.copysign(stored, light).astype(np.float32, copy=False)
+
 
 LINEAR = Response("linear", 1.0)
 SRGB = Response("srgb", 0.0)
+
+
+def _in_parts(curve: Callable[[Array], Array], values: Array) -> Array:
+    """Apply a curve to values of any shape, of large arrays band by band, since it needs several times their memory."""
+    if values.ndim < 2 or values.size <= BAND:
+        return curve(values)
+    out = array_module(values).empty(values.shape, np.float32)
+    for part in bands(values.shape) if values.ndim == 2 else range(len(values)):
+        out[part] = _in_parts(curve, values[part])
+    return out
 
 
 def find_response(given: Any) -> Response:

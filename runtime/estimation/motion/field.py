@@ -11,6 +11,7 @@ from runtime.decisions.reasons import Reason
 from runtime.decisions.thresholds import LEAST_MOTION, MOTION_ERROR
 from runtime.estimation.motion.affine import double_angle, fit_affine
 from runtime.estimation.motion.network import Floats, PatchMotions
+from runtime.tiles import bands
 
 _SMOOTHING = 64.0
 """Standard deviation in pixels of the Gaussian weights with which the motions of patches are averaged."""
@@ -45,15 +46,19 @@ def join(motions: PatchMotions, grid: PatchGrid) -> Floats:
     positions = _positions(rows, cols, grid)
     camera = _fit_camera(motions, positions)
     differences = vectors - _affine(camera, positions)
-    down, right = _gaussians(np.arange(grid.height), rows), _gaussians(np.arange(grid.width), cols)
-    total = down @ certainty @ right.T
-    total += _CAMERA_WEIGHT * total.mean()
-    mean = [down @ (certainty * differences[..., axis]) @ right.T / total for axis in (0, 1)]
-    field = _affine(camera, _positions(np.arange(grid.height), np.arange(grid.width), grid))
-    field += np.stack(mean, axis=-1)
-    length = np.minimum(1 + np.hypot(field[..., 0], field[..., 1]), LONGEST)
-    angle = np.degrees(np.arctan2(field[..., 1], field[..., 0])) / 2 % 180
-    return np.stack([length, angle], axis=-1).astype(np.float32)
+    across = np.arange(grid.width)
+    down, right = _gaussians(np.arange(grid.height), rows), _gaussians(across, cols)
+    weighted = [certainty * differences[..., axis] for axis in (0, 1)]
+    camera_weight = _CAMERA_WEIGHT * float(down.mean(axis=0) @ certainty @ right.mean(axis=0))
+    joined = np.empty((grid.height, grid.width, 2), np.float32)
+    for band in bands((grid.height, grid.width)):
+        near = down[band]
+        total = near @ certainty @ right.T + camera_weight
+        field = _affine(camera, _positions(np.arange(grid.height)[band], across, grid))
+        field += np.stack([near @ each @ right.T / total for each in weighted], axis=-1)
+        joined[band, :, 0] = np.minimum(1 + np.hypot(field[..., 0], field[..., 1]), LONGEST)
+        joined[band, :, 1] = np.degrees(np.arctan2(field[..., 1], field[..., 0])) / 2 % 180
+    return joined
 
 
 def camera_motion(motions: PatchMotions, grid: PatchGrid) -> npt.NDArray[np.float64]:

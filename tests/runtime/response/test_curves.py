@@ -15,6 +15,15 @@ def test_there_and_back_is_the_identity(curve, rng):
     np.testing.assert_allclose(curve.from_light(light), stored, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(2, 1030, 1100), (1, 2, 1030, 600), (1100, 1000)])
+def test_large_arrays_are_bent_like_small_ones(shape, rng):
+    stored = rng.uniform(-0.2, 3, shape).astype(np.float32)
+    light = SRGB.to_light(stored)
+    rows = np.stack([SRGB.to_light(row) for row in stored.reshape(-1, shape[-1])]).reshape(shape)
+    np.testing.assert_array_equal(light, rows)
+    np.testing.assert_allclose(SRGB.from_light(light), stored, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("curve", CURVES, ids=lambda curve: curve.name)
 def test_black_and_white_stay_and_the_curve_rises(curve):
     stored = np.linspace(-1, 2, 301, dtype=np.float32)

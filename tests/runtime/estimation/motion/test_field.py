@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from kernels.patches import PatchGrid
+from runtime import tiles
 from runtime.decisions.reasons import Reason
 from runtime.errors import InvalidArgument, InvalidModel
 from runtime.estimation.motion.field import find_doubt, join, relative_error, typical_motion
@@ -40,6 +41,15 @@ def test_the_batch_makes_no_difference(bundle):
     first, second = (MotionNetwork(bundle, device=CPU, batch=batch) for batch in (3, 1000))
     grid = first.grid(40, 50, 3)
     np.testing.assert_array_equal(first.predict(image, grid).vectors, second.predict(image, grid).vectors)
+
+
+def test_bands_make_no_difference(monkeypatch, rng):
+    grid = PatchGrid(130, 90, 17, 5, 4)
+    vectors = rng.normal(0, 8, (grid.rows, grid.cols, 2)).astype(np.float32)
+    motions = PatchMotions(vectors, rng.uniform(0.5, 5, vectors.shape[:2]).astype(np.float32))
+    whole = join(motions, grid)
+    monkeypatch.setattr(tiles, "BAND", 700)
+    np.testing.assert_allclose(join(motions, grid), whole, rtol=1e-6, atol=1e-4)
 
 
 def test_lengths_stay_within_the_bank():
