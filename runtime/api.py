@@ -17,7 +17,7 @@ from runtime.colour import luminance
 from runtime.deblurrer import DEFAULT_MODEL, Deblurrer
 from runtime.deconvolution import deconvolve as _deconvolve
 from runtime.errors import InvalidArgument
-from runtime.estimation.response import as_it_says, in_light
+from runtime.estimation.response import as_it_says, in_light, is_bent
 from runtime.images import open_image
 from runtime.inference.devices import Device, on_device, resolve_device, upload
 from runtime.inference.progress import Progress, Stopwatch, reporting
@@ -166,7 +166,8 @@ def deconvolve(
     with on_device(target), reporting(progress) as progress:
         observed, frame = open_image(image, target)
         given = _floats("kernel", kernel, target) if motion is None else _floats("motion", motion, target)
-        photograph = prepare(observed, frame.known, blurred=_blunts_edges(given))
+        options = Options(quality=quality, nonblind=method, response=response)
+        photograph = prepare(observed, frame.known, blurred=_blunts_edges(given), bent=is_bent(options))
         if photograph.empty:
             return frame.copy()
         blur: Blur
@@ -174,7 +175,7 @@ def deconvolve(
             blur = KernelBlur(given)
         else:
             blur = MotionBlur(given[photograph.box] if given.shape[:2] == photograph.shape else given)
-        options = as_it_says(frame, Options(quality=quality, nonblind=method, response=response))
+        options = as_it_says(frame, photograph, options)
         run = run_on(photograph, frame.quantum, options, target, Stopwatch(target), progress)
         photograph, run = in_light(photograph, frame.quantum, options, run, blur)
         latent = _deconvolve(photograph.planes, blur, run, noise=photograph.noise(noise))

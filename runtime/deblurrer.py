@@ -21,7 +21,7 @@ from runtime.colour import luminance
 from runtime.contract import BurstMethod, Estimate, Method
 from runtime.decisions.reasons import Reason
 from runtime.errors import InvalidModel
-from runtime.estimation.response import as_it_says, in_light
+from runtime.estimation.response import as_it_says, in_light, is_bent
 from runtime.images import Frame, open_image, pixels_of
 from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import download, on_device, resolve_device
@@ -172,10 +172,10 @@ class Deblurrer:
         with on_device(self.device), reporting(progress) as progress:
             stopwatch = Stopwatch(self.device)
             observed, frame = open_image(image, self.device)
-            options = as_it_says(frame, options)
             with stopwatch("prepare"):
-                photograph = prepare(observed, frame.known, blurred=expects_blur(method))
+                photograph = prepare(observed, frame.known, blurred=expects_blur(method), bent=is_bent(options))
             del observed
+            options = as_it_says(frame, photograph, options)
             run = run_on(photograph, frame.quantum, options, self.device, stopwatch, progress)
             photograph, run = in_light(photograph, frame.quantum, options, run)
             if photograph.empty:

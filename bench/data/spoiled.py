@@ -104,6 +104,14 @@ def _integers(white: int) -> Spoil:
     return _ranged(lambda observed: np.rint(observed.clip(0, 1) * white).astype(np.uint16), lambda image: image / white)
 
 
+def _on_pedestal(black: int, white: int) -> Spoil:
+    """Store a photograph in 16-bit integers far above 0, as thermal cameras do."""
+    return _ranged(
+        lambda observed: np.rint(black + observed * (white - black)).astype(np.uint16),
+        lambda image: (image - black) / (white - black),
+    )
+
+
 def _floats(white: float) -> Spoil:
     """Store a photograph in floats with another white."""
     return _ranged(lambda observed: (observed * white).astype(np.float32), lambda image: image / white)
@@ -137,6 +145,7 @@ SPOILED: dict[str, dict[str, Spoil]] = {
     },
     "ranges": {
         "12_bit": _integers(4095),
+        "pedestal": _on_pedestal(20_000, 28_000),
         "dim": _floats(0.05),
         "to_255": _floats(255.0),
         "hdr": _floats(6.5),

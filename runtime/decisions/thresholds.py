@@ -79,6 +79,8 @@ LIGHT_GAIN = Logistic(2.6, 0.2)
 """For one kernel that light was blurred with."""
 LITTLE_LIGHT_GAIN = 4.0
 """The same, up to which the photograph is restored as stored, too, and what promises more is taken."""
+LIGHT_LESS_SURE, LIGHT_LESS_SPARSE = 0.25, 0.01
+"""By how much the log error grows in light, and the gradients' sparsity measure relatively, if no light was blurred."""
 PROMISES_MORE = 0.6
 """Predicted gain in dB by which one of two restorations has to surpass the other for which more speaks otherwise."""
 MUCH_GAIN = 4.5
@@ -141,6 +143,8 @@ DIM = 0.5
 """A photograph whose brightest values stay below this share of the full scale is scaled up to it ..."""
 BRIGHT = 1.05
 """... and one whose brightest values lie above this multiple of it, which floats can, is scaled down."""
+PEDESTAL = 0.6
+"""Share of the brightest values from which the darkest count as black: the photograph stands on a pedestal."""
 
 # Which pixels count.
 SATURATED = 0.98

@@ -65,9 +65,17 @@ class Overshoot:
     sparsity_gain: float
 
 
-def as_it_says(frame: Frame, options: Options) -> Options:
-    """Return the options for an image: if it says of itself that its values are light, that is not to be found out."""
-    if frame.linear and options.response == AUTO:
+def is_bent(options: Options) -> bool:
+    """Tell whether the values of an image are said to be on a response curve."""
+    return options.response != AUTO and not find_response(options.response).linear
+
+
+def as_it_says(frame: Frame, photograph: Photograph, options: Options) -> Options:
+    """Return the options for a photograph, without a response curve to be found where none is or none can be told.
+
+    An image may say of itself that its values are light, and what stands on a pedestal has no black.
+    """
+    if options.response == AUTO and (frame.linear or photograph.white.black):
         return replace(options, response=LINEAR.name)
     return options
 
@@ -128,12 +136,13 @@ def choose_response(observed: Array, run: Run[Options], kernel: Kernel) -> Respo
     brightest, darkest = download(array_module(image).stack([image.max(), image.min()])).tolist()
     if brightest - darkest <= FLAT_RANGE:
         return LINEAR
-    known = unsaturated(image, run.saturated)
-    if run.known is not None:
-        known &= run.known[window]
+    clipped = ~unsaturated(image, run.saturated)
+    known = ~clipped if run.known is None else run.known[window] & ~clipped
     blurred = BlurredImage(image, known, None, run.noise_of(observed))
-    evidence = bend(*(measure_overshoot(blurred, kernel, each) for each in (LINEAR, SRGB)))
-    return SRGB if evidence > RESPONSE_BENT else LINEAR
+    straight, bent = (measure_overshoot(blurred, kernel, each, clipped) for each in (LINEAR, SRGB))
+    if straight is None or bent is None:
+        return LINEAR
+    return SRGB if bend(straight, bent) > RESPONSE_BENT else LINEAR
 
 
 def bend(straight: Overshoot, bent: Overshoot) -> float:
@@ -147,10 +156,10 @@ def bend(straight: Overshoot, bent: Overshoot) -> float:
     )
 
 
-def measure_overshoot(blurred: BlurredImage, kernel: Kernel, response: Response) -> Overshoot:
+def measure_overshoot(blurred: BlurredImage, kernel: Kernel, response: Response, clipped: Array) -> Overshoot | None:
     """Restore a photograph in the light of a response curve, and measure what it shows that cannot be.
 
-    Latent pixels that spread light to clipped ones are left out.
+    Unknown pixels, and latent ones that spread light to clipped ones, are left out; ``None`` if no other is left.
 
     Parameters
     ----------
@@ -160,15 +169,17 @@ def measure_overshoot(blurred: BlurredImage, kernel: Kernel, response: Response)
         Nearly right.
     response
         The curve.
+    clipped : (H, W) array of bool
+        Pixels that are clipped, of those that are not known.
     """
     blur = fit(kernel, extent(kernel)).astype(np.float32)
-    arrays = blurred.image, blurred.known, blurred.noise, blur
+    arrays = blurred.image, blurred.known, clipped, blurred.noise, blur
     below, counted, *edges = replayed(_restore_in, *arrays, response=response)
     return _overshoot_there(below, edges, counted) if is_cuda(below) else _overshoot_here(below, edges, counted)
 
 
 def _restore_in(
-    image: Array, known: Array, noise: float | Array, blur: Array, *, response: Response
+    image: Array, known: Array, clipped: Array, noise: float | Array, blur: Array, *, response: Response
 ) -> tuple[Array, ...]:
     """Restore an image in the light of a response curve.
 
@@ -181,25 +192,25 @@ def _restore_in(
     observation = Observation(light, blur, noise + _EXTRA_NOISE, valid=known)
     model = observation.model
     latent = model.crop(hyper_laplacian(observation, steps=_STEPS))
-    clipped = xp.zeros(model.shape, np.float32)
-    model.crop(clipped)[...] = ~known
-    share = model.crop(model.filter(clipped, model.transfer.conj() * model.power))
+    sources = xp.zeros(model.shape, np.float32)
+    model.crop(sources)[...] = clipped
+    share = model.crop(model.filter(sources, model.transfer.conj() * model.power))
     rows, cols = (min(max(blur.shape) // 2 + 1, side // 4) for side in light.shape)
     inside = slice(rows, light.shape[0] - rows), slice(cols, light.shape[1] - cols)
-    counted = (share < _UNTOUCHED)[inside]
+    counted = ((share < _UNTOUCHED) & known)[inside]
     edges = [gradients(plane)[:, *inside] for plane in (latent, light)]
     return xp.minimum(latent[inside], 0), counted, *edges
 
 
-def _overshoot_here(below: Array, edges: list[Array], counted: Array) -> Overshoot:
+def _overshoot_here(below: Array, edges: list[Array], counted: Array) -> Overshoot | None:
     """Measure what lies below 0, and the sparsity of two (2, h, w) gradients, at the pixels of a mask."""
     if not counted.any():
-        return Overshoot(0.0, 1.0)
+        return None
     after, before = (measure_sparsity(each[:, counted]) for each in edges)
     return Overshoot(math.sqrt(float(np.square(below[counted]).mean())), after / max(before, _TINY))
 
 
-def _overshoot_there(below: Array, edges: list[Array], counted: Array) -> Overshoot:
+def _overshoot_there(below: Array, edges: list[Array], counted: Array) -> Overshoot | None:
     """Measure the same on a GPU: a selection of pixels would have to be counted first; sums take one transfer."""
     xp = array_module(below)
     of_edges = [sums for each in edges for sums in (xp.abs(each).sum(axis=0), xp.square(each).sum(axis=0))]
@@ -207,7 +218,7 @@ def _overshoot_there(below: Array, edges: list[Array], counted: Array) -> Oversh
     sums = download(xp.stack([xp.where(counted, plane, np.float32(0)).sum() for plane in planes]).astype(np.float64))
     count, dark, *of_edges = sums.tolist()
     if not count:
-        return Overshoot(0.0, 1.0)
+        return None
     after, before = (
         mean / (2 * count) / max(math.sqrt(power / (2 * count)), _TINY) for mean, power in (of_edges[:2], of_edges[2:])
     )

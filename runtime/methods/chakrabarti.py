@@ -19,7 +19,13 @@ from runtime.blur.blurs import KernelBlur
 from runtime.colour import luminance
 from runtime.contract import Candidate, Estimate
 from runtime.decisions.reasons import Reason
-from runtime.decisions.thresholds import CERTAIN_LOG_ERROR, LITTLE_LIGHT_GAIN, PROMISES_MORE
+from runtime.decisions.thresholds import (
+    CERTAIN_LOG_ERROR,
+    LIGHT_LESS_SPARSE,
+    LIGHT_LESS_SURE,
+    LITTLE_LIGHT_GAIN,
+    PROMISES_MORE,
+)
 from runtime.errors import InvalidImage
 from runtime.estimation.kernel.blind import BlindEstimate, FirstEstimate, estimate_blind, is_unsure
 from runtime.estimation.kernel.outliers import find_outliers
@@ -187,7 +193,7 @@ class Chakrabarti:
         if start is None:
             if again.reason is None and choose_response(guide, run, download(again.kernel).astype(np.float64)).linear:
                 return None
-        elif not found.lit and again.log_error > found.log_error and again.sparsity_gain > found.sparsity_gain:
+        elif not found.lit and _speaks_against_light(found, again):
             return None
         tried = [restore_with(light, light_guide, again, light_run)] if again.reason is None else []
         spoiled = again.log_error > found.log_error and is_unsure(again)
@@ -252,6 +258,12 @@ class FirstEstimates:
         if place not in self._made:
             self._made[place] = self._estimate(array_module(self._guide).ascontiguousarray(self._guide[window]))
         return self._made[place]
+
+
+def _speaks_against_light(found: BlindEstimate, again: BlindEstimate) -> bool:
+    """Tell whether both the predicted error of the kernel and the gradients are clearly worse in light."""
+    less_sure = again.log_error > found.log_error + LIGHT_LESS_SURE
+    return less_sure and again.sparsity_gain > (1 + LIGHT_LESS_SPARSE) * found.sparsity_gain
 
 
 def _is_certain(light: Estimate) -> bool:

@@ -85,7 +85,7 @@ class Photograph:
         for band in bands(self.planes.shape[1:]):
             self.planes[:, band] = response.to_light(self.planes[:, band])
         covered = None if self.covered_values is None else response.to_light(self.covered_values)
-        white = White(self.white.level, response.light_of(self.white.saturated))
+        white = replace(self.white, saturated=response.light_of(self.white.saturated))
         return replace(self, white=white, covered_values=covered, response=response)
 
     def least_noise(self, quantum: float) -> float:
@@ -105,7 +105,9 @@ class Photograph:
         """
         if given is None:
             return None
-        return min(given / min(self.white.level, 1.0) * self.response.mean_slope_of(self.planes), _MOST_NOISE)
+        level, black = self.white.level, self.white.black
+        units = max(level + black, 1.0) / level
+        return min(given * units * self.response.mean_slope_of(self.planes), _MOST_NOISE)
 
     def kept_beside(self, latent: Array, blur: Blur | None, noise: float, response: Response = LINEAR) -> Array | None:
         """Return the mask (H, W) of the pixels of the image that stay as they are, now that the photograph is restored.
@@ -157,6 +159,8 @@ class Photograph:
             layer.add(planes)
         if self.white.level != 1:
             planes *= np.float32(self.white.level)
+        if self.white.black:
+            planes += np.float32(self.white.black)
         return self.framed(planes)
 
     def framed(self, planes: Array) -> Array:
@@ -173,7 +177,7 @@ class Photograph:
         return xp.ascontiguousarray(xp.moveaxis(self.framed(xp.moveaxis(motion, -1, 0)), 0, -1))
 
 
-def prepare(planes: Array, known: Array | None = None, *, blurred: bool = True) -> Photograph:
+def prepare(planes: Array, known: Array | None = None, *, blurred: bool = True, bent: bool = False) -> Photograph:
     """Find the photograph in an image.
 
     Parameters
@@ -185,6 +189,8 @@ def prepare(planes: Array, known: Array | None = None, *, blurred: bool = True) 
     blurred : bool
         Whether the photograph is known or assumed to be blurred. Otherwise its sharp edges are its own, and neither
         borders nor overlays are looked for.
+    bent : bool
+        As for `runtime.preparation.white.find_white`.
 
     Returns
     -------
@@ -195,7 +201,9 @@ def prepare(planes: Array, known: Array | None = None, *, blurred: bool = True) 
         if known is not None:
             fill_unknown(planes, known)
         checkpoint()
-        white = find_white(planes)
+        white = find_white(planes, bent=bent)
+        if white.black:
+            planes -= np.float32(white.black)
         if white.level != 1:
             planes /= np.float32(white.level)
         checkpoint()

@@ -1,7 +1,8 @@
-"""The value of a photograph that counts as white, so that no decision depends on the scale of its values.
+"""The values of a photograph that count as black and white, so that no decision depends on their scale or offset.
 
 A camera of 12 bits stores at most 4095 in 16-bit integers, a dim float image ends at 0.05, and one of high dynamic
 range or one in [0, 255] goes far beyond 1. All of them are the same photograph once they are divided by their white.
+What a thermal camera or a microscope sees may lie between 7000 and 8200: the same photograph on a pedestal, its black.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kernels.arrays import Array, array_module
-from runtime.decisions.thresholds import BRIGHT, DIM, SATURATED
+from runtime.decisions.thresholds import BRIGHT, DIM, FLAT_RANGE, PEDESTAL, SATURATED
 
 _OUTLIERS = 2e-5
 """Share of the values that may lie above the white: hot pixels and tiny lights."""
@@ -33,40 +34,51 @@ class White:
     Attributes
     ----------
     level : float
-        Positive: the value that counts as white.
+        Positive: the difference of white and black.
     saturated : float
-        Values from here on, in units of `level`, are taken for clipped; infinite if none is.
+        Values from here on, in units of `level` above black, are taken for clipped; infinite if none is.
+    black : float
+        The value that counts as black: 0, unless the photograph stands on a pedestal.
     """
 
     level: float = 1.0
     saturated: float = SATURATED
+    black: float = 0.0
 
 
-def find_white(planes: Array) -> White:
-    """Find the white of a photograph.
+def find_white(planes: Array, *, bent: bool = False) -> White:
+    """Find the white and the black of a photograph.
 
     Parameters
     ----------
     planes : (C, H, W) array of float32
         Finite values of any range; 1 is the full scale of the image's dtype.
+    bent : bool
+        Whether the values are said to be on a response curve, which tells what black is: 0.
 
     Returns
     -------
     White
         1 for a photograph that makes use of its range: whose brightest values, outliers apart, are between `DIM` and
-        `BRIGHT`. Otherwise these brightest values.
+        `BRIGHT`. Otherwise these brightest values. If the darkest are more than `PEDESTAL` of the brightest, black is
+        the darkest value.
     """
     xp = array_module(planes)
     largest = float(xp.stack([each for plane in planes for each in (plane.max(), -plane.min())]).max())
+    if largest == 0:
+        return White()
     few, share = _FEW
     allowed = math.ceil(max(_OUTLIERS * planes[0].size, min(few, share * planes[0].size)))
-    if largest == 0 or (largest <= BRIGHT and _count(planes, DIM) > allowed):
-        return White()
-    level = _brightest(planes, allowed) or largest
-    if DIM <= level <= BRIGHT:
-        level = 1.0
     # Beyond 1, floats are clipped only if they are a camera's integers.
     clipped = (largest <= BRIGHT or largest in _FULL_SCALES) and _count(planes, _PLATEAU * largest) > allowed
+    darkest, brightest = _range(planes, allowed)
+    brightest = brightest or largest
+    if not bent and darkest > PEDESTAL * brightest and brightest - darkest > FLAT_RANGE * brightest:
+        level = brightest - darkest
+        return White(level, (SATURATED * largest - darkest) / level if clipped else math.inf, darkest)
+    if largest <= BRIGHT and _count(planes, DIM) > allowed:
+        return White()
+    level = 1.0 if DIM <= brightest <= BRIGHT else brightest
     return White(level, SATURATED * largest / level if clipped else math.inf)
 
 
@@ -76,10 +88,11 @@ def _count(planes: Array, value: float) -> int:
     return int(xp.stack([xp.count_nonzero(abs(plane) >= value) for plane in planes]).sum())
 
 
-def _brightest(planes: Array, outliers: int) -> float:
-    """Return the largest magnitude of the values after that of some outliers."""
+def _range(planes: Array, outliers: int) -> tuple[float, float]:
+    """Return the smallest of the values, and the largest magnitude of them, each after some outliers."""
     xp = array_module(planes)
     step = max(1, math.ceil(planes.size / _SAMPLES))
-    values = xp.abs(planes.reshape(-1)[::step])
-    position = max(values.size - 1 - outliers // step, 0)
-    return float(np.float64(xp.partition(values, position)[position]))
+    values = planes.reshape(-1)[::step]
+    first = min(outliers // step, values.size - 1)
+    last = values.size - 1 - first
+    return float(xp.partition(values, first)[first]), float(np.float64(xp.partition(xp.abs(values), last)[last]))

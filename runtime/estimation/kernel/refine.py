@@ -26,6 +26,8 @@ ITERATIONS = 6
 """Iterations at each scale, of a latent step and a kernel step each."""
 STRONGEST = 0.04
 """Share of the pixels, those of the strongest gradients, that the kernel step uses after a shock filter."""
+_EDGES_FOR_A_VALUE, _MOST_EDGES = 10, 0.3
+"""Edges for each value in the frame of a kernel: the share is larger where it is fewer than that; and its bound."""
 SMALLEST_PRIOR_SIDE = 7
 """Smallest side in pixels of a kernel for which the learned prior is used."""
 
@@ -154,7 +156,9 @@ async def coarse_to_fine(
     previous = levels[0].factor
     for level in levels:
         kernel = resize(estimate.kernel, level.support, previous / level.factor)
-        estimate = await refine(blurred.downscaled(level.factor), kernel, ITERATIONS, prior, start.share)
+        smaller = blurred.downscaled(level.factor)
+        share = max(start.share, min(_EDGES_FOR_A_VALUE * kernel.size / smaller.image.size, _MOST_EDGES))
+        estimate = await refine(smaller, kernel, ITERATIONS, prior, share)
         previous = level.factor
     return estimate
 

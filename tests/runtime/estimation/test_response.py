@@ -10,12 +10,21 @@ from bench.data.photographs import shake_kernel
 from runtime.blur.blurs import KernelBlur, MotionBlur
 from runtime.colour import luminance
 from runtime.estimation.kernel.refine import BlurredImage
-from runtime.estimation.response import Overshoot, as_it_says, bend, choose_response, in_light, measure_overshoot
+from runtime.estimation.response import (
+    Overshoot,
+    as_it_says,
+    bend,
+    choose_response,
+    in_light,
+    is_bent,
+    measure_overshoot,
+)
 from runtime.images import open_image
 from runtime.inference.devices import CPU
 from runtime.inference.progress import Stopwatch
 from runtime.metrics import psnr
 from runtime.options import Options
+from runtime.preparation.fill import fill_unknown
 from runtime.preparation.photograph import prepare
 from runtime.response import LINEAR, SRGB
 from runtime.run import Run, run_on
@@ -35,8 +44,19 @@ def seen(name, recipe):
 )
 def test_what_an_image_says_of_its_values_is_taken_at_its_word_unless_the_caller_knows(asked, linear, used):
     _, frame = open_image(np.zeros((9, 9), np.float32))
-    options = as_it_says(replace(frame, linear=linear), Options(response=asked))
+    photograph = prepare(np.zeros((1, 9, 9), np.float32))
+    options = as_it_says(replace(frame, linear=linear), photograph, Options(response=asked))
     assert options == Options(response=used)
+
+
+@pytest.mark.parametrize(("asked", "used"), [("auto", "linear"), ("linear", "linear"), ("srgb", "srgb")])
+def test_no_curve_is_looked_for_on_a_pedestal(asked, used):
+    observed, _ = seen("coffee", "plain")
+    raised, frame = open_image(np.moveaxis(0.7 + 0.1 * observed, 0, -1))
+    options = Options(response=asked)
+    photograph = prepare(raised, bent=is_bent(options))
+    assert bool(photograph.white.black) == (asked != "srgb")
+    assert as_it_says(frame, photograph, options).response == used
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -71,8 +91,27 @@ def test_the_darkness_around_lamps_does_not_count():
     known = image < 0.9
     clipped = BlurredImage(image, known, None, 0.005)
     naive = BlurredImage(image, np.ones_like(known), None, 0.005)
-    darkness = [measure_overshoot(each, KERNEL.astype(float), SRGB).darkness for each in (clipped, naive)]
-    assert darkness[0] < darkness[1]
+    careful, plain = (
+        measure_overshoot(each, KERNEL.astype(float), SRGB, ~each.known).darkness for each in (clipped, naive)
+    )
+    assert careful < plain
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.6])
+@pytest.mark.parametrize(("recipe", "expected"), [("plain", LINEAR), ("light", SRGB)])
+def test_masked_pixels_are_no_lights(share, recipe, expected, rng):
+    observed, _ = seen("coffee", recipe)
+    known = rng.random(observed.shape[1:]) >= share
+    fill_unknown(observed, known)
+    assert choose_response(luminance(observed), Run(Options(), known=known), KERNEL.astype(float)) == expected
+
+
+def test_where_lights_reach_everything_no_curve_is_assumed():
+    image = np.full((60, 80), 0.5, np.float32)
+    image[::6, ::6] = 1.0
+    blurred = BlurredImage(image, image < 0.9, None, 0.005)
+    assert measure_overshoot(blurred, KERNEL.astype(float), SRGB, image >= 0.9) is None
+    assert choose_response(image, Run(Options()), KERNEL.astype(float)) == LINEAR
 
 
 def test_more_darkness_and_less_sparsity_speak_against_a_curve():

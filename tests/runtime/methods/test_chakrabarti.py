@@ -333,7 +333,8 @@ def test_a_kernel_that_light_refuses_is_not_used_for_it_as_it_was(method, as_lig
 
 
 @pytest.mark.parametrize(
-    ("log_error", "sparsity", "response"), [(-1.9, 0.6, LINEAR), (-2.1, 0.6, SRGB), (-1.9, 0.4, SRGB)]
+    ("log_error", "sparsity", "response"),
+    [(-1.7, 0.6, LINEAR), (-1.9, 0.6, SRGB), (-1.7, 0.501, SRGB), (-2.1, 0.6, SRGB), (-1.7, 0.4, SRGB)],
 )
 def test_light_that_nothing_but_the_overshoot_speaks_for_is_none(
     method, as_light, monkeypatch, log_error, sparsity, response

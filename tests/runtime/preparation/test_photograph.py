@@ -81,6 +81,17 @@ def test_what_unknown_pixels_hold_makes_no_difference(planes):
     assert results[0].kept is None
 
 
+def test_a_pedestal_makes_no_difference(planes):
+    planes = (planes - planes.min()) / np.ptp(planes)
+    raised = np.float32(20000) + np.float32(8000) * planes
+    photograph, bare = prepare(raised.copy()), prepare(planes.copy())
+    # The darkest and the brightest pixels are outliers, of which black and white do not depend.
+    np.testing.assert_allclose(photograph.planes, bare.planes, atol=1e-2)
+    np.testing.assert_allclose(photograph.in_image(photograph.planes.copy()), raised, rtol=1e-6)
+    assert photograph.noise(0.01) == pytest.approx(0.01 * 28 / 8, rel=0.01)
+    assert prepare(raised / 65535).noise(0.01) == pytest.approx(0.01 * 65535 / 8000, rel=0.01)
+
+
 def test_nothing_known_is_empty(planes):
     assert prepare(planes, np.zeros(planes.shape[1:], bool)).empty
 

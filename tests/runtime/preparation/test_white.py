@@ -40,6 +40,27 @@ def test_the_highest_value_of_a_camera_is_clipped(planes, bits):
     assert find_white(integers / 65535).saturated == pytest.approx(SATURATED)
 
 
+@given(st.floats(0.01, 0.3), st.floats(-6, 6))
+def test_black_is_what_a_photograph_stands_on(contrast, exponent):
+    planes = np.clip(np.random.default_rng(0).normal(0.5, 0.25, (3, 40, 50)), 0, 1)
+    factor = 10.0**exponent
+    white = find_white(((1 - contrast + contrast * planes) * factor).astype(np.float32))
+    assert white.black == pytest.approx((1 - contrast) * factor, rel=1e-5)
+    assert white.level == pytest.approx(contrast * factor, rel=1e-3)
+    assert find_white(planes.astype(np.float32)).black == 0
+
+
+def test_values_on_a_curve_stand_on_nothing(planes):
+    raised = 0.7 + np.float32(0.1) * planes
+    assert find_white(raised).black
+    assert find_white(raised, bent=True) == White()
+
+
+def test_what_is_clipped_on_a_pedestal_is_known(planes):
+    white = find_white(np.float32(0.7) + np.float32(0.3) * planes)
+    assert white.saturated == pytest.approx((SATURATED - 0.7) / 0.3, rel=1e-3)
+
+
 def test_nothing_is_clipped_in_a_high_dynamic_range(planes):
     planes[:, :5, :5] = 5.3
     assert find_white(planes) == White(5.3, math.inf) or find_white(planes).level == pytest.approx(5.3)
