@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,15 @@ def _double(planes: Array, shape: tuple[int, int]) -> Array:
         lines = pairs.reshape(*lines.shape[:-1], -1)[..., :size]
         planes = xp.moveaxis(lines, -1, axis)
     return planes.astype(np.float32, copy=False)
+
+
+def filled(planes: Array, known: Array) -> Iterator[Array]:
+    """Yield a copy of each plane (H, W) with its unknown pixels filled, see `fill_unknown`."""
+    for plane in planes:
+        checkpoint()
+        copy = plane.copy()
+        fill_unknown(copy[None], known)
+        yield copy
 
 
 def continued(planes: NDArray[np.float32], unknown: NDArray[np.bool_]) -> NDArray[np.float32]:

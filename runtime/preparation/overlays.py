@@ -10,7 +10,7 @@ ends at once; elsewhere along the same clipped pixels their light fades.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import product
 
 import numpy as np
@@ -21,8 +21,9 @@ from kernels.cancellation import checkpoint
 from runtime.colour import luminance
 from runtime.decisions.thresholds import LIT_SHARE
 from runtime.inference.devices import download
+from runtime.preparation.enclosed import Mask, with_constant_parts, with_enclosed_parts
 from runtime.preparation.extremes import extreme_along
-from runtime.preparation.fill import fill_unknown
+from runtime.preparation.fill import filled
 
 _SHARP = 0.55
 """Share of the contrast around a pixel that the step between its neighbours makes up at a sharp edge."""
@@ -53,8 +54,6 @@ _GAP = 3
 """Distance in pixels from a sharp edge within which another one belongs to the same thing."""
 _MARGIN = 2
 """Pixels around the sharp pixels of a thing that it covers too."""
-_ENCLOSED = 0.25
-"""Share of the pixels up to which a part that sharp edges separate from the rest belongs to them."""
 FOREIGN = 0.03
 """Least deviation of a covered pixel from what the photograph would show there, in units of white ..."""
 FOREIGN_NOISE = 4.0
@@ -65,8 +64,6 @@ _ROUNDS = 3
 """How often the suspected pixels are compared with what their surroundings let expect."""
 _TILE = 1024
 """Side in pixels of the parts that are examined at once."""
-
-Mask = NDArray[np.bool_]
 
 
 def find_overlays(planes: Array, noise: float, saturated: float = np.inf) -> Mask | None:
@@ -95,7 +92,8 @@ def find_overlays(planes: Array, noise: float, saturated: float = np.inf) -> Mas
         found |= _sharp_things(plane, contrast, saturated)
     if not found.any() or found.mean() > _LARGEST_SHARE:
         return None
-    return _with_enclosed_parts(_tightened(planes, found, noise, 0.0))
+    found = with_constant_parts(planes, _tightened(planes, found, noise, 0.0), saturated)
+    return with_enclosed_parts(planes, found, FOREIGN + FOREIGN_NOISE * noise)
 
 
 def narrow(planes: Array, overlays: Mask, noise: float) -> Mask:
@@ -118,19 +116,10 @@ def _tightened(planes: Array, suspected: Mask, noise: float, in_part: float) -> 
     """
     asarray = array_module(planes).asarray
     for _ in range(_ROUNDS):
-        expected = _without(planes, asarray(~suspected))
+        expected = filled(planes, asarray(~suspected))
         covered: Mask = download(find_covered(planes, expected, asarray(suspected), noise, in_part))
         suspected = covered
     return suspected
-
-
-def _without(planes: Array, known: Array) -> Iterator[Array]:
-    """Yield each plane with its unknown pixels filled."""
-    for plane in planes:
-        checkpoint()
-        filled = plane.copy()
-        fill_unknown(filled[None], known)
-        yield filled
 
 
 def find_covered(
@@ -249,21 +238,6 @@ def _fading(things: NDArray[np.int32], suspect: Mask, clipped: Mask) -> Mask:
     of, length = things[rows, cols], int(things.max()) + 1
     fading: Mask = np.bincount(of, shares[beside], length) > _FADING * np.maximum(np.bincount(of, minlength=length), 1)
     return fading
-
-
-def _with_enclosed_parts(found: Mask) -> Mask:
-    """Add the parts that `found` separates from the rest, which is the largest part."""
-    from scipy import ndimage
-
-    checkpoint()
-    parts, count = ndimage.label(~found)
-    sizes = np.bincount(parts.reshape(-1), minlength=count + 1)
-    enclosed = sizes <= _ENCLOSED * found.size
-    enclosed[0] = True
-    if count:
-        enclosed[1 + int(np.argmax(sizes[1:]))] = False
-    overlays: Mask = enclosed[parts]
-    return overlays
 
 
 def find_edges(plane: Array, contrast: float) -> tuple[Mask, Mask]:

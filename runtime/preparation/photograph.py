@@ -14,9 +14,11 @@ from runtime.colour import luminance
 from runtime.inference.devices import holding
 from runtime.noise import LEAST_NOISE, estimate_noise
 from runtime.preparation.borders import Box, find_photograph
+from runtime.preparation.enclosed import Mask
 from runtime.preparation.fill import fill_unknown
+from runtime.preparation.impulses import find_impulses
 from runtime.preparation.layers import Layer, find_layer
-from runtime.preparation.overlays import Mask, find_covered, find_overlays, narrow
+from runtime.preparation.overlays import find_covered, find_overlays, narrow
 from runtime.preparation.white import White, find_white
 from runtime.response import LINEAR, Response
 from runtime.tiles import bands
@@ -215,10 +217,9 @@ def prepare(planes: Array, known: Array | None = None, *, blurred: bool = True, 
             planes = xp.ascontiguousarray(planes[:, *box])
             known = None if known is None else known[box]
         checkpoint()
-        hidden, layer = _hidden(planes, known, white.saturated) if blurred else (None, None)
-        overlays = covered_values = None
-        if hidden is not None:
-            overlays = xp.asarray(hidden)
+        overlays, layer = _overlays(planes, known, white.saturated) if blurred else (None, None)
+        covered_values = None
+        if overlays is not None:
             covered_values = planes[:, overlays]
             known = ~overlays if known is None else known & ~overlays
             fill_unknown(planes, known)
@@ -227,9 +228,22 @@ def prepare(planes: Array, known: Array | None = None, *, blurred: bool = True, 
     return Photograph(planes, known, white, box, kept, shape, overlays, covered_values, layer)
 
 
-def _hidden(planes: Array, known: Array | None, saturated: float) -> tuple[Mask | None, Layer | None]:
-    """Find the pixels that something hides; remove a translucent layer, of which only the rim still does."""
+def _overlays(planes: Array, known: Array | None, saturated: float) -> tuple[Array | None, Layer | None]:
+    """Find the pixels (H, W) that something hides; remove a translucent layer, of which only the rim still does."""
     noise = estimate_noise(luminance(planes), known=known)
+    impulses = find_impulses(planes, noise)
+    if impulses is None:
+        hidden, layer = _things(planes, noise, saturated)
+        return None if hidden is None else array_module(planes).asarray(hidden), layer
+    spots = planes[:, impulses]
+    fill_unknown(planes, ~impulses)
+    hidden, layer = _things(planes, noise, saturated)
+    planes[:, impulses] = spots
+    return impulses if hidden is None else impulses | array_module(planes).asarray(hidden), layer
+
+
+def _things(planes: Array, noise: float, saturated: float) -> tuple[Mask | None, Layer | None]:
+    """Find the things on a photograph without dead pixels; remove one that is translucent."""
     overlays = find_overlays(planes, noise, saturated)
     if overlays is None:
         return None, None

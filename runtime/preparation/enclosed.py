@@ -1,0 +1,114 @@
+"""What belongs to a sharp thing on a photograph beside its edges: its one colour, and what it encloses."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels.arrays import Array, array_module
+from kernels.cancellation import checkpoint
+from runtime.inference.devices import download
+from runtime.preparation.fill import filled
+
+Mask = NDArray[np.bool_]
+
+_LARGEST = 0.25
+"""Share of the pixels up to which a part that sharp edges separate from the rest may belong to them."""
+_SMALL = 64
+"""Pixels up to which it does."""
+_BESIDE = 6
+"""Distance in pixels across the edges over which a part is compared with what is outside."""
+_CONTINUES = 1.5
+"""Deviation from what is outside, relative to that from one colour, up to which a part continues it."""
+_CONSTANT = 25
+"""Pixels from which on a patch of exactly one colour is no chance."""
+
+
+def with_constant_parts(planes: Array, found: Mask, saturated: float) -> Mask:
+    """Add the patches of exactly one colour that begin at sharp pixels, such as the inside of a box.
+
+    Parameters
+    ----------
+    planes : (C, H, W) array of float32
+        The image.
+    found : (H, W) array of bool
+        Sharp edges of things on it, and what is close to them.
+    saturated : float
+        Values from here on are clipped: many neighbours hold the same one.
+    """
+    from scipy import ndimage
+
+    checkpoint()
+    xp = array_module(planes)
+    same = (planes < np.float32(saturated)).any(axis=0)
+    for axis in (1, 2):
+        alike = (xp.diff(planes, axis=axis) == 0).all(axis=0)
+        inner = same[:-1] if axis == 1 else same[:, :-1]
+        inner &= alike
+    # A pixel that equals those below and to the right of it; the last row and column of a patch are added again.
+    same[-1], same[:, -1] = False, False
+    patches, count = ndimage.label(download(same))
+    sizes = np.bincount(patches.reshape(-1), minlength=count + 1)
+    whole = sizes >= _CONSTANT
+    whole[0] = False
+    touching = np.zeros(count + 1, bool)
+    touching[patches[ndimage.maximum_filter(found.view(np.uint8), size=3).view(bool)]] = True
+    constant: Mask = (whole & touching)[patches]
+    return found | ndimage.maximum_filter(constant.view(np.uint8), size=3).view(bool)
+
+
+def with_enclosed_parts(planes: Array, found: Mask, least: float) -> Mask:
+    """Add the parts that sharp edges separate from the rest, unless they continue what is outside.
+
+    The inside of a letter belongs to it, and so does a box. But lines may cross a photograph, or frame a part of it,
+    and what lies between them is the photograph itself: it goes on across them.
+
+    Parameters
+    ----------
+    planes : (C, H, W) array of float32
+        The image.
+    found : (H, W) array of bool
+        Sharp edges of things on it, and what is close to them.
+    least : float
+        Deviation from which on a pixel does not continue its surroundings, in units of the planes.
+    """
+    from scipy import ndimage
+
+    parts, count = ndimage.label(~found)
+    if not count:
+        return found
+    sizes = np.bincount(parts.reshape(-1), minlength=count + 1)
+    sizes[0] = 0
+    outside = sizes > _LARGEST * found.size
+    outside[np.argmax(sizes)] = True
+    undecided = ~outside & (sizes > _SMALL)
+    undecided[0] = False
+    while undecided.any():
+        beyond: Mask = outside[parts]
+        near = ndimage.maximum_filter(beyond.view(np.uint8), size=2 * _BESIDE + 1).view(bool)
+        band = near & undecided[parts]
+        touching = np.unique(parts[band])
+        if not touching.size:
+            break
+        joining = touching[_continue(planes, beyond, np.where(band, parts, 0), touching, least)]
+        undecided[touching] = False
+        if not joining.size:
+            break
+        outside[joining] = True
+    outside[0] = False
+    return ~outside[parts]
+
+
+def _continue(planes: Array, known: Mask, labels: NDArray[np.int32], some: NDArray[np.integer], least: float) -> Mask:
+    """Tell which of some labelled parts the known pixels let expect in all planes, about as well as one colour does."""
+    from scipy import ndimage
+
+    continues = np.ones(len(some), bool)
+    middle = np.zeros(int(labels.max()) + 1, np.float32)
+    for plane, expected in zip(planes, filled(planes, array_module(planes).asarray(known)), strict=True):
+        values, deviations = download(plane), download(abs(plane - expected))
+        middle[some] = ndimage.median(values, labels, some)
+        spreads = ndimage.median(np.abs(values - middle[labels]), labels, some)
+        allowed = np.maximum(least, _CONTINUES * np.asarray(spreads))
+        continues &= np.asarray(ndimage.median(deviations, labels, some)) < allowed
+    return continues

@@ -1,0 +1,101 @@
+"""Dead and hot pixels: single pixels that differ from all around them, which no blur leaves."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+
+from kernels.arrays import Array, array_module
+from kernels.cancellation import checkpoint
+from runtime.preparation.fill import filled
+from runtime.tiles import bands
+
+_LEAST = 0.06
+"""Least difference of such a pixel from the nearest value of its eight neighbours, in units of white ..."""
+_LEAST_NOISE = 8.0
+"""... and of the standard deviation of the noise, of which it has to be both."""
+_ABRUPT = 0.7
+"""Share of its difference from the mean of the neighbours that this one makes up, at least ..."""
+_UNLIKE = 1.0
+"""... and relative to the range of the neighbours, which noise that is stronger in the shadows widens."""
+_FADING = 0.3
+"""Difference of the mean of the neighbours from that of the pixels around these, relative to that of the pixel from the
+neighbours, at most: a spot of light that a lens has spread fades from one to the next."""
+_ALIKE = 2
+"""Neighbours of exactly the same value that it may have: they are dead, too."""
+_MOST = 0.08
+"""Share of the pixels that such pixels take at most: beyond, they are the grain of the photograph itself."""
+_ROUNDS = 2
+_NEAR, _FAR = (
+    tuple((down, right) for down, right in product(range(-2, 3), repeat=2) if max(abs(down), abs(right)) == distance)
+    for distance in (1, 2)
+)
+"""Rows and columns to the neighbours of a pixel, and to those around them."""
+
+
+def find_impulses(planes: Array, noise: float) -> Array | None:
+    """Find the single pixels of a blurred photograph that differ from all around them, in any plane.
+
+    Parameters
+    ----------
+    planes : (C, H, W) array of float32
+        In units of white; finite.
+    noise : float
+        Standard deviation of the noise in the same units.
+
+    Returns
+    -------
+    (H, W) array of bool, or None
+        On the device of the planes; ``None`` if there are none, or so many that nothing tells them from grain.
+    """
+    xp, (height, width) = array_module(planes), planes.shape[1:]
+    found = xp.zeros((height, width), bool)
+    if min(height, width) < 3:
+        return None
+    least = np.float32(max(_LEAST, _LEAST_NOISE * noise))
+    for plane in planes:
+        seen = plane
+        # What is found first may have hidden others beside it.
+        for _ in range(_ROUNDS):
+            checkpoint()
+            new = xp.concatenate([_impulses(seen, band, least) for band in bands((height, width))])
+            if not new.any():
+                break
+            found |= new
+            (seen,) = filled(seen[None], ~new)
+    share = float(found.mean())
+    return found if 0 < share <= _MOST else None
+
+
+def _impulses(plane: Array, band: slice, least: np.float32) -> Array:
+    """Return the mask of a band of rows of a plane, which goes on beyond its border as if mirrored there."""
+    xp, height = array_module(plane), plane.shape[0]
+    first, last = max(band.start - 2, 0), min(band.stop + 2, height)
+    margins = (first - band.start + 2, band.stop + 2 - last)
+    part = xp.pad(plane[first:last], (margins, (2, 2)), mode="reflect")
+    mask = xp.zeros((part.shape[0] - 4, part.shape[1] - 4), bool)
+    # Only where a neighbour differs by so much, which is rare in a blurred photograph, all are looked at.
+    down = xp.abs(part[2:-1, 2:-2] - part[1:-2, 2:-2]) >= least
+    right = xp.abs(part[2:-2, 2:-1] - part[2:-2, 1:-2]) >= least
+    rows, cols = xp.nonzero(down[:-1] | down[1:] | right[:, :-1] | right[:, 1:])
+    centre = part[rows + 2, cols + 2]
+    near, far = (
+        xp.stack([part[rows + 2 + below, cols + 2 + after] for below, after in ring]) for ring in (_NEAR, _FAR)
+    )
+    other = near != centre
+    count = other.sum(axis=0)
+    highest, lowest = xp.where(other, near, -np.inf).max(axis=0), xp.where(other, near, np.inf).min(axis=0)
+    mean, beyond = _mean(near, other), _mean(far, far != centre)
+    height_above = xp.abs(centre - mean)
+    gap = xp.maximum(centre - highest, lowest - centre)
+    abrupt = xp.maximum(_ABRUPT * height_above, _UNLIKE * (highest - lowest))
+    alone = (count >= len(_NEAR) - _ALIKE) & (xp.abs(mean - beyond) <= _FADING * height_above)
+    mask[rows, cols] = alone & (gap >= xp.maximum(least, abrupt))
+    return mask
+
+
+def _mean(values: Array, used: Array) -> Array:
+    """Return the mean of the used ones of values (N, ...); 0 where there is none."""
+    xp = array_module(values)
+    return xp.where(used, values, 0).sum(axis=0) / xp.maximum(used.sum(axis=0), 1)
