@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from kernels.arrays import Array, array_module
 from kernels.cancellation import checkpoint
 from runtime.inference.devices import download
-from runtime.preparation.fill import filled
 
 Mask = NDArray[np.bool_]
 
@@ -18,8 +17,6 @@ _SMALL = 64
 """Pixels up to which it does."""
 _BESIDE = 6
 """Distance in pixels across the edges over which a part is compared with what is outside."""
-_CONTINUES = 1.5
-"""Deviation from what is outside, relative to that from one colour, up to which a part continues it."""
 _CONSTANT = 25
 """Pixels from which on a patch of exactly one colour is no chance."""
 
@@ -91,24 +88,28 @@ def with_enclosed_parts(planes: Array, found: Mask, least: float) -> Mask:
         if not touching.size:
             break
         joining = touching[_continue(planes, beyond, np.where(band, parts, 0), touching, least)]
-        undecided[touching] = False
         if not joining.size:
             break
-        outside[joining] = True
+        outside[joining], undecided[joining] = True, False
     outside[0] = False
     return ~outside[parts]
 
 
 def _continue(planes: Array, known: Mask, labels: NDArray[np.int32], some: NDArray[np.integer], least: float) -> Mask:
-    """Tell which of some labelled parts the known pixels let expect in all planes, about as well as one colour does."""
+    """Tell which of some labelled parts the nearest known pixels let expect at least as well as one colour does."""
     from scipy import ndimage
+    from scipy.spatial import KDTree
 
-    continues = np.ones(len(some), bool)
-    middle = np.zeros(int(labels.max()) + 1, np.float32)
-    for plane, expected in zip(planes, filled(planes, array_module(planes).asarray(known)), strict=True):
-        values, deviations = download(plane), download(abs(plane - expected))
-        middle[some] = ndimage.median(values, labels, some)
-        spreads = ndimage.median(np.abs(values - middle[labels]), labels, some)
-        allowed = np.maximum(least, _CONTINUES * np.asarray(spreads))
-        continues &= np.asarray(ndimage.median(deviations, labels, some)) < allowed
+    rows, cols = np.nonzero(labels)
+    of = labels[rows, cols]
+    rim = np.argwhere(known & ndimage.maximum_filter((labels > 0).view(np.uint8), size=2 * _BESIDE + 1).view(bool))
+    beside = rim[KDTree(rim).query(np.column_stack([rows, cols]))[1]].T
+    excess, middle = np.zeros(len(some)), np.zeros(int(some.max()) + 1, np.float32)
+    for plane in planes:
+        values, expected = (download(plane[at[0], at[1]]) for at in ((rows, cols), beside))
+        middle[some] = ndimage.median(values, of, some)
+        spreads = ndimage.median(np.abs(values - middle[of]), of, some)
+        deviations = ndimage.median(np.abs(values - expected), of, some)
+        excess += np.asarray(deviations) - np.maximum(least, spreads)
+    continues: Mask = excess < 0
     return continues
