@@ -140,8 +140,6 @@ def choose_response(observed: Array, run: Run[Options], kernel: Kernel) -> Respo
     known = ~clipped if run.known is None else run.known[window] & ~clipped
     blurred = BlurredImage(image, known, None, run.noise_of(observed))
     straight, bent = (measure_overshoot(blurred, kernel, each, clipped) for each in (LINEAR, SRGB))
-    if straight is None or bent is None:
-        return LINEAR
     return SRGB if bend(straight, bent) > RESPONSE_BENT else LINEAR
 
 
@@ -156,10 +154,10 @@ def bend(straight: Overshoot, bent: Overshoot) -> float:
     )
 
 
-def measure_overshoot(blurred: BlurredImage, kernel: Kernel, response: Response, clipped: Array) -> Overshoot | None:
+def measure_overshoot(blurred: BlurredImage, kernel: Kernel, response: Response, clipped: Array) -> Overshoot:
     """Restore a photograph in the light of a response curve, and measure what it shows that cannot be.
 
-    Unknown pixels, and latent ones that spread light to clipped ones, are left out; ``None`` if no other is left.
+    Unknown pixels, and latent ones that spread light to clipped ones, are left out.
 
     Parameters
     ----------
@@ -202,15 +200,15 @@ def _restore_in(
     return xp.minimum(latent[inside], 0), counted, *edges
 
 
-def _overshoot_here(below: Array, edges: list[Array], counted: Array) -> Overshoot | None:
+def _overshoot_here(below: Array, edges: list[Array], counted: Array) -> Overshoot:
     """Measure what lies below 0, and the sparsity of two (2, h, w) gradients, at the pixels of a mask."""
     if not counted.any():
-        return None
+        return Overshoot(0.0, 1.0)
     after, before = (measure_sparsity(each[:, counted]) for each in edges)
     return Overshoot(math.sqrt(float(np.square(below[counted]).mean())), after / max(before, _TINY))
 
 
-def _overshoot_there(below: Array, edges: list[Array], counted: Array) -> Overshoot | None:
+def _overshoot_there(below: Array, edges: list[Array], counted: Array) -> Overshoot:
     """Measure the same on a GPU: a selection of pixels would have to be counted first; sums take one transfer."""
     xp = array_module(below)
     of_edges = [sums for each in edges for sums in (xp.abs(each).sum(axis=0), xp.square(each).sum(axis=0))]
@@ -218,7 +216,7 @@ def _overshoot_there(below: Array, edges: list[Array], counted: Array) -> Oversh
     sums = download(xp.stack([xp.where(counted, plane, np.float32(0)).sum() for plane in planes]).astype(np.float64))
     count, dark, *of_edges = sums.tolist()
     if not count:
-        return None
+        return Overshoot(0.0, 1.0)
     after, before = (
         mean / (2 * count) / max(math.sqrt(power / (2 * count)), _TINY) for mean, power in (of_edges[:2], of_edges[2:])
     )

@@ -8,10 +8,11 @@ import numpy as np
 
 from kernels.arrays import Array, array_module
 from kernels.cancellation import checkpoint
+from runtime.inference.devices import download
 from runtime.preparation.fill import filled
 from runtime.tiles import bands
 
-_LEAST = 0.06
+_LEAST = 0.1
 """Least difference of such a pixel from the nearest value of its eight neighbours, in units of white ..."""
 _LEAST_NOISE = 8.0
 """... and of the standard deviation of the noise, of which it has to be both."""
@@ -19,6 +20,9 @@ _ABRUPT = 0.7
 """Share of its difference from the mean of the neighbours that this one makes up, at least ..."""
 _UNLIKE = 1.0
 """... and relative to the range of the neighbours, which noise that is stronger in the shadows widens."""
+_CLEAR = 0.25
+"""Share of them whose difference exceeds the range of all pixels around, at least: without such ones others are noise,
+which may be stronger in places."""
 _FADING = 0.3
 """Difference of the mean of the neighbours from that of the pixels around these, relative to that of the pixel from the
 neighbours, at most: a spot of light that a lens has spread fades from one to the next."""
@@ -50,7 +54,7 @@ def find_impulses(planes: Array, noise: float) -> Array | None:
         On the device of the planes; ``None`` if there are none, or so many that nothing tells them from grain.
     """
     xp, (height, width) = array_module(planes), planes.shape[1:]
-    found = xp.zeros((height, width), bool)
+    found, clear = xp.zeros((2, height, width), bool)
     if min(height, width) < 3:
         return None
     least = np.float32(max(_LEAST, _LEAST_NOISE * noise))
@@ -59,22 +63,26 @@ def find_impulses(planes: Array, noise: float) -> Array | None:
         # What is found first may have hidden others beside it.
         for _ in range(_ROUNDS):
             checkpoint()
-            new = xp.concatenate([_impulses(seen, band, least) for band in bands((height, width))])
+            new, sure = xp.concatenate([_impulses(seen, band, least) for band in bands((height, width))], axis=1)
             if not new.any():
                 break
             found |= new
+            clear |= sure
             (seen,) = filled(seen[None], ~new)
-    share = float(found.mean())
-    return found if 0 < share <= _MOST else None
+    share, of_clear = download(xp.stack([found.mean(), clear.mean()])).tolist()
+    return found if _CLEAR * share <= of_clear and 0 < share <= _MOST else None
 
 
 def _impulses(plane: Array, band: slice, least: np.float32) -> Array:
-    """Return the mask of a band of rows of a plane, which goes on beyond its border as if mirrored there."""
+    """Return masks (2, h, W) of the impulses in a band of rows, and of those that are clear.
+
+    The plane goes on beyond its border as if it were mirrored there.
+    """
     xp, height = array_module(plane), plane.shape[0]
     first, last = max(band.start - 2, 0), min(band.stop + 2, height)
     margins = (first - band.start + 2, band.stop + 2 - last)
     part = xp.pad(plane[first:last], (margins, (2, 2)), mode="reflect")
-    mask = xp.zeros((part.shape[0] - 4, part.shape[1] - 4), bool)
+    masks = xp.zeros((2, part.shape[0] - 4, part.shape[1] - 4), bool)
     # Only where a neighbour differs by so much, which is rare in a blurred photograph, all are looked at.
     down = xp.abs(part[2:-1, 2:-2] - part[1:-2, 2:-2]) >= least
     right = xp.abs(part[2:-2, 2:-1] - part[2:-2, 1:-2]) >= least
@@ -83,16 +91,24 @@ def _impulses(plane: Array, band: slice, least: np.float32) -> Array:
     near, far = (
         xp.stack([part[rows + 2 + below, cols + 2 + after] for below, after in ring]) for ring in (_NEAR, _FAR)
     )
-    other = near != centre
+    other, others = near != centre, far != centre
     count = other.sum(axis=0)
-    highest, lowest = xp.where(other, near, -np.inf).max(axis=0), xp.where(other, near, np.inf).min(axis=0)
-    mean, beyond = _mean(near, other), _mean(far, far != centre)
+    (highest, lowest), (top, bottom) = _range(near, other), _range(far, others)
+    mean, beyond = _mean(near, other), _mean(far, others)
     height_above = xp.abs(centre - mean)
     gap = xp.maximum(centre - highest, lowest - centre)
     abrupt = xp.maximum(_ABRUPT * height_above, _UNLIKE * (highest - lowest))
     alone = (count >= len(_NEAR) - _ALIKE) & (xp.abs(mean - beyond) <= _FADING * height_above)
-    mask[rows, cols] = alone & (gap >= xp.maximum(least, abrupt))
-    return mask
+    found = alone & (gap >= xp.maximum(least, abrupt))
+    around = xp.maximum(highest, top) - xp.minimum(lowest, bottom)
+    masks[0, rows, cols], masks[1, rows, cols] = found, found & (gap >= around)
+    return masks
+
+
+def _range(values: Array, used: Array) -> tuple[Array, Array]:
+    """Return the largest and the smallest of the used ones of values (N, ...); infinite where there is none."""
+    xp = array_module(values)
+    return xp.where(used, values, -np.inf).max(axis=0), xp.where(used, values, np.inf).min(axis=0)
 
 
 def _mean(values: Array, used: Array) -> Array:

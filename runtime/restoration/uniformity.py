@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels.arrays import Array
-from kernels.patches import PatchGrid
+from kernels.patches import PatchGrid, extract_patches
 from runtime.decisions.thresholds import KERNEL_TO_MOTION_WIDTH, MOTION_VARIATION, NO_SINGLE_MOTION
 from runtime.estimation.motion.field import TINY, camera_motion
 from runtime.estimation.motion.network import MotionNetwork
 from runtime.inference.bundle import load_model
-from runtime.inference.devices import Device
+from runtime.inference.devices import Device, download
 
 _MODEL = "eboli"
 """Bundle of the motion network."""
@@ -22,6 +22,8 @@ _SPACING = 32
 """Distance in pixels between patches, unless there would be more than `_MAX_PATCHES`."""
 _MAX_PATCHES = 400
 """Approximate largest number of patches; the distance grows, up to the size of a patch, to keep to it."""
+_LEAST_SEEN, _UNSEEN_POWER = 0.1, 4
+"""Errors of patches grow with this power of the share of pixels that are known, which counts as the first at least."""
 _MIN_SIDE = 2
 """Smallest side of a photograph, in patch sizes; a smaller one shows too little variation of the motion."""
 
@@ -81,7 +83,7 @@ class UniformityCheck:
     def __init__(self, device: Device) -> None:
         self._network = MotionNetwork(load_model(_MODEL), device=device)
 
-    def measure(self, luminance: Array, width: float) -> Uniformity | None:
+    def measure(self, luminance: Array, width: float, known: Array | None = None) -> Uniformity | None:
         """Measure the uniformity of a photograph that lies on the device of the network.
 
         Parameters
@@ -90,6 +92,9 @@ class UniformityCheck:
             Values in [0, 1].
         width : float
             Standard deviation of the kernel in pixels; see `runtime.blur.blurs.Blur.width`.
+        known : array (H, W) bool, optional
+            Pixels whose values are known. The others are smooth, which tells nothing of the motion: patches count the
+            less, the more of them they hold.
 
         Returns
         -------
@@ -103,10 +108,15 @@ class UniformityCheck:
         spacing = min(max(_SPACING, math.isqrt(height * columns // _MAX_PATCHES)), size)
         grid = PatchGrid(height, columns, size, size, spacing)
         motions = self._network.predict(luminance, grid)
+        expected = float(np.median(motions.errors))
+        if known is not None:
+            shares = extract_patches(known.astype(np.float32), grid, 0, len(grid)).mean(axis=(1, 2))
+            seen = download(shares).reshape(motions.errors.shape).clip(_LEAST_SEEN)
+            motions = motions._replace(errors=motions.errors / seen**_UNSEEN_POWER)
         camera = camera_motion(motions, grid)
         variation = math.sqrt(np.square(camera - camera.mean(axis=(0, 1))).sum(axis=-1).mean())
         length = float(np.hypot(camera[..., 0], camera[..., 1]).mean())
-        return Uniformity(variation / float(np.median(motions.errors)), width / max(length, TINY))
+        return Uniformity(variation / expected, width / max(length, TINY))
 
 
 @lru_cache(maxsize=4)

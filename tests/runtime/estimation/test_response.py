@@ -106,12 +106,13 @@ def test_masked_pixels_are_no_lights(share, recipe, expected, rng):
     assert choose_response(luminance(observed), Run(Options(), known=known), KERNEL.astype(float)) == expected
 
 
-def test_where_lights_reach_everything_no_curve_is_assumed():
+def test_where_lights_reach_everything_nothing_speaks_against_a_curve():
     image = np.full((60, 80), 0.5, np.float32)
     image[::6, ::6] = 1.0
     blurred = BlurredImage(image, image < 0.9, None, 0.005)
-    assert measure_overshoot(blurred, KERNEL.astype(float), SRGB, image >= 0.9) is None
-    assert choose_response(image, Run(Options()), KERNEL.astype(float)) == LINEAR
+    for curve in (LINEAR, SRGB):
+        assert measure_overshoot(blurred, KERNEL.astype(float), curve, image >= 0.9) == Overshoot(0.0, 1.0)
+    assert choose_response(image, Run(Options()), KERNEL.astype(float)) == SRGB
 
 
 def test_more_darkness_and_less_sparsity_speak_against_a_curve():

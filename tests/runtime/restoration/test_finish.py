@@ -55,7 +55,7 @@ def predict_gain(monkeypatch, gain, uniformity=None, repair=lambda restored: res
             return Repaired(repair(restored), gain)
 
     class Check:
-        def measure(self, luminance, width):
+        def measure(self, luminance, width, known=None):
             return uniformity
 
     monkeypatch.setattr(module, "load_repairer", lambda device: Repairer())
