@@ -180,6 +180,8 @@ class Deblurrer:
             photograph, run = in_light(photograph, frame.quantum, options, run)
             if photograph.empty:
                 estimate = Estimate(photograph.planes, confidence=0.0, reason=Reason.EMPTY)
+            elif expects_blur(method) and photograph.scattered:
+                estimate = Estimate(photograph.planes, confidence=0.0, reason=Reason.SCATTERED)
             else:
                 estimate = method.restore(photograph.planes, run)
                 check_result(self.bundle, estimate.latent)

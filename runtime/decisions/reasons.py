@@ -17,6 +17,7 @@ class Reason(Enum):
     """
 
     EMPTY = "empty", "none of its pixels is visible and known"
+    SCATTERED = "scattered", "its known pixels lie too far apart to show how it is blurred"
     FLAT = "flat", "all of its pixels have the same value, but for noise, or change too gently to show edges"
     NOT_BLURRED = "not-blurred", "its edges are as narrow as those of a sharp photograph"
     UNCLEAR = "unclear", "its blur kernel cannot be estimated with enough confidence"

@@ -147,6 +147,8 @@ PEDESTAL = 0.6
 """Share of the brightest values from which the darkest count as black: the photograph stands on a pedestal."""
 
 # Which pixels count.
+LEAST_CONNECTED = 0.1
+"""Share of the known pixels of which neighbours are known too, below which no blur can be found."""
 SATURATED = 0.98
 """Observed values from here on are taken for clipped: they have no part in any data term but that of the colours."""
 LIT_SHARE = 0.005

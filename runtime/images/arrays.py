@@ -23,7 +23,7 @@ from runtime.inference.devices import Device, download, holding, upload
 
 _FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0, "float16": 1.0, "float32": 1.0, "float64": 1.0}
 """The pixel value that corresponds to 1 in the planes, by dtype."""
-_CAMERA_SCALES = tuple(2.0**bits - 1 for bits in (8, 10, 12, 14))
+_CAMERA_SCALES = tuple(2.0**bits - 1 for bits in (8, 10, 11, 12, 14))
 """Largest values of cameras that store fewer bits in 16-bit integers."""
 _SHIFTED, _MANY = 0.05, 0.02
 """Floats are shifted if at least the second share of them are below 0 by the first, in units of the largest."""
@@ -189,7 +189,7 @@ def open_image(image: Any, device: Device | None = None, *, black: float | None 
         or on CUDA (a torch tensor), ``PIL.Image``, or the ``bytes`` of a PNG, JPEG, TIFF or WebP file. Arrays are
         ``(H, W)`` or ``(H, W, C)`` with 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha) channels. The dtype
         determines the value range: uint8 is [0, 255], uint16 [0, 65535], float16, float32 and float64 [0, 1]. The
-        result of a uint16 image whose values fit into 8, 10, 12 or 14 bits fits there, too. Floats may lie outside
+        result of a uint16 image whose values fit into 8, 10, 11, 12 or 14 bits fits there, too. Floats may lie outside
         [0, 1] (HDR); they are neither scaled nor clipped. If many are far below 0, as in [-1, 1], black is, and becomes
         0, and white its negative, which becomes 1. What masked pixels and those of alpha 0 hold, NaN included, makes no
         difference. Or the `Pixels` of any of these.
@@ -239,7 +239,7 @@ def open_image(image: Any, device: Device | None = None, *, black: float | None 
         if known is not None:  # What nobody sees may be anything, and has no part in the range either.
             planes[:, ~known] = 0
         if (scale := _FULL_SCALE[pixels.dtype.name]) != 1:
-            bounds = _integer_bounds(planes) if pixels.dtype == np.uint16 else (0.0, 1.0)
+            bounds = _integer_bounds(planes) if pixels.dtype.name == "uint16" else (0.0, 1.0)
             planes /= scale
         else:
             bounds = _float_bounds(planes)

@@ -11,6 +11,7 @@ from kernels.arrays import Array, array_module
 from kernels.cancellation import checkpoint
 from runtime.blur.blurs import Blur
 from runtime.colour import luminance
+from runtime.decisions.thresholds import LEAST_CONNECTED
 from runtime.inference.devices import holding
 from runtime.noise import LEAST_NOISE, estimate_noise
 from runtime.preparation.borders import Box, find_photograph
@@ -73,6 +74,15 @@ class Photograph:
     def empty(self) -> bool:
         """Whether no pixel is known."""
         return self.known is not None and not bool(self.known.any())
+
+    @property
+    def scattered(self) -> bool:
+        """Whether hardly any known pixel has known neighbours, so that nothing shows how the photograph is blurred."""
+        if self.known is None or min(self.known.shape) < 2:
+            return False
+        known = self.known
+        pairs = known[:-1, :-1] & known[1:, :-1] & known[:-1, 1:]
+        return float(pairs.mean()) < LEAST_CONNECTED * float(known.mean())
 
     def as_light(self, response: Response) -> Photograph:
         """Return the photograph with the light that its values stand for; its planes are used up.

@@ -21,7 +21,7 @@ _FEW = 8, 1e-3
 """Number of values that always may, and the largest share that this number may be."""
 _PLATEAU = 0.999
 """Values from this fraction of the largest on lie at the limit of a camera, if there are more than outliers."""
-_FULL_SCALES = tuple(2.0**bits - 1 for bits in (8, 10, 12, 14, 16))
+_FULL_SCALES = tuple(2.0**bits - 1 for bits in (8, 10, 11, 12, 14, 16))
 """Largest values of cameras, at which floats that were converted from integers are clipped."""
 _SAMPLES = 2**22
 """Values, at most, that are sorted."""

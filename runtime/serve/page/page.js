@@ -21,6 +21,7 @@ const REASONS = {
   "not-blurred": "it looks sharp already",
   unclear: "it is too uncertain how the camera moved",
   "not-uniform": "different parts of it are blurred in different ways",
+  scattered: "what is known of it lies too far apart to show how it is blurred",
   "not-sparser": "no motion of the camera was found that explains the blur",
   "no-gain": "removing the blur that was found would not have made it better",
   "no-motion": "no motion was found in it",

@@ -11,11 +11,12 @@ from runtime.burst.frames import Burst
 from runtime.images import open_image
 
 
-@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("bits", [8, 10, 11, 12, 14, 16])
 @pytest.mark.parametrize("share", [0.9, 1.0])
-def test_a_restoration_of_fewer_bits_than_16_fits_into_them(bits, share):
+@pytest.mark.parametrize("dtype", ["<u2", ">u2"])
+def test_a_restoration_of_fewer_bits_than_16_fits_into_them(bits, share, dtype):
     full = 2**bits - 1
-    image = np.linspace(0, share * full, 120).astype(np.uint16).reshape(10, 12)
+    image = np.linspace(0, share * full, 120).astype(dtype).reshape(10, 12)
     planes, frame = open_image(image)
     planes += 0.2 * planes.max()
     planes[0, 0, 0] = -0.1

@@ -131,6 +131,14 @@ def test_a_high_dynamic_range_is_kept(blurred, method):
     assert restored[102:108, 102:110] == pytest.approx(5.3, rel=0.02)
 
 
+def test_scattered_pixels_are_a_reason(deblurrer, blurred):
+    mask = np.ones(blurred.shape, bool)
+    mask[::2, ::2] = False
+    result = deblurrer.restore(np.ma.MaskedArray(blurred, mask), quality="fast")
+    assert result.code == "scattered"
+    assert np.array_equal(result.image.data, blurred)
+
+
 def test_no_known_pixel_is_a_reason(deblurrer, blurred):
     image = np.ma.MaskedArray(blurred, True)
     result = deblurrer.restore(image, quality="fast")

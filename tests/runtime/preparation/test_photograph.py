@@ -92,6 +92,19 @@ def test_a_pedestal_makes_no_difference(planes):
     assert prepare(raised / 65535).noise(0.01) == pytest.approx(0.01 * 65535 / 8000, rel=0.01)
 
 
+def test_known_pixels_may_be_scattered_or_beside_each_other(planes, rng):
+    shape = planes.shape[1:]
+    every_second = np.zeros(shape, bool)
+    every_second[::2, ::2] = True
+    block = np.zeros(shape, bool)
+    block[30:60, 40:80] = True
+    assert prepare(planes.copy(), every_second).scattered
+    assert prepare(planes.copy(), rng.random(shape) < 0.2).scattered
+    for known in (None, block, rng.random(shape) < 0.6):
+        assert not prepare(planes.copy(), known).scattered
+    assert not prepare(planes[:, :1].copy(), np.ones((1, shape[1]), bool)).scattered
+
+
 def test_nothing_known_is_empty(planes):
     assert prepare(planes, np.zeros(planes.shape[1:], bool)).empty
 
