@@ -68,7 +68,7 @@ class _Stdout:
 def named_stdout() -> Iterator[None]:
     """Let all errors of stdout be an `ImageFileError` that names it, but that of a pipe whose reader has gone."""
     plain = sys.stdout
-    sys.stdout = _Stdout(plain)  # type: ignore[assignment]
+    sys.stdout = _Stdout(plain)
     try:
         yield
     finally:

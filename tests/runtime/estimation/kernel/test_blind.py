@@ -232,7 +232,8 @@ def test_images_of_all_proportions_give_a_kernel(short, ratio, support, upright,
     effort = SearchEffort(pixels, (Comparison(pixels // 2), Comparison(pixels // 4, starts=2)), 2, 1, 1)
     with pytest.MonkeyPatch.context() as patched:
         patched.setitem(LEVELS, "fast", LEVELS["fast"]._replace(search=effort))
-        found = find_kernel(image, Run(Options(quality="fast", neural=neural)), support=support)
+        run = Run(Options(quality="fast", neural=neural))
+        found = find_kernel(image, run, initial=image.__getitem__, support=support)
     assert found is None or found.kernel.shape == (support, support)
 
 
