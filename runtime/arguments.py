@@ -11,7 +11,7 @@ import numbers
 import operator
 import os
 import reprlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, NoReturn, overload
 
 import numpy as np
@@ -147,6 +147,33 @@ def check_progress(progress: Any) -> None:
         raise UnsupportedType(f"progress {shown(progress)}: give a function of a stage and a fraction, or None")
 
 
+def check_several(what: str, value: Any, remedy: str) -> Iterable[Any]:
+    """Check that a value is several things, to be taken one after another, and not a single one.
+
+    Parameters
+    ----------
+    what
+        What the things are together, for the message.
+    value
+        The argument: a list, an iterator, or a class with ``__getitem__``, such as a data set; no text and no path. An
+        array has one axis, or four if it holds images: one of two or three could be an image.
+    remedy
+        What to give instead, for the message.
+
+    Raises
+    ------
+    UnsupportedType
+        If it is none.
+    """
+    many = isinstance(value, Iterable) or hasattr(type(value), "__getitem__")
+    if not many or isinstance(value, str | bytes | bytearray | memoryview | os.PathLike):
+        raise UnsupportedType(f"{what} cannot be of type {type(value).__name__}: {remedy}")
+    axes = getattr(value, "ndim", 1)
+    if axes not in (1, 4):
+        raise UnsupportedType(f"{what} cannot be an array of {axes} axes, which could be one image: {remedy}")
+    return value  # type: ignore[no-any-return]
+
+
 def check_array(name: str, value: Any) -> npt.NDArray[Any]:
     """Convert to a NumPy array what is to be used as an array of real numbers.
 
@@ -177,25 +204,26 @@ def check_array(name: str, value: Any) -> npt.NDArray[Any]:
 
 def shown(value: Any) -> str:
     """Return a short text of one line for any value, for a message."""
-    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
-    if isinstance(shape, tuple) and shape and dtype is not None:
-        return f"of {dtype} and shape {shape}"
     try:
+        shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+        if isinstance(shape, tuple) and shape and dtype is not None:
+            return f"of {dtype} and shape {shape}"
         return " ".join(_REPR.repr(value).split())
     except ValueError:
         return "of very many digits"
+    except Exception:
+        # What says of itself what it is may fail in any way.
+        return f"of type {type(value).__name__}"
 
 
 def _plain(value: Any) -> Any:
     """Return the Python value that a NumPy scalar or an array without axes holds; other values as they are."""
     if isinstance(value, np.ma.MaskedArray):
         return value
-    if isinstance(value, np.generic) or getattr(value, "shape", None) == ():
-        try:
-            return value.item()
-        except Exception:
-            return value
-    return value
+    try:
+        return value.item() if isinstance(value, np.generic) or getattr(value, "shape", None) == () else value
+    except Exception:
+        return value
 
 
 def _refuse(name: str, value: Any, remedy: str) -> NoReturn:

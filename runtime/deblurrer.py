@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.arrays import Array
-from runtime.arguments import check_choice, check_progress, check_real
+from runtime.arguments import check_choice, check_progress, check_real, check_several
 from runtime.blur.blurs import CENTRE, Blur, MotionBlur
 from runtime.burst.loader import BurstLoader
 from runtime.colour import luminance
@@ -235,6 +235,8 @@ class Deblurrer:
         ------
         InvalidArgument
             At once, if an option has an invalid value.
+        UnsupportedType
+            At once, if `images` is a single image or path.
         InvalidModel
             At once, if the model restores bursts.
 
@@ -246,7 +248,8 @@ class Deblurrer:
         wanted = check_choice("errors", errors, ("raise", "return"))
         inspect.signature(self.restore).bind(None, **options)
         self._checked(**options)
-        stream = Stream(images, _opened, _size_of, partial(self._restore_task, options), lanes_on(self.device))
+        several = check_several("images", images, "give a list of images or of paths, or call restore for one")
+        stream = Stream(several, _opened, _size_of, partial(self._restore_task, options), lanes_on(self.device))
         return outcomes(stream, wanted == "return")
 
     def restore_burst(
@@ -364,7 +367,8 @@ class Deblurrer:
 def _opened(item: Any) -> Task:
     """Return an item of a stream as a task whose image has been read and decoded."""
     task = item if isinstance(item, Task) else Task(item)
-    return Task(pixels_of(task.image() if callable(task.image) else task.image), task.options)
+    options = task.checked_options()
+    return Task(pixels_of(task.image() if callable(task.image) else task.image), options)
 
 
 def _size_of(task: Task) -> int:

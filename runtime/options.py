@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from runtime.arguments import check_choice, check_flag, check_path, check_real, check_whole
-from runtime.errors import InvalidArgument
+from runtime.errors import InvalidArgument, UnsupportedType
 from runtime.inference.bundle import Bundle
 from runtime.inference.devices import check_device
 from runtime.inference.manifest import PRECISIONS
@@ -144,6 +144,10 @@ class Options:
         return find_level(self.quality)
 
 
+RESTORE_OPTIONS = (*(field.name for field in fields(Options)), "strength", "progress")
+"""Names of all options of `Deblurrer.restore`."""
+
+
 @dataclass(frozen=True)
 class BurstOptions:
     """Options for the restoration of one burst.
@@ -227,6 +231,23 @@ class Task:
 
     image: Any
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def checked_options(self) -> dict[str, Any]:
+        """Return the options by their names, of which each is one of `Deblurrer.restore`.
+
+        They are not checked when the task is made: what is wrong with them is the error of this photograph alone.
+
+        Raises
+        ------
+        UnsupportedType
+            If they are no mapping.
+        InvalidArgument
+            If there is no option of a name.
+        """
+        if not isinstance(self.options, Mapping):
+            remedy = 'give a dict of options of restore, such as {"quality": "fast"}'
+            raise UnsupportedType(f"options of a task cannot be of type {type(self.options).__name__}: {remedy}")
+        return {check_choice("option", name, RESTORE_OPTIONS): value for name, value in self.options.items()}
 
 
 def changed_options(options: Options | BurstOptions) -> dict[str, Any]:

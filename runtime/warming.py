@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from importlib import resources
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from kernels import transforms
 from runtime.api import deconvolve
+from runtime.arguments import check_path, check_progress, check_several
 from runtime.deblurrer import Deblurrer
 from runtime.images import decode
 from runtime.inference.bundle import Bundle, list_models
@@ -34,7 +35,7 @@ _LEVELS = ("fast", "balanced")
 
 def warm_up(
     *,
-    models: Sequence[str | os.PathLike[str] | Bundle] | None = None,
+    models: Iterable[str | os.PathLike[str] | Bundle] | None = None,
     device: str = "auto",
     progress: Callable[[str, float], object] | None = None,
 ) -> dict[str, float]:
@@ -60,23 +61,27 @@ def warm_up(
 
     Raises
     ------
+    UnsupportedType
+        If `models` is a single model, or an argument is of another type.
     ModelNotFound, InvalidModel
         If a model cannot be loaded.
     DeviceUnavailable
         If CUDA was requested and cannot be used.
     """
+    check_progress(progress)
     if models is None:
         models = [bundle for bundle in list_models() if bundle.method in METHODS]
+    wanted = list(check_several("models", models, "give a list of names, of paths or of bundles"))
     photograph = _photograph()
-    names = [*(_name(model) for model in models), "deconvolve"]
+    names = [*(_name(model) for model in wanted), "deconvolve"]
     seconds: dict[str, float] = {}
     methods: set[str] = set()
     for number, name in enumerate(names):
         if progress is not None:
             progress(name, number / len(names))
         start = time.perf_counter()
-        if number < len(models):
-            deblurrer = Deblurrer(model=models[number], device=device)
+        if number < len(wanted):
+            deblurrer = Deblurrer(model=wanted[number], device=device)
             _warm_model(deblurrer, photograph, known=deblurrer.bundle.method in methods)
             methods.add(deblurrer.bundle.method)
         else:
@@ -122,4 +127,4 @@ def _photograph() -> npt.NDArray[np.uint8]:
 
 
 def _name(model: str | os.PathLike[str] | Bundle) -> str:
-    return model.name if isinstance(model, Bundle) else os.fspath(model)
+    return model.name if isinstance(model, Bundle) else check_path("model", model)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kernels.arrays import Array
-from runtime.errors import DeblurError, InvalidArgument, InvalidImage, OutOfMemory, UnsupportedType
+from runtime.arguments import check_several
+from runtime.errors import DeblurError, InvalidArgument, InvalidImage, OutOfMemory
 from runtime.images import Frame, open_image, read_file
 
 
@@ -52,13 +53,7 @@ class Burst:
     """
 
     def __init__(self, frames: Iterable[Any]) -> None:
-        remedy = "give a list of images or of paths"
-        if isinstance(frames, (str, bytes, os.PathLike)) or not isinstance(frames, Iterable):
-            raise UnsupportedType(f"a burst cannot be of type {type(frames).__name__}: {remedy}")
-        axes = getattr(frames, "ndim", 4)
-        if axes != 4:
-            raise UnsupportedType(f"an array of {axes} axes could be one image: {remedy}, or an array (F, H, W, C)")
-        self._frames = frames
+        self._frames = check_several("a burst", frames, "give a list of images or of paths, or an array (F, H, W, C)")
         self._first: tuple[str, Frame] | None = None
         if self.count == 0:
             raise InvalidArgument("a burst of no frames: give at least one")

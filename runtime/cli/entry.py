@@ -52,7 +52,7 @@ def run() -> int:
     # The error for a damaged file already contains what tifffile would log.
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     try:
-        with streams.SaidWarnings():
+        with streams.SaidWarnings(), streams.named_stdout():
             cli.main(prog_name="deblur", standalone_mode=False)
         streams.flush()
     except click.ClickException as error:

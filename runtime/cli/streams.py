@@ -10,7 +10,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -43,6 +43,53 @@ def prepare() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # names that are no text, or not of this encoding
 
 
+class _Stdout:
+    """Stdout whose errors name it, whoever writes: help and version are printed by Click.
+
+    It is not silenced after an error: Click also tries what a stream takes, and passes over what that raises.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with _naming_stdout(silenced=False):
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        with _naming_stdout(silenced=False):
+            self._stream.flush()
+
+
+@contextmanager
+def named_stdout() -> Iterator[None]:
+    """Let all errors of stdout be an `ImageFileError` that names it, but that of a pipe whose reader has gone."""
+    plain = sys.stdout
+    sys.stdout = _Stdout(plain)
+    try:
+        yield
+    finally:
+        sys.stdout = plain
+
+
+@contextmanager
+def _naming_stdout(*, silenced: bool = True) -> Iterator[None]:
+    """Raise an error of stdout as an `ImageFileError`; if it is `silenced`, what it did not take is not tried again."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if silenced:
+            _silence(1)
+        if isinstance(error, ImageFileError):
+            raise
+        raise _unwritable(error) from error
+
+
 def flush() -> None:
     """Flush stdout at the end.
 
@@ -52,8 +99,9 @@ def flush() -> None:
         If that fails.
     """
     try:
-        sys.stdout.flush()
-    except OSError as error:
+        with _naming_stdout():
+            sys.stdout.flush()
+    except BrokenPipeError as error:
         _silence(1)
         raise _unwritable(error) from error
 
@@ -133,25 +181,15 @@ def tell(text: str) -> None:
     ImageFileError
         If they cannot be written.
     """
-    try:
+    with _naming_stdout():
         click.echo(text)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        _silence(1)
-        raise _unwritable(error) from error
 
 
 def write_photograph(data: bytes) -> None:
     """Write an encoded photograph to stdout; errors as in `tell`."""
-    try:
+    with _naming_stdout():
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        _silence(1)
-        raise _unwritable(error) from error
 
 
 def read_photograph() -> tuple[bytes, list[os.stat_result]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from itertools import count
 
 import numpy as np
 
@@ -87,8 +88,11 @@ class Synthesiser:
         self._assumes = read_assumptions(assumes, SynthesisAssumptions, bundle.path)
         try:
             deviations = bundle.load_constants(CONSTANTS)["deviations"]
-            if deviations.ndim != 1 or not (np.isfinite(deviations).all() and (deviations > 0).all()):
-                raise ValueError(f"deviations of shape {deviations.shape} that are not all positive")
+            stages = next(stage for stage in count(1) if part_name(stage) not in bundle.parts)
+            if deviations.shape != (stages - 1,) or not (np.isfinite(deviations).all() and (deviations > 0).all()):
+                raise ValueError(
+                    f"deviations of shape {deviations.shape} for {stages} stages, or some that are not positive"
+                )
         except (KeyError, ValueError) as error:
             raise InvalidModel(
                 f"{bundle.path}: not the constants of a synthesis network ({error}); export it again"
@@ -96,7 +100,7 @@ class Synthesiser:
         self._deviations = [float(deviation) for deviation in deviations]
         side = self._assumes.side
         self._stages: list[Session] = []
-        for stage in range(len(deviations) + 1):
+        for stage in range(stages):
             bundle.part(part_name(stage)).require(
                 bundle.path,
                 {"planes": ("batch", PLANES, "height", "width"), "kernels": ("batch", side, side), "noise": ("batch",)},

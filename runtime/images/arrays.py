@@ -304,9 +304,9 @@ def _masked_pixels(image: Any) -> Array | None:
 
 
 def _masked_like(image: np.ma.MaskedArray[Any, Any], pixels: Array) -> np.ma.MaskedArray[Any, Any]:
-    """Return pixels with the mask of a masked image."""
+    """Return pixels with the mask of a masked image, and under it the values of that image."""
     result = image.copy()  # with its fill value, of which numpy's default is beyond float16
-    result.data[...] = pixels
+    np.copyto(result.data, pixels, where=~np.ma.getmaskarray(image))
     return result
 
 

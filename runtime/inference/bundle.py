@@ -30,6 +30,7 @@ from runtime.inference.manifest import (
     Part,
     PatchGeometry,
     TensorSpec,
+    check_inside,
     parse_files,
     parse_part,
     parse_patch,
@@ -352,8 +353,7 @@ def check_files(bundle: Bundle) -> None:
         try:
             if not file.is_file():
                 raise InvalidModel(f"{file}: missing; copy or export the bundle again")
-            if file.resolve().parent != bundle.path.resolve():
-                raise InvalidModel(f"{file}: leads outside the bundle; copy the file itself into the folder")
+            check_inside(file)
             if file.stat().st_size > LARGEST_FILE:
                 raise InvalidModel(f"{file}: is larger than {LARGEST_FILE} bytes; export a smaller model")
             if _sha256(file) != digest:

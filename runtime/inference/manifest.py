@@ -87,19 +87,32 @@ class PatchGeometry:
     stride: int
 
 
+def check_inside(file: Path) -> None:
+    """Check that a file of a bundle lies in its folder, and is no link to one elsewhere.
+
+    Raises
+    ------
+    InvalidModel
+        If it lies elsewhere.
+    """
+    if file.resolve().parent != file.parent.resolve():
+        raise InvalidModel(f"{file}: leads outside the bundle; copy the file itself into the folder")
+
+
 def read_json(manifest: Path) -> Any:
     """Read a manifest.
 
     Raises
     ------
     InvalidModel
-        If it cannot be read, is no JSON, is very large or deeply nested, or has a field twice or a number that is not
-        finite.
+        If it cannot be read, lies elsewhere, is no JSON, is very large or deeply nested, or has a field twice or a
+        number that is not finite.
     """
     mend = "copy the bundle again"
     try:
         if not manifest.is_file():
             raise InvalidModel(f"{manifest}: is no file; {mend}")
+        check_inside(manifest)
         with manifest.open("rb") as stream:
             data = stream.read(_MOST_BYTES + 1)
         if len(data) > _MOST_BYTES:

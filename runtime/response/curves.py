@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from kernels.arrays import Array, array_module
 from runtime.arguments import check_real
-from runtime.errors import InvalidArgument
 from runtime.tiles import BAND, bands
 
 _LARGEST_GAMMA = 4.0
@@ -143,7 +141,5 @@ def find_response(given: Any) -> Response:
     if isinstance(given, str) and given in named:
         return named[given]
     remedy = 'give "linear", "srgb", or an exponent from 1 to 4'
-    if isinstance(given, bool) or not isinstance(given, Real):
-        raise InvalidArgument(f"response is {given!r}: {remedy}")
     gamma = check_real("response", given, lambda value: 1 <= value <= _LARGEST_GAMMA, remedy)
     return LINEAR if gamma == 1 else Response(f"{gamma:g}", gamma)

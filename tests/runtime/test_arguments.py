@@ -13,6 +13,7 @@ from runtime.arguments import (
     check_path,
     check_progress,
     check_real,
+    check_several,
     check_whole,
     shown,
 )
@@ -164,3 +165,25 @@ def test_any_value_is_shown_in_a_short_line():
     for value in ("x" * 5000, ["a\nb"] * 999, Odd(), {1: "x" * 999}, 10**5000, np.ma.masked):
         assert len(shown(value)) < 400
         assert "\n" not in shown(value)
+
+
+class ByIndex:
+    """A data set that is no `Iterable`, but can be iterated."""
+
+    def __getitem__(self, index):
+        raise IndexError
+
+
+@pytest.mark.parametrize(
+    "value", [[], (1,), iter([1]), {1}, np.zeros((2, 3, 4, 3)), np.array(["a.png", "b.png"]), ByIndex(), map(abs, [1])]
+)
+def test_several_things_come_back_as_they_are(value):
+    assert check_several("images", value, "give a list") is value
+
+
+@pytest.mark.parametrize(
+    "value", [None, 3, "ab", b"ab", bytearray(2), Path("a"), np.array(1), np.ones((2, 2)), object()]
+)
+def test_one_thing_is_not_several(value):
+    with pytest.raises(UnsupportedType, match=r"^images cannot be .*: give a list$"):
+        check_several("images", value, "give a list")

@@ -280,7 +280,8 @@ async def _find_with(
     report: Progress,
 ) -> FoundKernel:
     """Find the best kernel in the most informative window of the photograph that is not larger than the effort says."""
-    window = informative_window(observed, max(effort.pixels, (4 * support) ** 2), narrowest=support // 2 + 1)
+    # A window is no narrower than an image that allows this kernel, see `check_support`.
+    window = informative_window(observed, max(effort.pixels, (4 * support) ** 2), narrowest=2 * support)
     image, noise = bounded(observed[window]), run.noise_of(observed)
     known, lit = unlit(image, run)
     if run.known is not None:

@@ -162,8 +162,11 @@ def _equations(
 
 
 def _lags(spectrum: Array, shape: tuple[int, int], reach: int) -> Array:
-    """Return the correlation of a cross spectrum at lags -reach .. reach - 1, lag 0 first, float64."""
-    lags = fft_module(spectrum).irfft2(spectrum, s=shape)
-    xp = array_module(lags)
-    cut = xp.roll(lags, (reach, reach), axis=(0, 1))[: 2 * reach, : 2 * reach]
-    return xp.roll(cut.astype(np.float64), (-reach, -reach), axis=(0, 1))
+    """Return the correlation of a cross spectrum at lags -reach .. reach - 1, lag 0 first, float64.
+
+    It is periodic: lags that are longer than the planes, as those of a strip may be, are the shorter ones again.
+    """
+    xp, lags = array_module(spectrum), fft_module(spectrum).irfft2(spectrum, s=shape)
+    wanted = (xp.arange(2 * reach) + reach) % (2 * reach) - reach
+    rows, cols = (wanted % size for size in shape)
+    return lags[rows[:, None], cols].astype(np.float64)

@@ -137,5 +137,6 @@ def _scene(image: Array, noise: float | Array, support: int) -> tuple[Array, Arr
     lags = fft.irfft2(white, s=(height, width))
     longest, (rows, cols) = _lags(image.shape, support)
     cut = xp.roll(lags, longest, axis=(0, 1))[:rows, :cols]
-    gradient = 0.5 * (xp.diff(image, axis=0).std() + xp.diff(image, axis=1).std())
-    return cut, gradient
+    # Across a strip of one pixel there are no gradients.
+    down, across = (xp.diff(image, axis=axis).std() if image.shape[axis] > 1 else np.float32(0) for axis in (0, 1))
+    return cut, 0.5 * (down + across)

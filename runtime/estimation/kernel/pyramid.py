@@ -86,7 +86,7 @@ def informative_window(image: Array, pixels: int, narrowest: int = 1) -> tuple[s
     """Return the window of about `pixels` pixels that has the strongest edges.
 
     It has the image's aspect ratio. In a strip so thin that a side would be shorter than `narrowest`, that side is as
-    long as the image allows, up to a square window.
+    long as the image allows, up to a square window: the whole image's, where this is no longer than the window's.
     """
     height, width = image.shape
     share = (pixels / (height * width)) ** 0.5
@@ -102,7 +102,11 @@ def informative_window(image: Array, pixels: int, narrowest: int = 1) -> tuple[s
     total[1:, 1:] = np.cumsum(np.cumsum(sums, axis=0), axis=1)
     windows = total[tall:, wide:] - total[:-tall, wide:] - total[tall:, :-wide] + total[:-tall, :-wide]
     row, col = (int(i) for i in np.unravel_index(np.argmax(windows), windows.shape))
-    return slice(row * down, (row + tall) * down), slice(col * right, (col + wide) * right)
+    # The pixels beyond the last whole cell are many in a strip of few cells.
+    return (
+        slice(row * down, height if tall == rows else (row + tall) * down),
+        slice(col * right, width if wide == cols else (col + wide) * right),
+    )
 
 
 def _squarest(cells: tuple[int, int], area: int) -> tuple[int, int]:

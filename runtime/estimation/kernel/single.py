@@ -85,9 +85,9 @@ def estimate_kernel(
     Returns
     -------
     KernelEstimate
-        A delta where the latent image has no gradients. The kernel is moved by whole pixels so that its centre of
-        mass is at its origin: opposite translations of kernel and latent image cannot be observed, and this choice
-        keeps the restored image in place.
+        A delta where the latent image has no gradients, as none has of fewer than three rows or columns. The kernel is
+        moved by whole pixels so that its centre of mass is at its origin: opposite translations of kernel and latent
+        image cannot be observed, and this choice keeps the restored image in place.
 
     Raises
     ------
@@ -101,9 +101,11 @@ def estimate_kernel(
     check_planes(observed, latent, support)
     if not 0 < strongest <= 1:
         raise InvalidArgument(f"strongest is {strongest}: give a fraction above 0 and up to 1, such as 0.02")
-    equations = gradient_equations(observed, latent, support, strongest, progress)
+    # The filters leave nothing of fewer than three rows or columns.
+    equations = gradient_equations(observed, latent, support, strongest, progress) if min(latent.shape) > 2 else None
     # The gradients of a constant image are rounding errors, from which no kernel can be estimated.
-    if equations.auto[0, 0] <= 1e-10 * float(array_module(latent).square(latent).sum(dtype=np.float64)):
+    least = 1e-10 * float(array_module(latent).square(latent).sum(dtype=np.float64))
+    if equations is None or equations.auto[0, 0] <= least:
         point = array_module(observed).asarray(delta((support, support)).astype(np.float32))
         return KernelEstimate(point, 0.0, 1.0, ())
     candidates = [prune(kernel) for kernel in l1_path(equations)]

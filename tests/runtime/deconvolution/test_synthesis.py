@@ -124,13 +124,17 @@ def test_bundles_of_something_else_are_refused(tmp_path, manifest, message):
         Synthesiser(bundle, device=CPU)
 
 
-def test_deviations_that_cannot_be_are_refused(tmp_path):
+@pytest.mark.parametrize(
+    "deviations", [[-1.0], [0.0], [np.nan], [], [0.1, 0.1], [[0.1]], 0.1], ids=lambda given: str(np.shape(given))
+)
+def test_deviations_that_cannot_be_are_refused(tmp_path, deviations):
+    """One for each stage but the last: with fewer, the last stages would not be run, and nobody would know."""
     import json
 
     from runtime.inference.bundle import load_model, write_bundle
 
     bundle = write_synthesis_bundle(tmp_path / "wrong")
-    np.savez(bundle.path / "synthesis.npz", deviations=np.array([-1.0]))
+    np.savez(bundle.path / "synthesis.npz", deviations=np.array(deviations))
     manifest = json.loads((bundle.path / MANIFEST).read_text())
     manifest.pop("files")
     with pytest.raises(InvalidModel, match="deviations"):

@@ -114,9 +114,11 @@ def test_masked_pixels_are_unknown_and_the_mask_comes_back(image, seed):
     unknown = mask.any(axis=2) if mask.ndim == 3 else mask
     assert not planes[:, unknown].any()
     assert not (frame.known & unknown).any()
-    closed = frame.close(planes)
+    closed = frame.close(1 - planes)
     assert isinstance(closed, np.ma.MaskedArray)
     assert np.array_equal(closed.mask, mask)
+    np.testing.assert_array_equal(closed.data[mask], masked.data[mask])
+    assert not np.shares_memory(closed.data, masked.data)
     assert closed.fill_value == masked.fill_value
     assert closed.dtype == image.dtype
 

@@ -149,6 +149,21 @@ def test_a_link_that_leads_outside_is_refused(bundle, tmp_path, target):
         load_model(bundle.path)
 
 
+def test_a_manifest_that_lies_elsewhere_is_refused(bundle, tmp_path):
+    """What it says is not read either."""
+    manifest = bundle.path / MANIFEST
+    manifest.rename(tmp_path / "outside.json")
+    try:
+        manifest.symlink_to(tmp_path / "outside.json")
+    except OSError as error:
+        pytest.skip(f"no links on this system: {error}")
+    with pytest.raises(InvalidModel, match=r"bundle\.json: leads outside the bundle; copy the file itself"):
+        load_model(bundle.path)
+    (tmp_path / "outside.json").write_text("{")
+    with pytest.raises(InvalidModel, match="leads outside the bundle"):
+        load_model(bundle.path)
+
+
 def test_a_link_to_a_bundle_is_a_bundle(bundle, tmp_path):
     try:
         (tmp_path / "link").symlink_to(bundle.path, target_is_directory=True)

@@ -78,7 +78,18 @@ def test_a_network_that_knows_the_blur_leads_to_kernel_and_picture(
     assert error(estimate.initial, luminance(latent.astype(np.float32))) < 0.5 * error(observed, latent)
     assert error(estimate.latent, latent) < left * error(observed, latent)
     assert (estimate.confidence is None) == (not refine)
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_a_long_strip_is_restored(method, scene, kernel, upright):
+    """A window of its proportions, of as many pixels as the search takes, would be 16 pixels wide."""
+    tiled = np.tile(luminance(scene.astype(np.float32))[100:175], (1, 28))
+    blurred = fftconvolve(tiled, kernel, "valid")
+    blurred += np.random.default_rng(5).normal(0, NOISE, blurred.shape)
+    sharp, strip = (np.ascontiguousarray(each.T if upright else each) for each in (tiled[5:-5, 5:-5], blurred))
+    estimate = method.restore(strip.astype(np.float32)[None], Run(Options(quality="fast")))
     assert estimate.reason is None
+    assert error(estimate.latent, sharp) < 0.6 * error(strip, sharp)
 
 
 def test_without_the_network_the_kernel_is_found_by_refinement_alone(method, observed, latent, monkeypatch):

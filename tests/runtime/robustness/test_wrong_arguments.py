@@ -1,9 +1,12 @@
 """Every option of every call, given values of all types: what is not taken is refused by an error of ours."""
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import runtime
 from runtime.errors import DeblurError, InvalidArgument, UnsupportedType
@@ -15,17 +18,26 @@ class Odd:
     def __repr__(self):
         raise RuntimeError("no text")
 
+    __str__ = __repr__
+
+
+class Odder(Odd):
+    @property
+    def shape(self):
+        raise RuntimeError("no shape")
+
 
 WRONG = (
-    "x", "", "a\0b", b"x", [], [[1, 2], [3]], {}, set(), object(), Odd(), 1j, np.complex64(1), math.nan, -math.inf,
-    -1, -0.5, 10**400, 10**5000, np.array([0.5, 0.5]), np.array([]), np.ma.masked,
+    "x", "", "a\0b", b"x", [], [[1, 2], [3]], {}, set(), object(), Odd(), Odder(), 1j, np.complex64(1), math.nan,
+    -math.inf, -1, -0.5, 10**400, 10**5000, np.array([0.5, 0.5]), np.array([]), np.ma.masked,
     np.datetime64("2020"), NotImplemented, float,
 )  # fmt: skip
 """Values that no option takes."""
 GOOD = {
     "quality": ["fast", np.str_("fast")], "stride": [None, 4, np.int64(4), np.array(4)], "nonblind": ["none"],
     "support": [None, np.int32(5)], "noise": [None, 0, 0.1, np.float32(0.1), np.array(0.1)], "refine": [True, np.True_],
-    "neural": [np.bool_(True)], "strength": [1, 0.5, np.float32(0.5), np.int64(1)],
+    "neural": [np.bool_(True)], "response": ["auto", "srgb", 2.2, np.float32(2), np.array(1)], "content": ["any"],
+    "strength": [1, 0.5, np.float32(0.5), np.int64(1)],
     "progress": [None, lambda *call: None], "register": [False, np.False_], "reference": [None, 0, np.int64(1)],
     "p": [0, 11.0, math.inf, np.float32(3), 2**70],
     "patch": [None, 16, np.int64(16)], "smoothing": [None, 0, np.float64(0.02)], "chroma": ["own", np.str_("own")],
@@ -48,6 +60,7 @@ def calls(tmp_path_factory):
     frames = [image, image * np.float32(0.9)]
     return {
         "restore": lambda **options: one.restore(image, **{"nonblind": "none"} | options),
+        "restore_many": lambda images, **options: one.restore_many(images, **{"nonblind": "none"} | options),
         "fba": lambda **options: fba.restore_burst(frames, **{"register": False} | options),
         "burst": lambda **options: network.restore_burst(frames, **{"register": False} | options),
         "deconvolve": lambda **options: runtime.deconvolve(
@@ -66,12 +79,24 @@ def calls(tmp_path_factory):
 
 
 OPTIONS = {
-    "restore": ["quality", "stride", "nonblind", "support", "noise", "refine", "neural", "strength", "progress"],
+    "restore": [
+        "quality",
+        "stride",
+        "nonblind",
+        "support",
+        "noise",
+        "refine",
+        "neural",
+        "response",
+        "content",
+        "strength",
+        "progress",
+    ],
     "fba": ["register", "reference", "p", "patch", "stride", "smoothing", "chroma", "progress"],
     "burst": ["register", "reference", "p", "patch", "stride", "smoothing", "chroma", "progress"],
     "deconvolve": ["method", "quality", "noise", "device", "progress"],
     "Deblurrer": ["model", "device", "precision", "batch"],
-    "deblur": ["model", "device", "precision", "batch", "quality", "strength"],
+    "deblur": ["model", "device", "precision", "batch", "quality", "response", "strength"],
     "deblur_burst": ["model", "device", "precision", "batch", "p"],
     "psnr": ["border"],
     "align": ["border", "max_shift"],
@@ -138,6 +163,47 @@ def test_kernels_and_motions_that_are_none_are_refused(kernel):
 def test_kernels_of_any_real_type_are_taken(kernel):
     image = np.random.default_rng(1).random((24, 26), np.float32)
     assert np.isfinite(runtime.deconvolve(image, kernel, quality="fast", device="cpu")).all()
+
+
+@pytest.mark.parametrize(
+    "images", [5, None, 1.5, "photo.png", Path("photo.png"), b"x", Odder(), Image.new("L", (8, 8)), np.zeros((8, 8)),
+               np.array(1.0), runtime.Task(np.zeros((8, 8)))]
+)  # fmt: skip
+def test_one_thing_is_no_list_of_them(calls, images):
+    with pytest.raises(UnsupportedType, match=r"^images cannot be .*: give a list of .*, or call restore for one$"):
+        calls["restore_many"](images)
+    with pytest.raises(UnsupportedType, match=r"^a burst cannot be .*: give a list of .*\)$"):
+        runtime.deblur_burst(images, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("models", "progress"), [(5, None), ("fba", None), (Path("fba"), None), ([5], None), ([Odder()], None), (None, 5)]
+)
+def test_what_is_no_model_is_not_warmed_up(models, progress):
+    with pytest.raises(UnsupportedType, match=r"^(models|model|progress) .*: give"):
+        runtime.warm_up(models=models, device="cpu", progress=progress)
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "words"),
+    [
+        ([], UnsupportedType, "options of a task cannot be of type list: give a dict"),
+        (None, UnsupportedType, "options of a task cannot be of type NoneType: give a dict"),
+        ({5: 1}, InvalidArgument, "option 5: give one of quality, stride"),
+        ({"qual": 1}, InvalidArgument, "option 'qual': give one of quality, stride"),
+        ({"image": 1}, InvalidArgument, "option 'image': give one of quality, stride"),
+        ({Odder(): 1}, InvalidArgument, "option .*: give one of quality, stride"),
+        ({"quality": "x"}, InvalidArgument, "quality 'x': give one of"),
+    ],
+)
+def test_wrong_options_of_a_task_are_the_error_of_its_image(calls, options, kind, words):
+    image = np.random.default_rng(1).random((24, 26), np.float32)
+    error, other = calls["restore_many"]([runtime.Task(image, options), image], errors="return")
+    assert isinstance(error, kind)
+    assert re.match(words, str(error))
+    assert isinstance(other, runtime.Restoration)
+    with pytest.raises(kind):
+        next(calls["restore_many"]([runtime.Task(image, options)]))
 
 
 def test_images_to_score_are_floating_point():

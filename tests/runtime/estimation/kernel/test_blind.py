@@ -6,6 +6,9 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
 from scipy.signal import fftconvolve
 from skimage import data as pictures
 
@@ -17,7 +20,7 @@ from runtime.estimation.kernel.blind import FoundKernel, estimate_blind, find_ke
 from runtime.estimation.kernel.refine import KernelCandidate
 from runtime.estimation.kernel.score import KernelScore
 from runtime.options import Options
-from runtime.quality import LEVELS
+from runtime.quality import LEVELS, Comparison, SearchEffort
 from runtime.run import Run
 from tests.support.jobs import begun
 
@@ -210,6 +213,28 @@ def test_tiny_images_give_a_kernel(shape, initial, learned):
     assert estimate.kernel.min() >= 0
     assert estimate.kernel.sum() == pytest.approx(1, abs=1e-5)
     assert 0 <= estimate.confidence <= 1
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    short=st.integers(6, 90),
+    ratio=st.floats(1, 150),
+    support=st.integers(3, 45),
+    upright=st.booleans(),
+    pixels=st.integers(200, 4000),
+    neural=st.booleans(),
+)
+def test_images_of_all_proportions_give_a_kernel(short, ratio, support, upright, pixels, neural):
+    """With less effort than any quality has: scales are small and a window narrow in the same proportion."""
+    support, long = min(support, short // 2), min(int(ratio * short), 2000)
+    texture = np.random.default_rng(0).random((short, long) if upright else (long, short))
+    image = ndimage.gaussian_filter(texture.astype(np.float32), 1)
+    effort = SearchEffort(pixels, (Comparison(pixels // 2), Comparison(pixels // 4, starts=2)), 2, 1, 1)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(LEVELS, "fast", LEVELS["fast"]._replace(search=effort))
+        run = Run(Options(quality="fast", neural=neural))
+        found = find_kernel(image, run, initial=image.__getitem__, support=support)
+    assert found is None or found.kernel.shape == (support, support)
 
 
 def test_reports_progress(observed):

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 from scipy.signal import fftconvolve
 
 from runtime.blur.kernel import delta, normalise
-from runtime.estimation.kernel.correlations import from_periodic, from_tiles
+from runtime.estimation.kernel.correlations import from_periodic, from_tiles, periodic_length
 
 
 def equations_of(latent, observed, reach, support):
@@ -72,8 +73,6 @@ def test_tiles_add_up():
 
 
 def test_periodic_planes_count_to_their_last_pixel():
-    from scipy import ndimage
-
     rng = np.random.default_rng(0)
     latent, observed = rng.normal(size=(2, 2, 20, 22)).astype(np.float32)
     kernel = normalise(rng.random((5, 5)))
@@ -81,3 +80,18 @@ def test_periodic_planes_count_to_their_last_pixel():
         np.sum((ndimage.convolve(f, kernel, mode="wrap") - y) ** 2) for f, y in zip(latent, observed, strict=True)
     )
     assert from_periodic(latent, observed, 5).cost(kernel) == pytest.approx(direct, rel=1e-4)
+
+
+@settings(max_examples=30, deadline=None)
+@given(height=st.integers(5, 40), width=st.integers(5, 40), support=st.integers(1, 15), seed=st.integers(0, 99))
+def test_planes_narrower_than_the_lags_count_as_often_as_they_repeat(height, width, support, seed):
+    rng, support = np.random.default_rng(seed), min(support, height, width)
+    latent, observed = rng.normal(size=(2, 2, height, width)).astype(np.float32)
+    kernel = normalise(rng.random((support, support)))
+    # `ndimage` places the origin of an even kernel on the other side.
+    centred = np.pad(kernel, ((1 - support % 2, 0),) * 2)
+    blurred = [ndimage.convolve(f.astype(np.float64), centred, mode="wrap") for f in latent]
+    direct = sum(np.sum((f - y) ** 2) for f, y in zip(blurred, observed, strict=True))
+    equations = from_periodic(latent, observed, support)
+    assert len(equations.packed()) == periodic_length(support)
+    assert equations.cost(kernel) == pytest.approx(direct, rel=1e-4)

@@ -114,12 +114,15 @@ def test_a_device_gives_the_same_features_by_one_copy(monkeypatch):
     assert found.scene.noise_ratio == pytest.approx(expected.scene.noise_ratio, rel=1e-4)
 
 
-@pytest.mark.parametrize("shape", [(2, 60), (60, 3), (5, 5)])
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("shape", [(1, 60), (60, 1), (2, 60), (60, 3), (5, 5)])
 def test_an_image_smaller_than_the_kernel_has_no_longer_lags(shape):
     image = np.random.default_rng(0).random(shape, dtype=np.float32)
-    correlation = Scene.of(image, 0.0, 15).correlation
+    scene = Scene.of(image, 0.1, 15)
+    correlation = scene.correlation
     assert correlation.shape == (15, 15)
     assert correlation[7, 7] == pytest.approx(1, abs=1e-6)
+    assert 0 < scene.noise_ratio < 2
     for axis, side in enumerate(shape):
         beyond = np.abs(np.arange(-7, 8)) > side // 2
         assert not np.any(np.compress(beyond, correlation, axis=axis))

@@ -68,15 +68,19 @@ def test_small_images_are_taken_whole(pixels):
     assert informative_window(np.zeros((90, 100), np.float32), pixels) == (slice(0, 90), slice(0, 100))
 
 
-@given(st.integers(60, 300), st.integers(2, 20), st.booleans())
-def test_window_of_a_strip_is_wide_enough(short, ratio, upright):
-    """As for the largest kernel that a strip allows: half as wide as the strip, in a window of four strips' widths."""
-    shape = (short, 8 * ratio * short) if upright else (8 * ratio * short, short)
-    pixels, narrowest = 4 * short**2, short // 4 + 1
+@given(st.integers(6, 300), st.floats(1, 160), st.integers(3, 51), st.booleans())
+def test_window_is_as_wide_as_a_kernel_asks_for(short, ratio, support, upright):
+    """As for the largest kernels that an image allows: half as wide as the image, in a window of four widths."""
+    support = min(support, short // 2)
+    shape = (short, int(ratio * short)) if upright else (int(ratio * short), short)
+    pixels, narrowest = (4 * support) ** 2, 2 * support
     rows, cols = informative_window(np.zeros(shape, np.float32), pixels, narrowest)
     height, width = rows.stop - rows.start, cols.stop - cols.start
-    assert min(height, width) >= min(narrowest, 16)
-    assert height * width <= 2 * pixels
+    assert 0 <= rows.start < rows.stop <= shape[0]
+    assert 0 <= cols.start < cols.stop <= shape[1]
+    assert min(height, width) >= narrowest
+    # Fewer than 17 pixels lie beyond the last whole cell.
+    assert max(height - 16, 0) * max(width - 16, 0) <= pixels
 
 
 @pytest.mark.parametrize("short", [2, 6, 16, 17])
@@ -90,11 +94,11 @@ def test_window_of_a_strip_holds_the_edges():
     image = np.zeros((66, 5000), np.float32)
     image[:, 3000:3300] = np.random.default_rng(0).random((66, 300))
     rows, cols = informative_window(image, 20_000, narrowest=33)
-    assert (rows.start, rows.stop) == (0, 64)
+    assert (rows.start, rows.stop) == (0, 66)
     assert cols.start <= 3000
     assert cols.stop >= 3284
     rows, cols = informative_window(image.T, 20_000, narrowest=33)
-    assert (cols.start, cols.stop) == (0, 64)
+    assert (cols.start, cols.stop) == (0, 66)
 
 
 def test_ordinary_windows_do_not_depend_on_the_narrowest():

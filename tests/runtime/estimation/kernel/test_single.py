@@ -196,3 +196,12 @@ def test_gpu_agrees_with_cpu():
     there = estimate_kernel(cupy.asarray(observed), cupy.asarray(latent), support=31)
     assert isinstance(there.kernel, cupy.ndarray)
     np.testing.assert_allclose(there.kernel.get(), here.kernel, atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (2, 900), (900, 3), (5, 2000), (2000, 7)])
+def test_strips_of_a_few_pixels_give_a_kernel(shape):
+    observed, latent = np.random.default_rng(0).random((2, *shape), np.float32)
+    support = min(shape) // 2
+    kernel = estimate_kernel(observed, latent, support=support).kernel
+    assert kernel.shape == (support, support)
+    assert kernel.sum() == pytest.approx(1, abs=1e-5)
