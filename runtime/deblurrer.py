@@ -19,7 +19,6 @@ from runtime.blur.blurs import CENTRE, Blur, MotionBlur
 from runtime.burst.loader import BurstLoader
 from runtime.colour import luminance
 from runtime.contract import BurstMethod, Estimate, Method
-from runtime.decisions.reasons import Reason
 from runtime.errors import InvalidModel
 from runtime.estimation.response import as_it_says, in_light, is_bent
 from runtime.images import Frame, open_image, pixels_of
@@ -178,10 +177,8 @@ class Deblurrer:
             options = as_it_says(frame, photograph, options)
             run = run_on(photograph, frame.quantum, options, self.device, stopwatch, progress)
             photograph, run = in_light(photograph, frame.quantum, options, run)
-            if photograph.empty:
-                estimate = Estimate(photograph.planes, confidence=0.0, reason=Reason.EMPTY)
-            elif expects_blur(method) and photograph.scattered:
-                estimate = Estimate(photograph.planes, confidence=0.0, reason=Reason.SCATTERED)
+            if reason := photograph.too_little(expects_blur(method)):
+                estimate = Estimate(photograph.planes, confidence=0.0, reason=reason)
             else:
                 estimate = method.restore(photograph.planes, run)
                 check_result(self.bundle, estimate.latent)

@@ -11,6 +11,7 @@ from kernels.arrays import Array, array_module
 from kernels.cancellation import checkpoint
 from runtime.blur.blurs import Blur
 from runtime.colour import luminance
+from runtime.decisions.reasons import Reason
 from runtime.decisions.thresholds import LEAST_CONNECTED
 from runtime.inference.devices import holding
 from runtime.noise import LEAST_NOISE, estimate_noise
@@ -83,6 +84,12 @@ class Photograph:
         known = self.known
         pairs = known[:-1, :-1] & known[1:, :-1] & known[:-1, 1:]
         return float(pairs.mean()) < LEAST_CONNECTED * float(known.mean())
+
+    def too_little(self, blurred: bool) -> Reason | None:
+        """Return why too little of the photograph is known to restore it, by finding its blur if it is `blurred`."""
+        if self.empty:
+            return Reason.EMPTY
+        return Reason.SCATTERED if blurred and self.scattered else None
 
     def as_light(self, response: Response) -> Photograph:
         """Return the photograph with the light that its values stand for; its planes are used up.
