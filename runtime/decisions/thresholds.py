@@ -51,8 +51,8 @@ SPARSITY_RATIO = Logistic(0.85, 0.01)
 """Sparsity measure ``|g|_1 / |g|_2`` of the gradients after over before; above, nothing became clearer."""
 
 # Which of several hypotheses about the kernel is taken.
-TIE_BREAK = 0.03
-"""Weight of the predicted log error beside the cost of the kernel's score: it settles ties."""
+LOG_ERROR_WEIGHT = 0.1
+"""Weight of the predicted log error beside the cost of the kernel's score, where candidates are compared."""
 ALLOWED_MISFIT = 0.003
 """Misfit of a right kernel, in units of the value range, when refinements of one kernel are compared."""
 ALLOWED_MISFIT_BETWEEN_HYPOTHESES = 0.006

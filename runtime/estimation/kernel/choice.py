@@ -11,8 +11,8 @@ from runtime.decisions.thresholds import (
     ALLOWED_MISFIT,
     ALLOWED_MISFIT_BETWEEN_HYPOTHESES,
     CLOSE_COST,
+    LOG_ERROR_WEIGHT,
     SAME_KERNEL,
-    TIE_BREAK,
 )
 from runtime.estimation.kernel.refine import BlurredImage, KernelCandidate
 from runtime.estimation.kernel.score import score_kernel
@@ -59,9 +59,9 @@ async def rank(
 
 
 async def cost_of(blurred: BlurredImage, candidate: KernelCandidate, allowed_misfit: float = ALLOWED_MISFIT) -> float:
-    """Return how badly a kernel suits the photograph, plus a little of its predicted log error, to break ties."""
+    """Return how badly a kernel suits the photograph, plus a share of its predicted log error."""
     score = await score_kernel(blurred, candidate.kernel)
-    return score.cost(allowed_misfit) + TIE_BREAK * float(np.nan_to_num(candidate.log_error))
+    return score.cost(allowed_misfit) + LOG_ERROR_WEIGHT * float(np.nan_to_num(candidate.log_error))
 
 
 def weighted_mean(candidates: list[KernelCandidate]) -> tuple[Kernel, float]:
