@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from kernels.arrays import Array
 from kernels.cancellation import checkpoint
+from runtime.burst.content import scaled
 from runtime.colour import luminance
 from runtime.decisions.thresholds import (
     FRAME_ALIGNED,
@@ -23,6 +24,7 @@ from runtime.decisions.thresholds import (
     FRAME_SCALE,
 )
 from runtime.errors import InvalidArgument
+from runtime.preparation.white import find_white
 
 Plane: TypeAlias = npt.NDArray[np.float32]
 Mask: TypeAlias = npt.NDArray[np.bool_]
@@ -54,7 +56,7 @@ class Registration:
     Parameters
     ----------
     reference
-        Float32 NumPy array ``(1, H, W)`` or ``(3, H, W)``, values in [0, 1].
+        Float32 NumPy array ``(1, H, W)`` or ``(3, H, W)``, values of any range.
     trust
         Float32 ``(H, W)``, 0 where the reference is unknown; ``None`` where it is 1 throughout.
     """
@@ -207,9 +209,13 @@ def _inside_frame(homography: Homography, height: int, width: int) -> Mask:
 
 
 def _reduced(plane: Plane) -> tuple[Plane, Homography]:
-    """Reduce a plane to about `_WORKING_PIXELS` at most; return it and the map from original to reduced coordinates."""
+    """Reduce a plane to about `_WORKING_PIXELS` at most, and its values to about 1, whose squares can be added.
+
+    Return it and the map from original to reduced coordinates.
+    """
     import cv2
 
+    plane = scaled(plane, -find_white(plane[None]).exponent)
     height, width = plane.shape
     scale = min(1.0, (_WORKING_PIXELS / plane.size) ** 0.5)
     size = max(1, round(width * scale)), max(1, round(height * scale))

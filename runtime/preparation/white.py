@@ -41,6 +41,12 @@ class White:
     level: float = 1.0
     saturated: float = SATURATED
 
+    @property
+    def exponent(self) -> int:
+        """Exponent of the least power of two that reaches `level`: to divide by it loses no digit."""
+        mantissa, exponent = math.frexp(self.level)
+        return exponent - (mantissa == 0.5)
+
 
 def find_white(planes: Array) -> White:
     """Find the white of a photograph.

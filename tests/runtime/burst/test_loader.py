@@ -262,3 +262,16 @@ def test_a_requested_reference_of_an_iterator(register):
     image, loader, _ = restored(iter(frames), register=register, reference=2)
     assert loader.reference.number == 2
     np.testing.assert_array_equal(image, restored(frames, register=register, reference=2)[0])
+
+
+@pytest.mark.parametrize("exponent", [-80, 66, 100])
+@pytest.mark.parametrize("register", [False, True])
+def test_values_of_any_range_are_restored_alike(register, exponent):
+    frames = [np.ascontiguousarray(frame.transpose(1, 2, 0)) for frame in shaken(LATENT, 4)]
+    expected, loader, _ = restored(frames, register=register)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found, other, left_out = restored([np.ldexp(frame, exponent) for frame in frames], register=register)
+    assert (other.used, other.reference.number, left_out) == (loader.used, loader.reference.number, [])
+    highest = 1 if exponent < 0 else frames[other.reference.number].max()  # floats beyond 1 end at their largest
+    np.testing.assert_array_equal(found, np.ldexp(np.minimum(expected, highest), exponent))

@@ -172,3 +172,12 @@ def test_largest_shift(right, down):
 def test_a_frame_of_another_shape_is_an_error():
     with pytest.raises(InvalidArgument, match=r"give \(3, 180, 240\), as the reference has"):
         Registration(scene()).align(scene(170, 240))
+
+
+@pytest.mark.parametrize("exponent", [-80, 66])
+def test_a_frame_is_aligned_whatever_its_range_of_values(exponent):
+    latent = scene(HEIGHT, WIDTH)
+    reference, frame = inner(latent), seen_through(latent, similarity(HEIGHT, WIDTH, 0, 1, 4, -5))
+    expected = Registration(reference).homography(frame)
+    found = Registration(reference).homography(np.ldexp(frame, exponent))
+    np.testing.assert_array_equal(found, expected)
