@@ -19,7 +19,7 @@ from kernels.cancellation import Workers, result_of
 from kernels.cpu.threads import core_count
 from runtime.arguments import check_flag, check_whole
 from runtime.burst.composition import Composer, Unsuitable
-from runtime.burst.content import Content, content_of, scaled
+from runtime.burst.content import Content, content_of, framed, scaled
 from runtime.burst.frames import Burst, OpenFrame
 from runtime.burst.registration import Registration
 from runtime.burst.sharpness import ranking, reference_worth
@@ -95,7 +95,7 @@ class BurstLoader:
         """Yield the planes of each frame that is used: float32 ``(C, H, W)``, on the device.
 
         Frames are in the exposure of the reference, and composed with it where they cannot be trusted; see
-        `runtime.burst.composition`. Their units are those of its `Content`.
+        `runtime.burst.composition`. Their units, rows and columns are those of its `Content`.
 
         Raises
         ------
@@ -130,9 +130,13 @@ class BurstLoader:
             yield upload(planes, self._device)
 
     def close(self, latent: Array) -> Any:
-        """Return restored planes, in the units of `planes`, as an image of the type and dtype of the reference."""
-        latent = scaled(latent, self._content.exponent)
-        return self.reference.frame.close(latent if is_cuda(self.reference.planes) else download(latent))
+        """Return restored planes, as `planes` gives them, as an image of the type, dtype and shape of the reference.
+
+        The borders around the photograph are those of the reference.
+        """
+        content, opened = self._content, self.reference
+        latent = scaled(latent if is_cuda(opened.planes) else download(latent), content.exponent)
+        return opened.frame.close(*framed(latent, content.box, opened.planes.shape[1:]))
 
     def frame_numbers(self, positions: Array) -> npt.NDArray[np.int32]:
         """Convert positions among the frames used, an array of integers, to indices in the burst."""
@@ -141,12 +145,12 @@ class BurstLoader:
     def _preparation(self, others: list[int]) -> Callable[[OpenFrame], Array]:
         """Return what aligns a frame and composes it with the reference, which is first completed from `others`."""
         self._content = self._content_of(self.reference)
-        planes, trust, _ = self._content
+        planes, trust = self._content.planes, self._content.trust
         registration = Registration(planes, trust) if self._register else None
         composer = Composer(planes, trust)
 
         def align(opened: OpenFrame) -> tuple[Array, Array | None]:
-            planes, trust, _ = self._content_of(opened).in_units_of(self._content)
+            planes, trust, *_ = self._content_of(opened, self._content)
             if trust is not None and not bool((trust > 0).any()):
                 raise Unsuitable("none of its pixels is known: all are masked, or invisible")
             aligned = (planes, trust) if registration is None else registration.align(planes, trust)
@@ -188,7 +192,7 @@ class BurstLoader:
         worth = []
         for opened in self._opened("sharpest frame"):
             with self._stopwatch("sharpest frame"):
-                worth.append(reference_worth(*self._content_of(opened)))
+                worth.append(reference_worth(*self._content_of(opened)[:3]))
         ranked = ranking(worth)
         for candidate in ranked[:_SHARPEST_FRAMES]:
             others = [number for number in ranked if number != candidate]
@@ -196,19 +200,19 @@ class BurstLoader:
                 content = self._content_of(self._burst[candidate])
                 registration = Registration(content.planes, content.trust)
                 for number in others[:_SHARPEST_FRAMES]:
-                    content = self._content_of(self._burst[number])
-                    if registration.homography(content.planes, content.trust) is not None:
+                    other = self._content_of(self._burst[number], content)
+                    if registration.homography(other.planes, other.trust) is not None:
                         return [candidate, *others]
         return ranked
 
-    def _content_of(self, opened: OpenFrame) -> Content:
-        """Return what counts of a frame, where it is prepared."""
+    def _content_of(self, opened: OpenFrame, like: Content | None = None) -> Content:
+        """Return what counts of a frame, where it is prepared; see `content_of`."""
         place = CPU if self._register else self._device
         planes, known = (
             array if array is None else download(array) if place == CPU else upload(array, place)
             for array in (opened.planes, opened.frame.known)
         )
-        return content_of(planes, known)
+        return content_of(planes, known, like)
 
     def _opened(self, stage: str) -> Iterator[OpenFrame]:
         frames, count = iter(self._burst), self._burst.count

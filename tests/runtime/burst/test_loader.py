@@ -275,3 +275,20 @@ def test_values_of_any_range_are_restored_alike(register, exponent):
     assert (other.used, other.reference.number, left_out) == (loader.used, loader.reference.number, [])
     highest = 1 if exponent < 0 else frames[other.reference.number].max()  # floats beyond 1 end at their largest
     np.testing.assert_array_equal(found, np.ldexp(np.minimum(expected, highest), exponent))
+
+
+@pytest.mark.parametrize("register", [False, True])
+@pytest.mark.parametrize(("colour", "side"), [(0, np.s_[:20]), (255, np.s_[:, -31:]), (90, np.s_[-12:])])
+def test_borders_come_back_and_take_no_part(register, colour, side):
+    frames = [pixels_of(frame) for frame in shaken(LATENT, 4)]
+    inside = np.ones(LATENT.shape[1:], bool)
+    inside[side] = False
+    rows, columns = (
+        slice(lines.argmax(), lines.size - lines[::-1].argmax()) for lines in (inside.any(1), inside.any(0))
+    )
+    expected = restored([np.ascontiguousarray(frame[rows, columns]) for frame in frames], register=register)[0]
+    for frame in frames:
+        frame[side] = colour
+    image = restored(frames, register=register)[0]
+    assert (image[side] == colour).all()
+    np.testing.assert_array_equal(image[rows, columns], expected)
