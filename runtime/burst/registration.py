@@ -15,6 +15,7 @@ import numpy.typing as npt
 from kernels.arrays import Array
 from kernels.cancellation import checkpoint
 from runtime.burst.content import scaled
+from runtime.burst.exposure import clipped_like
 from runtime.colour import luminance
 from runtime.decisions.thresholds import (
     FRAME_ALIGNED,
@@ -62,7 +63,7 @@ class Registration:
     """
 
     def __init__(self, reference: Array, trust: Plane | None = None) -> None:
-        self._reference = reference
+        self._reference, self._trusted = reference, None if trust is None else trust > 0
         plane, self._to_working = _reduced(luminance(reference))
         self._known = _known(trust, plane)
         self._features, self._smooth = _features(plane, self._known), _smooth(plane, _FINE_SIGMA)
@@ -125,15 +126,28 @@ class Registration:
             return np.eye(3)
         plane, _ = _reduced(luminance(frame))
         known = _known(trust, plane)
-        smooth, matched = _smooth(plane, _FINE_SIGMA), _match(self._features, _features(plane, known))
+        matched = _match(self._features, _features(plane, known))
+        reference, smooth = self._comparable(frame, plane, None if trust is None else trust > 0)
         # Frames of a burst move little: the identity is the second initial estimate if matching fails or misleads.
         for initial in (matched, np.eye(3)):
-            found = None if initial is None else _refine(self._smooth, smooth, initial, self._known, known)
+            found = None if initial is None else _refine(reference, smooth, initial, self._known, known)
             if found is None or not _is_plausible(found, *plane.shape):
                 continue
-            if _correlates(self._smooth, smooth, found, self._known, known):
+            if _correlates(reference, smooth, found, self._known, known):
                 return np.linalg.inv(self._to_working) @ found @ self._to_working
         return None
+
+    def _comparable(self, frame: Array, plane: Plane, trusted: Mask | None) -> tuple[Plane, Plane]:
+        """Return smooth planes of the reference and of a frame, both clipped where one of them is.
+
+        What is clipped in one of them only does not look alike, and would draw the frame away.
+        """
+        reference = clipped_like(self._reference, frame, self._trusted, trusted)
+        clipped = clipped_like(frame, self._reference, trusted, self._trusted)
+        return (
+            self._smooth if reference is self._reference else _smooth(_reduced(luminance(reference))[0], _FINE_SIGMA),
+            _smooth(plane if clipped is frame else _reduced(luminance(clipped))[0], _FINE_SIGMA),
+        )
 
 
 def warp(frame: Array, homography: Homography, *, outside: Array) -> Array:
@@ -183,7 +197,8 @@ def resample(frame: Array, homography: Homography, trust: Plane | None = None) -
     planes = []
     for plane in frame:
         checkpoint()
-        planes.append(_resampled(plane, homography, cv2.INTER_LANCZOS4, cv2.BORDER_REFLECT))
+        moved = _resampled(plane, homography, cv2.INTER_LANCZOS4, cv2.BORDER_REFLECT)
+        planes.append(np.clip(moved, plane.min(), plane.max()))
     return np.stack(planes), np.asarray(weight, np.float32)
 
 

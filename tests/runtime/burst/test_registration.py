@@ -162,6 +162,16 @@ def test_unknown_pixels_do_not_mislead(in_reference):
     assert largest_shift(np.linalg.inv(as_seen(homography)) @ found, height, width) < 0.6
 
 
+@pytest.mark.parametrize("gain", [1.3, 1.6, 2])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_what_is_clipped_in_one_frame_only_does_not_draw_it_away(swapped, gain):
+    frame, other = (shaken(scene(HEIGHT, WIDTH), 1, seed=seed)[0] for seed in (0, 1))
+    bright = np.clip(gain * other, 0, 1)
+    assert (bright > 0.98).any(axis=0).mean() > 0.5
+    pair = (bright, frame) if swapped else (frame, bright)
+    assert largest_shift(Registration(pair[0]).homography(pair[1]), HEIGHT, WIDTH) < 0.4
+
+
 @given(st.floats(-5, 5), st.floats(-5, 5))
 def test_largest_shift(right, down):
     shift = np.array([[1, 0, right], [0, 1, down], [0, 0, 1]])
