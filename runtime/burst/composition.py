@@ -10,9 +10,9 @@ from kernels.arrays import Array, array_module
 from runtime.burst.agreement import agreement, view
 from runtime.burst.denoising import above_noise, noise_power
 from runtime.burst.exposure import LEAST_BLOCKS, ToneCurve, match_tones, unclipped
-from runtime.burst.grid import block_means, enlarge, smallest_nearby, smooth
+from runtime.burst.grid import Grid, block_means, enlarge, smallest_nearby, smooth
 from runtime.burst.trust import combined
-from runtime.decisions.thresholds import EQUAL_EXPOSURE, FRAME_GAIN, FRAME_UNCLIPPED, NOISY_GAIN
+from runtime.decisions.thresholds import EQUAL_EXPOSURE, FRAME_CONTRADICTED, FRAME_GAIN, FRAME_UNCLIPPED, NOISY_GAIN
 from runtime.inference.devices import holding
 from runtime.preparation.fill import fill_unknown
 
@@ -112,10 +112,7 @@ class Composer:
             If the exposure is too far from that of the reference.
         """
         with holding(planes):
-            frame, trust, _, curve = self._equalise(planes, trust)
-            if trust is not None:  # before the comparison, so that what is not trusted contradicts nothing around it
-                frame = self.planes + trust * (frame - self.planes)
-            agreed = agreement(view(frame), self._view, self._scale)
+            frame, agreed, curve = self._compared(planes, trust)
             contradicted, noisy = bool((agreed < 1).any()), curve is not None and curve.gain > NOISY_GAIN
             if not contradicted and not noisy:
                 return frame
@@ -126,6 +123,36 @@ class Composer:
                 power = noise_power(self.planes) + curve.gain**2 * noise_power(planes)
                 difference = above_noise(difference, power)
             return array_module(frame).clip(self.planes + difference, *self._bounds)
+
+    def agreed(self, planes: Array, trust: Array | None) -> Array | None:
+        """Return where an aligned frame does not contradict the reference.
+
+        Parameters
+        ----------
+        planes, trust
+            As in `compose`.
+
+        Returns
+        -------
+        array or None
+            Float32 ``(H, W)``, 1 where it agrees and 0 where it does not at all; ``None`` if it agrees nearly
+            everywhere.
+
+        Raises
+        ------
+        Unsuitable
+            As in `compose`.
+        """
+        with holding(planes):
+            _, agreed, _ = self._compared(planes, trust)
+            return None if (agreed < 1).mean() <= FRAME_CONTRADICTED else enlarge(agreed, planes)
+
+    def _compared(self, planes: Array, trust: Array | None) -> tuple[Array, Grid, ToneCurve | None]:
+        """Return a frame in the exposure of the reference, where the two agree, and the curve that was applied."""
+        frame, trust, _, curve = self._equalise(planes, trust)
+        if trust is not None:  # before the comparison, so that what is not trusted contradicts nothing around it
+            frame = self.planes + trust * (frame - self.planes)
+        return frame, agreement(view(frame), self._view, self._scale), curve
 
     def _measure(self) -> None:
         self._view = view(self.planes)

@@ -2,11 +2,14 @@
 
 Matched SIFT features give an initial homography by RANSAC. Maximising the enhanced correlation coefficient (ECC,
 Evangelidis and Psarakis 2008) over all pixels refines it; both frames are smoothed first, to reduce the difference
-between their blurs. A homography is accepted only if the detail of the aligned frames correlates.
+between their blurs. A homography is accepted only if the detail of the aligned frames correlates. If frames that are
+aligned contradict each other, something moved and may have drawn them along: the homography is then found by the detail
+without the shading, which draws less, and refined where the frames agree.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -43,6 +46,8 @@ _FINE_SIGMA = 2.0
 """Standard deviation, in pixels, of the Gaussian that smooths the frames before the homography is refined."""
 _COARSE_SIGMA = 16.0
 """Standard deviation, in pixels, of the Gaussian that is subtracted, as shading, before detail is correlated."""
+_TURNS = 3
+"""How often, at most, a homography is refined again without what contradicts the reference."""
 _ECC_ITERATIONS = 50
 """Largest number of iterations of the refinement."""
 _ECC_TOLERANCE = 1e-5
@@ -68,7 +73,12 @@ class Registration:
         self._known = _known(trust, plane)
         self._features, self._smooth = _features(plane, self._known), _smooth(plane, _FINE_SIGMA)
 
-    def align(self, frame: Array, trust: Plane | None = None) -> tuple[Array, Plane | None] | None:
+    def align(
+        self,
+        frame: Array,
+        trust: Plane | None = None,
+        agreed: Callable[[Array, Plane | None], Plane | None] | None = None,
+    ) -> tuple[Array, Plane | None] | None:
         """Resample a frame on the pixel grid of the reference.
 
         Parameters
@@ -77,6 +87,9 @@ class Registration:
             Float32 NumPy array of the reference's shape.
         trust
             Float32 ``(H, W)``, 0 where the frame is unknown; ``None`` where it is 1 throughout.
+        agreed
+            Called with what is returned: float32 ``(H, W)``, 0 where the aligned frame contradicts the reference, or
+            ``None`` if it does so nowhere. The frame is then aligned by the rest.
 
         Returns
         -------
@@ -95,11 +108,28 @@ class Registration:
         homography = self.homography(frame, trust)
         if homography is None:
             return None
-        if largest_shift(homography, *frame.shape[1:]) <= FRAME_ALIGNED:
-            return frame, trust
-        return resample(frame, homography, trust)
+        aligned = _aligned(frame, homography, trust)
+        for turn in range(1 + _TURNS if agreed else 0):
+            compared = agreed(*aligned) if agreed else None
+            if compared is None:
+                break
+            if turn == 0:  # what seems to agree may have been drawn along, too
+                found = self.homography(frame, trust, shading=False)
+            else:
+                found = self.homography(frame, trust, compared, homography)
+            if found is None:
+                break
+            homography, aligned = found, _aligned(frame, found, trust)
+        return aligned
 
-    def homography(self, frame: Array, trust: Plane | None = None) -> Homography | None:
+    def homography(
+        self,
+        frame: Array,
+        trust: Plane | None = None,
+        compared: Plane | None = None,
+        initial: Homography | None = None,
+        shading: bool = True,
+    ) -> Homography | None:
         """Return the homography that maps pixel coordinates of the reference to those of a frame.
 
         Parameters
@@ -108,6 +138,12 @@ class Registration:
             Float32 NumPy array of the reference's shape.
         trust
             As in `align`.
+        compared
+            Float32 ``(H, W)``, 0 at pixels of the reference that are not to be compared; ``None`` for all.
+        initial
+            An estimate to be refined; by default that of matched features, or the identity.
+        shading
+            Whether to refine it by all that is seen, or by the detail alone: less exactly, but what moves draws less.
 
         Returns
         -------
@@ -126,15 +162,22 @@ class Registration:
             return np.eye(3)
         plane, _ = _reduced(luminance(frame))
         known = _known(trust, plane)
-        matched = _match(self._features, _features(plane, known))
         reference, smooth = self._comparable(frame, plane, None if trust is None else trust > 0)
-        # Frames of a burst move little: the identity is the second initial estimate if matching fails or misleads.
-        for initial in (matched, np.eye(3)):
-            found = None if initial is None else _refine(reference, smooth, initial, self._known, known)
+        seen = (reference, smooth) if shading else (_detail(reference), _detail(smooth))
+        masks = _both(self._known, _known(compared, plane)), known
+        to_working, from_working = self._to_working, np.linalg.inv(self._to_working)
+        initials: tuple[Homography | None, ...]
+        if initial is None:
+            # Frames of a burst move little: the identity is the second initial estimate if matching fails or misleads.
+            initials = (_match(self._features, _features(plane, known)), np.eye(3))
+        else:
+            initials = (to_working @ initial @ from_working,)
+        for start in initials:
+            found = None if start is None else _refine(*seen, start, *masks)
             if found is None or not _is_plausible(found, *plane.shape):
                 continue
-            if _correlates(reference, smooth, found, self._known, known):
-                return np.linalg.inv(self._to_working) @ found @ self._to_working
+            if _correlates(reference, smooth, found, *masks):
+                return from_working @ found @ to_working
         return None
 
     def _comparable(self, frame: Array, plane: Plane, trusted: Mask | None) -> tuple[Plane, Plane]:
@@ -209,6 +252,18 @@ def largest_shift(homography: Homography, height: int, width: int) -> float:
     return float(np.linalg.norm(mapped[:, :2] / mapped[:, 2:] - corners[:, :2], axis=1).max())
 
 
+def _aligned(frame: Array, homography: Homography, trust: Plane | None) -> tuple[Array, Plane | None]:
+    """Return a frame and the trust in it on the grid of the reference: themselves if they lie on it already."""
+    if largest_shift(homography, *frame.shape[1:]) <= FRAME_ALIGNED:
+        return frame, trust
+    return resample(frame, homography, trust)
+
+
+def _both(first: Mask | None, second: Mask | None) -> Mask | None:
+    """Return the pixels that are in both masks; ``None`` for all."""
+    return first if second is None else second if first is None else first & second
+
+
 def _resampled(plane: Plane, homography: Homography, interpolation: int, border: int) -> Plane:
     import cv2
 
@@ -256,6 +311,11 @@ def _smooth(plane: Plane, sigma: float) -> Plane:
     import cv2
 
     return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma))
+
+
+def _detail(smooth: Plane) -> Plane:
+    """Return a smooth plane without its shading."""
+    return smooth - _smooth(smooth, _COARSE_SIGMA)
 
 
 def _features(plane: Plane, known: Mask | None) -> tuple[Any, Any]:
@@ -322,7 +382,7 @@ def _correlates(
     if overlap.mean() < FRAME_OVERLAP:
         return False
     aligned = _resampled(frame, homography, cv2.INTER_LINEAR, cv2.BORDER_REFLECT)
-    first, second = ((plane - _smooth(plane, _COARSE_SIGMA))[overlap] for plane in (reference, aligned))
+    first, second = (_detail(plane)[overlap] for plane in (reference, aligned))
     first, second = first - first.mean(), second - second.mean()
     return bool(first @ second > FRAME_CORRELATION * np.sqrt((first @ first) * (second @ second)))
 

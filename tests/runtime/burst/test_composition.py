@@ -78,6 +78,14 @@ def test_an_object_elsewhere_is_that_of_the_reference_and_the_rest_that_of_the_f
     np.testing.assert_allclose(composed[far], frame[far], atol=1e-6)
 
 
+def test_where_an_aligned_frame_agrees_with_the_reference(frames):
+    reference, frame = shaken_each(walking_box(scene(), 2, step=110), noise=0)
+    agreed = Composer(reference.copy(), None).agreed(0.6 * frame, None)
+    assert agreed[95:115, 123:143].max() == agreed[95:115, 13:33].max() == 0
+    assert agreed[:60].min() == 1
+    assert Composer(frames[0].copy(), None).agreed(frames[1], None) is None
+
+
 def test_a_frame_is_used_only_where_it_is_trusted(frames):
     reference, other, _ = frames
     trust = np.ones(SHAPE, np.float32)

@@ -292,3 +292,16 @@ def test_borders_come_back_and_take_no_part(register, colour, side):
     image = restored(frames, register=register)[0]
     assert (image[side] == colour).all()
     np.testing.assert_array_equal(image[rows, columns], expected)
+
+
+def test_a_walking_figure_does_not_draw_the_frames_along():
+    """A textured figure, at another place in each frame: what is above it stays where it is."""
+    figure = LATENT[:, 60:140, 155:195].copy()
+    scenes = [LATENT.copy() for _ in range(5)]
+    for number, latent in enumerate(scenes):
+        latent[:, 85:165, 16 + 40 * number : 56 + 40 * number] = figure
+    frames = shaken_each(scenes)
+    loader = load([pixels_of(frame) for frame in frames], register=True, reference=2)
+    for composed, given in zip(loader.planes(), frames, strict=True):
+        assert psnr(composed[:, 10:60, 10:-10], given[:, 10:60, 10:-10]) > 40
+    assert loader.used == [0, 1, 2, 3, 4]

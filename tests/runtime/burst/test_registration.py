@@ -172,6 +172,42 @@ def test_what_is_clipped_in_one_frame_only_does_not_draw_it_away(swapped, gain):
     assert largest_shift(Registration(pair[0]).homography(pair[1]), HEIGHT, WIDTH) < 0.4
 
 
+def figure_at(left):
+    """The scene with a textured figure in front of it."""
+    latent = scene(HEIGHT, WIDTH)
+    latent[:, 70:170, left : left + 60] = chelsea()[100:200, 120:180].transpose(2, 0, 1) / np.float32(255)
+    return latent
+
+
+def test_something_that_moves_does_not_draw_a_frame_along():
+    reference, frame = (shaken(figure_at(left), 1, seed=left)[0] for left in (60, 85))
+    differs = np.ones((HEIGHT, WIDTH), np.float32)
+    differs[64:176, 54:151] = 0
+    asked = []
+
+    def agreed(planes, trust):
+        asked.append(planes)
+        return differs
+
+    registration = Registration(reference)
+    drawn, detail, refined = (
+        largest_shift(registration.homography(frame, **options), HEIGHT, WIDTH)
+        for options in ({}, {"shading": False}, {"compared": differs})
+    )
+    assert refined < 0.4 < drawn
+    assert detail < drawn
+    aligned, _ = registration.align(frame, None, agreed)
+    assert len(asked) > 1
+    assert psnr(aligned[:, 10:60, 10:-10], frame[:, 10:60, 10:-10]) > 40
+
+
+def test_frames_that_agree_are_aligned_once():
+    reference, frame = shaken(scene(), 2)
+    expected = Registration(reference).align(frame)
+    found = Registration(reference).align(frame, None, lambda planes, trust: None)
+    np.testing.assert_array_equal(found[0], expected[0])
+
+
 @given(st.floats(-5, 5), st.floats(-5, 5))
 def test_largest_shift(right, down):
     shift = np.array([[1, 0, right], [0, 1, down], [0, 0, 1]])
