@@ -10,38 +10,26 @@ without the shading, which draws less, and refined where the frames agree.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from kernels.arrays import Array
 from kernels.cancellation import checkpoint
 from runtime.burst.content import scaled
 from runtime.burst.exposure import clipped_like
+from runtime.burst.features import Homography, Mask, Plane, features, match
 from runtime.colour import luminance
 from runtime.decisions.thresholds import (
     FRAME_ALIGNED,
     FRAME_CORRELATION,
-    FRAME_INLIERS,
     FRAME_OVERLAP,
     FRAME_SCALE,
 )
 from runtime.errors import InvalidArgument
 from runtime.preparation.white import find_white
 
-Plane: TypeAlias = npt.NDArray[np.float32]
-Mask: TypeAlias = npt.NDArray[np.bool_]
-Homography: TypeAlias = npt.NDArray[np.float64]
-
 _WORKING_PIXELS = 1_000_000
 """The homography is estimated on frames reduced to about this many pixels."""
-_MAX_FEATURES = 3000
-"""Largest number of SIFT features of a frame."""
-_MATCH_RATIO = 0.8
-"""Largest ratio of the descriptor distances of the best and the second best match of a feature (Lowe 2004)."""
-_RANSAC_THRESHOLD = 3.0
-"""Largest reprojection error of an inlier, in pixels; blur displaces features by about as much."""
 _FINE_SIGMA = 2.0
 """Standard deviation, in pixels, of the Gaussian that smooths the frames before the homography is refined."""
 _COARSE_SIGMA = 16.0
@@ -71,7 +59,7 @@ class Registration:
         self._reference, self._trusted = reference, None if trust is None else trust > 0
         plane, self._to_working = _reduced(luminance(reference))
         self._known = _known(trust, plane)
-        self._features, self._smooth = _features(plane, self._known), _smooth(plane, _FINE_SIGMA)
+        self._features, self._smooth = features(plane, self._known), _smooth(plane, _FINE_SIGMA)
 
     def align(
         self,
@@ -169,7 +157,7 @@ class Registration:
         initials: tuple[Homography | None, ...]
         if initial is None:
             # Frames of a burst move little: the identity is the second initial estimate if matching fails or misleads.
-            initials = (_match(self._features, _features(plane, known)), np.eye(3))
+            initials = (match(self._features, features(plane, known)), np.eye(3))
         else:
             initials = (to_working @ initial @ from_working,)
         for start in initials:
@@ -316,35 +304,6 @@ def _smooth(plane: Plane, sigma: float) -> Plane:
 def _detail(smooth: Plane) -> Plane:
     """Return a smooth plane without its shading."""
     return smooth - _smooth(smooth, _COARSE_SIGMA)
-
-
-def _features(plane: Plane, known: Mask | None) -> tuple[Any, Any]:
-    """Return SIFT key points and their descriptors; the descriptors are ``None`` if there are no key points."""
-    import cv2
-
-    checkpoint()
-    mask = None if known is None else 255 * known.astype(np.uint8)
-
-    low, high = np.percentile(plane, [0.5, 99.5])
-    stretched = np.clip((plane - low) * (255 / max(high - low, 1e-6)), 0, 255).astype(np.uint8)
-    return cv2.SIFT_create(nfeatures=_MAX_FEATURES).detectAndCompute(stretched, mask)  # type: ignore[attr-defined, no-any-return]
-
-
-def _match(reference: tuple[Any, Any], frame: tuple[Any, Any]) -> Homography | None:
-    """Return the homography of matched features, or ``None`` if it has too few inliers."""
-    import cv2
-
-    (points, descriptors), (frame_points, frame_descriptors) = reference, frame
-    if descriptors is None or frame_descriptors is None or len(frame_points) < 2:
-        return None
-    pairs = cv2.BFMatcher().knnMatch(descriptors, frame_descriptors, k=2)
-    matches = [best for best, second in pairs if best.distance < _MATCH_RATIO * second.distance]
-    if len(matches) < FRAME_INLIERS:
-        return None
-    source = np.array([points[match.queryIdx].pt for match in matches])
-    target = np.array([frame_points[match.trainIdx].pt for match in matches])
-    homography, inliers = cv2.findHomography(source, target, cv2.RANSAC, _RANSAC_THRESHOLD)
-    return homography if homography is not None and inliers.sum() >= FRAME_INLIERS else None
 
 
 def _refine(
