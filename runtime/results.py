@@ -73,7 +73,7 @@ class BurstRestoration:
     leaders
         With ``"fba"`` on whole frames, the index of the frame with the largest weight at each frequency: int32 NumPy
         array ``(H', W' // 2 + 1)`` in the layout of ``numpy.fft.rfft2``, where ``H'`` and ``W'`` are the height and
-        width of a frame, padded to a fast transform size. Otherwise ``None``.
+        width of the photograph, without borders of one colour, padded to a fast transform size. Otherwise ``None``.
     shares
         The weight of that frame at each frequency, where the weights of all frames sum to 1: float32 NumPy array of
         the same shape, or ``None``.

@@ -10,9 +10,9 @@ from kernels.arrays import Array, array_module
 from runtime.burst.agreement import agreement, view
 from runtime.burst.denoising import above_noise, noise_power
 from runtime.burst.exposure import LEAST_BLOCKS, ToneCurve, match_tones, unclipped
-from runtime.burst.grid import block_means, enlarge, smallest_nearby, smooth
+from runtime.burst.grid import Grid, block_means, enlarge, smallest_nearby, smooth
 from runtime.burst.trust import combined
-from runtime.decisions.thresholds import EQUAL_EXPOSURE, FRAME_GAIN, FRAME_UNCLIPPED, NOISY_GAIN
+from runtime.decisions.thresholds import EQUAL_EXPOSURE, FRAME_CONTRADICTED, FRAME_GAIN, FRAME_UNCLIPPED, NOISY_GAIN
 from runtime.inference.devices import holding
 from runtime.preparation.fill import fill_unknown
 
@@ -25,11 +25,25 @@ class Unsuitable(Exception):
 
 
 class Equalised(NamedTuple):
-    """A frame in the exposure of the reference: its planes, the trust in them, and the curve that was applied."""
+    """A frame in the exposure of the reference.
+
+    Attributes
+    ----------
+    planes
+        Float32 ``(C, H, W)``; clipped values are as near to the reference's as they may have been.
+    trust
+        Float32 ``(H, W)``, that in the frame by itself; ``None`` where it is 1 throughout.
+    unclipped
+        Float32 ``(H, W)``, 0 where the frame is clipped in any colour, and the reference need not be; ``None`` if it is
+        nowhere.
+    curve
+        What was applied; ``None`` for an equally exposed frame.
+    """
 
     planes: Array
     trust: Array | None
-    curve: ToneCurve | None
+    unclipped: Array | None = None
+    curve: ToneCurve | None = None
 
 
 class Composer:
@@ -63,7 +77,8 @@ class Composer:
             return
         xp = array_module(planes)
         with holding(planes):
-            equalised, trust, _ = self._equalise(planes, trust)
+            equalised, trust, shown, _ = self._equalise(planes, trust)
+            trust = trust if shown is None else combined(trust, shown)
             gained = (1 - self._trust) * (1 if trust is None else trust)
             total = self._trust + gained
             self.planes += gained / xp.maximum(total, 1e-12) * (equalised - self.planes)
@@ -97,10 +112,7 @@ class Composer:
             If the exposure is too far from that of the reference.
         """
         with holding(planes):
-            frame, trust, curve = self._equalise(planes, trust)
-            if trust is not None:  # before the comparison, so that what is not trusted contradicts nothing around it
-                frame = self.planes + trust * (frame - self.planes)
-            agreed = agreement(view(frame), self._view, self._scale)
+            frame, agreed, curve = self._compared(planes, trust)
             contradicted, noisy = bool((agreed < 1).any()), curve is not None and curve.gain > NOISY_GAIN
             if not contradicted and not noisy:
                 return frame
@@ -112,6 +124,36 @@ class Composer:
                 difference = above_noise(difference, power)
             return array_module(frame).clip(self.planes + difference, *self._bounds)
 
+    def agreed(self, planes: Array, trust: Array | None) -> Array | None:
+        """Return where an aligned frame does not contradict the reference.
+
+        Parameters
+        ----------
+        planes, trust
+            As in `compose`.
+
+        Returns
+        -------
+        array or None
+            Float32 ``(H, W)``, 1 where it agrees and 0 where it does not at all; ``None`` if it agrees nearly
+            everywhere.
+
+        Raises
+        ------
+        Unsuitable
+            As in `compose`.
+        """
+        with holding(planes):
+            _, agreed, _ = self._compared(planes, trust)
+            return None if (agreed < 1).mean() <= FRAME_CONTRADICTED else enlarge(agreed, planes)
+
+    def _compared(self, planes: Array, trust: Array | None) -> tuple[Array, Grid, ToneCurve | None]:
+        """Return a frame in the exposure of the reference, where the two agree, and the curve that was applied."""
+        frame, trust, _, curve = self._equalise(planes, trust)
+        if trust is not None:  # before the comparison, so that what is not trusted contradicts nothing around it
+            frame = self.planes + trust * (frame - self.planes)
+        return frame, agreement(view(frame), self._view, self._scale), curve
+
     def _measure(self) -> None:
         self._view = view(self.planes)
         self._grid = self._view.values
@@ -122,39 +164,59 @@ class Composer:
         self._usable = block_means(usable if self._known is None else usable * self._known)
 
     def _equalise(self, planes: Array, trust: Array | None) -> Equalised:
-        """Return a frame in the exposure of the reference; clipped pixels are not trusted if that changes them."""
+        """Return a frame in the exposure of the reference."""
         highest = float(planes.max())
         shown = block_means(combined(trust, unclipped(planes.max(axis=0), highest)))
         usable = smallest_nearby(np.minimum(shown, self._usable)) > _KNOWN
         grid = smooth(block_means(planes))
         if np.count_nonzero(usable) < LEAST_BLOCKS:
             if np.median(np.abs(grid - self._grid)) <= EQUAL_EXPOSURE * self._scale:
-                return Equalised(planes, trust, None)
+                return Equalised(planes, trust)
             raise Unsuitable("hardly any pixel is well exposed both in it and in the reference")
         curve = match_tones(grid, self._grid, usable)
         if curve is None or curve.is_identity(self._scale):
-            return Equalised(planes, trust, None)
+            return Equalised(planes, trust)
         if curve.gain > FRAME_GAIN:
             raise Unsuitable(
                 f"its exposure is too low: it is darker than the reference by a factor of {curve.gain:.0f}"
             )
         if shown.mean() < FRAME_UNCLIPPED:
             raise Unsuitable(f"its exposure is too high: {1 - shown.mean():.0%} of it is clipped")
-        trust = combined(trust, self._well_exposed(planes, curve, highest))
-        return Equalised(array_module(planes).clip(curve(planes), *self._bounds), trust, curve)
+        equalised = array_module(planes).clip(curve(planes), *self._bounds)
+        shown = self._complete_clipped(equalised, planes, curve, highest)
+        return Equalised(equalised, trust, shown, curve)
 
-    def _well_exposed(self, planes: Array, curve: ToneCurve, highest: float) -> Array:
-        """Return the trust (H, W) in a frame that is clipped where the reference need not be.
+    def _complete_clipped(self, equalised: Array, planes: Array, curve: ToneCurve, highest: float) -> Array:
+        """Replace clipped values of a frame by those of the reference, in place, as far as they can be true.
 
-        A clipped value says only that the light was at least, or at most, so much. That is all that the reference could
-        say if the same light is clipped in it too.
+        A clipped value says only that the light was at least, or at most, so much: less than the highest value of the
+        frame it was not, whatever another blur shows there. That is all that the reference could say if the same light
+        is clipped in it too.
+
+        Parameters
+        ----------
+        equalised, planes
+            Float32 ``(C, H, W)``: the frame in the exposure of the reference, and as it came.
+        curve
+            From the one to the other.
+        highest
+            Largest value of the frame.
+
+        Returns
+        -------
+        array
+            Float32 ``(H, W)``: 0 where any colour was replaced, 1 where none.
         """
         xp, tolerance = array_module(planes), EQUAL_EXPOSURE * self._highest
         black, white = (curve(np.full((len(planes), 1), level, np.float32))[:, 0] for level in (0.0, highest))
-        trust = xp.ones(planes.shape[1:], np.float32)
-        for number, plane in enumerate(planes):
+        shown = xp.ones(planes.shape[1:], np.float32)
+        for number, (plane, target, reference) in enumerate(zip(planes, equalised, self.planes, strict=True)):
             if white[number] < self._highest - tolerance:
-                trust = xp.minimum(trust, unclipped(plane, highest))
+                weight = unclipped(plane, highest)
+                target += (1 - weight) * xp.maximum(reference - target, 0)
+                shown = xp.minimum(shown, weight)
             if black[number] > tolerance:
-                trust = xp.minimum(trust, xp.clip(plane / (EQUAL_EXPOSURE * highest), 0, 1))
-        return trust
+                weight = xp.clip(plane / (EQUAL_EXPOSURE * highest), 0, 1)
+                target += (1 - weight) * xp.minimum(reference - target, 0)
+                shown = xp.minimum(shown, weight)
+        return shown

@@ -28,6 +28,10 @@ _OUTLIER = 4.0
 """Deviation from the line, in robust standard deviations, from which a block has no weight."""
 _LEAST_DEVIATION = 0.002
 """Least standard deviation, relative to the range, that is told from rounding."""
+_SAMPLES = 200_000
+"""Number of values from which the share that is clipped is counted."""
+_MORE_CLIPPED = 0.01
+"""Share of the pixels by which more are clipped in one frame than in another if their exposures differ."""
 _LARGEST_BEND = 0.12
 """Blocks that deviate from the line by more than this share of the range do not bend it ..."""
 _LEAST_BEND = 0.004
@@ -102,6 +106,38 @@ def unclipped(values: Array, highest: float) -> Array:
     """Return a weight for each value: 1 well below the highest of the frame, falling to 0 near it."""
     low, high = NEARLY_CLIPPED * highest, SATURATED * highest
     return array_module(values).clip((high - values) / max(high - low, 1e-12), 0, 1)
+
+
+def clipped_like(frame: Array, other: Array, known: Array | None, other_known: Array | None) -> Array:
+    """Return a frame of which each colour is clipped as much as in another frame of the scene.
+
+    The two need not lie on each other: of one scene, the same share of the pixels is as bright, whatever the tones.
+
+    Parameters
+    ----------
+    frame, other
+        Float32 NumPy arrays ``(C, H, W)``.
+    known, other_known
+        Bool ``(H, W)``: the pixels that count; ``None`` for all.
+
+    Returns
+    -------
+    array
+        `frame` itself if it is clipped as much already.
+    """
+    result, limits = frame, (SATURATED * float(frame.max()), SATURATED * float(other.max()))
+    for number, planes in enumerate(zip(frame, other, strict=True)):
+        values, others = (
+            thinned(plane.ravel() if mask is None else plane[mask], _SAMPLES)
+            for plane, mask in zip(planes, (known, other_known), strict=True)
+        )
+        if not values.size or not others.size:
+            continue
+        shares = [float((each >= limit).mean()) for each, limit in zip((values, others), limits, strict=True)]
+        if shares[1] > shares[0] + _MORE_CLIPPED:
+            result = frame.copy() if result is frame else result
+            np.minimum(result[number], np.quantile(values, 1 - shares[1]), out=result[number])
+    return result
 
 
 def _curve(frame: Values, reference: Values) -> tuple[Values, Values, float] | None:

@@ -50,9 +50,9 @@ def smallest_nearby(grid: Grid) -> Grid:
     return np.asarray(cv2.erode(grid, np.ones((side, side), np.uint8)))
 
 
-def thinned(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return rows at equal distances, of more than `_ENOUGH` that many to twice as many: enough for a fit."""
-    return rows[:: max(1, len(rows) // _ENOUGH)]
+def thinned(rows: npt.NDArray[Any], enough: int = _ENOUGH) -> npt.NDArray[Any]:
+    """Return rows at equal distances, of more than `enough` that many to twice as many; enough for a fit."""
+    return rows[:: max(1, len(rows) // enough)]
 
 
 def enlarge(grid: Grid, like: Array) -> Array:

@@ -19,10 +19,10 @@ from kernels.cancellation import Workers, result_of
 from kernels.cpu.threads import core_count
 from runtime.arguments import check_flag, check_whole
 from runtime.burst.composition import Composer, Unsuitable
+from runtime.burst.content import Content, content_of, framed, scaled
 from runtime.burst.frames import Burst, OpenFrame
 from runtime.burst.registration import Registration
-from runtime.burst.sharpness import reference_worth
-from runtime.burst.trust import fill_and_trust
+from runtime.burst.sharpness import ranking, reference_worth
 from runtime.errors import FrameLeftOut, InvalidArgument
 from runtime.inference.devices import CPU, Device, device_of, download, upload
 from runtime.inference.progress import Progress, Stopwatch
@@ -69,6 +69,8 @@ class BurstLoader:
     """
 
     reference: OpenFrame
+    _content: Content
+    """What counts of the reference."""
 
     def __init__(
         self,
@@ -93,7 +95,7 @@ class BurstLoader:
         """Yield the planes of each frame that is used: float32 ``(C, H, W)``, on the device.
 
         Frames are in the exposure of the reference, and composed with it where they cannot be trusted; see
-        `runtime.burst.composition`.
+        `runtime.burst.composition`. Their units, rows and columns are those of its `Content`.
 
         Raises
         ------
@@ -128,8 +130,13 @@ class BurstLoader:
             yield upload(planes, self._device)
 
     def close(self, latent: Array) -> Any:
-        """Return restored planes as an image of the type, dtype and shape of the reference frame."""
-        return self.reference.frame.close(latent if is_cuda(self.reference.planes) else download(latent))
+        """Return restored planes, as `planes` gives them, as an image of the type, dtype and shape of the reference.
+
+        The borders around the photograph are those of the reference.
+        """
+        content, opened = self._content, self.reference
+        latent = scaled(latent if is_cuda(opened.planes) else download(latent), content.exponent)
+        return opened.frame.close(*framed(latent, content.box, opened.planes.shape[1:]))
 
     def frame_numbers(self, positions: Array) -> npt.NDArray[np.int32]:
         """Convert positions among the frames used, an array of integers, to indices in the burst."""
@@ -137,15 +144,16 @@ class BurstLoader:
 
     def _preparation(self, others: list[int]) -> Callable[[OpenFrame], Array]:
         """Return what aligns a frame and composes it with the reference, which is first completed from `others`."""
-        planes, trust = self._filled(self.reference)
+        self._content = self._content_of(self.reference)
+        planes, trust = self._content.planes, self._content.trust
         registration = Registration(planes, trust) if self._register else None
         composer = Composer(planes, trust)
 
         def align(opened: OpenFrame) -> tuple[Array, Array | None]:
-            planes, trust = self._filled(opened)
+            planes, trust, *_ = self._content_of(opened, self._content)
             if trust is not None and not bool((trust > 0).any()):
                 raise Unsuitable("none of its pixels is known: all are masked, or invisible")
-            aligned = (planes, trust) if registration is None else registration.align(planes, trust)
+            aligned = (planes, trust) if registration is None else registration.align(planes, trust, composer.agreed)
             if aligned is None:
                 raise Unsuitable(
                     f"it cannot be aligned with {self.reference.name}; it shows another scene, or is too blurred"
@@ -184,25 +192,27 @@ class BurstLoader:
         worth = []
         for opened in self._opened("sharpest frame"):
             with self._stopwatch("sharpest frame"):
-                worth.append(reference_worth(*self._filled(opened)))
-        ranked = [int(number) for number in np.argsort(worth, kind="stable")[::-1]]
+                worth.append(reference_worth(*self._content_of(opened)[:3]))
+        ranked = ranking(worth)
         for candidate in ranked[:_SHARPEST_FRAMES]:
             others = [number for number in ranked if number != candidate]
             with self._stopwatch("sharpest frame"):
-                registration = Registration(*self._filled(self._burst[candidate]))
+                content = self._content_of(self._burst[candidate])
+                registration = Registration(content.planes, content.trust)
                 for number in others[:_SHARPEST_FRAMES]:
-                    if registration.homography(*self._filled(self._burst[number])) is not None:
+                    other = self._content_of(self._burst[number], content)
+                    if registration.homography(other.planes, other.trust) is not None:
                         return [candidate, *others]
         return ranked
 
-    def _filled(self, opened: OpenFrame) -> tuple[Array, Array | None]:
-        """Return the planes of a frame, without unknown pixels, and the trust in them, where they are prepared."""
+    def _content_of(self, opened: OpenFrame, like: Content | None = None) -> Content:
+        """Return what counts of a frame, where it is prepared; see `content_of`."""
         place = CPU if self._register else self._device
         planes, known = (
             array if array is None else download(array) if place == CPU else upload(array, place)
             for array in (opened.planes, opened.frame.known)
         )
-        return planes, fill_and_trust(planes, known)
+        return content_of(planes, known, like)
 
     def _opened(self, stage: str) -> Iterator[OpenFrame]:
         frames, count = iter(self._burst), self._burst.count

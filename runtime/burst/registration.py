@@ -2,44 +2,40 @@
 
 Matched SIFT features give an initial homography by RANSAC. Maximising the enhanced correlation coefficient (ECC,
 Evangelidis and Psarakis 2008) over all pixels refines it; both frames are smoothed first, to reduce the difference
-between their blurs. A homography is accepted only if the detail of the aligned frames correlates.
+between their blurs. A homography is accepted only if the detail of the aligned frames correlates. If frames that are
+aligned contradict each other, something moved and may have drawn them along: the homography is then found by the detail
+without the shading, which draws less, and refined where the frames agree.
 """
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
 from kernels.arrays import Array
 from kernels.cancellation import checkpoint
+from runtime.burst.content import scaled
+from runtime.burst.exposure import clipped_like
+from runtime.burst.features import Homography, Mask, Plane, features, match
 from runtime.colour import luminance
 from runtime.decisions.thresholds import (
     FRAME_ALIGNED,
     FRAME_CORRELATION,
-    FRAME_INLIERS,
     FRAME_OVERLAP,
     FRAME_SCALE,
 )
 from runtime.errors import InvalidArgument
-
-Plane: TypeAlias = npt.NDArray[np.float32]
-Mask: TypeAlias = npt.NDArray[np.bool_]
-Homography: TypeAlias = npt.NDArray[np.float64]
+from runtime.preparation.white import find_white
 
 _WORKING_PIXELS = 1_000_000
 """The homography is estimated on frames reduced to about this many pixels."""
-_MAX_FEATURES = 3000
-"""Largest number of SIFT features of a frame."""
-_MATCH_RATIO = 0.8
-"""Largest ratio of the descriptor distances of the best and the second best match of a feature (Lowe 2004)."""
-_RANSAC_THRESHOLD = 3.0
-"""Largest reprojection error of an inlier, in pixels; blur displaces features by about as much."""
 _FINE_SIGMA = 2.0
 """Standard deviation, in pixels, of the Gaussian that smooths the frames before the homography is refined."""
 _COARSE_SIGMA = 16.0
 """Standard deviation, in pixels, of the Gaussian that is subtracted, as shading, before detail is correlated."""
+_TURNS = 3
+"""How often, at most, a homography is refined again without what contradicts the reference."""
 _ECC_ITERATIONS = 50
 """Largest number of iterations of the refinement."""
 _ECC_TOLERANCE = 1e-5
@@ -54,18 +50,23 @@ class Registration:
     Parameters
     ----------
     reference
-        Float32 NumPy array ``(1, H, W)`` or ``(3, H, W)``, values in [0, 1].
+        Float32 NumPy array ``(1, H, W)`` or ``(3, H, W)``, values of any range.
     trust
         Float32 ``(H, W)``, 0 where the reference is unknown; ``None`` where it is 1 throughout.
     """
 
     def __init__(self, reference: Array, trust: Plane | None = None) -> None:
-        self._reference = reference
+        self._reference, self._trusted = reference, None if trust is None else trust > 0
         plane, self._to_working = _reduced(luminance(reference))
         self._known = _known(trust, plane)
-        self._features, self._smooth = _features(plane, self._known), _smooth(plane, _FINE_SIGMA)
+        self._features, self._smooth = features(plane, self._known), _smooth(plane, _FINE_SIGMA)
 
-    def align(self, frame: Array, trust: Plane | None = None) -> tuple[Array, Plane | None] | None:
+    def align(
+        self,
+        frame: Array,
+        trust: Plane | None = None,
+        agreed: Callable[[Array, Plane | None], Plane | None] | None = None,
+    ) -> tuple[Array, Plane | None] | None:
         """Resample a frame on the pixel grid of the reference.
 
         Parameters
@@ -74,6 +75,9 @@ class Registration:
             Float32 NumPy array of the reference's shape.
         trust
             Float32 ``(H, W)``, 0 where the frame is unknown; ``None`` where it is 1 throughout.
+        agreed
+            Called with what is returned: float32 ``(H, W)``, 0 where the aligned frame contradicts the reference, or
+            ``None`` if it does so nowhere. The frame is then aligned by the rest.
 
         Returns
         -------
@@ -92,11 +96,28 @@ class Registration:
         homography = self.homography(frame, trust)
         if homography is None:
             return None
-        if largest_shift(homography, *frame.shape[1:]) <= FRAME_ALIGNED:
-            return frame, trust
-        return resample(frame, homography, trust)
+        aligned = _aligned(frame, homography, trust)
+        for turn in range(1 + _TURNS if agreed else 0):
+            compared = agreed(*aligned) if agreed else None
+            if compared is None:
+                break
+            if turn == 0:  # what seems to agree may have been drawn along, too
+                found = self.homography(frame, trust, shading=False)
+            else:
+                found = self.homography(frame, trust, compared, homography)
+            if found is None:
+                break
+            homography, aligned = found, _aligned(frame, found, trust)
+        return aligned
 
-    def homography(self, frame: Array, trust: Plane | None = None) -> Homography | None:
+    def homography(
+        self,
+        frame: Array,
+        trust: Plane | None = None,
+        compared: Plane | None = None,
+        initial: Homography | None = None,
+        shading: bool = True,
+    ) -> Homography | None:
         """Return the homography that maps pixel coordinates of the reference to those of a frame.
 
         Parameters
@@ -105,6 +126,12 @@ class Registration:
             Float32 NumPy array of the reference's shape.
         trust
             As in `align`.
+        compared
+            Float32 ``(H, W)``, 0 at pixels of the reference that are not to be compared; ``None`` for all.
+        initial
+            An estimate to be refined; by default that of matched features, or the identity.
+        shading
+            Whether to refine it by all that is seen, or by the detail alone: less exactly, but what moves draws less.
 
         Returns
         -------
@@ -123,15 +150,35 @@ class Registration:
             return np.eye(3)
         plane, _ = _reduced(luminance(frame))
         known = _known(trust, plane)
-        smooth, matched = _smooth(plane, _FINE_SIGMA), _match(self._features, _features(plane, known))
-        # Frames of a burst move little: the identity is the second initial estimate if matching fails or misleads.
-        for initial in (matched, np.eye(3)):
-            found = None if initial is None else _refine(self._smooth, smooth, initial, self._known, known)
+        reference, smooth = self._comparable(frame, plane, None if trust is None else trust > 0)
+        seen = (reference, smooth) if shading else (_detail(reference), _detail(smooth))
+        masks = _both(self._known, _known(compared, plane)), known
+        to_working, from_working = self._to_working, np.linalg.inv(self._to_working)
+        initials: tuple[Homography | None, ...]
+        if initial is None:
+            # Frames of a burst move little: the identity is the second initial estimate if matching fails or misleads.
+            initials = (match(self._features, features(plane, known)), np.eye(3))
+        else:
+            initials = (to_working @ initial @ from_working,)
+        for start in initials:
+            found = None if start is None else _refine(*seen, start, *masks)
             if found is None or not _is_plausible(found, *plane.shape):
                 continue
-            if _correlates(self._smooth, smooth, found, self._known, known):
-                return np.linalg.inv(self._to_working) @ found @ self._to_working
+            if _correlates(reference, smooth, found, *masks):
+                return from_working @ found @ to_working
         return None
+
+    def _comparable(self, frame: Array, plane: Plane, trusted: Mask | None) -> tuple[Plane, Plane]:
+        """Return smooth planes of the reference and of a frame, both clipped where one of them is.
+
+        What is clipped in one of them only does not look alike, and would draw the frame away.
+        """
+        reference = clipped_like(self._reference, frame, self._trusted, trusted)
+        clipped = clipped_like(frame, self._reference, trusted, self._trusted)
+        return (
+            self._smooth if reference is self._reference else _smooth(_reduced(luminance(reference))[0], _FINE_SIGMA),
+            _smooth(plane if clipped is frame else _reduced(luminance(clipped))[0], _FINE_SIGMA),
+        )
 
 
 def warp(frame: Array, homography: Homography, *, outside: Array) -> Array:
@@ -181,7 +228,8 @@ def resample(frame: Array, homography: Homography, trust: Plane | None = None) -
     planes = []
     for plane in frame:
         checkpoint()
-        planes.append(_resampled(plane, homography, cv2.INTER_LANCZOS4, cv2.BORDER_REFLECT))
+        moved = _resampled(plane, homography, cv2.INTER_LANCZOS4, cv2.BORDER_REFLECT)
+        planes.append(np.clip(moved, plane.min(), plane.max()))
     return np.stack(planes), np.asarray(weight, np.float32)
 
 
@@ -190,6 +238,18 @@ def largest_shift(homography: Homography, height: int, width: int) -> float:
     corners = np.array([[0, 0, 1], [width - 1, 0, 1], [0, height - 1, 1], [width - 1, height - 1, 1]], np.float64)
     mapped = corners @ homography.T
     return float(np.linalg.norm(mapped[:, :2] / mapped[:, 2:] - corners[:, :2], axis=1).max())
+
+
+def _aligned(frame: Array, homography: Homography, trust: Plane | None) -> tuple[Array, Plane | None]:
+    """Return a frame and the trust in it on the grid of the reference: themselves if they lie on it already."""
+    if largest_shift(homography, *frame.shape[1:]) <= FRAME_ALIGNED:
+        return frame, trust
+    return resample(frame, homography, trust)
+
+
+def _both(first: Mask | None, second: Mask | None) -> Mask | None:
+    """Return the pixels that are in both masks; ``None`` for all."""
+    return first if second is None else second if first is None else first & second
 
 
 def _resampled(plane: Plane, homography: Homography, interpolation: int, border: int) -> Plane:
@@ -207,9 +267,13 @@ def _inside_frame(homography: Homography, height: int, width: int) -> Mask:
 
 
 def _reduced(plane: Plane) -> tuple[Plane, Homography]:
-    """Reduce a plane to about `_WORKING_PIXELS` at most; return it and the map from original to reduced coordinates."""
+    """Reduce a plane to about `_WORKING_PIXELS` at most, and its values to about 1, whose squares can be added.
+
+    Return it and the map from original to reduced coordinates.
+    """
     import cv2
 
+    plane = scaled(plane, -find_white(plane[None]).exponent)
     height, width = plane.shape
     scale = min(1.0, (_WORKING_PIXELS / plane.size) ** 0.5)
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -237,33 +301,9 @@ def _smooth(plane: Plane, sigma: float) -> Plane:
     return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma))
 
 
-def _features(plane: Plane, known: Mask | None) -> tuple[Any, Any]:
-    """Return SIFT key points and their descriptors; the descriptors are ``None`` if there are no key points."""
-    import cv2
-
-    checkpoint()
-    mask = None if known is None else 255 * known.astype(np.uint8)
-
-    low, high = np.percentile(plane, [0.5, 99.5])
-    stretched = np.clip((plane - low) * (255 / max(high - low, 1e-6)), 0, 255).astype(np.uint8)
-    return cv2.SIFT_create(nfeatures=_MAX_FEATURES).detectAndCompute(stretched, mask)  # type: ignore[attr-defined, no-any-return]
-
-
-def _match(reference: tuple[Any, Any], frame: tuple[Any, Any]) -> Homography | None:
-    """Return the homography of matched features, or ``None`` if it has too few inliers."""
-    import cv2
-
-    (points, descriptors), (frame_points, frame_descriptors) = reference, frame
-    if descriptors is None or frame_descriptors is None or len(frame_points) < 2:
-        return None
-    pairs = cv2.BFMatcher().knnMatch(descriptors, frame_descriptors, k=2)
-    matches = [best for best, second in pairs if best.distance < _MATCH_RATIO * second.distance]
-    if len(matches) < FRAME_INLIERS:
-        return None
-    source = np.array([points[match.queryIdx].pt for match in matches])
-    target = np.array([frame_points[match.trainIdx].pt for match in matches])
-    homography, inliers = cv2.findHomography(source, target, cv2.RANSAC, _RANSAC_THRESHOLD)
-    return homography if homography is not None and inliers.sum() >= FRAME_INLIERS else None
+def _detail(smooth: Plane) -> Plane:
+    """Return a smooth plane without its shading."""
+    return smooth - _smooth(smooth, _COARSE_SIGMA)
 
 
 def _refine(
@@ -301,7 +341,7 @@ def _correlates(
     if overlap.mean() < FRAME_OVERLAP:
         return False
     aligned = _resampled(frame, homography, cv2.INTER_LINEAR, cv2.BORDER_REFLECT)
-    first, second = ((plane - _smooth(plane, _COARSE_SIGMA))[overlap] for plane in (reference, aligned))
+    first, second = (_detail(plane)[overlap] for plane in (reference, aligned))
     first, second = first - first.mean(), second - second.mean()
     return bool(first @ second > FRAME_CORRELATION * np.sqrt((first @ first) * (second @ second)))
 

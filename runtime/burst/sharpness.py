@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 
 from kernels.arrays import Array
@@ -12,7 +15,7 @@ from runtime.colour import luminance
 _CLIPPED_POWER = 3
 """Exponent of the unclipped share of a frame in its worth as the reference."""
 _FAINT = 0.03
-"""Contrast, as standard deviation of the luminance, below which the noise of a frame counts against it."""
+"""Contrast, as standard deviation of the luminance relative to the brightest frame, below which noise counts."""
 
 
 def sharpness(frame: Array) -> float:
@@ -28,18 +31,47 @@ def sharpness(frame: Array) -> float:
     return float(np.mean(_squared_gradient(frame)))
 
 
-def reference_worth(frame: Array, trust: Array | None) -> float:
-    """Return how well a frame of a burst serves as the reference, to compare frames of one scene.
+class Worth(NamedTuple):
+    """How well a frame of a burst serves as the reference, to compare frames of one scene.
 
     Its sharpness relative to its contrast, which does not depend on the exposure; less for a frame that is clipped or
     faint, since the result shows no more than the exposure of the reference can hold.
 
+    Attributes
+    ----------
+    detail, contrast
+        Mean squared gradient, reduced by what is clipped, and variance of the luminance.
+    exponent
+        Both are in units of the square of ``2**exponent``.
+    """
+
+    detail: float = 0.0
+    contrast: float = 0.0
+    exponent: int = 0
+
+    def beside(self, exponent: int) -> float:
+        """Return the worth beside frames of which the brightest is in units of ``2**exponent``."""
+        return self.detail / (self.contrast + (_FAINT * 2.0 ** (exponent - self.exponent)) ** 2)
+
+
+def ranking(worths: Sequence[Worth]) -> list[int]:
+    """Return the indices of frames, the best reference first."""
+    brightest = max(worth.exponent for worth in worths)
+    order = np.argsort([worth.beside(brightest) for worth in worths], kind="stable")
+    return [int(number) for number in order[::-1]]
+
+
+def reference_worth(frame: Array, trust: Array | None, exponent: int = 0) -> Worth:
+    """Measure how well a frame of a burst serves as the reference.
+
     Parameters
     ----------
     frame
-        Float32 NumPy array ``(1, H, W)`` or ``(3, H, W)``.
+        Float32 NumPy array ``(1, H, W)`` or ``(3, H, W)``, whose brightest values are about 1.
     trust
         Float32 ``(H, W)``, 0 at unknown pixels; ``None`` where it is 1 throughout. They are left out.
+    exponent
+        `frame` is in units of ``2**exponent``.
     """
     weights = unclipped(frame.max(axis=0), float(frame.max()))
     detail, known = _squared_gradient(frame), 1.0
@@ -49,11 +81,11 @@ def reference_worth(frame: Array, trust: Array | None) -> float:
     blocks, usable = block_means(luminance(frame)), smallest_nearby(block_means(weights))
     total = float(usable.sum())
     if total == 0:
-        return 0.0
+        return Worth(exponent=exponent)
     mean = float((usable * blocks).sum()) / total
     contrast = float((usable * (blocks - mean) ** 2).sum()) / total
     share = float(weights.mean()) / known
-    return float(detail.mean()) / known / (contrast + _FAINT**2) * share**_CLIPPED_POWER
+    return Worth(float(detail.mean()) / known * share**_CLIPPED_POWER, contrast, exponent)
 
 
 def _squared_gradient(frame: Array) -> Array:

@@ -183,6 +183,8 @@ NOISY_GAIN = 1.5
 """Factor from which only what rises above its noise is taken from a frame that is brightened."""
 FRAME_UNCLIPPED = 0.25
 """Least share of a frame that is not clipped."""
+FRAME_CONTRADICTED = 0.01
+"""Share of the reference that an aligned frame contradicts, from which it is aligned again by the rest."""
 CONTRADICTION = 0.02
 """Difference of smooth block means, relative to the range, from which a frame contradicts the reference ..."""
 CONTRADICTION_AT_EDGES = 0.5

@@ -45,6 +45,12 @@ class White:
     saturated: float = SATURATED
     black: float = 0.0
 
+    @property
+    def exponent(self) -> int:
+        """Exponent of the least power of two that reaches `level`: to divide by it loses no digit."""
+        mantissa, exponent = math.frexp(self.level)
+        return exponent - (mantissa == 0.5)
+
 
 def find_white(planes: Array, *, bent: bool = False) -> White:
     """Find the white and the black of a photograph.

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from runtime.burst.composition import Composer, Unsuitable
+from runtime.burst.registration import resample
 from tests.support.bursts import exposed, psnr, scene, shaken, shaken_each, walking_box
 
 SHAPE = (180, 240)
@@ -28,14 +29,35 @@ def test_a_frame_gets_the_exposure_of_the_reference(frames, stops):
     assert psnr(composed, other) > 34
 
 
-def test_where_a_frame_is_clipped_it_is_the_reference(frames):
+def test_where_a_frame_is_clipped_it_is_the_reference_as_far_as_that_is_as_bright(frames):
     reference, other, _ = frames
     composed = Composer(reference.copy(), None).compose(np.clip(1.4 * other, 0, 1), None)
-    clipped = (1.4 * other > 1.02).any(axis=0)
-    fine = (1.4 * other < 0.9).all(axis=0)
+    clipped, fine, bright = 1.4 * other > 1.02, 1.4 * other < 0.9, 1.4 * reference > 1.05
     assert min(clipped.mean(), fine.mean()) > 0.2
-    np.testing.assert_allclose(composed[:, clipped], reference[:, clipped], atol=1e-6)
-    assert np.abs(composed - other)[:, fine].mean() < 0.01 < 0.5 * np.abs(reference - other)[:, fine].mean()
+    np.testing.assert_allclose(composed[clipped & bright], reference[clipped & bright], atol=1e-6)
+    np.testing.assert_allclose(composed[clipped & (1.4 * reference < 0.95)], 1 / 1.4, atol=0.01)
+    assert np.abs(composed - other)[clipped].mean() < 0.95 * np.abs(reference - other)[clipped].mean()
+    assert np.abs(composed - other)[fine].mean() < 0.01 < 0.5 * np.abs(reference - other)[fine].mean()
+
+
+def test_what_is_clipped_at_black_is_no_brighter_than_that(frames):
+    reference, other, _ = frames
+    composed = Composer(reference.copy(), None).compose(np.clip(other - 0.15, 0, 1), None)
+    clipped = other < 0.14
+    assert clipped.mean() > 0.05
+    for plane, shown, black in zip(composed, reference, clipped, strict=True):
+        level = plane[black].max()
+        assert 0.05 < level < 0.2
+        np.testing.assert_allclose(plane[black], np.minimum(shown, level)[black], atol=1e-6)
+
+
+def test_a_clipped_frame_that_was_resampled_is_still_known_to_be_clipped(frames):
+    """Interpolation overshoots at the rims of what is clipped."""
+    reference, other, _ = frames
+    over = np.clip(3.5 * other, 0, 1)
+    moved, trust = resample(over, np.array([[1, 0, 0.4], [0, 1, 0.3], [0, 0, 1]]))
+    with pytest.raises(Unsuitable, match=r"too high|hardly any pixel"):
+        Composer(reference.copy(), None).compose(moved, trust)
 
 
 def test_what_the_reference_clips_too_is_not_taken_for_wrong(frames):
@@ -54,6 +76,14 @@ def test_an_object_elsewhere_is_that_of_the_reference_and_the_rest_that_of_the_f
     assert np.abs(frame - reference)[near].mean() > 0.2
     far = (slice(None), slice(0, 50), slice(None))
     np.testing.assert_allclose(composed[far], frame[far], atol=1e-6)
+
+
+def test_where_an_aligned_frame_agrees_with_the_reference(frames):
+    reference, frame = shaken_each(walking_box(scene(), 2, step=110), noise=0)
+    agreed = Composer(reference.copy(), None).agreed(0.6 * frame, None)
+    assert agreed[95:115, 123:143].max() == agreed[95:115, 13:33].max() == 0
+    assert agreed[:60].min() == 1
+    assert Composer(frames[0].copy(), None).agreed(frames[1], None) is None
 
 
 def test_a_frame_is_used_only_where_it_is_trusted(frames):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from runtime.burst.exposure import match_tones, unclipped
+from runtime.burst.exposure import clipped_like, match_tones, unclipped
 from runtime.burst.grid import block_means, smooth
 from tests.support.bursts import exposed, scene, shaken
 
@@ -73,3 +73,25 @@ def test_clipped_values_weigh_nothing():
     np.testing.assert_allclose(unclipped(values, 1.0), [1, 1, 1, 0.5, 0, 0], atol=1e-5)
     np.testing.assert_allclose(unclipped(values / 16, 1 / 16), [1, 1, 1, 0.5, 0, 0], atol=1e-5)
     np.testing.assert_array_equal(unclipped(np.zeros(3, np.float32), 0.0), 0)
+
+
+def test_a_frame_is_clipped_as_much_as_another_one_wherever_that_shows_it(frames):
+    reference, other = frames
+    bright = np.roll(np.clip(1.6 * exposed(other, 0.3), 0, 1), 40, axis=2)
+    found = clipped_like(reference, bright, None, None)
+    for plane, clipped, given in zip(found, bright, reference, strict=True):
+        share = (clipped >= 0.98).mean()
+        assert (plane >= plane.max()).mean() == pytest.approx(share, abs=0.01)
+        np.testing.assert_array_equal(plane, np.minimum(given, plane.max()))
+    assert clipped_like(bright, reference, None, None) is bright
+    assert clipped_like(reference, other, None, None) is reference
+
+
+def test_unknown_pixels_are_not_counted_as_clipped(frames):
+    reference, other = frames
+    known = np.ones(other.shape[1:], bool)
+    known[:80] = False
+    spoiled = np.where(known, other, np.float32(1))
+    assert clipped_like(reference, spoiled, None, known) is reference
+    assert clipped_like(reference, spoiled, None, None) is not reference
+    assert clipped_like(reference, spoiled, None, np.zeros_like(known)) is reference

@@ -262,3 +262,46 @@ def test_a_requested_reference_of_an_iterator(register):
     image, loader, _ = restored(iter(frames), register=register, reference=2)
     assert loader.reference.number == 2
     np.testing.assert_array_equal(image, restored(frames, register=register, reference=2)[0])
+
+
+@pytest.mark.parametrize("exponent", [-80, 66, 100])
+@pytest.mark.parametrize("register", [False, True])
+def test_values_of_any_range_are_restored_alike(register, exponent):
+    frames = [np.ascontiguousarray(frame.transpose(1, 2, 0)) for frame in shaken(LATENT, 4)]
+    expected, loader, _ = restored(frames, register=register)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found, other, left_out = restored([np.ldexp(frame, exponent) for frame in frames], register=register)
+    assert (other.used, other.reference.number, left_out) == (loader.used, loader.reference.number, [])
+    highest = 1 if exponent < 0 else frames[other.reference.number].max()  # floats beyond 1 end at their largest
+    np.testing.assert_array_equal(found, np.ldexp(np.minimum(expected, highest), exponent))
+
+
+@pytest.mark.parametrize("register", [False, True])
+@pytest.mark.parametrize(("colour", "side"), [(0, np.s_[:20]), (255, np.s_[:, -31:]), (90, np.s_[-12:])])
+def test_borders_come_back_and_take_no_part(register, colour, side):
+    frames = [pixels_of(frame) for frame in shaken(LATENT, 4)]
+    inside = np.ones(LATENT.shape[1:], bool)
+    inside[side] = False
+    rows, columns = (
+        slice(lines.argmax(), lines.size - lines[::-1].argmax()) for lines in (inside.any(1), inside.any(0))
+    )
+    expected = restored([np.ascontiguousarray(frame[rows, columns]) for frame in frames], register=register)[0]
+    for frame in frames:
+        frame[side] = colour
+    image = restored(frames, register=register)[0]
+    assert (image[side] == colour).all()
+    np.testing.assert_array_equal(image[rows, columns], expected)
+
+
+def test_a_walking_figure_does_not_draw_the_frames_along():
+    """A textured figure, at another place in each frame: what is above it stays where it is."""
+    figure = LATENT[:, 60:140, 155:195].copy()
+    scenes = [LATENT.copy() for _ in range(5)]
+    for number, latent in enumerate(scenes):
+        latent[:, 85:165, 16 + 40 * number : 56 + 40 * number] = figure
+    frames = shaken_each(scenes)
+    loader = load([pixels_of(frame) for frame in frames], register=True, reference=2)
+    for composed, given in zip(loader.planes(), frames, strict=True):
+        assert psnr(composed[:, 10:60, 10:-10], given[:, 10:60, 10:-10]) > 40
+    assert loader.used == [0, 1, 2, 3, 4]

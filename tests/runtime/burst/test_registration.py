@@ -162,6 +162,52 @@ def test_unknown_pixels_do_not_mislead(in_reference):
     assert largest_shift(np.linalg.inv(as_seen(homography)) @ found, height, width) < 0.6
 
 
+@pytest.mark.parametrize("gain", [1.3, 1.6, 2])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_what_is_clipped_in_one_frame_only_does_not_draw_it_away(swapped, gain):
+    frame, other = (shaken(scene(HEIGHT, WIDTH), 1, seed=seed)[0] for seed in (0, 1))
+    bright = np.clip(gain * other, 0, 1)
+    assert (bright > 0.98).any(axis=0).mean() > 0.5
+    pair = (bright, frame) if swapped else (frame, bright)
+    assert largest_shift(Registration(pair[0]).homography(pair[1]), HEIGHT, WIDTH) < 0.4
+
+
+def figure_at(left):
+    """The scene with a textured figure in front of it."""
+    latent = scene(HEIGHT, WIDTH)
+    latent[:, 70:170, left : left + 60] = chelsea()[100:200, 120:180].transpose(2, 0, 1) / np.float32(255)
+    return latent
+
+
+def test_something_that_moves_does_not_draw_a_frame_along():
+    reference, frame = (shaken(figure_at(left), 1, seed=left)[0] for left in (60, 85))
+    differs = np.ones((HEIGHT, WIDTH), np.float32)
+    differs[64:176, 54:151] = 0
+    asked = []
+
+    def agreed(planes, trust):
+        asked.append(planes)
+        return differs
+
+    registration = Registration(reference)
+    drawn, detail, refined = (
+        largest_shift(registration.homography(frame, **options), HEIGHT, WIDTH)
+        for options in ({}, {"shading": False}, {"compared": differs})
+    )
+    assert refined < 0.4 < drawn
+    assert detail < drawn
+    aligned, _ = registration.align(frame, None, agreed)
+    assert len(asked) > 1
+    np.testing.assert_allclose(aligned[:, 10:60, 10:-10], frame[:, 10:60, 10:-10], atol=0.02)
+
+
+def test_frames_that_agree_are_aligned_once():
+    reference, frame = shaken(scene(), 2)
+    expected = Registration(reference).align(frame)
+    found = Registration(reference).align(frame, None, lambda planes, trust: None)
+    np.testing.assert_array_equal(found[0], expected[0])
+
+
 @given(st.floats(-5, 5), st.floats(-5, 5))
 def test_largest_shift(right, down):
     shift = np.array([[1, 0, right], [0, 1, down], [0, 0, 1]])
@@ -172,3 +218,12 @@ def test_largest_shift(right, down):
 def test_a_frame_of_another_shape_is_an_error():
     with pytest.raises(InvalidArgument, match=r"give \(3, 180, 240\), as the reference has"):
         Registration(scene()).align(scene(170, 240))
+
+
+@pytest.mark.parametrize("exponent", [-80, 66])
+def test_a_frame_is_aligned_whatever_its_range_of_values(exponent):
+    latent = scene(HEIGHT, WIDTH)
+    reference, frame = inner(latent), seen_through(latent, similarity(HEIGHT, WIDTH, 0, 1, 4, -5))
+    expected = Registration(reference).homography(frame)
+    found = Registration(reference).homography(np.ldexp(frame, exponent))
+    np.testing.assert_array_equal(found, expected)

@@ -32,6 +32,13 @@ def test_the_white_scales_with_the_values(exponent):
         assert white.level == pytest.approx(factor, rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("level", "exponent"), [(1.0, 0), (0.5, -1), (0.51, 0), (255, 8), (256, 8), (257, 9), (1e-45, -149)]
+)
+def test_the_exponent_is_that_of_the_power_of_two_that_reaches_the_white(level, exponent):
+    assert White(level).exponent == exponent
+
+
 @pytest.mark.parametrize("bits", [8, 10, 12, 14])
 def test_the_highest_value_of_a_camera_is_clipped(planes, bits):
     largest = 2**bits - 1
