@@ -100,6 +100,18 @@ def test_of_a_small_photograph_nothing_is_seen(check, photograph, straight, shap
     assert (measured(check, small, straight[1]) is not None) == seen
 
 
+def test_what_is_unknown_says_little_of_the_motion(check, swung, straight):
+    """One half of the photograph is blurred otherwise than the other, but not known."""
+    plane, kernel = straight
+    mixed, known = plane.copy(), np.ones(plane.shape, bool)
+    mixed[:, 260:], known[:, 300:] = 0.5, False
+    blur = KernelBlur(kernel).width
+    whole, seen = (check.measure(mixed, blur, mask).variation for mask in (None, known))
+    assert seen < 0.5 * whole
+    everywhere = check.measure(swung, blur, np.ones(plane.shape, bool))
+    assert everywhere == pytest.approx(check.measure(swung, blur), rel=1e-5)
+
+
 def test_patches_lie_further_apart_in_a_large_photograph(check, straight, monkeypatch):
     counts = []
     predict = type(check._network).predict
