@@ -181,7 +181,7 @@ def _needed_gain(
     """Return the threshold on the predicted gain, in dB, and the reason to report below it.
 
     No gain is enough for a single kernel whose misfit is uneven, or that this and the motions that a network sees rule
-    out together, unless it is certain and the misfit even. Where stored values were blurred, the threshold is higher
+    out together, for which more has to speak if it is certain. Where stored values were blurred, the threshold is higher
     for another one that these motions contradict: if they vary, unless nothing else speaks against it and the misfit is
     even; less so if they are merely too short for it, since the network underestimates long ones. It runs only if it
     affects the decision: if the gain is above the threshold for a kernel that nothing contradicts.
@@ -193,9 +193,8 @@ def _needed_gain(
     needed = PREDICTED_GAIN if run.response.linear else LIGHT_GAIN
     if isinstance(candidate.blur, KernelBlur) and gain > needed.threshold:
         uniformity = load_uniformity_check(run.device).measure(guide, candidate.blur.width, run.known)
-        # A kernel that is certain and explains all parts alike needs no network to agree.
-        proven = candidate.log_error <= CERTAIN_LOG_ERROR and unevenness <= EVEN
-        if uniformity is not None and not proven and uniformity.ruled_out(unevenness):
+        certain = candidate.log_error <= CERTAIN_LOG_ERROR
+        if uniformity is not None and uniformity.ruled_out(unevenness, certain=certain):
             return _NEVER, Reason.NOT_UNIFORM
         if uniformity is not None and run.response.linear:
             if uniformity.varies and (uniformity.too_short or unevenness > EVEN):

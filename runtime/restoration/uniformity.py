@@ -10,7 +10,13 @@ import numpy as np
 
 from kernels.arrays import Array
 from kernels.patches import PatchGrid, extract_patches
-from runtime.decisions.thresholds import KERNEL_TO_MOTION_WIDTH, MOTION_VARIATION, NO_SINGLE_MOTION
+from runtime.decisions.thresholds import (
+    EVEN,
+    KERNEL_TO_MOTION_WIDTH,
+    MOTION_VARIATION,
+    NO_SINGLE_MOTION,
+    NO_SINGLE_MOTION_CERTAIN,
+)
 from runtime.estimation.motion.field import TINY, camera_motion
 from runtime.estimation.motion.network import MotionNetwork
 from runtime.inference.bundle import load_model
@@ -57,7 +63,7 @@ class Uniformity(NamedTuple):
         """Whether the motion varies too much for one kernel, or is too short for this kernel."""
         return self.varies or self.too_short
 
-    def ruled_out(self, unevenness: float) -> bool:
+    def ruled_out(self, unevenness: float, *, certain: bool = False) -> bool:
         """Tell whether no single kernel can be right, whatever it promises.
 
         The motion is what a network sees, the misfit what a kernel leaves. As neither knows of the other, both together
@@ -67,8 +73,11 @@ class Uniformity(NamedTuple):
         ----------
         unevenness
             Of the misfit of a restoration with the kernel; see `runtime.restoration.misfit.find_unevenness`.
+        certain
+            Whether the kernel is certain: the motion then has to vary more, unless the misfit is uneven.
         """
-        return self.variation * unevenness > NO_SINGLE_MOTION
+        limit = NO_SINGLE_MOTION_CERTAIN if certain and unevenness <= EVEN else NO_SINGLE_MOTION
+        return self.variation * unevenness > limit
 
 
 class UniformityCheck:

@@ -121,7 +121,7 @@ def test_how_much_each_kind_has_to_promise(observed, monkeypatch, kind, gain, ac
         (20.0, Uniformity(1.2, 0.5), 2.0, None),
         (20.0, Uniformity(1.2, 0.5), 2.2, Reason.NOT_UNIFORM),
         (20.0, Uniformity(1.3, 3.0), 1.5, None),
-        (20.0, Uniformity(3.0, 0.5), 1.3, Reason.NOT_UNIFORM),
+        (20.0, Uniformity(3.0, 0.5), 1.1, Reason.NOT_UNIFORM),
     ],
 )
 def test_a_kernel_that_the_motion_contradicts_has_to_promise_more(
@@ -136,14 +136,19 @@ def test_a_kernel_that_the_motion_contradicts_has_to_promise_more(
 
 
 @pytest.mark.parametrize(
-    ("log_error", "unevenness", "reason"),
-    [(-2.5, 1.1, None), (-2.5, 1.3, Reason.NOT_UNIFORM), (-1.9, 1.1, Reason.NOT_UNIFORM)],
+    ("log_error", "variation", "unevenness", "reason"),
+    [
+        (-2.5, 2.6, 1.1, None),
+        (-2.5, 2.8, 1.1, Reason.NOT_UNIFORM),
+        (-2.5, 2.1, 1.3, Reason.NOT_UNIFORM),
+        (-1.9, 2.6, 1.1, Reason.NOT_UNIFORM),
+    ],
 )
-def test_a_certain_kernel_that_explains_all_parts_alike_is_believed(
-    observed, monkeypatch, log_error, unevenness, reason
+def test_against_a_certain_kernel_that_explains_all_parts_alike_the_motion_has_to_vary_more(
+    observed, monkeypatch, log_error, variation, unevenness, reason
 ):
     monkeypatch.setattr(module, "find_unevenness", lambda *arguments, **options: unevenness)
-    predict_gain(monkeypatch, 20.0, Uniformity(3.0, 0.5))
+    predict_gain(monkeypatch, 20.0, Uniformity(variation, 0.5))
     found = finish(observed, Candidate(blurs(observed.shape[1:])["kernel"], log_error), fast())
     assert found.reason == reason
 
