@@ -181,10 +181,10 @@ def _needed_gain(
     """Return the threshold on the predicted gain, in dB, and the reason to report below it.
 
     No gain is enough for a single kernel whose misfit is uneven, or that this and the motions that a network sees rule
-    out together, for which more has to speak if it is certain. Where stored values were blurred, the threshold is higher
-    for another one that these motions contradict: if they vary, unless nothing else speaks against it and the misfit is
-    even; less so if they are merely too short for it, since the network underestimates long ones. It runs only if it
-    affects the decision: if the gain is above the threshold for a kernel that nothing contradicts.
+    out together, for which more has to speak if it is certain. Where stored values were blurred, the threshold is
+    higher for another one that these motions contradict: if they vary, unless nothing else speaks against it and the
+    misfit is even; less so if they are merely too short for it, since the network underestimates long ones. It runs
+    only if it affects the decision: if the gain is above the threshold for a kernel that nothing contradicts.
     """
     if isinstance(candidate.blur, MotionBlur):
         return MOTION_GAIN, Reason.NO_GAIN
