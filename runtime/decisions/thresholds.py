@@ -61,6 +61,8 @@ CLOSE_COST = 0.1
 """Hypotheses that cost at most this much more than the best go on to the next finer scale beside it ..."""
 SAME_KERNEL = 0.85
 """... unless their similarity to the best is at least this: then they are the same kernel."""
+MUCH_CHEAPER = 0.3
+"""Difference in cost from which a certain kernel is taken for one of which a smaller error is predicted."""
 STARTS_AGREE = 0.93
 """Similarity from which kernels that networks found at two sizes of the photograph, each polished, are the same."""
 UNSURE_LOG_ERROR = -1.8

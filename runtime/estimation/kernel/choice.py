@@ -10,8 +10,10 @@ from runtime.blur.kernel import Kernel, align, centre, fit, prune, similarity
 from runtime.decisions.thresholds import (
     ALLOWED_MISFIT,
     ALLOWED_MISFIT_BETWEEN_HYPOTHESES,
+    CERTAIN_LOG_ERROR,
     CLOSE_COST,
     LOG_ERROR_WEIGHT,
+    MUCH_CHEAPER,
     SAME_KERNEL,
 )
 from runtime.estimation.kernel.refine import BlurredImage, KernelCandidate
@@ -45,9 +47,15 @@ async def choose(
 
 
 async def better_in_both(blurred: BlurredImage, first: KernelCandidate, second: KernelCandidate) -> KernelCandidate:
-    """Return the second kernel if it suits the photograph better and its predicted error is smaller, else the first."""
-    best = await choose(blurred, [first, second], ALLOWED_MISFIT_BETWEEN_HYPOTHESES)
-    return best if best.log_error < first.log_error else first
+    """Return the second kernel if it suits the photograph better and its predicted error is smaller, else the first.
+
+    A short kernel that explains little may be predicted to be accurate: a certain one that suits the photograph much
+    better is returned, too.
+    """
+    jobs = [partial(cost_of, blurred, each, ALLOWED_MISFIT_BETWEEN_HYPOTHESES) for each in (first, second)]
+    cost, other = await together(jobs, blurred.image)
+    much = other < cost - MUCH_CHEAPER and second.log_error <= CERTAIN_LOG_ERROR
+    return second if much or (other < cost and second.log_error < first.log_error) else first
 
 
 async def rank(

@@ -47,16 +47,17 @@ def test_a_shifted_kernel_in_another_frame_is_the_same_and_a_turned_one_another(
 
 
 @pytest.mark.parametrize(
-    ("polished", "searched", "suits_better", "taken"),
-    [(-1.0, -4.0, "searched", "searched"), (-1.0, -4.0, "polished", "polished"),
-     (-1.0, -0.5, "searched", "polished"), (math.nan, math.nan, "searched", "polished")],
+    ("polished", "searched", "cheaper", "taken"),
+    [(-1.0, -4.0, 0.1, "searched"), (-1.0, -4.0, -0.1, "polished"), (-1.0, -0.5, 0.1, "polished"),
+     (math.nan, math.nan, 0.1, "polished"), (-2.9, -2.3, 0.1, "polished"), (-2.9, -2.3, 0.5, "searched"),
+     (-2.9, -1.9, 0.5, "polished")],
 )  # fmt: skip
-def test_a_searched_kernel_has_to_be_better_in_both_ways(
-    image, candidates, monkeypatch, polished, searched, suits_better, taken
+def test_a_searched_kernel_has_to_be_better_in_both_ways_or_certain_and_much_better_in_one(
+    image, candidates, monkeypatch, polished, searched, cheaper, taken
 ):
     found = {name: KernelCandidate(candidates[0].kernel, error) for name, error in
              (("polished", polished), ("searched", searched))}  # fmt: skip
-    monkeypatch.setattr(module, "choose", begun(lambda *_: found[suits_better]))
+    monkeypatch.setattr(module, "cost_of", begun(lambda _, each, *__: -cheaper * (each is found["searched"])))
     assert better_in_both(image, found["polished"], found["searched"]) is found[taken]
 
 
