@@ -51,7 +51,8 @@ def with_constant_parts(planes: Array, found: Mask, saturated: float) -> Mask:
     touching = np.zeros(count + 1, bool)
     touching[patches[ndimage.maximum_filter(found.view(np.uint8), size=3).view(bool)]] = True
     constant: Mask = (whole & touching)[patches]
-    return found | ndimage.maximum_filter(constant.view(np.uint8), size=3).view(bool)
+    grown: Mask = ndimage.maximum_filter(constant.view(np.uint8), size=3).view(bool)
+    return found | grown
 
 
 def with_enclosed_parts(planes: Array, found: Mask, least: float) -> Mask:
@@ -92,7 +93,8 @@ def with_enclosed_parts(planes: Array, found: Mask, least: float) -> Mask:
             break
         outside[joining], undecided[joining] = True, False
     outside[0] = False
-    return ~outside[parts]
+    covered: Mask = ~outside[parts]
+    return covered
 
 
 def _continue(planes: Array, known: Mask, labels: NDArray[np.int32], some: NDArray[np.integer], least: float) -> Mask:

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from kernels.arrays import Array, array_module
 from kernels.cancellation import checkpoint
 from runtime.inference.devices import download
+from runtime.preparation.enclosed import Mask
 from runtime.preparation.fill import continued
-from runtime.preparation.overlays import FOREIGN, FOREIGN_NOISE, Mask
+from runtime.preparation.overlays import FOREIGN, FOREIGN_NOISE
 
 _OPACITIES = 0.1, 0.7
 """Least and largest opacity of a layer: below, it hides nothing; above, too little is left of the photograph."""
