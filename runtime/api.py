@@ -167,7 +167,7 @@ def deconvolve(
         observed, frame = open_image(image, target)
         given = _floats("kernel", kernel, target) if motion is None else _floats("motion", motion, target)
         options = Options(quality=quality, nonblind=method, response=response)
-        photograph = prepare(observed, frame.known, blurred=_blunts_edges(given), bent=is_bent(options))
+        photograph = prepare(observed, frame.known, blurred=_blunts_edges(given), bent=is_bent(frame, options))
         if photograph.empty:
             return frame.copy()
         blur: Blur

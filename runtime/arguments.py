@@ -11,7 +11,7 @@ import numbers
 import operator
 import os
 import reprlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NoReturn, overload
 
 import numpy as np
@@ -155,8 +155,8 @@ def check_several(what: str, value: Any, remedy: str) -> Iterable[Any]:
     what
         What the things are together, for the message.
     value
-        The argument: a list, an iterator, or a class with ``__getitem__``, such as a data set; no text and no path. An
-        array has one axis, or four if it holds images: one of two or three could be an image.
+        The argument: a list, an iterator, or an object with ``__getitem__`` by number, such as a data set; no mapping,
+        no text and no path. An array has four axes, or one if it holds objects or names: another could be an image.
     remedy
         What to give instead, for the message.
 
@@ -166,11 +166,10 @@ def check_several(what: str, value: Any, remedy: str) -> Iterable[Any]:
         If it is none.
     """
     many = isinstance(value, Iterable) or hasattr(type(value), "__getitem__")
-    if not many or isinstance(value, str | bytes | bytearray | memoryview | os.PathLike):
+    if not many or isinstance(value, str | bytes | bytearray | memoryview | os.PathLike | Mapping):
         raise UnsupportedType(f"{what} cannot be of type {type(value).__name__}: {remedy}")
-    axes = getattr(value, "ndim", 1)
-    if axes not in (1, 4):
-        raise UnsupportedType(f"{what} cannot be an array of {axes} axes, which could be one image: {remedy}")
+    if isinstance(value, np.ndarray) and value.ndim != 4 and not (value.ndim == 1 and value.dtype.kind in "OUS"):
+        raise UnsupportedType(f"{what} cannot be an array of {value.ndim} axes of {value.dtype}: {remedy}")
     return value  # type: ignore[no-any-return]
 
 

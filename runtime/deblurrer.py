@@ -172,7 +172,7 @@ class Deblurrer:
             stopwatch = Stopwatch(self.device)
             observed, frame = open_image(image, self.device)
             with stopwatch("prepare"):
-                photograph = prepare(observed, frame.known, blurred=expects_blur(method), bent=is_bent(options))
+                photograph = prepare(observed, frame.known, blurred=expects_blur(method), bent=is_bent(frame, options))
             del observed
             options = as_it_says(frame, photograph, options)
             run = run_on(photograph, frame.quantum, options, self.device, stopwatch, progress)

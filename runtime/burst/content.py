@@ -48,7 +48,7 @@ def content_of(planes: Array, known: Array | None, like: Content | None = None) 
         there.
     """
     trust = fill_and_trust(planes, known)
-    exponent = find_white(planes).exponent
+    exponent = find_white(planes, bent=True).exponent
     planes = scaled(planes, -exponent)
     box = find_photograph(planes)
     wanted = box if like is None else like.box

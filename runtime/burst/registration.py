@@ -273,7 +273,7 @@ def _reduced(plane: Plane) -> tuple[Plane, Homography]:
     """
     import cv2
 
-    plane = scaled(plane, -find_white(plane[None]).exponent)
+    plane = scaled(plane, -find_white(plane[None], bent=True).exponent)
     height, width = plane.shape
     scale = min(1.0, (_WORKING_PIXELS / plane.size) ** 0.5)
     size = max(1, round(width * scale)), max(1, round(height * scale))

@@ -56,7 +56,8 @@ class Worth(NamedTuple):
 
 def ranking(worths: Sequence[Worth]) -> list[int]:
     """Return the indices of frames, the best reference first."""
-    brightest = max(worth.exponent for worth in worths)
+    # A frame that shows nothing says nothing of the exposure of the others.
+    brightest = max((worth.exponent for worth in worths if worth.contrast), default=0)
     order = np.argsort([worth.beside(brightest) for worth in worths], kind="stable")
     return [int(number) for number in order[::-1]]
 

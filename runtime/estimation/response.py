@@ -65,15 +65,17 @@ class Overshoot:
     sparsity_gain: float
 
 
-def is_bent(options: Options) -> bool:
-    """Tell whether the values of an image are said to be on a response curve."""
+def is_bent(frame: Frame, options: Options) -> bool:
+    """Tell whether the black of an image is known to be 0: in 8 bits, or on a response curve that is given."""
+    if frame.dtype == np.uint8:
+        return True
     return options.response != AUTO and not find_response(options.response).linear
 
 
 def as_it_says(frame: Frame, photograph: Photograph, options: Options) -> Options:
     """Return the options for a photograph, without a response curve to be found where none is or none can be told.
 
-    An image may say of itself that its values are light, and what stands on a pedestal has no black.
+    An image may say of itself that its values are light, and of what stands on a pedestal the true black is not known.
     """
     if options.response == AUTO and (frame.linear or photograph.white.black):
         return replace(options, response=LINEAR.name)
@@ -168,7 +170,7 @@ def measure_overshoot(blurred: BlurredImage, kernel: Kernel, response: Response,
     response
         The curve.
     clipped : (H, W) array of bool
-        Pixels that are clipped, of those that are not known.
+        Clipped pixels; `BlurredImage.known` is False there too.
     """
     blur = fit(kernel, extent(kernel)).astype(np.float32)
     arrays = blurred.image, blurred.known, clipped, blurred.noise, blur

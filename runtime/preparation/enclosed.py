@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.arrays import Array, array_module
+from kernels.arrays import Array
 from kernels.cancellation import checkpoint
 from runtime.inference.devices import download
 
@@ -18,11 +18,15 @@ _SMALL = 64
 _BESIDE = 6
 """Distance in pixels across the edges over which a part is compared with what is outside."""
 _CONSTANT = 25
-"""Pixels from which on a patch of exactly one colour is no chance."""
+"""Pixels from which on a patch of exactly one colour is no chance ..."""
+_COMPACT = 0.75
+"""... and share of the rectangle around it that it fills together with what is on it, at least, as a disc does."""
 
 
 def with_constant_parts(planes: Array, found: Mask, saturated: float) -> Mask:
-    """Add the patches of exactly one colour that begin at sharp pixels, such as the inside of a box.
+    """Add the compact patches of exactly one colour that begin at sharp pixels, such as the inside of a box.
+
+    Other patches of one colour may be a black sky, or steps of a smooth one.
 
     Parameters
     ----------
@@ -36,21 +40,24 @@ def with_constant_parts(planes: Array, found: Mask, saturated: float) -> Mask:
     from scipy import ndimage
 
     checkpoint()
-    xp = array_module(planes)
     same = (planes < np.float32(saturated)).any(axis=0)
-    for axis in (1, 2):
-        alike = (xp.diff(planes, axis=axis) == 0).all(axis=0)
-        inner = same[:-1] if axis == 1 else same[:, :-1]
-        inner &= alike
-    # A pixel that equals those below and to the right of it; the last row and column of a patch are added again.
+    # Pixels that equal those below and to the right of them; the other edges of a patch are added again in the end.
     same[-1], same[:, -1] = False, False
+    for plane in planes:
+        same[:-1] &= plane[1:] == plane[:-1]
+        same[:, :-1] &= plane[:, 1:] == plane[:, :-1]
     patches, count = ndimage.label(download(same))
-    sizes = np.bincount(patches.reshape(-1), minlength=count + 1)
-    whole = sizes >= _CONSTANT
-    whole[0] = False
+    large = np.bincount(patches.reshape(-1), minlength=count + 1) >= _CONSTANT
     touching = np.zeros(count + 1, bool)
     touching[patches[ndimage.maximum_filter(found.view(np.uint8), size=3).view(bool)]] = True
-    constant: Mask = (whole & touching)[patches]
+    touching[0] = False
+    places, constant = ndimage.find_objects(patches), np.zeros_like(found)
+    for number in np.flatnonzero(large & touching):
+        place = places[number - 1]
+        inside = patches[place] == number
+        filled = np.count_nonzero(inside | found[place])
+        if filled >= _COMPACT * inside.size and inside.size <= _LARGEST * found.size:
+            constant[place] |= inside
     grown: Mask = ndimage.maximum_filter(constant.view(np.uint8), size=3).view(bool)
     return found | grown
 
@@ -82,6 +89,7 @@ def with_enclosed_parts(planes: Array, found: Mask, least: float) -> Mask:
     undecided = ~outside & (sizes > _SMALL)
     undecided[0] = False
     while undecided.any():
+        checkpoint()
         beyond: Mask = outside[parts]
         near = ndimage.maximum_filter(beyond.view(np.uint8), size=2 * _BESIDE + 1).view(bool)
         band = near & undecided[parts]
@@ -98,7 +106,7 @@ def with_enclosed_parts(planes: Array, found: Mask, least: float) -> Mask:
 
 
 def _continue(planes: Array, known: Mask, labels: NDArray[np.int32], some: NDArray[np.integer], least: float) -> Mask:
-    """Tell which of some labelled parts the nearest known pixels let expect at least as well as one colour does."""
+    """Tell of which labelled parts the nearest known pixels predict the values as well as their own median does."""
     from scipy import ndimage
     from scipy.spatial import KDTree
 

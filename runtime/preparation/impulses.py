@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
@@ -30,12 +31,11 @@ _ALIKE = 2
 """Neighbours of exactly the same value that it may have: they are dead, too."""
 _MOST = 0.08
 """Share of the pixels that such pixels take at most: beyond, they are the grain of the photograph itself."""
-_ROUNDS = 2
 _NEAR, _FAR = (
     tuple((down, right) for down, right in product(range(-2, 3), repeat=2) if max(abs(down), abs(right)) == distance)
     for distance in (1, 2)
 )
-"""Rows and columns to the neighbours of a pixel, and to those around them."""
+"""Rows and columns to the neighbours of a pixel, and to those around these."""
 
 
 def find_impulses(planes: Array, noise: float) -> Array | None:
@@ -59,21 +59,30 @@ def find_impulses(planes: Array, noise: float) -> Array | None:
         return None
     least = np.float32(max(_LEAST, _LEAST_NOISE * noise))
     for plane in planes:
-        seen = plane
-        # What is found first may have hidden others beside it.
-        for _ in range(_ROUNDS):
-            checkpoint()
-            new, sure = xp.concatenate([_impulses(seen, band, least) for band in bands((height, width))], axis=1)
-            if not new.any():
-                break
-            found |= new
-            clear |= sure
-            (seen,) = filled(seen[None], ~new)
+        new, sure = _impulses(plane, least)
+        share = float(new.mean())
+        if share > _MOST:
+            return None
+        if share:  # What is found first may have hidden others beside it.
+            (others,) = filled(plane[None], ~new)
+            for mask, more in zip((new, sure), _impulses(others, least), strict=True):
+                mask |= more
+        found |= new
+        clear |= sure
     share, of_clear = download(xp.stack([found.mean(), clear.mean()])).tolist()
     return found if _CLEAR * share <= of_clear and 0 < share <= _MOST else None
 
 
-def _impulses(plane: Array, band: slice, least: np.float32) -> Array:
+def _impulses(plane: Array, least: np.float32) -> Array:
+    """Return masks (2, H, W) of the impulses in a plane, and of those that are clear."""
+    xp, found = array_module(plane), []
+    for band in bands(plane.shape):
+        checkpoint()
+        found.append(_impulses_in(plane, band, least))
+    return xp.concatenate(found, axis=1)
+
+
+def _impulses_in(plane: Array, band: slice, least: np.float32) -> Array:
     """Return masks (2, h, W) of the impulses in a band of rows, and of those that are clear.
 
     The plane goes on beyond its border as if it were mirrored there.
@@ -83,26 +92,30 @@ def _impulses(plane: Array, band: slice, least: np.float32) -> Array:
     margins = (first - band.start + 2, band.stop + 2 - last)
     part = xp.pad(plane[first:last], (margins, (2, 2)), mode="reflect")
     masks = xp.zeros((2, part.shape[0] - 4, part.shape[1] - 4), bool)
-    # Only where a neighbour differs by so much, which is rare in a blurred photograph, all are looked at.
+    # All neighbours are looked at where one of the next four differs by so much, and those around where all do.
     down = xp.abs(part[2:-1, 2:-2] - part[1:-2, 2:-2]) >= least
     right = xp.abs(part[2:-2, 2:-1] - part[2:-2, 1:-2]) >= least
-    rows, cols = xp.nonzero(down[:-1] | down[1:] | right[:, :-1] | right[:, 1:])
-    centre = part[rows + 2, cols + 2]
-    near, far = (
-        xp.stack([part[rows + 2 + below, cols + 2 + after] for below, after in ring]) for ring in (_NEAR, _FAR)
-    )
-    other, others = near != centre, far != centre
-    count = other.sum(axis=0)
-    (highest, lowest), (top, bottom) = _range(near, other), _range(far, others)
-    mean, beyond = _mean(near, other), _mean(far, others)
-    height_above = xp.abs(centre - mean)
+    at = xp.stack(xp.nonzero(down[:-1] | down[1:] | right[:, :-1] | right[:, 1:]))
+    centre, near = part[at[0] + 2, at[1] + 2], _ring(part, at, _NEAR)
+    alike = near == centre
+    highest, lowest = _range(near, ~alike)
     gap = xp.maximum(centre - highest, lowest - centre)
-    abrupt = xp.maximum(_ABRUPT * height_above, _UNLIKE * (highest - lowest))
-    alone = (count >= len(_NEAR) - _ALIKE) & (xp.abs(mean - beyond) <= _FADING * height_above)
-    found = alone & (gap >= xp.maximum(least, abrupt))
-    around = xp.maximum(highest, top) - xp.minimum(lowest, bottom)
-    masks[0, rows, cols], masks[1, rows, cols] = found, found & (gap >= around)
+    alone = (gap >= least) & (alike.sum(axis=0) <= _ALIKE)
+    at, centre, near, gap = at[:, alone], centre[alone], near[:, alone], gap[alone]
+    far, highest, lowest = _ring(part, at, _FAR), highest[alone], lowest[alone]
+    mean, beyond = _mean(near, near != centre), _mean(far, far != centre)
+    deviation = xp.abs(centre - mean)
+    found = gap >= xp.maximum(_ABRUPT * deviation, _UNLIKE * (highest - lowest))
+    found &= xp.abs(mean - beyond) <= _FADING * deviation
+    top, bottom = _range(far, far != centre)
+    clear = found & (gap >= xp.maximum(highest, top) - xp.minimum(lowest, bottom))
+    masks[0, at[0], at[1]], masks[1, at[0], at[1]] = found, clear
     return masks
+
+
+def _ring(part: Array, at: Array, ring: Sequence[tuple[int, int]]) -> Array:
+    """Return the values (len(ring), N) around N pixels, whose rows and columns (2, N) are less than theirs by two."""
+    return array_module(part).stack([part[at[0] + 2 + below, at[1] + 2 + after] for below, after in ring])
 
 
 def _range(values: Array, used: Array) -> tuple[Array, Array]:

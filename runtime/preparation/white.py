@@ -19,6 +19,8 @@ _OUTLIERS = 2e-5
 """Share of the values that may lie above the white: hot pixels and tiny lights."""
 _FEW = 8, 1e-3
 """Number of values that always may, and the largest share that this number may be."""
+_DEAD = 5e-4
+"""Share of the values that may lie below the black of a photograph on a pedestal: dead pixels."""
 _PLATEAU = 0.999
 """Values from this fraction of the largest on lie at the limit of a camera, if there are more than outliers."""
 _FULL_SCALES = tuple(2.0**bits - 1 for bits in (8, 10, 11, 12, 14, 16))
@@ -60,14 +62,14 @@ def find_white(planes: Array, *, bent: bool = False) -> White:
     planes : (C, H, W) array of float32
         Finite values of any range; 1 is the full scale of the image's dtype.
     bent : bool
-        Whether the values are said to be on a response curve, which tells what black is: 0.
+        Whether the values are on a response curve, or those of a picture of 8 bits: black is then known to be 0.
 
     Returns
     -------
     White
         1 for a photograph that makes use of its range: whose brightest values, outliers apart, are between `DIM` and
-        `BRIGHT`. Otherwise these brightest values. If the darkest are more than `PEDESTAL` of the brightest, black is
-        the darkest value.
+        `BRIGHT`. Otherwise these brightest values. If the darkest, dead pixels apart, are more than `PEDESTAL` of the
+        brightest, black is the darkest of them.
     """
     xp = array_module(planes)
     largest = float(xp.stack([each for plane in planes for each in (plane.max(), -plane.min())]).max())
@@ -75,11 +77,14 @@ def find_white(planes: Array, *, bent: bool = False) -> White:
         return White()
     few, share = _FEW
     allowed = math.ceil(max(_OUTLIERS * planes[0].size, min(few, share * planes[0].size)))
+    raised = not bent and _count(planes, PEDESTAL * largest) > planes.size / 2
+    if not raised and largest <= BRIGHT and _count(planes, DIM) > allowed:
+        return White()
     # Beyond 1, floats are clipped only if they are a camera's integers.
     clipped = (largest <= BRIGHT or largest in _FULL_SCALES) and _count(planes, _PLATEAU * largest) > allowed
-    darkest, brightest = _range(planes, allowed)
+    darkest, brightest = _range(planes, max(allowed, math.ceil(_DEAD * planes.size)), allowed)
     brightest = brightest or largest
-    if not bent and darkest > PEDESTAL * brightest and brightest - darkest > FLAT_RANGE * brightest:
+    if raised and darkest > PEDESTAL * brightest and brightest - darkest > FLAT_RANGE * brightest:
         level = brightest - darkest
         return White(level, (SATURATED * largest - darkest) / level if clipped else math.inf, darkest)
     if largest <= BRIGHT and _count(planes, DIM) > allowed:
@@ -94,11 +99,11 @@ def _count(planes: Array, value: float) -> int:
     return int(xp.stack([xp.count_nonzero(abs(plane) >= value) for plane in planes]).sum())
 
 
-def _range(planes: Array, outliers: int) -> tuple[float, float]:
-    """Return the smallest of the values, and the largest magnitude of them, each after some outliers."""
+def _range(planes: Array, below: int, above: int) -> tuple[float, float]:
+    """Return the smallest of the values after some outliers below, and the largest magnitude after some above."""
     xp = array_module(planes)
     step = max(1, math.ceil(planes.size / _SAMPLES))
     values = planes.reshape(-1)[::step]
-    first = min(outliers // step, values.size - 1)
-    last = values.size - 1 - first
+    first = min(below // step, values.size - 1)
+    last = max(values.size - 1 - above // step, 0)
     return float(xp.partition(values, first)[first]), float(np.float64(xp.partition(xp.abs(values), last)[last]))

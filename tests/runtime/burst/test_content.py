@@ -22,6 +22,13 @@ def test_units_follow_the_values_and_lose_no_digit(exponent):
     assert 0.5 < found.planes.max() <= 1
 
 
+def test_a_pedestal_is_part_of_the_values():
+    raised = 7000 + 200 * scene()
+    found = content_of(raised.astype(np.float32), None)
+    assert found.exponent == 13
+    assert 0.5 < found.planes.max() <= 1
+
+
 def test_unknown_values_have_no_part_in_the_units():
     planes, known = scene(), np.ones((180, 240), bool)
     known[20:40, 30:50] = False

@@ -61,3 +61,11 @@ def test_frames_of_few_pixels_or_no_detail(shape):
         flat = np.full(shape, level, np.float32)
         assert sharpness(flat) == worth_of(flat, None) == 0
         assert worth_of(flat, np.zeros(shape[1:], np.float32)) == 0
+
+
+def test_a_black_frame_says_nothing_of_the_exposure_of_the_others():
+    worths = [reference_worth(frame(sigma), None, -5) for sigma in (4, 2)]
+    black = reference_worth(np.zeros_like(scene()), None, 0)
+    assert ranking(worths) == [1, 0]
+    assert ranking([*worths, black])[:2] == [1, 0]
+    assert len(ranking([black, black])) == 2

@@ -54,8 +54,10 @@ def test_no_curve_is_looked_for_on_a_pedestal(asked, used):
     observed, _ = seen("coffee", "plain")
     raised, frame = open_image(np.moveaxis(0.7 + 0.1 * observed, 0, -1))
     options = Options(response=asked)
-    photograph = prepare(raised, bent=is_bent(options))
+    photograph = prepare(raised, bent=is_bent(frame, options))
     assert bool(photograph.white.black) == (asked != "srgb")
+    _, picture = open_image(np.zeros((9, 9), np.uint8))
+    assert is_bent(picture, options)
     assert as_it_says(frame, photograph, options).response == used
 
 

@@ -84,6 +84,15 @@ def test_what_is_clipped_is_of_one_colour_by_itself(planes):
     assert not with_constant_parts(lit, found, 0.98)[32:60, 45:90].any()
 
 
+def test_a_black_sky_is_no_box(planes):
+    night, sky = planes.copy(), np.zeros(planes.shape[1:], bool)
+    for row in range(60):
+        sky[row, : 160 - 2 * row] = True
+    night[:, sky] = 0.0
+    found = rectangle(sky.shape, 10, 10, 8, 30)
+    assert np.array_equal(with_constant_parts(night, found, 0.98), found)
+
+
 def test_a_few_equal_pixels_are_chance(planes):
     found = rectangle(planes.shape[1:], 30, 40, 4, 4)
     equal = planes.copy()

@@ -57,6 +57,12 @@ def test_black_is_what_a_photograph_stands_on(contrast, exponent):
     assert find_white(planes.astype(np.float32)).black == 0
 
 
+def test_dead_pixels_do_not_hide_a_pedestal(planes):
+    raised = np.float32(0.8) + np.float32(0.1) * planes
+    raised[:, 3, 4] = 0
+    assert find_white(raised).black == pytest.approx(0.8, rel=1e-3)
+
+
 def test_values_on_a_curve_stand_on_nothing(planes):
     raised = 0.7 + np.float32(0.1) * planes
     assert find_white(raised).black
