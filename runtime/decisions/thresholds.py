@@ -51,7 +51,7 @@ SPARSITY_RATIO = Logistic(0.85, 0.01)
 """Sparsity measure ``|g|_1 / |g|_2`` of the gradients after over before; above, nothing became clearer."""
 
 # Which of several hypotheses about the kernel is taken.
-LOG_ERROR_WEIGHT = 0.1
+LOG_ERROR_WEIGHT = 0.03
 """Weight of the predicted log error beside the cost of the kernel's score, where candidates are compared."""
 ALLOWED_MISFIT = 0.003
 """Misfit of a right kernel, in units of the value range, when refinements of one kernel are compared."""
@@ -81,8 +81,10 @@ LIGHT_GAIN = Logistic(2.6, 0.2)
 """For one kernel that light was blurred with."""
 LITTLE_LIGHT_GAIN = 4.0
 """The same, up to which the photograph is restored as stored, too, and what promises more is taken."""
-LIGHT_LESS_SURE, LIGHT_LESS_SPARSE = 0.25, 0.01
-"""By how much the log error grows in light, and the gradients' sparsity measure relatively, if no light was blurred."""
+LIGHT_LESS_SURE = 0.25
+"""By how much the predicted log error has to grow in light to speak against it ..."""
+LIGHT_LESS_SPARSE = 0.01
+"""... and by which share the sparsity measure of the gradients has to grow beside it."""
 PROMISES_MORE = 0.6
 """Predicted gain in dB by which one of two restorations has to surpass the other for which more speaks otherwise."""
 MUCH_GAIN = 4.5

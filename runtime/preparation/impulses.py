@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import product
-
 import numpy as np
 
 from kernels.arrays import Array, array_module
@@ -27,15 +24,10 @@ which may be stronger in places."""
 _FADING = 0.3
 """Difference of the mean of the neighbours from that of the pixels around these, relative to that of the pixel from the
 neighbours, at most: a spot of light that a lens has spread fades from one to the next."""
-_ALIKE = 2
+_NEIGHBOURS_ALIKE = 2
 """Neighbours of exactly the same value that it may have: they are dead, too."""
 _MOST = 0.08
 """Share of the pixels that such pixels take at most: beyond, they are the grain of the photograph itself."""
-_NEAR, _FAR = (
-    tuple((down, right) for down, right in product(range(-2, 3), repeat=2) if max(abs(down), abs(right)) == distance)
-    for distance in (1, 2)
-)
-"""Rows and columns to the neighbours of a pixel, and to those around these."""
 
 
 def find_impulses(planes: Array, noise: float) -> Array | None:
@@ -53,69 +45,73 @@ def find_impulses(planes: Array, noise: float) -> Array | None:
     (H, W) array of bool, or None
         On the device of the planes; ``None`` if there are none, or so many that nothing tells them from grain.
     """
-    xp, (height, width) = array_module(planes), planes.shape[1:]
-    found, clear = xp.zeros((2, height, width), bool)
-    if min(height, width) < 3:
+    xp = array_module(planes)
+    if min(planes.shape[1:]) < 3:
         return None
     least = np.float32(max(_LEAST, _LEAST_NOISE * noise))
-    for plane in planes:
-        new, sure = _impulses(plane, least)
-        share = float(new.mean())
-        if share > _MOST:
-            return None
-        if share:  # What is found first may have hidden others beside it.
-            (others,) = filled(plane[None], ~new)
-            for mask, more in zip((new, sure), _impulses(others, least), strict=True):
-                mask |= more
-        found |= new
-        clear |= sure
+    found, clear = _impulses(planes, least)
+    share = float(found.mean())
+    if not 0 < share <= _MOST:
+        return None
+    # What is found first may have hidden others beside it.
+    others = xp.stack([next(filled(plane[None], ~mask)) for plane, mask in zip(planes, found, strict=True)])
+    more, clearer = _impulses(others, least)
+    found, clear = (found | more).any(axis=0), (clear | clearer).any(axis=0)
     share, of_clear = download(xp.stack([found.mean(), clear.mean()])).tolist()
-    return found if _CLEAR * share <= of_clear and 0 < share <= _MOST else None
+    return found if _CLEAR * share <= of_clear and share <= _MOST else None
 
 
-def _impulses(plane: Array, least: np.float32) -> Array:
-    """Return masks (2, H, W) of the impulses in a plane, and of those that are clear."""
-    xp, found = array_module(plane), []
-    for band in bands(plane.shape):
+def _impulses(planes: Array, least: np.float32) -> tuple[Array, Array]:
+    """Return masks (C, H, W) of the impulses in each plane, and of those that are clear."""
+    xp = array_module(planes)
+    found, clear = xp.zeros((2, *planes.shape), bool)
+    for band in bands(planes.shape[1:]):
         checkpoint()
-        found.append(_impulses_in(plane, band, least))
-    return xp.concatenate(found, axis=1)
+        found[:, band], clear[:, band] = _impulses_in(planes, band, least)
+    return found, clear
 
 
-def _impulses_in(plane: Array, band: slice, least: np.float32) -> Array:
-    """Return masks (2, h, W) of the impulses in a band of rows, and of those that are clear.
-
-    The plane goes on beyond its border as if it were mirrored there.
-    """
-    xp, height = array_module(plane), plane.shape[0]
+def _impulses_in(planes: Array, band: slice, least: np.float32) -> Array:
+    """Return the masks (2, C, h, W) of a band of rows; the planes go on beyond their border as if mirrored there."""
+    xp, height = array_module(planes), planes.shape[1]
     first, last = max(band.start - 2, 0), min(band.stop + 2, height)
     margins = (first - band.start + 2, band.stop + 2 - last)
-    part = xp.pad(plane[first:last], (margins, (2, 2)), mode="reflect")
-    masks = xp.zeros((2, part.shape[0] - 4, part.shape[1] - 4), bool)
+    part = xp.pad(planes[:, first:last], ((0, 0), margins, (2, 2)), mode="reflect")
+    masks = xp.zeros((2, *part[:, 2:-2, 2:-2].shape), bool)
     # All neighbours are looked at where one of the next four differs by so much, and those around where all do.
-    down = xp.abs(part[2:-1, 2:-2] - part[1:-2, 2:-2]) >= least
-    right = xp.abs(part[2:-2, 2:-1] - part[2:-2, 1:-2]) >= least
-    at = xp.stack(xp.nonzero(down[:-1] | down[1:] | right[:, :-1] | right[:, 1:]))
-    centre, near = part[at[0] + 2, at[1] + 2], _ring(part, at, _NEAR)
+    down = xp.abs(part[:, 2:-1, 2:-2] - part[:, 1:-2, 2:-2]) >= least
+    right = xp.abs(part[:, 2:-2, 2:-1] - part[:, 2:-2, 1:-2]) >= least
+    at = xp.stack(xp.nonzero(down[:, :-1] | down[:, 1:] | right[..., :-1] | right[..., 1:]))
+    centre, near = part[at[0], at[1] + 2, at[2] + 2], _ring(part, at, 1)
     alike = near == centre
-    highest, lowest = _range(near, ~alike)
-    gap = xp.maximum(centre - highest, lowest - centre)
-    alone = (gap >= least) & (alike.sum(axis=0) <= _ALIKE)
+    gap = _gap(centre, *_range(near, ~alike))
+    (alone,) = xp.nonzero((gap >= least) & (alike.sum(axis=0) <= _NEIGHBOURS_ALIKE))
+    if not alone.size:
+        return masks
     at, centre, near, gap = at[:, alone], centre[alone], near[:, alone], gap[alone]
-    far, highest, lowest = _ring(part, at, _FAR), highest[alone], lowest[alone]
+    far = _ring(part, at, 2)
+    (highest, lowest), (top, bottom) = _range(near, near != centre), _range(far, far != centre)
     mean, beyond = _mean(near, near != centre), _mean(far, far != centre)
     deviation = xp.abs(centre - mean)
     found = gap >= xp.maximum(_ABRUPT * deviation, _UNLIKE * (highest - lowest))
     found &= xp.abs(mean - beyond) <= _FADING * deviation
-    top, bottom = _range(far, far != centre)
     clear = found & (gap >= xp.maximum(highest, top) - xp.minimum(lowest, bottom))
-    masks[0, at[0], at[1]], masks[1, at[0], at[1]] = found, clear
+    masks[:, at[0], at[1], at[2]] = xp.stack([found, clear])
     return masks
 
 
-def _ring(part: Array, at: Array, ring: Sequence[tuple[int, int]]) -> Array:
-    """Return the values (len(ring), N) around N pixels, whose rows and columns (2, N) are less than theirs by two."""
-    return array_module(part).stack([part[at[0] + 2 + below, at[1] + 2 + after] for below, after in ring])
+def _gap(centre: Array, highest: Array, lowest: Array) -> Array:
+    """Return by how much values lie above the highest, or below the lowest, of those beside them."""
+    gap: Array = array_module(centre).maximum(centre - highest, lowest - centre)
+    return gap
+
+
+def _ring(part: Array, at: Array, distance: int) -> Array:
+    """Return the values (8 * distance, N) on a square ring around N pixels, of which rows and columns are 2 less."""
+    xp, (plane, rows, cols) = array_module(part), at
+    steps = xp.arange(2 - distance, 3 + distance)
+    square = part[plane, rows + steps[:, None, None], cols + steps[:, None]]
+    return xp.concatenate([square[0], square[-1], square[1:-1, 0], square[1:-1, -1]])
 
 
 def _range(values: Array, used: Array) -> tuple[Array, Array]:

@@ -286,7 +286,7 @@ async def _find_with(
     known, lit = unlit(image, run)
     if run.known is not None:
         known &= run.known[window]
-    blurred = BlurredImage(image, known, None, noise, run.response)
+    blurred = BlurredImage(image, known, None, noise, run.response, lit)
     best, agreement = await polish_starts(blurred, support, effort, prior, starts) if starts else (None, 0.0)
     if agreement < STARTS_AGREE:
         # Starts that lead to different kernels count for nothing.

@@ -27,7 +27,7 @@ ITERATIONS = 6
 STRONGEST = 0.04
 """Share of the pixels, those of the strongest gradients, that the kernel step uses after a shock filter."""
 _EDGES_FOR_A_VALUE, _MOST_EDGES = 10, 0.3
-"""Edges for each value in the frame of a kernel: the share is larger where it is fewer than that; and its bound."""
+"""Least edges for each pixel of a kernel's frame, for which the share grows, up to the second value."""
 SMALLEST_PRIOR_SIDE = 7
 """Smallest side in pixels of a kernel for which the learned prior is used."""
 
@@ -113,6 +113,8 @@ class BlurredImage:
         Standard deviation of the noise, in units of the value range; within a graph of a GPU an array ().
     response : Response
         The curve from these values to those of the photograph: linear, unless they are light.
+    lit : bool
+        Whether lights are clipped.
     """
 
     image: Array
@@ -120,12 +122,13 @@ class BlurredImage:
     initial: Array | None
     noise: float | Array
     response: Response = LINEAR
+    lit: bool = False
 
     def downscaled(self, factor: float) -> BlurredImage:
         """Return the same image `factor` times smaller; a pixel is known where all that it averages are."""
         known = shrink(self.known.astype(np.float32), factor) > 0.99
         initial = None if self.initial is None else shrink(self.initial, factor)
-        return BlurredImage(shrink(self.image, factor), known, initial, self.noise / factor, self.response)
+        return BlurredImage(shrink(self.image, factor), known, initial, self.noise / factor, self.response, self.lit)
 
 
 class KernelPrior(Protocol):
@@ -157,7 +160,9 @@ async def coarse_to_fine(
     for level in levels:
         kernel = resize(estimate.kernel, level.support, previous / level.factor)
         smaller = blurred.downscaled(level.factor)
-        share = max(start.share, min(_EDGES_FOR_A_VALUE * kernel.size / smaller.image.size, _MOST_EDGES))
+        enough = min(_EDGES_FOR_A_VALUE * kernel.size / smaller.image.size, _MOST_EDGES)
+        # Beside lights more edges are more of those that clipping has changed.
+        share = start.share if blurred.lit else max(start.share, enough)
         estimate = await refine(smaller, kernel, ITERATIONS, prior, share)
         previous = level.factor
     return estimate

@@ -110,7 +110,7 @@ def test_each_comes_in_its_place_with_its_source_restored_or_not():
         def open(self):
             raise Finished
 
-    sources = [File(encoded("PNG")), File(b"no picture"), Done(b""), File(encoded("WEBP"), lossless=True)]
+    sources = [File(encoded("PNG")), File(b"no picture"), Done(b""), File(encoded("WEBP"), quality="fast")]
     found = list(restore_each(Negative(), sources))
     assert [source for source, _ in found] == sources
     kinds = [outcome if isinstance(outcome, Exception) else outcome.opened.format for _, outcome in found]

@@ -192,20 +192,23 @@ def test_coarse_to_fine_finds_the_kernel_from_nothing(photo, truth):
 
 
 @pytest.mark.parametrize("start", module.STARTS)
-def test_coarse_to_fine_starts_where_it_is_told_and_keeps_to_its_share_of_edges(monkeypatch, photo, start):
-    kernels, shares = [], []
+@pytest.mark.parametrize("lit", [False, True])
+def test_coarse_to_fine_starts_where_it_is_told_and_has_enough_edges(monkeypatch, photo, start, lit):
+    kernels, shares, enough = [], [], []
 
     def keep(blurred, kernel, iterations, prior, share):
         kernels.append(kernel)
         shares.append(share)
+        enough.append(max(start.share, min(10 * kernel.size / blurred.image.size, 0.3)))
         return module.KernelCandidate(kernel, 0.0)
 
     monkeypatch.setattr(module, "refine", begun(keep))
-    coarse_to_fine(photo, 13, None, start)
+    coarse_to_fine(replace(photo, lit=lit), 13, None, start)
     first, middle = kernels[0], len(kernels[0]) // 2
     assert first[middle, middle] == first[middle + start.rows, middle + start.columns] == 0.5
     assert first.sum() == 1
-    assert set(shares) == {start.share}
+    assert max(enough) > start.share
+    assert shares == ([start.share] * len(shares) if lit else enough)
 
 
 def test_more_edges_make_another_kernel(photo):
