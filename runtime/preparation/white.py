@@ -14,7 +14,6 @@ import numpy as np
 
 from kernels.arrays import Array, array_module
 from runtime.decisions.thresholds import BRIGHT, DIM, FLAT_RANGE, PEDESTAL, SATURATED
-from runtime.inference.devices import download
 
 _OUTLIERS = 2e-5
 """Share of the values that may lie above the white: hot pixels and tiny lights."""
@@ -78,15 +77,14 @@ def find_white(planes: Array, *, bent: bool = False) -> White:
         return White()
     few, share = _FEW
     allowed = math.ceil(max(_OUTLIERS * planes[0].size, min(few, share * planes[0].size)))
-    high, of_bright = _counts(planes, PEDESTAL * largest, DIM)
-    raised, bright = not bent and high > planes.size / 2, largest <= BRIGHT and of_bright > allowed
-    if bright and not raised:
+    bright = largest <= BRIGHT and _count(planes, DIM) > allowed
+    if bent and bright:
         return White()
     # Beyond 1, floats are clipped only if they are a camera's integers.
-    clipped = (largest <= BRIGHT or largest in _FULL_SCALES) and _counts(planes, _PLATEAU * largest)[0] > allowed
+    clipped = (largest <= BRIGHT or largest in _FULL_SCALES) and _count(planes, _PLATEAU * largest) > allowed
     darkest, brightest = _range(planes, max(allowed, math.ceil(_DEAD * planes.size)), allowed)
     brightest = brightest or largest
-    if raised and darkest > PEDESTAL * brightest and brightest - darkest > FLAT_RANGE * brightest:
+    if not bent and darkest > PEDESTAL * brightest and brightest - darkest > FLAT_RANGE * brightest:
         level = brightest - darkest
         return White(level, (SATURATED * largest - darkest) / level if clipped else math.inf, darkest)
     if bright:
@@ -95,11 +93,10 @@ def find_white(planes: Array, *, bent: bool = False) -> White:
     return White(level, SATURATED * largest / level if clipped else math.inf)
 
 
-def _counts(planes: Array, *values: float) -> list[int]:
-    """Return how many values have at least each of some magnitudes."""
+def _count(planes: Array, value: float) -> int:
+    """Return how many values have at least this magnitude."""
     xp = array_module(planes)
-    counts = xp.stack([xp.count_nonzero(abs(plane) >= value) for plane in planes for value in values])
-    return [int(count) for count in download(counts).reshape(len(planes), -1).sum(axis=0)]
+    return int(xp.stack([xp.count_nonzero(abs(plane) >= value) for plane in planes]).sum())
 
 
 def _range(planes: Array, below: int, above: int) -> tuple[float, float]:

@@ -140,10 +140,7 @@ def test_a_gpu_restores_the_same(packed, rng, stand_in):
     deblurrer.restore(pixels)
     stand_in.clear()
     np.testing.assert_allclose(deblurrer.restore(pixels).image, expected, atol=2e-6)
-    # Beside the photograph only a few counts come back.
-    assert stand_in.uploads == [pixels.nbytes]
-    assert stand_in.downloads.count(pixels.nbytes) == 1
-    assert sum(stand_in.downloads) < pixels.nbytes + 100
+    assert len(stand_in.uploads) == len(stand_in.downloads) == 1
     np.testing.assert_allclose(deblurrer.restore(cuda_stand_in.ndarray(pixels)).image.array, expected, atol=2e-6)
 
 
