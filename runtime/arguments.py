@@ -165,12 +165,20 @@ def check_several(what: str, value: Any, remedy: str) -> Iterable[Any]:
     UnsupportedType
         If it is none.
     """
-    many = isinstance(value, Iterable) or hasattr(type(value), "__getitem__")
-    if not many or isinstance(value, str | bytes | bytearray | memoryview | os.PathLike | Mapping):
+    if isinstance(value, str | bytes | bytearray | memoryview | os.PathLike | Mapping) or not _is_iterable(value):
         raise UnsupportedType(f"{what} cannot be of type {type(value).__name__}: {remedy}")
     if isinstance(value, np.ndarray) and value.ndim != 4 and not (value.ndim == 1 and value.dtype.kind in "OUS"):
         raise UnsupportedType(f"{what} cannot be an array of {value.ndim} axes of {value.dtype}: {remedy}")
     return value  # type: ignore[no-any-return]
+
+
+def _is_iterable(value: Any) -> bool:
+    """Tell whether a value can be iterated over. Its methods do not: NumPy's scalars have ``__getitem__``."""
+    try:
+        iter(value)
+    except TypeError:
+        return False
+    return True
 
 
 def check_array(name: str, value: Any) -> npt.NDArray[Any]:
