@@ -31,6 +31,8 @@ FLAT_RANGE = 1e-5
 """Range of the values, relative to the largest magnitude, up to which a photograph shows nothing but one value."""
 SMOOTH = 0.1
 """Largest second difference over eight pixels, relative to the range, up to which a photograph has no edges."""
+NOISY_BEND = 12.0
+"""The same in units of the noise, which this adds at most, where it averages out over squares of these eight pixels."""
 ONLY_NOISE = 1.2
 """Standard deviation of the values, relative to that of the noise, up to which a photograph shows nothing else."""
 CONFIDENT = 0.5

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kernels.arrays import Array, array_module
 from runtime.blur.motion import LONGEST, load_bank, motion_kernel
 from runtime.blur.operators import MotionOperator
 from runtime.decisions.thresholds import SATURATED
 from runtime.deconvolution.arguments import check_planes_and
-from runtime.deconvolution.chroma import combined, hidden_noise, separated
+from runtime.deconvolution.chroma import CHROMA_NOISE, combined, hidden_noise, noise_scales, separated
 from runtime.deconvolution.irc import THRESHOLD, Problem, admm, residual_compensation, smooth_start
 from runtime.errors import InvalidArgument
 from runtime.inference.devices import download
 from runtime.inference.progress import Progress
-from runtime.noise import LEAST_NOISE, estimate_noise
+from runtime.noise import LEAST_NOISE, estimate_noise, estimate_noises_where
 from runtime.response import LINEAR, Response
 from runtime.tiles import tiles
 
@@ -24,6 +25,8 @@ _REACH = 2 * LONGEST
 """Pixels by which a tile is extended beyond its seams."""
 _TYPICAL = 6
 """Pixels along each axis, about, whose motions stand for all."""
+_TYPICAL_THERE = 3
+"""The same for those of a window."""
 _DOUBTFUL = 0.008
 """Hidden noise of a colour difference, in units of the value range, of which half the correction is applied: residual
 compensation, whose weight of the prior is fixed, amplifies part of such noise."""
@@ -42,9 +45,10 @@ def deconvolve_along_motion(
     """Restore a photograph whose motion is known at every pixel (Eboli et al., section 2.2).
 
     Each observed pixel is the mean of the latent image along a line through it, of the length and angle
-    ``field[y, x]``. The prior is the L1 norm of the gradients, the solver iterative residual compensation. Where the
-    colour differences have noise of their own (`runtime.deconvolution.chroma`), they are restored apart from the
-    mean, or from the luma of light, and the larger it is, the less they change.
+    ``field[y, x]``. The prior is the L1 norm of the gradients, the solver iterative residual compensation. Three planes
+    are separated into their mean and colour differences, or luma and differences of stored values, as one kernel
+    separates them (`runtime.deconvolution.uniform`). The more noise of their own the differences have
+    (`runtime.deconvolution.chroma`), the less they change.
 
     Parameters
     ----------
@@ -55,7 +59,8 @@ def deconvolve_along_motion(
         photograph is seen: a pixel moves along ``(cos angle, -sin angle)`` in (column, row). On the device of `planes`.
     noise : float, optional
         Standard deviation of the noise in units of the value range; at least that of rounding to 8 bits is assumed. By
-        default the median of the estimates for the planes.
+        default it is estimated for each plane, or for the mean and the differences of colours, from what the motions
+        block, with what storage has left (`runtime.noise`).
     known, saturated
         As in `runtime.run.Run`.
     response
@@ -79,24 +84,53 @@ def deconvolve_along_motion(
     """
     _check(planes, field, noise)
     xp = array_module(planes)
-    level = float(np.median([estimate_noise(plane) for plane in planes])) if noise is None else max(noise, LEAST_NOISE)
-    usable = (xp.abs(planes) < saturated).all(axis=0)
-    if known is not None:
-        usable &= known
-    hidden = hidden_noise(planes, usable, _typical_kernels(field), response)
-    if not hidden.found:
-        return _in_tiles(planes, field, level, usable, _share(progress, 0, 1))
-    opponent, stored_level = separated(planes, response), level / response.mean_slope_of(planes)
-    for index, noise_here in enumerate((0.0, *hidden.levels)):
-        plane, least = opponent[index : index + 1], stored_level if index else level
-        latent = _in_tiles(plane, field, max(least, noise_here), usable, _share(progress, index, len(opponent)))
-        plane += (latent - plane) / np.float32(1 + (noise_here / _DOUBTFUL) ** 2)
-    return combined(opponent, response)
+    every = xp.ones(planes.shape[1:], bool) if known is None else known
+    usable = every & (xp.abs(planes) < saturated).all(axis=0)
+    hidden, slope = hidden_noise(planes, usable, _typical_kernels(field), response), response.mean_slope_of(planes)
+    separate, stored = len(planes) == 3, response if hidden.found else LINEAR
+    parts = separated(planes, stored) if separate else planes.copy()
+    scales = noise_scales(stored, slope) if separate else [1.0] * len(parts)
+    if noise is not None:
+        levels = [max(noise, LEAST_NOISE) * scale for scale in scales]
+    else:
+        levels = _noise_levels(parts, field)
+        levels[0] = hidden.with_luma(levels[0], slope)
+    for index, level in enumerate(levels):
+        # The differences of clipped pixels, above all those of white, say what their colours are, or nearly so.
+        difference = separate and index > 0
+        hidden_level, read = (hidden.levels[index - 1], every) if difference else (0.0, usable)
+        part = parts[index : index + 1]
+        least = max(level * CHROMA_NOISE, hidden_level) if difference else level
+        latent = _in_tiles(part, field, least, read, _share(progress, index, len(parts)))
+        share = hidden.share / (1 + (hidden_level / _DOUBTFUL) ** 2) if hidden_level else 1.0
+        part += np.float32(share) * (latent - part)
+    return combined(parts, stored) if separate else parts
+
+
+def _noise_levels(planes: Array, field: Array) -> list[float]:
+    """Return the noise level of each plane (C, H, W): where motions block, or what is white if they block nothing."""
+    xp = array_module(planes)
+
+    def kernels_in(window: tuple[slice, slice]) -> list[Array]:
+        return [xp.asarray(kernel) for kernel in _kernels(field[window], _TYPICAL_THERE)]
+
+    blocked = estimate_noises_where(planes, kernels_in)
+    return [max(estimate_noise(plane), level) for plane, level in zip(planes, blocked, strict=True)]
 
 
 def _typical_kernels(field: Array) -> list[Array]:
-    """Return the kernels of some motions of a field, at even distances, in the memory of the host, which reads them."""
-    down, right = (-(-size // _TYPICAL) for size in field.shape[:2])
+    """Return the kernels of some motions of a field, in the memory of the host, which reads them.
+
+    Of the motions at even distances they are the longer half: what is hardly blurred, such as the middle of a turn,
+    tells no detail from noise, nor is any amplified there.
+    """
+    kernels = sorted(_kernels(field, _TYPICAL), key=len)
+    return kernels[len(kernels) // 2 :]
+
+
+def _kernels(field: Array, count: int) -> list[NDArray[np.float32]]:
+    """Return the kernels of the motions of a field (H, W, 2) at about so many places along each axis."""
+    down, right = (-(-size // count) for size in field.shape[:2])
     motions = download(field[::down, ::right]).reshape(-1, 2).astype(np.float64)
     return [motion_kernel(max(length, 1.0), angle) for length, angle in motions]
 

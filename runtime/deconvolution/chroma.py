@@ -1,4 +1,4 @@
-"""Noise of the colour differences that is not white: that of storage and of denoising, estimated with the blur kernel.
+"""Noise that is not white, above all of the colour differences: that of storage and of denoising.
 
 A compressed photograph stores its colour differences at half the resolution and quantised far more coarsely than its
 luminance; a camera smooths them. Either leaves noise of low frequencies, which deconvolution amplifies as if it were
@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise, product
+from math import hypot
 from typing import NamedTuple
 
 import numpy as np
@@ -28,13 +29,18 @@ from numpy.typing import NDArray
 
 from kernels.arrays import Array, array_module
 from kernels.fft import fft_module
-from runtime.colour import from_opponent, luminance, to_opponent
+from runtime.colour import LUMA_NOISE, OPPONENT_NOISE, from_opponent, luminance, to_opponent
 from runtime.inference.devices import download, holding
-from runtime.noise import is_stored_in_blocks
+from runtime.noise import EXAMINED, block_noise, white_noise
 from runtime.preparation.fill import fill_unknown
 from runtime.response import LINEAR, Response
 from runtime.tiles import bands
 
+CHROMA_NOISE = 2.0
+"""Factor on the noise level of the colour differences: their detail is so much weaker than that of the mean."""
+_SMOOTHED = 1.6
+"""Factor on the noise level of the luminance where storage shows in the differences, but no blocks do. Photographs
+stored as WebP at qualities of 40 to 88 and restored with their kernels gain 0.4 to 0.7 dB by it."""
 _CORNER = 0.08
 """Frequency `f0` in cycles per pixel up to which the noise is as strong as at 0: that of blocks of 16 pixels, which
 storage at half the resolution has; blocks of 8 and resized photographs are near enough."""
@@ -46,11 +52,13 @@ _EVIDENCE, _RATIO, _LEAST = 0.008, 9.0, 0.0085
 """Noise of low frequencies is accepted if it increases the mean log likelihood by more than the first, and is more than
 the second times the white noise, and more than the third. Of 640 differences stored as JPEG or WebP at qualities of 40
 to 92, as they are or resized, 99.5 per cent pass all three; of 40 clean ones with noise of half a per cent, two do."""
-_LEVEL_IN_BLOCKS = 0.03
-"""Least level of a difference of a photograph that shows the blocks of JPEG, but whose noise cannot be told from its
-spectrum: quantised so coarsely, its high frequencies are 0, or the kernel is wrong."""
-_EXAMINED = 1024
-"""Side in pixels of the part of a photograph in which the blocks of JPEG are looked for."""
+_LEVEL_IF_STORED = 0.03
+"""Least level of a difference of a photograph that was stored, but whose noise cannot be told from its spectrum:
+quantised so coarsely, its high frequencies are 0, or the kernel is wrong, or another one at each place."""
+_QUIETER = 0.7
+"""A photograph was stored at half the resolution of colour if the finest noise of both differences is less than this
+times that of the mean, as nearly all are that were stored as JPEG at qualities of 40 to 95 or as WebP at 40 to 90; of
+unstored ones with noise of 0.3 or one per cent hardly any, of those with little more than rounding to 8 bits some."""
 _GREY = 1e-10
 """Power at any frequency up to which a difference is none: that of a grey photograph with three planes."""
 _WEIGHT, _HIGHEST_CUTOFF = 2.0, 0.13
@@ -84,10 +92,13 @@ no larger than the last value, so that the many high frequencies do not decide a
 
 
 class HiddenNoise(NamedTuple):
-    """Noise of the colour differences of a photograph that is not white.
+    """Noise of a photograph that is not white.
 
     Attributes
     ----------
+    luma : float
+        Standard deviation of the noise that storage in blocks has left in the luminance of the stored values; see
+        `runtime.noise.block_noise`.
     levels : tuple of float
         For each difference of `runtime.colour.to_opponent` the standard deviation of white noise to assume in its
         deconvolution, in units of the stored values; 0 where there is none of this noise.
@@ -97,6 +108,7 @@ class HiddenNoise(NamedTuple):
         the gain.
     """
 
+    luma: float = 0.0
     levels: tuple[float, float] = (0.0, 0.0)
     share: float = 1.0
 
@@ -104,6 +116,21 @@ class HiddenNoise(NamedTuple):
     def found(self) -> bool:
         """Whether a difference has such noise."""
         return any(self.levels)
+
+    def with_luma(self, level: float, slope: float) -> float:
+        """Return the noise to assume in the luminance, where a level of it was estimated.
+
+        Storage that shows in the differences alone has taken some of the noise from the frequencies at which it is
+        estimated.
+
+        Parameters
+        ----------
+        level
+            Standard deviation, in units of the planes.
+        slope
+            What noise of the stored values is multiplied by in these; see `runtime.response.Response.mean_slope_of`.
+        """
+        return hypot(level, slope * self.luma) if self.luma or not self.found else _SMOOTHED * level
 
 
 class _Bins(NamedTuple):
@@ -127,7 +154,7 @@ class _Bins(NamedTuple):
 
 
 def hidden_noise(planes: Array, valid: Array, kernels: Sequence[Array], response: Response = LINEAR) -> HiddenNoise:
-    """Measure the noise of the colour differences of a photograph that is not white.
+    """Measure the noise of a photograph that is not white: of its luminance, and of its colour differences.
 
     Parameters
     ----------
@@ -143,39 +170,58 @@ def hidden_noise(planes: Array, valid: Array, kernels: Sequence[Array], response
     Returns
     -------
     HiddenNoise
-        None is found in a clean photograph, in one that is too small to tell, and where there are not three planes.
+        None is found in a clean photograph and in one that is too small to tell, and in differences where there are not
+        three planes.
     """
+    luma = block_noise(planes, valid, response)
     side = min(_SIDE, *planes.shape[1:])
     if len(planes) != 3 or side < max(_SMALLEST_SIDE, *(size + 1 for kernel in kernels for size in kernel.shape)):
-        return HiddenNoise()
+        return HiddenNoise(luma)
     measured = _power(planes, valid, side, response)
     if measured is None:
-        return HiddenNoise()
+        return HiddenNoise(luma)
     power, whole = measured
     passed = np.mean([np.square(np.abs(np.fft.rfft2(download(kernel), (side, side)))) for kernel in kernels], axis=0)
     bins = _binned(power, passed, side)
     cutoff = _cutoff(bins)
     if cutoff > 0.5:  # what a kernel passes everywhere it cannot tell apart, and amplifies little
-        return HiddenNoise()
+        return HiddenNoise(luma)
     (white, noise), likelihood = _fit(bins)
     _, without = _fit(bins, coarse=False)
     level = _WEIGHT * noise * _shape(min(cutoff, _HIGHEST_CUTOFF))
     certain = (likelihood - without > _EVIDENCE) & (noise > np.maximum(_RATIO * white, _LEAST))
     if not (whole and certain.all()):
-        if _in_blocks(planes, valid, response):
-            level = np.where(certain, level, np.maximum(level, _LEVEL_IN_BLOCKS))
+        if luma or _is_halved(planes, valid, response):
+            level = np.where(certain, level, np.maximum(level, _LEVEL_IF_STORED))
             certain = bins.power.max(axis=1) > _GREY
         elif not whole:  # what stands for unknown pixels looks a little like such noise
             certain[:] = False
     red, yellow = np.where(certain, level, 0.0)
     share = _SHARE * np.clip((_NO_SHARE_FROM - cutoff) / (_NO_SHARE_FROM - _SHARE_FALLS_FROM), 0, 1)
-    return HiddenNoise((float(red), float(yellow)), float(share))
+    return HiddenNoise(luma, (float(red), float(yellow)), float(share))
 
 
-def _in_blocks(planes: Array, valid: Array, response: Response) -> bool:
-    """Tell whether the middle of planes (3, H, W) shows the blocks of JPEG."""
-    rows, cols = (slice(start, start + _EXAMINED) for start in (max(size - _EXAMINED, 0) // 2 for size in valid.shape))
-    return is_stored_in_blocks(luminance(response.from_light(planes[:, rows, cols])), valid[rows, cols])
+def _is_halved(planes: Array, valid: Array, response: Response) -> bool:
+    """Tell whether the differences of planes (3, H, W) lack the finest noise, which halving their resolution takes."""
+    rows, cols = (slice(start, start + EXAMINED) for start in (max(size - EXAMINED, 0) // 2 for size in valid.shape))
+    parts = to_opponent(response.from_light(planes[:, rows, cols])) / 2 + np.float32(0.5)
+    mean, red, yellow = (white_noise(part, valid[rows, cols]) for part in parts)
+    return max(red, yellow) < _QUIETER * mean
+
+
+def noise_scales(stored: Response, slope: float) -> list[float]:
+    """Return the noise of each part of `separated`, in units of that of a plane, which is white.
+
+    Parameters
+    ----------
+    stored
+        The curve that `separated` was given.
+    slope
+        As in `HiddenNoise.with_luma`.
+    """
+    if stored.linear:
+        return [float(scale) for scale in OPPONENT_NOISE]
+    return [LUMA_NOISE, *(float(scale) / slope for scale in OPPONENT_NOISE[1:])]
 
 
 def separated(planes: Array, response: Response) -> Array:

@@ -10,10 +10,9 @@ import numpy as np
 from kernels.arrays import Array, array_module
 from kernels.graphs import replayed
 from runtime.blur.periodic import BlurModel
-from runtime.colour import LUMA_NOISE, OPPONENT_NOISE
 from runtime.decisions.thresholds import PARTLY_SATURATED, PARTLY_SATURATED_LIGHT, PARTLY_SATURATED_NOISY, SATURATED
 from runtime.deconvolution.arguments import check_planes_and
-from runtime.deconvolution.chroma import HiddenNoise, combined, hidden_noise, separated
+from runtime.deconvolution.chroma import CHROMA_NOISE, HiddenNoise, combined, hidden_noise, noise_scales, separated
 from runtime.deconvolution.epll import epll
 from runtime.deconvolution.hyper_laplacian import hyper_laplacian
 from runtime.deconvolution.irc import irc
@@ -32,8 +31,6 @@ from runtime.quality import DeconvolutionEffort
 from runtime.response import LINEAR, Response
 from runtime.tiles import tiles
 
-_CHROMA_NOISE = 2.0
-"""Factor on the noise level of the colour differences: their detail is so much weaker than that of the mean."""
 _TOGETHER = {"hyper-laplacian": hyper_laplacian, "wiener": wiener}
 """Methods whose planes are restored together, on a GPU by one graph: they know all that they do beforehand."""
 
@@ -109,6 +106,7 @@ def deconvolve_uniform(
         planes = bounded(planes)
     everywhere, light, usable = valid.all(axis=0), planes, valid
     hidden = hidden_noise(planes, everywhere, [kernel], response) if hidden is None else hidden
+    slope = response.mean_slope_of(planes)
     limit = PARTLY_SATURATED_NOISY if hidden.found else PARTLY_SATURATED if response.linear else PARTLY_SATURATED_LIGHT
     opponent = len(planes) == 3 and float((valid.any(axis=0) & ~everywhere).mean()) < limit
     if opponent:
@@ -117,12 +115,12 @@ def deconvolve_uniform(
         every = xp.ones_like(everywhere) if known is None else known
         valid = xp.stack([everywhere, every, every])
         methods[1:] = ["hyper-laplacian" if method in ("epll", SYNTHESIS) else method] * 2
-        scales, factors = OPPONENT_NOISE.tolist(), [1.0, _CHROMA_NOISE, _CHROMA_NOISE]
-        if hidden.found and not response.linear:
-            slope = response.mean_slope_of(light)
-            scales = [LUMA_NOISE, *(scale / slope for scale in scales[1:])]
+        scales, factors = noise_scales(response if hidden.found else LINEAR, slope), [1.0, CHROMA_NOISE, CHROMA_NOISE]
     given = [] if noise is None else [max(noise, LEAST_NOISE) * scale for scale in scales]
     levels = given or estimate_noises(planes, kernel)
+    if not given:
+        count = 1 if opponent else len(levels)
+        levels[:count] = [hidden.with_luma(level, slope) for level in levels[:count]]
     deviations = [factor * level for factor, level in zip(factors, levels, strict=True)]
     shares = [1.0] * len(planes)
     if opponent:

@@ -18,6 +18,7 @@ from runtime.decisions.thresholds import (
     ALLOWED_MISFIT_BETWEEN_HYPOTHESES,
     CONFIDENT,
     FLAT_RANGE,
+    NOISY_BEND,
     ONLY_NOISE,
     SMOOTH,
     STARTS_AGREE,
@@ -212,11 +213,14 @@ def find_kernel(
     check_support(observed.shape, support)
     if support < 3:
         raise InvalidArgument(f"support is {support}: give 3 px or more, there is no blur in less")
-    numbers = array_module(observed).stack([observed.max(), observed.min(), observed.std(), _largest_bend(observed)])
-    brightest, darkest, deviation, bend = download(numbers).tolist()
-    if brightest - darkest <= FLAT_RANGE * max(brightest, -darkest) or bend <= SMOOTH * (brightest - darkest):
+    bends = [_largest_bend(observed, _BEND), _largest_bend(_averaged(observed), 1)]
+    numbers = array_module(observed).stack([observed.max(), observed.min(), observed.std(), *bends])
+    brightest, darkest, deviation, bend, averaged = download(numbers).tolist()
+    smooth = SMOOTH * (brightest - darkest)
+    if brightest - darkest <= FLAT_RANGE * max(brightest, -darkest) or bend <= smooth:
         return None
-    if deviation <= ONLY_NOISE * run.noise_of(observed):
+    noise = run.noise_of(observed)
+    if deviation <= ONLY_NOISE * noise or (averaged <= smooth and bend <= smooth + NOISY_BEND * noise):
         return None
     prior, effort = load_prior() if run.options.neural else None, run.options.level.search
 
@@ -312,15 +316,22 @@ async def _find_with(
     )
 
 
-def _largest_bend(image: Array) -> Array:
-    """Return the largest second difference over `_BEND` pixels along some rows and columns of an image, an array ()."""
+def _largest_bend(image: Array, step: int) -> Array:
+    """Return the largest second difference over `step` pixels along some rows and columns of an image, an array ()."""
     xp, bends = array_module(image), []
     for lines in (image, image.T):
-        if lines.shape[1] <= 2 * _BEND:
+        if lines.shape[1] <= 2 * step or not len(lines):
             return xp.asarray(np.inf, image.dtype)
         some = lines[:: max(len(lines) // _LINES, 1)]
-        bends.append(xp.abs(some[:, : -2 * _BEND] - 2 * some[:, _BEND:-_BEND] + some[:, 2 * _BEND :]).max())
+        bends.append(xp.abs(some[:, : -2 * step] - 2 * some[:, step:-step] + some[:, 2 * step :]).max())
     return xp.maximum(*bends)
+
+
+def _averaged(image: Array) -> Array:
+    """Return the means of squares of `_BEND` pixels, in which there is hardly any noise."""
+    down, right = (size // _BEND for size in image.shape)
+    squares = image[: down * _BEND, : right * _BEND].reshape(down, _BEND, right, _BEND)
+    return squares.mean(axis=(1, 3))
 
 
 def _far_from_lights(blurred: BlurredImage, saturated: float) -> BlurredImage | None:

@@ -308,3 +308,39 @@ def test_a_gpu_measures_alike(latent):
     observed = compressed(inner(blurred(latent)))
     found = hidden_noise(cupy.asarray(observed), cupy.ones(observed.shape[1:], bool), [cupy.asarray(KERNEL)])
     np.testing.assert_allclose(found.levels, hidden(observed), rtol=1e-3)
+
+
+def turn(height, width):
+    """Motions about a point inside, which is hardly blurred."""
+    row, col = np.mgrid[:height, :width].astype(np.float32)
+    across, down = (col - 0.4 * width) / 11, (row - 0.3 * height) / 11
+    return np.stack([np.hypot(across, down), np.degrees(np.arctan2(-across, -down))], axis=-1).astype(np.float32)
+
+
+def inside(field):
+    return np.ascontiguousarray(field[MARGIN:-MARGIN, MARGIN:-MARGIN])
+
+
+@pytest.mark.parametrize(("form", "quality"), [("JPEG", 90), ("JPEG", 60), ("WEBP", 60)])
+def test_colours_of_what_was_stored_get_no_worse_in_a_turn(form, quality, latent):
+    """Where the middle is sharp the spectrum does not tell noise from detail, but half the resolution shows."""
+    field = turn(*latent.shape[1:])
+    observed = compressed(inner(noisy(MotionBlur(field).apply(latent), 0.01)), quality, form=form)
+    restored = restore(observed, MotionBlur(inside(field)))
+    assert min(chroma_gains(observed, restored, inner(latent))) > -0.05
+
+
+MOTION = MotionBlur(np.full((SIDE + 2 * MARGIN, SIDE + 2 * MARGIN, 2), 12, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("blur", "quality", "least"),
+    [(KernelBlur(KERNEL), 40, 5.1), (KernelBlur(KERNEL), 75, 6.8), (MOTION, 40, 3.0), (MOTION, 75, 4.5)],
+)
+def test_the_noise_of_blocks_is_not_taken_for_detail(blur, quality, least, latent):
+    """With the noise that the highest frequencies show, which storage has smoothed, less of the luminance is gained."""
+    seen = MotionBlur(inside(blur.field)) if isinstance(blur, MotionBlur) else blur
+    observed = compressed(inner(noisy(blur.apply(latent), 0.01)), quality)
+    errors = [luminance(planes - inner(latent)) for planes in (observed, restore(observed, seen))]
+    before, after = (np.square(error).mean() for error in errors)
+    assert 10 * np.log10(before / after) > least

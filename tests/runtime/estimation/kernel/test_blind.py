@@ -171,8 +171,8 @@ class TestNoBlur:
         np.testing.assert_array_equal(estimate.kernel, delta((SUPPORT, SUPPORT)).astype(np.float32))
 
     @pytest.mark.parametrize("bend", ["line", "dome", "cone", "sky"])
-    @pytest.mark.parametrize("scale", [1.0, 0.01])
-    def test_a_gradient_is_left_alone(self, bend, scale):
+    @pytest.mark.parametrize(("scale", "noise"), [(1.0, 0.0), (0.01, 0.0), (1.0, 0.024), (0.01, 0.005)])
+    def test_a_gradient_is_left_alone(self, bend, scale, noise):
         down, right = np.mgrid[:200, :260].astype(np.float32) / 260
         image = {
             "line": 0.1 + 0.6 * right + 0.2 * down,
@@ -180,8 +180,14 @@ class TestNoBlur:
             "cone": 0.9 - 0.8 * np.hypot(down - 0.4, right - 0.5),
             "sky": 0.2 + 0.6 * np.exp(-2 * down),
         }[bend]
-        estimate = estimate_blind(scale * image, Run(Options(quality="fast")), support=31)
+        noisy = image + np.random.default_rng(2).normal(0, noise, image.shape).astype(np.float32)
+        estimate = estimate_blind(scale * noisy, Run(Options(quality="fast")), support=31)
         assert estimate.reason == Reason.FLAT
+
+    def test_a_noisy_photograph_without_strong_edges_is_no_gradient(self, observed):
+        noise = np.random.default_rng(3).normal(0, 0.02, observed.shape)
+        weak = (0.5 + 0.3 * (observed - 0.5) + noise).astype(np.float32)
+        assert estimated(weak).reason != Reason.FLAT
 
     @pytest.mark.parametrize("level", [0.0, 0.4, 1.0])
     def test_a_flat_image_is_left_alone(self, level):
