@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -72,10 +74,13 @@ def estimate_noise(plane: Array, kernel: Array | None = None, *, known: Array | 
     return estimate_noises(plane[None], kernel)[0]
 
 
-def estimate_noises(planes: Array, kernel: Array) -> list[float]:
+def estimate_noises(
+    planes: Array, kernel: Array, parts_of: Callable[[Array], Array] = lambda planes: planes
+) -> list[float]:
     """Estimate the noise of each plane (C, H, W) of a photograph with its kernel (h, w), as `estimate_noise` does.
 
-    What depends on the kernel is computed once, and a GPU is waited for once.
+    What depends on the kernel is computed once, and a GPU is waited for once. If `parts_of` is given, which makes
+    other planes of those of a window, the noise is that of these.
     """
     xp, plane = array_module(planes), planes[0]
     side = max(_WINDOW_SIDE, 4 * max(kernel.shape))
@@ -88,10 +93,11 @@ def estimate_noises(planes: Array, kernel: Array) -> list[float]:
         for size, extent in zip(plane.shape, (height, width), strict=True)
     )
     levels = [
-        xp.stack([_noise_at(plane[top : top + height, left : left + width], blocked) for top in tops for left in lefts])
-        for plane in planes
+        xp.stack([_noise_at(plane, blocked) for plane in parts_of(planes[:, top : top + height, left : left + width])])
+        for top in tops
+        for left in lefts
     ]
-    return [max(LEAST_NOISE, float(np.median(each))) for each in download(xp.stack(levels)).astype(np.float64)]
+    return [max(LEAST_NOISE, float(np.median(each))) for each in download(xp.stack(levels)).T.astype(np.float64)]
 
 
 def is_stored_in_blocks(luma: Array, known: Array) -> bool:

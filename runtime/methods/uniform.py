@@ -75,15 +75,15 @@ def restore_by_network(observed: Array, guide: Array, finder: KernelFinder, run:
     return restore_with(observed, guide, found, run)
 
 
-def restore_with(observed: Array, guide: Array, found: BlindEstimate, run: Run[Options]) -> Estimate:
+def restore_with(observed: Array, guide: Array | None, found: BlindEstimate, run: Run[Options]) -> Estimate:
     """Restore a photograph with the kernel that was found; if it was refused, return the photograph and the reason.
 
     Parameters
     ----------
     observed : (C, H, W) array of float32
         The photograph, values in [0, 1].
-    guide : (H, W) array of float32
-        Its luminance, from which the kernel was estimated.
+    guide : (H, W) array of float32, optional
+        Its luminance, if it is at hand.
     found : BlindEstimate
         The kernel.
     run : Run

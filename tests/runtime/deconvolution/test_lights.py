@@ -62,7 +62,7 @@ def test_what_no_lamp_reaches_is_left_alone():
     clipped = observed[None] >= WHITE
     before = np.full_like(observed, 0.3)[None]
     after = before.copy()
-    restore_lights(observed[None], after, KERNEL, clipped, ~clipped)
+    restore_lights(observed[None], after, KERNEL, WHITE)
     rows, cols = np.nonzero(clipped[0])
     far = np.ones(observed.shape, bool)
     reach = 2 * len(KERNEL)
@@ -76,7 +76,7 @@ def test_light_is_never_below_nothing_around_a_lamp():
     _, observed = scene(lamps=1)
     clipped = observed[None] >= WHITE
     latent = np.full_like(observed, -1.0)[None]
-    restore_lights(observed[None], latent, KERNEL, clipped, ~clipped)
+    restore_lights(observed[None], latent, KERNEL, WHITE)
     rows, cols = (int(np.median(at)) for at in np.nonzero(clipped[0]))
     assert latent[0, rows - 3 : rows + 4, cols - 3 : cols + 4].min() >= 0
 
@@ -85,7 +85,7 @@ def test_without_a_blur_nothing_changes():
     _, observed = scene()
     clipped = observed[None] >= WHITE
     latent = observed[None].copy()
-    restore_lights(observed[None], latent, np.ones((1, 1), np.float32), clipped, ~clipped)
+    restore_lights(observed[None], latent, np.ones((1, 1), np.float32), WHITE)
     np.testing.assert_allclose(latent[0].clip(0, 1)[~clipped[0]], observed[~clipped[0]], atol=2e-3)
     assert latent[0][clipped[0]].min() >= WHITE - 1e-3
 
@@ -95,14 +95,13 @@ def test_unknown_pixels_say_nothing():
     spoiled, known = observed.copy(), np.ones(observed.shape, bool)
     known[60:64, 40:60] = False
     spoiled[~known] = 0.9
-    clipped = (observed >= WHITE) & known
 
     def change(known):
         """The largest change of the restoration, away from the spoiled pixels, by what they hold."""
         latents = []
         for image in (observed, spoiled):
             latent = np.zeros_like(observed)[None]
-            restore_lights(image[None], latent, KERNEL, clipped[None], (known & ~clipped)[None])
+            restore_lights(image[None], latent, KERNEL, WHITE, known)
             latents.append(latent[0])
         far = np.ones(observed.shape, bool)
         far[60 - REACH : 64 + REACH, 40 - REACH : 60 + REACH] = False
@@ -115,9 +114,8 @@ def test_unknown_pixels_say_nothing():
 @pytest.mark.parametrize("shape", [(33, 200), (16, 16), (40, 41)])
 def test_photographs_of_any_shape(shape, rng):
     planes = rng.uniform(0, 1, (3, *shape)).astype(np.float32)
-    clipped = planes >= WHITE
     latent = planes.copy()
-    restore_lights(planes, latent, KERNEL, clipped, ~clipped)
+    restore_lights(planes, latent, KERNEL, WHITE)
     assert np.isfinite(latent).all()
 
 

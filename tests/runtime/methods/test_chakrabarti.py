@@ -12,7 +12,7 @@ from runtime.errors import InvalidImage, InvalidModel
 from runtime.estimation.kernel.blind import BlindEstimate
 from runtime.inference.devices import CPU
 from runtime.methods import chakrabarti as module
-from runtime.methods import uniform
+from runtime.methods import uniform, ways
 from runtime.methods.registry import create_method
 from runtime.options import Options
 from runtime.response import LINEAR, SRGB
@@ -242,7 +242,7 @@ def test_where_lights_are_clipped_the_most_promising_restoration_is_taken(
         return Estimate(latent, None, gain=gain, reason=Reason.NO_GAIN if gain is None else None)
 
     monkeypatch.setattr(module, "estimate_blind", estimate)
-    monkeypatch.setattr(module, "restore_with", restore)
+    monkeypatch.setattr(ways, "restore_with", restore)
     monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel: LINEAR)
     monkeypatch.setattr(module, "find_outliers", lambda *arguments: None)
     found = method.restore(as_light[0], Run(Options(quality="fast")))
@@ -277,7 +277,7 @@ def test_where_there_are_doubts_the_stored_values_are_restored_too(
         return Estimate(observed, None, gain=promised, log_error=found.log_error)
 
     monkeypatch.setattr(module, "estimate_blind", estimate)
-    monkeypatch.setattr(module, "restore_with", restore)
+    monkeypatch.setattr(ways, "restore_with", restore)
     monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel: SRGB)
     found = method.restore(as_light[0], Run(Options(quality="fast")))
     polished_and_not = [SRGB] * (1 + (light_error > stored and light_error > -1.8))
@@ -313,7 +313,7 @@ def test_a_kernel_that_polishing_on_light_makes_worse_is_also_used_as_it_was(
         return Estimate(latent, None, gain=gain, log_error=found.log_error, reason=Reason.NO_GAIN if refused else None)
 
     monkeypatch.setattr(module, "estimate_blind", estimate)
-    monkeypatch.setattr(module, "restore_with", restore)
+    monkeypatch.setattr(ways, "restore_with", restore)
     monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel: SRGB)
     found = method.restore(as_light[0], Run(Options(quality="fast")))
     if taken == "stored":
@@ -337,7 +337,7 @@ def test_a_kernel_that_light_refuses_is_not_used_for_it_as_it_was(method, as_lig
         return Estimate(observed, None, gain=5.0, log_error=found.log_error)
 
     monkeypatch.setattr(module, "estimate_blind", estimate)
-    monkeypatch.setattr(module, "restore_with", restore)
+    monkeypatch.setattr(ways, "restore_with", restore)
     monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel: SRGB)
     assert method.restore(as_light[0], Run(Options(quality="fast"))).response == LINEAR
     assert tried == [LINEAR]
