@@ -6,7 +6,8 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from skimage import data
 
-from runtime.noise import LEAST_NOISE, estimate_noise, is_stored_in_blocks
+from runtime.colour import to_opponent
+from runtime.noise import LEAST_NOISE, estimate_noise, estimate_noises, is_stored_in_blocks
 
 POINT = np.ones((1, 1), np.float32)
 
@@ -114,3 +115,10 @@ def test_pixels_that_are_not_known_show_no_blocks():
 @pytest.mark.parametrize("shape", [(1, 1), (3, 200), (200, 2), (9, 9)])
 def test_what_is_small_shows_no_blocks(shape):
     assert not is_stored_in_blocks(np.random.default_rng(0).random(shape, np.float32), np.ones(shape, bool))
+
+
+def test_of_other_planes_that_are_made_of_those_of_windows(make_scene, shake):
+    planes = np.stack([make_scene(shake, noise=level, shape=(600, 540)).observed for level in (0.004, 0.02, 0.01)])
+    expected = estimate_noises(to_opponent(planes), shake)
+    assert estimate_noises(planes, shake, to_opponent) == pytest.approx(expected, rel=1e-4)
+    assert estimate_noises(planes, shake) != pytest.approx(expected, rel=0.1)
