@@ -14,7 +14,6 @@ from runtime.methods.uniform import restore_with
 from runtime.options import Options
 from runtime.response import LINEAR, Response
 from runtime.run import Run
-from runtime.tiles import bands
 
 _ENOUGH = 1_500_000
 """Pixels of the part, about, by which ways are compared; of a photograph of less than twice as many, the whole is."""
@@ -47,7 +46,7 @@ class Way:
     @cached_property
     def whole(self) -> Estimate:
         """The restoration of the photograph."""
-        return self._restored(self.observed, self.guide, self.run)
+        return restore_with(self.observed, self.guide, self.found, self.run, self.response)
 
     @cached_property
     def promise(self) -> Estimate:
@@ -57,17 +56,7 @@ class Way:
         window = informative_window(self.guide, _ENOUGH, narrowest=4 * max(self.found.kernel.shape))
         part, known = array_module(self.guide).ascontiguousarray, self.run.known
         run = replace(self.run, known=None if known is None else known[window])
-        return self._restored(part(self.observed[:, *window]), part(self.guide[window]), run)
-
-    def _restored(self, observed: Array, guide: Array, run: Run[Options]) -> Estimate:
-        if self.response.linear:
-            return restore_with(observed, guide, self.found, run)
-        estimate = restore_with(self.response.to_light(observed), None, self.found, run)
-        if estimate.reason is not None:
-            return replace(estimate, latent=observed, response=self.response)
-        for band in bands(guide.shape):
-            estimate.latent[:, band] = self.response.from_light(estimate.latent[:, band])
-        return replace(estimate, response=self.response)
+        return restore_with(part(self.observed[:, *window]), part(self.guide[window]), self.found, run, self.response)
 
 
 def most_promising(ways: Sequence[Way], favour: float = 0.0) -> Way:

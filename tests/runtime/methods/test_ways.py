@@ -8,21 +8,22 @@ from runtime.estimation.kernel.blind import BlindEstimate
 from runtime.methods import ways as module
 from runtime.methods.ways import Way, most_promising
 from runtime.options import Options
-from runtime.response import LINEAR, SRGB
+from runtime.response import SRGB
 from runtime.run import Run
 
 KERNEL = shake_kernel(13).astype(np.float32)
 SMALL, LARGE = (300, 400), (1500, 2100)
 
 
-def made(shape, gains, monkeypatch, response=LINEAR, known=None):
+def made(shape, gains, monkeypatch, known=None):
     """Ways whose parts and wholes promise pairs of gains, `None` where they are refused; and what was restored."""
     restored = []
 
-    def restore(observed, guide, found, run):
+    def restore(observed, guide, found, run, response):
         part = observed.shape[1:] != shape
         gain = gains[int(found.log_error)][0 if part else 1]
         restored.append((int(found.log_error), part))
+        assert (guide.shape, response) == (observed.shape[1:], SRGB)
         if run.known is not None:
             assert run.known.shape == observed.shape[1:]
         reason = Reason.NO_GAIN if gain is None else None
@@ -31,7 +32,7 @@ def made(shape, gains, monkeypatch, response=LINEAR, known=None):
     monkeypatch.setattr(module, "restore_with", restore)
     observed, run = np.full((3, *shape), 0.5, np.float32), Run(Options(quality="fast"), known=known)
     founds = [BlindEstimate(KERNEL, 1.0, 1.0, None, float(number)) for number in range(len(gains))]
-    return [Way(observed, observed[0], found, run, response) for found in founds], restored
+    return [Way(observed, observed[0], found, run, SRGB) for found in founds], restored
 
 
 def test_small_photographs_are_compared_as_a_whole_and_restored_once(monkeypatch):
@@ -71,14 +72,3 @@ def test_where_all_are_refused_the_first_one_tells_why(monkeypatch, shape):
     ways, _ = made(shape, [(None, None), (None, None)], monkeypatch)
     assert most_promising(ways) is ways[0]
     assert ways[0].whole.reason is Reason.NO_GAIN
-
-
-def test_light_comes_back_as_stored_values(monkeypatch):
-    (way,), _ = made(SMALL, [(None, 4.0)], monkeypatch, SRGB)
-    assert way.whole.response is SRGB
-    np.testing.assert_allclose(way.whole.latent, SRGB.from_light(np.full_like(way.observed, 0.25)), rtol=1e-6)
-
-
-def test_light_that_is_refused_leaves_the_values_as_they_came(monkeypatch):
-    (way,), _ = made(SMALL, [(None, None)], monkeypatch, SRGB)
-    assert way.whole.latent is way.observed
