@@ -62,10 +62,11 @@ class Way:
 def most_promising(ways: Sequence[Way], favour: float = 0.0) -> Way:
     """Return the way that promises the largest gain of those whose restorations are accepted, or the first of all.
 
-    The gain of the first counts for `favour` dB more.
+    The gain of the first counts for `favour` dB more. Nothing is compared where all kernels but one were refused.
     """
-    if len(ways) == 1:
-        return ways[0]
-    accepted = [way for way in ways if way.promise.reason is None]
+    left = [way for way in ways if way.found.reason is None]
+    if len(left) <= 1:
+        return (left or ways)[0]
+    accepted = [way for way in left if way.promise.reason is None]
     accepted.sort(key=lambda way: (way.promise.gain or 0.0) + favour * (way is ways[0]), reverse=True)
     return next((way for way in accepted if way.whole.reason is None), ways[0])

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -54,6 +56,14 @@ def test_one_way_is_not_compared(monkeypatch):
     ways, restored = made(LARGE, [(None, 4.0)], monkeypatch)
     assert most_promising(ways).whole.gain == 4.0
     assert restored == [(0, False)]
+
+
+def test_nothing_is_compared_with_a_kernel_that_was_refused(monkeypatch):
+    ways, restored = made(LARGE, [(4.0, 4.0), (5.0, 5.0)], monkeypatch)
+    ways[0].found = replace(ways[0].found, reason=Reason.UNCLEAR)
+    assert most_promising(ways) is ways[1]
+    assert most_promising(ways[:1]) is ways[0]
+    assert restored == []
 
 
 @pytest.mark.parametrize(("favour", "taken"), [(0.0, 1), (0.6, 1), (1.1, 0)])
