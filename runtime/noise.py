@@ -83,10 +83,13 @@ def estimate_noise(plane: Array, kernel: Array | None = None, *, known: Array | 
     return estimate_noises(plane[None], kernel)[0]
 
 
-def estimate_noises(planes: Array, kernel: Array) -> list[float]:
+def estimate_noises(
+    planes: Array, kernel: Array, parts_of: Callable[[Array], Array] = lambda planes: planes
+) -> list[float]:
     """Estimate the noise of each plane (C, H, W) of a photograph with its kernel (h, w), as `estimate_noise` does.
 
-    What depends on the kernel is computed once, and a GPU is waited for once.
+    What depends on the kernel is computed once, and a GPU is waited for once. If `parts_of` is given, which makes
+    other planes of those of a window, the noise is that of these.
     """
     side = max(_WINDOW_SIDE, 4 * max(kernel.shape))
     height, width = (min(side, size) for size in planes.shape[1:])
@@ -94,7 +97,8 @@ def estimate_noises(planes: Array, kernel: Array) -> list[float]:
     if not blocked:
         return [LEAST_NOISE] * len(planes)
     levels = [
-        _noises_at(planes[:, *window], blocked) for window in _windows(planes.shape[1:], (height, width), _WINDOWS)
+        _noises_at(parts_of(planes[:, *window]), blocked)
+        for window in _windows(planes.shape[1:], (height, width), _WINDOWS)
     ]
     return [max(LEAST_NOISE, level) for level in _medians(levels)]
 

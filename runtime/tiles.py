@@ -57,6 +57,14 @@ class Span:
             weights *= xp.clip((self.last - centres) / (2 * FADE) + 0.5, 0, 1)
         return weights
 
+    def later(self, length: int, like: Array) -> Array:
+        """Return the weights (stop - start,) float32 that all later spans together have there, see `weights`."""
+        xp = array_module(like)
+        centres = xp.arange(self.start, self.stop, dtype=xp.float32) + 0.5
+        if self.last == length:
+            return xp.zeros_like(centres)
+        return xp.clip((centres - self.last) / (2 * FADE) + 0.5, 0, 1)
+
 
 def split(length: int, reach: int, core: int | None = None) -> list[Span]:
     """Split an axis of `length` pixels into spans that overlap their seams by `reach` pixels (at least `FADE`)."""

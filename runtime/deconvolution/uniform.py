@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
+from functools import partial
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from runtime.noise import LEAST_NOISE, estimate_noises
 from runtime.options import SYNTHESIS
 from runtime.quality import DeconvolutionEffort
 from runtime.response import LINEAR, Response
-from runtime.tiles import tiles
+from runtime.tiles import bands, tiles
 
 _TOGETHER = {"hyper-laplacian": hyper_laplacian, "wiener": wiener}
 """Methods whose planes are restored together, on a GPU by one graph: they know all that they do beforehand."""
@@ -96,28 +96,23 @@ def deconvolve_uniform(
     for name, value in (("noise", noise), ("kernel_error", kernel_error)):
         if value is not None and not (np.isfinite(value) and value >= 0):
             raise InvalidArgument(f"{name} is {value}; give a number of 0 or more")
-    xp = array_module(planes)
+    xp, (height, width) = array_module(planes), planes.shape[1:]
     method = method or effort.method
     methods, scales, factors = [method] * len(planes), [1.0] * len(planes), [1.0] * len(planes)
-    valid = xp.stack([xp.abs(plane) < saturated for plane in planes])
-    if known is not None:
-        valid &= known
     if saturated <= LARGEST_VALUE:  # What lies far beyond must not outweigh the others in a transform.
         planes = bounded(planes)
-    everywhere, light, usable = valid.all(axis=0), planes, valid
+    everywhere, partly = _valid_in_all_and_in_some(planes, saturated, known)
     hidden = hidden_noise(planes, everywhere, [kernel], response) if hidden is None else hidden
     slope = response.mean_slope_of(planes)
     limit = PARTLY_SATURATED_NOISY if hidden.found else PARTLY_SATURATED if response.linear else PARTLY_SATURATED_LIGHT
-    opponent = len(planes) == 3 and float((valid.any(axis=0) & ~everywhere).mean()) < limit
+    opponent = len(planes) == 3 and partly < limit
+    curve = response if hidden.found else LINEAR
+    parts_of = partial(separated, response=curve) if opponent else xp.asarray
     if opponent:
-        planes = separated(planes, response if hidden.found else LINEAR)
-        # The differences of clipped pixels, above all those of white, say what their colours are, or nearly so.
-        every = xp.ones_like(everywhere) if known is None else known
-        valid = xp.stack([everywhere, every, every])
         methods[1:] = ["hyper-laplacian" if method in ("epll", SYNTHESIS) else method] * 2
-        scales, factors = noise_scales(response if hidden.found else LINEAR, slope), [1.0, CHROMA_NOISE, CHROMA_NOISE]
+        scales, factors = noise_scales(curve, slope), [1.0, CHROMA_NOISE, CHROMA_NOISE]
     given = [] if noise is None else [max(noise, LEAST_NOISE) * scale for scale in scales]
-    levels = given or estimate_noises(planes, kernel)
+    levels = given or estimate_noises(planes, kernel, parts_of)
     if not given:
         count = 1 if opponent else len(levels)
         levels[:count] = [hidden.with_luma(level, slope) for level in levels[:count]]
@@ -128,45 +123,75 @@ def deconvolve_uniform(
             if level:
                 methods[index], deviations[index] = "hyper-laplacian", max(deviations[index], level)
                 shares[index] = hidden.share
-    height, width = planes.shape[1:]
     restored = xp.zeros_like(planes)
     corrected = [index for index, share in enumerate(shares) if share > 0]
     together = [index for index in corrected if methods[index] in _TOGETHER]
     groups = [[index] for index in corrected if index not in together] + ([together] if together else [])
-    jobs = list(product(tiles((height, width), kernel.shape), groups))
+    spans = list(tiles((height, width), kernel.shape))
     model: BlurModel | None = None
-    for done, ((rows, cols), group) in enumerate(jobs):
-        windows = [(index, slice(rows.start, rows.stop), slice(cols.start, cols.stop)) for index in group]
-        if group == together:
-            arrays = [array[window] for array in (planes, valid) for window in windows]
-            found = replayed(
-                _restore_together, kernel, *(deviations[index] for index in group), *arrays,
-                methods=tuple(methods[index] for index in group), kernel_error=kernel_error, steps=effort.steps,
-            )  # fmt: skip
+    for done, (rows, cols) in enumerate(spans):
+        window = slice(rows.start, rows.stop), slice(cols.start, cols.stop)
+        parts, weights = (
+            parts_of(planes[:, *window]),
+            rows.weights(height, planes)[:, None] * cols.weights(width, planes),
+        )
+        if opponent:
+            # The differences of clipped pixels, above all those of white, say what their colours are, or nearly so.
+            every = xp.ones_like(everywhere[window]) if known is None else known[window]
+            valid = [everywhere[window], every, every]
         else:
-            (window,), (index,) = windows, group
-            plane = planes[window]
-            # Most tiles have the same size.
-            model = model if model is not None and model.image_shape == plane.shape else BlurModel(plane.shape, kernel)
-            observation = Observation(
-                plane, kernel, deviations[index], kernel_error=kernel_error, valid=valid[window], model=model
-            )
-            found = (model.crop(_restore(observation, methods[index], effort, synthesis)),)
-        for window, tile in zip(windows, found, strict=True):
-            tile *= rows.weights(height, tile)[:, None] * cols.weights(width, tile)
-            restored[window] += tile
-        if progress is not None:
-            progress("deconvolve", (done + 1) / len(jobs))
-    for index, share in enumerate(shares):
-        if share < 1:
-            restored[index] = planes[index] + share * (restored[index] - planes[index])
+            valid = [_valid(plane[window], saturated, None if known is None else known[window]) for plane in planes]
+        for step, group in enumerate(groups, start=1):
+            if group == together:
+                found = replayed(
+                    _restore_together, kernel, *(deviations[index] for index in group),
+                    *(parts[index] for index in group), *(valid[index] for index in group),
+                    methods=tuple(methods[index] for index in group), kernel_error=kernel_error, steps=effort.steps,
+                )  # fmt: skip
+            else:
+                (index,) = group
+                plane = parts[index]
+                # Most tiles have the same size.
+                if model is None or model.image_shape != plane.shape:
+                    model = BlurModel(plane.shape, kernel)
+                observation = Observation(
+                    plane, kernel, deviations[index], kernel_error=kernel_error, valid=valid[index], model=model
+                )
+                found = (model.crop(_restore(observation, methods[index], effort, synthesis)),)
+            for index, tile in zip(group, found, strict=True):
+                tile *= weights
+                restored[index][window] += tile
+            if progress is not None:
+                progress("deconvolve", (done + step / len(groups)) / len(spans))
+    if min(shares) < 1:
+        for band in bands((height, width)):
+            parts = parts_of(planes[:, band])
+            for index, share in enumerate(shares):
+                if share < 1:
+                    restored[index, band] = parts[index] + share * (restored[index, band] - parts[index])
     if opponent:
-        restored = combined(restored, response if hidden.found else LINEAR)
+        restored = combined(restored, curve)
     if not response.linear:
-        clipped = xp.stack([xp.abs(plane) >= saturated for plane in light])
         stored = response if hidden.found else None
-        restore_lights(light, restored, kernel, clipped, usable, exact=kernel_error == 0, stored=stored)
+        restore_lights(planes, restored, kernel, saturated, known, exact=kernel_error == 0, stored=stored)
     return restored
+
+
+def _valid(plane: Array, saturated: float, known: Array | None) -> Array:
+    """Return the mask of the pixels of a plane that are known and not clipped."""
+    valid = array_module(plane).abs(plane) < saturated
+    if known is not None:
+        valid &= known
+    return valid
+
+
+def _valid_in_all_and_in_some(planes: Array, saturated: float, known: Array | None) -> tuple[Array, float]:
+    """Return the mask (H, W) of the pixels that are valid in all planes, and the share of those that are in some."""
+    everywhere = somewhere = _valid(planes[0], saturated, known)
+    for plane in planes[1:]:
+        valid = _valid(plane, saturated, known)
+        everywhere, somewhere = everywhere & valid, somewhere | valid
+    return everywhere, float((somewhere & ~everywhere).mean())
 
 
 def _restore_together(

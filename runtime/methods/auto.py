@@ -87,7 +87,9 @@ class Auto:
                 return found
         if options.level.search.second is None or not is_unsure(uniform):
             return uniform
+        del guide  # The second search has its own, and a large photograph leaves no room for both.
         again = self._uniform.restore(observed, replace(run, search="second"))
+        guide = luminance(observed)
         # Of what lights have changed even the right kernel leaves a misfit: one that is certain is believed with it.
         certain = again.log_error <= CERTAIN_LOG_ERROR and bool(has_lights(guide, run.saturated))
         return _better(uniform, again) if certain or _misfit(again, guide, run) <= explained else uniform

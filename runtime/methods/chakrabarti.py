@@ -35,7 +35,8 @@ from runtime.estimation.sharpness import is_sharp
 from runtime.inference.bundle import Bundle
 from runtime.inference.devices import Device, download
 from runtime.inference.patch_engine import NetworkPatchModel, PatchEngine, plan_patches
-from runtime.methods.uniform import choose_support, restore_with
+from runtime.methods.uniform import choose_support
+from runtime.methods.ways import Way, most_promising
 from runtime.options import AUTO, NEURAL, Options
 from runtime.preparation.overlays import find_covered
 from runtime.response import LINEAR, SRGB
@@ -145,20 +146,20 @@ class Chakrabarti:
             found = estimate_blind(guide, run, initial=initial, support=support)
         best, light = found.best, None
         if run.options.response == AUTO and best is not None and found.reason not in _SAY_ENOUGH:
-            light = self._restore_light(observed, guide, initial, support, found, run)
-        tried = [light] if light is not None and light.reason is None else []
+            light = self._as_light(observed, guide, initial, support, found, run)
+        tried = [light] if light is not None and light.whole.reason is None else []
         # Where light promises little, a kernel is doubtful or lights hide what the values are, both are tried.
-        certain = bool(tried) and not is_unsure(found) and _is_certain(tried[0])
+        certain = bool(tried) and not is_unsure(found) and _is_certain(tried[0].whole)
         if not certain or (found.lit and not self._bent(guide, found, run)):
-            tried.append(restore_with(observed, guide, found, run))
-        return _promising(tried, PROMISES_MORE), best
+            tried.append(Way(observed, guide, found, run))
+        return most_promising(tried, PROMISES_MORE).whole, best
 
     @staticmethod
     def _bent(guide: Array, found: BlindEstimate, run: Run[Options]) -> bool:
         """Tell by the kernel that was found in the values of a photograph whether they are bent."""
         return found.best is not None and not choose_response(guide, run, found.best.astype(np.float64)).linear
 
-    def _restore_light(
+    def _as_light(
         self,
         observed: Array,
         guide: Array,
@@ -166,8 +167,8 @@ class Chakrabarti:
         support: int,
         found: BlindEstimate,
         run: Run[Options],
-    ) -> Estimate | None:
-        """Restore the photograph as light under the curve of sRGB; ``None`` if its values are not bent.
+    ) -> Way | None:
+        """Return how to restore the photograph as light under the curve of sRGB; ``None`` if its values are not bent.
 
         A kernel that explains the values is nearly right for the light too: it tells whether they are bent, and is
         polished. Otherwise, or where that leaves doubts, another one is searched for; without the first one, it has to
@@ -183,26 +184,23 @@ class Chakrabarti:
             start = found.best.astype(np.float64)
             if not found.lit and not self._bent(guide, found, run):
                 return None
-        light, light_run = SRGB.to_light(observed), run.in_light(SRGB, guide)
-        light_guide = luminance(light)
+        light_run, light_guide = run.in_light(SRGB, guide), luminance(SRGB.to_light(observed))
         bent = initial
         in_light: FirstEstimate | None = None if bent is None else lambda window: SRGB.to_light(bent(window))
         with run.stopwatch("kernel estimate"):
             starts = [] if start is None else [start]
             again = estimate_blind(light_guide, light_run, initial=in_light, support=support, starts=starts)
+        del light_guide
         if start is None:
             if again.reason is None and choose_response(guide, run, download(again.kernel).astype(np.float64)).linear:
                 return None
         elif not found.lit and _speaks_against_light(found, again):
             return None
-        tried = [restore_with(light, light_guide, again, light_run)] if again.reason is None else []
+        tried = [Way(observed, guide, again, light_run, SRGB)] if again.reason is None else []
         spoiled = again.log_error > found.log_error and is_unsure(again)
-        if start is not None and (found.lit or (spoiled and bool(tried) and tried[0].reason is None)):
-            tried.append(restore_with(light, light_guide, found, light_run))
-        if not tried:
-            return None
-        estimate = _promising(tried, 0.0 if found.lit else PROMISES_MORE)
-        return replace(estimate, latent=SRGB.from_light(estimate.latent), response=SRGB)
+        if start is not None and (found.lit or (spoiled and bool(tried) and tried[0].promise.reason is None)):
+            tried.append(Way(observed, guide, found, light_run, SRGB))
+        return most_promising(tried, 0.0 if found.lit else PROMISES_MORE) if tried else None
 
     def _first_estimates(self, guide: Array, run: Run[Options]) -> FirstEstimates:
         """Return the network's estimates of the latent luminance."""
@@ -269,17 +267,6 @@ def _speaks_against_light(found: BlindEstimate, again: BlindEstimate) -> bool:
 def _is_certain(light: Estimate) -> bool:
     """Tell whether a restoration of light need not be compared with one of the stored values."""
     return not (is_unsure(light) or (light.gain is not None and light.gain < LITTLE_LIGHT_GAIN))
-
-
-def _promising(estimates: list[Estimate], favour: float = 0.0) -> Estimate:
-    """Return the restoration with the largest predicted gain of those that were accepted, or the first of all.
-
-    The gain of the first counts for `favour` dB more.
-    """
-    accepted = [each for each in estimates if each.reason is None]
-    if not accepted:
-        return estimates[0]
-    return max(accepted, key=lambda each: (each.gain or 0.0) + favour * (each is estimates[0]))
 
 
 def _no_blur(guide: Array) -> KernelBlur:

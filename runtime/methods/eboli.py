@@ -182,7 +182,7 @@ class Eboli:
 
 def finish_motion(observed: Array, guide: Array, undone: UndoneMotion, factor: float, run: Run[Options]) -> Estimate:
     """Restore a photograph with a motion at a factor on its noise level, and accept the result or reject it."""
-    latent = undone.latent if factor == MOTION_NOISE_FACTOR else None
+    latent = undone.latent.copy() if factor == MOTION_NOISE_FACTOR else None
     found = finish(observed, _candidate(undone.motion, factor), run, guide=guide, latent=latent)
     return replace(found, motion=undone.motion)
 

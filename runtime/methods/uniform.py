@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 from kernels.arrays import Array
 from runtime.blur.blurs import KernelBlur
 from runtime.blur.kernel import Kernel
+from runtime.colour import luminance
 from runtime.contract import Candidate, Estimate
 from runtime.errors import InvalidImage
 from runtime.estimation.kernel.blind import BlindEstimate, estimate_blind
 from runtime.inference.devices import upload
 from runtime.inference.progress import Progress
 from runtime.options import Options
+from runtime.response import LINEAR, Response
 from runtime.restoration.finish import finish, undo
 from runtime.run import Run
+from runtime.tiles import bands
 
 _SUPPORT = 85
 """Side in pixels of the largest kernel to estimate, if the photograph is large enough."""
@@ -75,7 +79,9 @@ def restore_by_network(observed: Array, guide: Array, finder: KernelFinder, run:
     return restore_with(observed, guide, found, run)
 
 
-def restore_with(observed: Array, guide: Array, found: BlindEstimate, run: Run[Options]) -> Estimate:
+def restore_with(
+    observed: Array, guide: Array, found: BlindEstimate, run: Run[Options], response: Response = LINEAR
+) -> Estimate:
     """Restore a photograph with the kernel that was found; if it was refused, return the photograph and the reason.
 
     Parameters
@@ -83,15 +89,28 @@ def restore_with(observed: Array, guide: Array, found: BlindEstimate, run: Run[O
     observed : (C, H, W) array of float32
         The photograph, values in [0, 1].
     guide : (H, W) array of float32
-        Its luminance, from which the kernel was estimated.
+        Its luminance.
     found : BlindEstimate
         The kernel.
     run : Run
+        On the photograph, or on its light.
+    response
+        The curve from the light that was blurred to the values of the photograph, which the restoration has too.
     """
     blur = KernelBlur(found.kernel)
-    if found.reason is None:
-        return finish(observed, Candidate(blur, found.log_error, found.confidence), run, guide=guide)
-    return Estimate(observed, blur, confidence=found.confidence, reason=found.reason, log_error=found.log_error)
+    if found.reason is not None:
+        return Estimate(observed, blur, confidence=found.confidence, reason=found.reason, log_error=found.log_error)
+    candidate = Candidate(blur, found.log_error, found.confidence)
+    if response.linear:
+        return finish(observed, candidate, run, guide=guide)
+    light = response.to_light(observed)
+    latent, light_guide = undo(light, candidate, run), luminance(light)
+    del light  # What follows needs as much memory again.
+    estimate = replace(finish(observed, candidate, run, guide=light_guide, latent=latent), response=response)
+    if estimate.reason is None:
+        for band in bands(guide.shape):
+            estimate.latent[:, band] = response.from_light(estimate.latent[:, band])
+    return estimate
 
 
 def choose_support(shape: tuple[int, int], options: Options) -> int:

@@ -76,10 +76,7 @@ class Response:
 
     def mean_slope_of(self, light: Array) -> float:
         """Return the same for the stored values of light (..., H, W)."""
-        if self.linear:
-            return 1.0
-        rows, cols = (max(size // _SAMPLED, 1) for size in light.shape[-2:])
-        return self.mean_slope(self.from_light(light[..., ::rows, ::cols]))
+        return 1.0 if self.linear else float(self.mean_slope_there_of(light))
 
     def mean_slope_there(self, stored: Array) -> Array:
         """Return the same as an array (), float64, on the device of the values, for which nobody waits."""
@@ -89,6 +86,11 @@ class Response:
         rows, cols = (max(size // _SAMPLED, 1) for size in stored.shape[-2:])
         slopes = self.slope(stored[..., ::rows, ::cols])
         return xp.maximum(xp.sqrt(xp.square(slopes).mean().astype(np.float64)), _LEAST_SLOPE)
+
+    def mean_slope_there_of(self, light: Array) -> Array:
+        """Return that array for the stored values of light (..., H, W)."""
+        rows, cols = (max(size // _SAMPLED, 1) for size in light.shape[-2:])
+        return self.mean_slope_there(self.from_light(light[..., ::rows, ::cols]))
 
     def _light(self, stored: Array) -> Array:
         xp = array_module(stored)

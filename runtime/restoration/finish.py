@@ -123,9 +123,9 @@ def attempt(
     guide : (H, W) array of float32, optional
         The observed luminance, if it is known already.
     latent : (C, H, W) array of float32, optional
-        The deconvolved photograph, if it is known already.
+        The deconvolved photograph, if it is known already; overwritten.
     """
-    restored = undo(observed, candidate, run) if latent is None else latent.copy()
+    restored = undo(observed, candidate, run) if latent is None else latent
     if not run.options.neural:
         return Attempt(_softened(restored, candidate), None, PREDICTED_GAIN, Reason.NO_GAIN, candidate.confidence)
     guide = luminance(observed) if guide is None else guide

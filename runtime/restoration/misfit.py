@@ -13,6 +13,7 @@ from runtime.deconvolution.saturation import apart_from_lights, unsaturated
 from runtime.inference.devices import download
 from runtime.metrics import parts, unevenness
 from runtime.response import Response
+from runtime.tiles import bands
 
 
 def find_misfit(blurred: Array, observed: Array, known: Array | None = None) -> float:
@@ -81,14 +82,19 @@ def find_unevenness(
 def _sums_of_parts(blurred: Array, observed: Array, used: Array, *, response: Response) -> tuple[Array]:
     """Return sums over the parts: of squared misfits, of used pixels, and in light of squared gradients."""
     xp, inside = array_module(observed), _inside(observed.shape)
-    error, sums = blurred - observed, []
+    squares, sums = blurred - observed, []
     if not response.linear:
-        stored = response.from_light(observed)
-        error *= 2 / (response.slope(stored) + response.mean_slope_there(stored).astype(np.float32))
-        edges = xp.square(forward_differences(xp.ascontiguousarray(stored))).sum(axis=0)
-        sums = [part.sum() for part in parts(xp.where(used, edges, 0)[inside])]
-    error = xp.square(xp.where(used, error, 0))
-    return (packed(observed, [*(part.sum() for plane in (error, used) for part in parts(plane[inside])), *sums]),)
+        edges, mean = xp.empty_like(observed), response.mean_slope_there_of(observed).astype(np.float32)
+        for band in bands(observed.shape):
+            rows = band.stop - band.start
+            stored = response.from_light(observed[band.start : band.stop + 1])
+            squares[band] *= 2 / (response.slope(stored[:rows]) + mean)
+            edges[band] = xp.square(forward_differences(xp.ascontiguousarray(stored))[:, :rows]).sum(axis=0)
+        edges *= used
+        sums = [part.sum() for part in parts(edges[inside])]
+    squares *= used
+    xp.square(squares, out=squares)
+    return (packed(observed, [*(part.sum() for plane in (squares, used) for part in parts(plane[inside])), *sums]),)
 
 
 def _inside(shape: tuple[int, int]) -> tuple[slice, slice]:

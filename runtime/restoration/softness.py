@@ -15,28 +15,31 @@ VARIANCE = 0.1
 
 
 def soften(planes: Array, variance: float = VARIANCE) -> Array:
-    """Blur planes by a filter of three taps along each axis, with the border values repeated outside.
+    """Blur planes in place by a filter of three taps along each axis, with the border values repeated outside.
 
     Parameters
     ----------
     planes : (..., H, W) array of float32
-        NumPy or CuPy.
+        NumPy or CuPy; overwritten.
     variance : float
         Variance of the filter in square pixels, from 0 to 0.5.
 
     Returns
     -------
     (..., H, W) array of float32
-        The filtered planes.
+        `planes`, filtered.
     """
     xp = array_module(planes)
     side = xp.float32(variance / 2)
     height, width = planes.shape[-2:]
-    softened = xp.empty_like(planes)
     columns = xp.clip(xp.arange(-1, width + 1), 0, width - 1)
+    above = planes[..., :1, :].copy()
     for band in bands((height, width)):
-        lines = planes[..., xp.clip(xp.arange(band.start - 1, band.stop + 1), 0, height - 1), :]
-        lines = (1 - 2 * side) * lines[..., 1:-1, :] + side * (lines[..., :-2, :] + lines[..., 2:, :])
+        rows = planes[..., band, :].copy()
+        below = planes[..., min(band.stop, height - 1), None, :]
+        lines = xp.concatenate([above, rows, below], axis=-2)
+        above = rows[..., -1:, :]
+        lines = (1 - 2 * side) * rows + side * (lines[..., :-2, :] + lines[..., 2:, :])
         lines = lines[..., columns]
-        softened[..., band, :] = (1 - 2 * side) * lines[..., 1:-1] + side * (lines[..., :-2] + lines[..., 2:])
-    return softened
+        planes[..., band, :] = (1 - 2 * side) * lines[..., 1:-1] + side * (lines[..., :-2] + lines[..., 2:])
+    return planes

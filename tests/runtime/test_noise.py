@@ -6,7 +6,8 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from skimage import data
 
-from runtime.noise import LEAST_NOISE, block_noise, estimate_noise, estimate_noises_where
+from runtime.colour import to_opponent
+from runtime.noise import LEAST_NOISE, block_noise, estimate_noise, estimate_noises, estimate_noises_where
 from runtime.response import SRGB
 
 POINT = np.ones((1, 1), np.float32)
@@ -150,3 +151,10 @@ def test_noise_is_found_where_each_place_has_a_kernel_of_its_own(make_scene, sha
     assert 0.008 < level < 0.014
     assert estimate_noises_where(scene.observed[None], lambda window: [POINT]) == [LEAST_NOISE]
     assert estimate_noises_where(scene.observed[None, :20, :30], lambda window: [POINT]) == [LEAST_NOISE]
+
+
+def test_of_other_planes_that_are_made_of_those_of_windows(make_scene, shake):
+    planes = np.stack([make_scene(shake, noise=level, shape=(600, 540)).observed for level in (0.004, 0.02, 0.01)])
+    expected = estimate_noises(to_opponent(planes), shake)
+    assert estimate_noises(planes, shake, to_opponent) == pytest.approx(expected, rel=1e-4)
+    assert estimate_noises(planes, shake) != pytest.approx(expected, rel=0.1)

@@ -19,6 +19,15 @@ def test_the_weights_add_up_to_one(length, reach):
 
 
 @given(length=st.integers(1, 12 * CORE), reach=st.integers(0, 200))
+def test_what_is_left_to_later_spans_is_known(length, reach):
+    rest = np.ones(length, np.float32)
+    for span in split(length, reach):
+        inside = slice(span.start, span.stop)
+        rest[inside] -= span.weights(length, rest)
+        np.testing.assert_allclose(span.later(length, rest), rest[inside], atol=1e-5)
+
+
+@given(length=st.integers(1, 12 * CORE), reach=st.integers(0, 200))
 def test_spans_reach_beyond_their_seams_and_not_beyond_the_image(length, reach):
     spans = split(length, reach)
     assert spans[0].start == 0

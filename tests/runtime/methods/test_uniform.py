@@ -2,12 +2,14 @@ import numpy as np
 import pytest
 
 from runtime.blur.blurs import KernelBlur
+from runtime.colour import luminance
 from runtime.contract import Estimate
 from runtime.decisions.reasons import Reason
 from runtime.estimation.kernel.blind import BlindEstimate
 from runtime.methods import uniform as module
 from runtime.methods.uniform import choose_support, restore_with
 from runtime.options import Options
+from runtime.response import SRGB
 from runtime.run import Run
 
 KERNEL = np.full((3, 3), 1 / 9, np.float32)
@@ -36,6 +38,29 @@ def test_a_kernel_is_undone_unless_it_was_refused(monkeypatch, reason):
     assert found.latent is observed
     assert isinstance(found.blur, KernelBlur)
     assert (found.confidence, found.reason, found.log_error) == (0.7, reason, -2.0)
+
+
+@pytest.mark.parametrize("gain", [None, 5.0])
+def test_light_comes_back_as_stored_values(monkeypatch, gain):
+    observed, run = np.full((3, 20, 30), 0.5, np.float32), Run(Options(quality="fast"))
+    light, asked = SRGB.to_light(observed), []
+
+    def finish(planes, candidate, run, *, guide, latent):
+        asked.append((planes, guide, latent.copy()))
+        refused = Reason.NO_GAIN if gain is None else None
+        return Estimate(planes if refused else latent, gain=gain, reason=refused)
+
+    monkeypatch.setattr(module, "undo", lambda planes, candidate, run: planes * np.float32(0.5))
+    monkeypatch.setattr(module, "finish", finish)
+    found = restore_with(observed, luminance(observed), BlindEstimate(KERNEL, 0.7, 0.9, None, -2.0), run, SRGB)
+    ((planes, guide, latent),) = asked
+    np.testing.assert_array_equal(guide, luminance(light))
+    np.testing.assert_array_equal(latent, light * np.float32(0.5))
+    assert found.response is SRGB
+    if gain is None:
+        assert found.latent is planes is observed
+    else:
+        np.testing.assert_allclose(found.latent, SRGB.from_light(light * np.float32(0.5)), rtol=1e-6)
 
 
 @pytest.mark.parametrize(

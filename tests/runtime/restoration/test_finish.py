@@ -263,7 +263,7 @@ def test_only_single_kernels_are_softened(observed, monkeypatch):
     predict_gain(monkeypatch, 9.0)
     latent = undo(observed, Candidate(blurs(observed.shape[1:])["kernel"], -2.5), fast())
     softened = {
-        kind: not np.array_equal(finish(observed, Candidate(blur, -2.5), fast(), latent=latent).latent, latent)
+        kind: not np.array_equal(finish(observed, Candidate(blur, -2.5), fast(), latent=latent.copy()).latent, latent)
         for kind, blur in blurs(observed.shape[1:]).items()
     }
     assert softened == {"kernel": True, "poses": False, "motion": False}

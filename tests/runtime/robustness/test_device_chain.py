@@ -15,6 +15,7 @@ from runtime.colour import luminance
 from runtime.contract import Candidate
 from runtime.deconvolution.epll import epll
 from runtime.deconvolution.hyper_laplacian import hyper_laplacian
+from runtime.deconvolution.lights import restore_lights
 from runtime.deconvolution.observation import Observation
 from runtime.deconvolution.wiener import wiener
 from runtime.estimation.kernel.prior import load_prior
@@ -175,6 +176,18 @@ def test_nothing_waits_while_a_plane_is_deconvolved(stand_in, method):
     assert (stand_in.waits, stand_in.downloads) == ([], [])
 
 
+def test_lights_are_restored_on_the_device_and_found_by_one_copy(stand_in):
+    light = np.ascontiguousarray(BLURRED.transpose(2, 0, 1), np.float32) / 128
+    here, there = light.copy(), cuda_stand_in.ndarray(light.copy())
+    restore_lights(light, here, KERNEL, 0.9)
+    planes, kernel = (cuda_stand_in.ndarray(array) for array in (light, KERNEL))
+    stand_in.clear()
+    restore_lights(planes, there, kernel, 0.9)
+    assert (len(stand_in.downloads), len(stand_in.waits)) == (1, 1)
+    assert np.abs(here - light).max() > 0.1
+    np.testing.assert_allclose(there.array, here, atol=1e-3)
+
+
 def test_tables_are_uploaded_once(stand_in, models):
     restored(models, BLURRED, "cuda", nonblind="none")
     stand_in.clear()
@@ -208,7 +221,7 @@ def test_a_rolling_camera_is_undone_on_the_device(stand_in, monkeypatch):
         candidate = Candidate(PoseBlur(found.poses), found.log_error)
         # Accepted or not, the latent image is what is compared.
         latent = undo(planes, candidate, run)
-        return latent, candidate.blur.apply(latent), finish(planes, candidate, run, latent=latent).gain
+        return latent, candidate.blur.apply(latent), finish(planes, candidate, run, latent=latent.copy()).gain
 
     here = restore(planes, Device("cpu"))
     there = restore(cuda_stand_in.ndarray(planes.copy()), Device("cuda"))
