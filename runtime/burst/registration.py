@@ -100,9 +100,12 @@ class Registration:
         InvalidArgument
             If the frame has another shape.
         """
-        registration, homography = self, self.homography(frame, trust)
-        if lighting and (homography is None or lighting(*_aligned(frame, homography, trust)) is not None):
-            registration, homography = self._lit_like(frame, trust, lighting)
+        registration, seen, homography = self, frame, self.homography(frame, trust)
+        if lighting and not self._is_settled(frame, homography, trust, agreed, lighting):
+            level = levelled(frame, trust)
+            found = self._level.homography(level, trust)
+            if found is not None and lighting(*_aligned(frame, found, trust)) is not None:
+                registration, seen, homography = self._level, level, found
         if homography is None:
             return None
         aligned = _aligned(frame, homography, trust)
@@ -111,27 +114,27 @@ class Registration:
             if compared is None:
                 break
             if turn == 0:  # what seems to agree may have been drawn along, too
-                found = registration.homography(frame, trust, shading=False)
+                found = registration.homography(seen, trust, shading=False)
             else:
-                found = registration.homography(frame, trust, compared, homography)
+                found = registration.homography(seen, trust, compared, homography)
             if found is None:
                 break
             homography, aligned = found, _aligned(frame, found, trust)
         return aligned
 
-    def _lit_like(
-        self, frame: Array, trust: Plane | None, lighting: Callable[[Array, Plane | None], Array | None]
-    ) -> tuple[Registration, Homography | None]:
-        """Return the registration to the reference in the light of a frame, and the homography that it finds."""
-        homography = self._level.homography(levelled(frame, trust), trust)
+    def _is_settled(
+        self,
+        frame: Array,
+        homography: Homography | None,
+        trust: Plane | None,
+        agreed: Callable[[Array, Plane | None], Plane | None] | None,
+        lighting: Callable[[Array, Plane | None], Array | None],
+    ) -> bool:
+        """Tell whether a frame lies on the reference and is lit like it, or at least agrees with it."""
         if homography is None:
-            return self, None
-        light = lighting(*_aligned(frame, homography, trust))
-        if light is None:
-            return self, self.homography(frame, trust, None, homography)
-        registration = Registration(self._reference / light, self._trust)
-        found = registration.homography(frame, trust, None, homography)
-        return registration, homography if found is None else found
+            return False
+        aligned = _aligned(frame, homography, trust)
+        return lighting(*aligned) is None and (agreed is None or agreed(*aligned) is None)
 
     @cached_property
     def _level(self) -> Registration:

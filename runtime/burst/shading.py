@@ -57,10 +57,10 @@ def levelled(planes: Array, trust: Array | None) -> Array:
     blocks = block_means(plane)
     usable = np.ones(blocks.shape, bool) if trust is None else block_means(trust) > 0
     level = np.full_like(blocks, blocks[usable].mean() if usable.any() else 0)
-    return (plane * enlarge(_gains(blocks, level, usable), plane))[None]
+    return (plane * enlarge(_gains(blocks, level, usable, np.inf), plane))[None]
 
 
-def _gains(frame: Grid, reference: Grid, usable: npt.NDArray[np.bool_]) -> Grid:
+def _gains(frame: Grid, reference: Grid, usable: npt.NDArray[np.bool_], outlier: float = _OUTLIER) -> Grid:
     frame, reference = np.maximum(frame, 0), np.maximum(reference, 0)
     weights, gain = usable.astype(np.float32), np.ones_like(frame)
     mean = max(float(reference[usable].mean()), _LEAST_MEAN)
@@ -73,7 +73,7 @@ def _gains(frame: Grid, reference: Grid, usable: npt.NDArray[np.bool_]) -> Grid:
             gain = gain * (wanted / found)
         residual = reference - gain * frame
         deviation = max(1.4826 * float(np.median(np.abs(residual[usable]))), _LEAST_DEVIATION * mean)
-        weights = usable * np.maximum(1 - (residual / np.float32(_OUTLIER * deviation)) ** 2, 0) ** 2
+        weights = usable * np.maximum(1 - (residual / np.float32(outlier * deviation)) ** 2, 0) ** 2
     return gain
 
 
