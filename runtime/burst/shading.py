@@ -56,7 +56,9 @@ def levelled(planes: Array, trust: Array | None) -> Array:
     plane = luminance(planes)
     blocks = block_means(plane)
     usable = np.ones(blocks.shape, bool) if trust is None else block_means(trust) > 0
-    level = np.full_like(blocks, blocks[usable].mean() if usable.any() else 0)
+    if not usable.any():
+        return plane[None]
+    level = np.full_like(blocks, blocks[usable].mean())
     return (plane * enlarge(_gains(blocks, level, usable, np.inf), plane))[None]
 
 
@@ -81,13 +83,12 @@ def _summed(values: Grid, sigmas: tuple[float | None, float | None]) -> Grid:
     """Return sums of values (h, w) under a Gaussian along each axis; without a standard deviation, over all of it."""
     import cv2
 
-    filters = [np.ones(1) if sigma is None else _gaussian(sigma) for sigma in sigmas]
+    down, across = (np.ones(1) if sigma is None else _gaussian(sigma) for sigma in sigmas)
     for axis, sigma in enumerate(sigmas):
         if sigma is None:
             values = values.sum(axis=axis, keepdims=True)
-    return np.asarray(cv2.sepFilter2D(values, cv2.CV_32F, *filters[::-1], borderType=cv2.BORDER_CONSTANT)).reshape(
-        values.shape
-    )
+    summed = cv2.sepFilter2D(values, cv2.CV_32F, across, down, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(summed, np.float32).reshape(values.shape)
 
 
 def _gaussian(sigma: float) -> npt.NDArray[np.float64]:

@@ -78,8 +78,8 @@ def as_it_says(frame: Frame, photograph: Photograph, options: Options) -> Option
     An image may say of itself that its values are light, and of what stands on a pedestal the true black is not known.
     Nor is it of floats that are shifted otherwise than by half of their range, such as those of a mean of 0.
     """
-    shifted = frame.black and (math.frexp(frame.black)[0] != -0.5 or photograph.white.level != 1)
-    if options.response == AUTO and (frame.linear or photograph.white.black or shifted):
+    guessed = photograph.white.black or (frame.black and math.frexp(frame.black)[0] != -0.5)
+    if options.response == AUTO and (frame.linear or guessed):
         return replace(options, response=LINEAR.name)
     return options
 
