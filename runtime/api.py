@@ -56,7 +56,7 @@ def deblur(
 
     Returns
     -------
-    The restored image, of the type, dtype and shape of `image`.
+    The restored image, of the type, dtype and shape of `image`; of a ``numpy.memmap``, an array in memory.
 
     Examples
     --------

@@ -18,7 +18,7 @@ class Restoration:
     Attributes
     ----------
     image
-        The restored image, of the type, dtype and shape of the input image.
+        The restored image, of the type, dtype and shape of the input image; of a ``numpy.memmap``, an array in memory.
     kernel
         The estimated blur kernel: float32 NumPy array ``(h, w)`` of sum 1; at the centre of the photograph if the
         camera rotated; ``None`` if no kernel was estimated.

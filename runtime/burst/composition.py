@@ -5,19 +5,31 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from kernels.arrays import Array, array_module
 from runtime.burst.agreement import agreement, view
 from runtime.burst.denoising import above_noise, noise_power
 from runtime.burst.exposure import LEAST_BLOCKS, ToneCurve, match_tones, unclipped
 from runtime.burst.grid import Grid, block_means, enlarge, smallest_nearby, smooth
+from runtime.burst.shading import gains
 from runtime.burst.trust import combined
-from runtime.decisions.thresholds import EQUAL_EXPOSURE, FRAME_CONTRADICTED, FRAME_GAIN, FRAME_UNCLIPPED, NOISY_GAIN
+from runtime.decisions.thresholds import (
+    EQUAL_EXPOSURE,
+    FRAME_CONTRADICTED,
+    FRAME_GAIN,
+    FRAME_UNCLIPPED,
+    NOISY_GAIN,
+    UNEVEN_LIGHT,
+    UNEXPLAINED_BY_LIGHT,
+)
 from runtime.inference.devices import holding
 from runtime.preparation.fill import fill_unknown
 
 _KNOWN = 0.99
 """Trust from which a block is taken for known and not clipped."""
+_TURNS = 3
+"""How often the tones and the light are measured in turn where both differ."""
 
 
 class Unsuitable(Exception):
@@ -36,14 +48,30 @@ class Equalised(NamedTuple):
     unclipped
         Float32 ``(H, W)``, 0 where the frame is clipped in any colour, and the reference need not be; ``None`` if it is
         nowhere.
-    curve
-        What was applied; ``None`` for an equally exposed frame.
+    gain
+        The factor by which its noise has grown; 1 for an equally exposed frame.
     """
 
     planes: Array
     trust: Array | None
     unclipped: Array | None = None
-    curve: ToneCurve | None = None
+    gain: float = 1.0
+
+
+class Tones(NamedTuple):
+    """How a frame gets the exposure of the reference.
+
+    Attributes
+    ----------
+    curve
+        From its values, lit like the reference, to those of the reference.
+    lighting
+        By what each block ``(C, h, w)`` is multiplied to be lit like the reference; ``None`` where that is 1
+        throughout.
+    """
+
+    curve: ToneCurve
+    lighting: Grid | None
 
 
 class Composer:
@@ -112,15 +140,15 @@ class Composer:
             If the exposure is too far from that of the reference.
         """
         with holding(planes):
-            frame, agreed, curve = self._compared(planes, trust)
-            contradicted, noisy = bool((agreed < 1).any()), curve is not None and curve.gain > NOISY_GAIN
+            frame, agreed, gain = self._compared(planes, trust)
+            contradicted, noisy = bool((agreed < 1).any()), gain > NOISY_GAIN
             if not contradicted and not noisy:
                 return frame
             difference = frame - self.planes
             if contradicted:
                 difference *= enlarge(agreed, frame)
-            if curve is not None and noisy:
-                power = noise_power(self.planes) + curve.gain**2 * noise_power(planes)
+            if noisy:
+                power = noise_power(self.planes) + gain**2 * noise_power(planes)
                 difference = above_noise(difference, power)
             return array_module(frame).clip(self.planes + difference, *self._bounds)
 
@@ -147,44 +175,91 @@ class Composer:
             _, agreed, _ = self._compared(planes, trust)
             return None if (agreed < 1).mean() <= FRAME_CONTRADICTED else enlarge(agreed, planes)
 
-    def _compared(self, planes: Array, trust: Array | None) -> tuple[Array, Grid, ToneCurve | None]:
-        """Return a frame in the exposure of the reference, where the two agree, and the curve that was applied."""
-        frame, trust, _, curve = self._equalise(planes, trust)
+    def lighting(self, planes: Array, trust: Array | None) -> Array | None:
+        """Return by what an aligned frame is multiplied to be lit like the reference.
+
+        Parameters
+        ----------
+        planes, trust
+            As in `compose`.
+
+        Returns
+        -------
+        array or None
+            Float32 ``(C, H, W)``; ``None`` if the two are lit alike.
+        """
+        with holding(planes):
+            tones = self._tones(planes, self._usable_with(self._shown(planes, trust)))
+            return None if tones is None or tones.lighting is None else _enlarged(tones.lighting, planes)
+
+    def _compared(self, planes: Array, trust: Array | None) -> tuple[Array, Grid, float]:
+        """Return a frame in the exposure of the reference, where the two agree, and the factor of its noise."""
+        frame, trust, _, gain = self._equalise(planes, trust)
         if trust is not None:  # before the comparison, so that what is not trusted contradicts nothing around it
             frame = self.planes + trust * (frame - self.planes)
-        return frame, agreement(view(frame), self._view, self._scale), curve
+        return frame, agreement(view(frame), self._view, self._scale), gain
 
     def _measure(self) -> None:
         self._view = view(self.planes)
-        self._grid = self._view.values
+        self._blocks, self._grid = block_means(self.planes), self._view.values
         self._scale = float(np.percentile(np.abs(self._grid), 99))
         self._highest = float(self.planes.max())
         self._bounds = min(0.0, float(self.planes.min())), max(1.0, self._highest)
         usable = unclipped(self.planes.max(axis=0), self._highest)
         self._usable = block_means(usable if self._known is None else usable * self._known)
 
+    def _shown(self, planes: Array, trust: Array | None) -> Grid:
+        """Return which share of each block (h, w) of a frame is known and not clipped."""
+        return block_means(combined(trust, unclipped(planes.max(axis=0), float(planes.max()))))
+
+    def _usable_with(self, shown: Grid) -> npt.NDArray[np.bool_]:
+        """Return the blocks (h, w) at which a frame can be compared with the reference."""
+        return smallest_nearby(np.minimum(shown, self._usable)) > _KNOWN
+
+    def _tones(self, planes: Array, usable: npt.NDArray[np.bool_]) -> Tones | None:
+        """Return how a frame gets the exposure of the reference, or ``None`` where that cannot be found.
+
+        A curve that is fitted to frames that are lit differently is no more than a first guess, from which both follow.
+        """
+        if np.count_nonzero(usable) < LEAST_BLOCKS:
+            return None
+        blocks = block_means(planes)
+        curve = match_tones(smooth(blocks), self._grid, usable)
+        if curve is None:
+            return None
+        toned = curve(blocks)
+        lighting = gains(toned, self._blocks, usable)
+        left, before = (np.abs(smooth(each) - self._grid).mean(where=usable) for each in (lighting * toned, toned))
+        if np.abs(lighting - 1).mean(where=usable) <= UNEVEN_LIGHT or left > UNEXPLAINED_BY_LIGHT * before:
+            return Tones(curve, None)
+        for _ in range(_TURNS):
+            curve = match_tones(smooth(lighting * blocks), self._grid, usable)
+            if curve is None:
+                return None
+            lighting = lighting * gains(curve(lighting * blocks), self._blocks, usable)
+        return Tones(curve, lighting)
+
     def _equalise(self, planes: Array, trust: Array | None) -> Equalised:
         """Return a frame in the exposure of the reference."""
-        highest = float(planes.max())
-        shown = block_means(combined(trust, unclipped(planes.max(axis=0), highest)))
-        usable = smallest_nearby(np.minimum(shown, self._usable)) > _KNOWN
-        grid = smooth(block_means(planes))
+        shown = self._shown(planes, trust)
+        usable = self._usable_with(shown)
         if np.count_nonzero(usable) < LEAST_BLOCKS:
-            if np.median(np.abs(grid - self._grid)) <= EQUAL_EXPOSURE * self._scale:
+            if np.median(np.abs(smooth(block_means(planes)) - self._grid)) <= EQUAL_EXPOSURE * self._scale:
                 return Equalised(planes, trust)
             raise Unsuitable("hardly any pixel is well exposed both in it and in the reference")
-        curve = match_tones(grid, self._grid, usable)
-        if curve is None or curve.is_identity(self._scale):
+        tones = self._tones(planes, usable)
+        if tones is None or (tones.lighting is None and tones.curve.is_identity(self._scale)):
             return Equalised(planes, trust)
-        if curve.gain > FRAME_GAIN:
-            raise Unsuitable(
-                f"its exposure is too low: it is darker than the reference by a factor of {curve.gain:.0f}"
-            )
+        curve, lighting = tones
+        gain = curve.gain * (1 if lighting is None else float(np.sqrt(np.mean(lighting**2))))
+        if gain > FRAME_GAIN:
+            raise Unsuitable(f"its exposure is too low: it is darker than the reference by a factor of {gain:.0f}")
         if shown.mean() < FRAME_UNCLIPPED:
             raise Unsuitable(f"its exposure is too high: {1 - shown.mean():.0%} of it is clipped")
-        equalised = array_module(planes).clip(curve(planes), *self._bounds)
-        shown = self._complete_clipped(equalised, planes, curve, highest)
-        return Equalised(equalised, trust, shown, curve)
+        lit = planes if lighting is None else planes * _enlarged(lighting, planes)
+        equalised = array_module(planes).clip(curve(lit), *self._bounds)
+        shown = self._complete_clipped(equalised, planes, curve, float(planes.max()))
+        return Equalised(equalised, trust, shown, gain)
 
     def _complete_clipped(self, equalised: Array, planes: Array, curve: ToneCurve, highest: float) -> Array:
         """Replace clipped values of a frame by those of the reference, in place, as far as they can be true.
@@ -220,3 +295,8 @@ class Composer:
                 target += (1 - weight) * xp.minimum(reference - target, 0)
                 shown = xp.minimum(shown, weight)
         return shown
+
+
+def _enlarged(lighting: Grid, like: Array) -> Array:
+    """Interpolate what is said of blocks ``(C, h, w)`` at the pixels of planes ``(C, H, W)``."""
+    return array_module(like).stack([enlarge(plane, like) for plane in lighting])

@@ -153,7 +153,11 @@ class BurstLoader:
             planes, trust, *_ = self._content_of(opened, self._content)
             if trust is not None and not bool((trust > 0).any()):
                 raise Unsuitable("none of its pixels is known: all are masked, or invisible")
-            aligned = (planes, trust) if registration is None else registration.align(planes, trust, composer.agreed)
+            aligned = (
+                registration.align(planes, trust, composer.agreed, composer.lighting)
+                if registration
+                else (planes, trust)
+            )
             if aligned is None:
                 raise Unsuitable(
                     f"it cannot be aligned with {self.reference.name}; it shows another scene, or is too blurred"

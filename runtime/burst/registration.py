@@ -4,12 +4,14 @@ Matched SIFT features give an initial homography by RANSAC. Maximising the enhan
 Evangelidis and Psarakis 2008) over all pixels refines it; both frames are smoothed first, to reduce the difference
 between their blurs. A homography is accepted only if the detail of the aligned frames correlates. If frames that are
 aligned contradict each other, something moved and may have drawn them along: the homography is then found by the detail
-without the shading, which draws less, and refined where the frames agree.
+without the shading, which draws less, and refined where the frames agree. Light that differs over the frames draws them
+along, too: they are then aligned as if all were equally bright, and again by what is lit alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 
@@ -17,7 +19,8 @@ from kernels.arrays import Array
 from kernels.cancellation import checkpoint
 from runtime.burst.content import scaled
 from runtime.burst.exposure import clipped_like
-from runtime.burst.features import Homography, Mask, Plane, features, match
+from runtime.burst.features import Features, Homography, Mask, Plane, features, match
+from runtime.burst.shading import levelled
 from runtime.colour import luminance
 from runtime.decisions.thresholds import (
     FRAME_ALIGNED,
@@ -58,14 +61,15 @@ class Registration:
     def __init__(self, reference: Array, trust: Plane | None = None) -> None:
         self._reference, self._trusted = reference, None if trust is None else trust > 0
         plane, self._to_working = _reduced(luminance(reference))
-        self._known = _known(trust, plane)
-        self._features, self._smooth = features(plane, self._known), _smooth(plane, _FINE_SIGMA)
+        self._plane, self._trust, self._known = plane, trust, _known(trust, plane)
+        self._smooth = _smooth(plane, _FINE_SIGMA)
 
     def align(
         self,
         frame: Array,
         trust: Plane | None = None,
         agreed: Callable[[Array, Plane | None], Plane | None] | None = None,
+        lighting: Callable[[Array, Plane | None], Array | None] | None = None,
     ) -> tuple[Array, Plane | None] | None:
         """Resample a frame on the pixel grid of the reference.
 
@@ -78,6 +82,9 @@ class Registration:
         agreed
             Called with what is returned: float32 ``(H, W)``, 0 where the aligned frame contradicts the reference, or
             ``None`` if it does so nowhere. The frame is then aligned by the rest.
+        lighting
+            Called with the same: by what the aligned frame is multiplied to be lit like the reference, float32
+            ``(C, H, W)``, or ``None`` if the two are lit alike.
 
         Returns
         -------
@@ -93,7 +100,12 @@ class Registration:
         InvalidArgument
             If the frame has another shape.
         """
-        homography = self.homography(frame, trust)
+        registration, seen, homography = self, frame, self.homography(frame, trust)
+        if lighting and not self._is_settled(frame, homography, trust, agreed, lighting):
+            level = levelled(frame, trust)
+            found = self._level.homography(level, trust)
+            if found is not None and lighting(*_aligned(frame, found, trust)) is not None:
+                registration, seen, homography = self._level, level, found
         if homography is None:
             return None
         aligned = _aligned(frame, homography, trust)
@@ -102,13 +114,36 @@ class Registration:
             if compared is None:
                 break
             if turn == 0:  # what seems to agree may have been drawn along, too
-                found = self.homography(frame, trust, shading=False)
+                found = registration.homography(seen, trust, shading=False)
             else:
-                found = self.homography(frame, trust, compared, homography)
+                found = registration.homography(seen, trust, compared, homography)
             if found is None:
                 break
             homography, aligned = found, _aligned(frame, found, trust)
         return aligned
+
+    def _is_settled(
+        self,
+        frame: Array,
+        homography: Homography | None,
+        trust: Plane | None,
+        agreed: Callable[[Array, Plane | None], Plane | None] | None,
+        lighting: Callable[[Array, Plane | None], Array | None],
+    ) -> bool:
+        """Tell whether a frame lies on the reference and is lit like it, or at least agrees with it."""
+        if homography is None:
+            return False
+        aligned = _aligned(frame, homography, trust)
+        return lighting(*aligned) is None and (agreed is None or agreed(*aligned) is None)
+
+    @cached_property
+    def _level(self) -> Registration:
+        """The registration to the reference as if it were equally bright everywhere."""
+        return Registration(levelled(self._reference, self._trust), self._trust)
+
+    @cached_property
+    def _features(self) -> Features:
+        return features(self._plane, self._known)
 
     def homography(
         self,

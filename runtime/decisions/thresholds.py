@@ -183,6 +183,10 @@ FRAME_ALIGNED = 0.25
 # How far a frame of a burst is used.
 EQUAL_EXPOSURE = 0.02
 """Difference of tones, relative to the range, up to which frames count as equally exposed."""
+UNEVEN_LIGHT = 0.02
+"""Mean relative difference of the light over a frame from that over the reference, up to which they are lit alike."""
+UNEXPLAINED_BY_LIGHT = 0.5
+"""Share of the difference of two frames, at most, that the light leaves where it is what differs."""
 NEARLY_CLIPPED = 0.94
 """Share of a frame's largest value from which its pixels are trusted less and less, up to `SATURATED`."""
 FRAME_GAIN = 8.0

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from kernels.arrays import Array, array_module, is_cuda
-from runtime.errors import InvalidArgument, InvalidImage, MissingDependency, UnsupportedType
-from runtime.images import pillow
+from runtime.errors import InvalidArgument, InvalidImage, UnsupportedType
+from runtime.images import dlpack, pillow
 from runtime.images.codecs import decode, encode
 from runtime.images.files import read_file
 from runtime.images.header import Header
@@ -33,12 +33,6 @@ _LARGEST = 1e36
 
 _COLOURS = {1: 1, 2: 1, 3: 3, 4: 3}
 """Number of colour planes by number of channels; an additional channel is alpha."""
-
-_HOST = (1, 3, 11)
-"""DLPack device types that NumPy can read: CPU, CUDA pinned host, ROCm pinned host."""
-
-_CUDA = (2, 13)
-"""DLPack device types that CuPy can read: CUDA, CUDA managed."""
 
 
 @dataclass(frozen=True)
@@ -281,17 +275,19 @@ def _unwrap(image: Any) -> tuple[Array, Callable[[Array], Any], Callable[[], Any
     if isinstance(image, np.ma.MaskedArray):
         return image.data, partial(_masked_like, image), image.copy
     if isinstance(image, np.ndarray):
-        pixels = np.asarray(image)
-        return pixels, _unchanged, pixels.copy
+        pixels, wrap = np.asarray(image), image.__array_wrap__  # of a memory map, it makes an array in memory
+        return pixels, wrap, lambda: wrap(pixels.copy())
     if is_cuda(image):
         return image, _unchanged, image.copy
     pil = sys.modules.get("PIL.Image")
     if pil is not None and isinstance(image, pil.Image):
         return pillow.pixels_of(image), partial(pillow.image_of, info=image.info), image.copy
-    if hasattr(image, "__dlpack__") and hasattr(image, "__dlpack_device__"):
-        pixels, produce = _from_dlpack(image), _producer(image)
+    if not isinstance(image, type) and hasattr(image, "__dlpack__") and hasattr(image, "__dlpack_device__"):
+        pixels, produce = dlpack.pixels_of(image), dlpack.producer(image)
         return pixels, produce, lambda: produce(pixels.copy())
     remedy = "give a numpy, cupy or DLPack array, a PIL image, or the bytes of an image file"
+    if isinstance(image, type):
+        raise UnsupportedType(f"the class {image.__name__} is no image, only its instances are: {remedy}")
     raise UnsupportedType(f"an image cannot be of type {type(image).__name__}: {remedy}")
 
 
@@ -312,39 +308,6 @@ def _masked_like(image: np.ma.MaskedArray[Any, Any], pixels: Array) -> np.ma.Mas
 
 def _unchanged(pixels: Array) -> Array:
     return pixels
-
-
-def _from_dlpack(image: Any) -> Array:
-    """Return a NumPy or CuPy array that shares the memory of a DLPack array."""
-    try:
-        device_type = int(image.__dlpack_device__()[0])
-        if device_type in _HOST:
-            return np.from_dlpack(image)
-        if device_type in _CUDA:
-            return _cupy().from_dlpack(image)
-    except (BufferError, TypeError, ValueError, RuntimeError) as error:
-        remedy = "give a detached, dense tensor of a dtype that numpy has"
-        raise UnsupportedType(f"{type(image).__name__} cannot be read through DLPack ({error}): {remedy}") from error
-    raise UnsupportedType(f"{type(image).__name__} lies on DLPack device {device_type}: move it to the CPU or to CUDA")
-
-
-def _cupy() -> Any:
-    try:
-        import cupy
-    except ImportError as error:
-        raise MissingDependency("a CUDA array needs CuPy: pip install 'deblur-runtime[gpu]'") from error
-    return cupy
-
-
-def _producer(image: Any) -> Callable[[Array], Any]:
-    """Return ``from_dlpack`` of the library of `image`, which is imported already."""
-    if hasattr(image, "__array_namespace__"):
-        return image.__array_namespace__().from_dlpack  # type: ignore[no-any-return]
-    library = sys.modules[type(image).__module__.partition(".")[0]]
-    if not hasattr(library, "from_dlpack"):
-        remedy = "convert it to a numpy array"
-        raise UnsupportedType(f"{library.__name__} has no from_dlpack to make a {type(image).__name__} again: {remedy}")
-    return library.from_dlpack  # type: ignore[no-any-return]
 
 
 def _check_shape(shape: tuple[int, ...]) -> None:

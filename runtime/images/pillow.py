@@ -25,7 +25,7 @@ def pixels_of(image: Any) -> npt.NDArray[Any]:
     UnsupportedType
         If its mode cannot.
     InvalidImage
-        If its file is damaged.
+        If it was closed, or its file is damaged.
     OutOfMemory
         If it does not fit into the memory.
     """
@@ -41,6 +41,9 @@ def pixels_of(image: Any) -> npt.NDArray[Any]:
     except MemoryError as error:
         raise OutOfMemory("the memory is too small to read the image: give parts of it") from error
     except Exception as error:  # see runtime.images.codecs.decode
+        if _is_closed(image, error):
+            remedy = "call load() before its file is closed, and close() after the restoration"
+            raise InvalidImage(f"the PIL image was closed before its pixels were read: {remedy}") from error
         raise InvalidImage(f"the image is damaged or incomplete ({error}): get an intact copy") from error
 
 
@@ -110,6 +113,11 @@ def encode(pixels: npt.NDArray[Any], header: Header, **options: Any) -> bytes:
     except (OSError, ValueError) as error:
         raise InvalidImage(f"this image does not fit into {header.format} ({error}): write PNG or TIFF") from error
     return buffer.getvalue()
+
+
+def _is_closed(image: Any, error: Exception) -> bool:
+    """Tell whether an image cannot be read since it, or its file, was closed: Pillow says so, or lacks the file."""
+    return "closed" in str(error) or (isinstance(error, AssertionError) and getattr(image, "fp", None) is None)
 
 
 def _resolve(image: Any) -> Any:

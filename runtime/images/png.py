@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from runtime.errors import InvalidImage
 from runtime.images import pillow
 from runtime.images.header import Header
 from runtime.images.metadata import png as metadata
+from runtime.images.metadata import trailer
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 """First bytes of a PNG file."""
@@ -35,7 +37,7 @@ def is_16_bit(data: bytes) -> bool:
 def decode(data: bytes) -> tuple[npt.NDArray[Any], Header]:
     """Decode a PNG file; see `runtime.images.codecs.decode`."""
     depth, colour_type = data[24], data[25]
-    chunks = _chunks(data, depth)
+    chunks, end = _chunks(data, depth)
     if (frames := _frames(chunks)) > 1:
         raise InvalidImage(f"the file holds {frames} pictures: save one of them by itself")
     transparent = next((payload for kind, payload in chunks if kind == b"tRNS"), b"")
@@ -45,7 +47,8 @@ def decode(data: bytes) -> tuple[npt.NDArray[Any], Header]:
     pixels = _decode_16_bit(reduced, colour_type) if depth == 16 else pillow.decode(reduced, "PNG")[0]
     if transparent and colour_type in (_GREY, _RGB):
         pixels = _with_transparency(pixels, transparent, depth)
-    return pixels, metadata.read(chunks)
+    header = metadata.read(chunks)
+    return pixels, replace(header, lost=(*header.lost, *trailer.lost(data[end:])))
 
 
 def encode(pixels: npt.NDArray[Any], header: Header) -> bytes:
@@ -110,8 +113,11 @@ def _frames(chunks: list[tuple[bytes, bytes]]) -> int:
     return int.from_bytes(control[:4], "big")
 
 
-def _chunks(data: bytes, depth: int) -> list[tuple[bytes, bytes]]:
-    """Return kind and payload of each chunk; a 16-bit file cut short is refused here, before OpenCV prints an error."""
+def _chunks(data: bytes, depth: int) -> tuple[list[tuple[bytes, bytes]], int]:
+    """Return kind and payload of each chunk, and where the last one ends.
+
+    A 16-bit file cut short is refused here, before OpenCV prints an error.
+    """
     found = []
     position = len(MAGIC)
     while position + 12 <= len(data):
@@ -123,14 +129,14 @@ def _chunks(data: bytes, depth: int) -> list[tuple[bytes, bytes]]:
         if zlib.crc32(payload, zlib.crc32(kind)) != checksum:
             raise InvalidImage("the PNG image is damaged (wrong checksum): get an intact copy")
         found.append((kind, payload))
-        if kind == b"IEND":
-            return found
         position += 12 + size
+        if kind == b"IEND":
+            return found, position
     if depth == 16 and not _all_pixels(found):
         raise InvalidImage("the PNG image is incomplete: get an intact copy")
     if data[position + 4 : position + 8] == b"IDAT":
         found.append((b"IDAT", data[position + 8 :]))
-    return [*found, (b"IEND", b"")]
+    return [*found, (b"IEND", b"")], len(data)
 
 
 def _all_pixels(chunks: list[tuple[bytes, bytes]]) -> bool:

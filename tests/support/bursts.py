@@ -64,3 +64,16 @@ def walking_box(latent, count, side=30, step=24, top=90):
 def shaken_each(scenes, **options):
     """One frame of each scene, blurred as `shaken` blurs the frames of one."""
     return [shaken(latent, len(scenes), **options)[number] for number, latent in enumerate(scenes)]
+
+
+def banded(frame, phase, depth=0.4, period=56):
+    """A frame under a lamp that flickers while its rows are read."""
+    waves = 0.5 + 0.5 * np.sin(2 * np.pi * np.arange(frame.shape[1]) / period + phase)
+    return (frame * (1 - depth * waves)[:, None]).astype(np.float32)
+
+
+def shaded(frame, corner, depth=0.5):
+    """A frame that grows darker towards one of its corners, 0 to 3."""
+    down, across = (np.linspace(0, 1, size) for size in frame.shape[1:])
+    down, across = down[:: -1 if corner & 1 else 1], across[:: -1 if corner & 2 else 1]
+    return (frame * (1 - depth * np.add.outer(down, across) / 2)).astype(np.float32)

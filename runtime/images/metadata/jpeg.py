@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from runtime.images.header import Header, Part, Text
-from runtime.images.metadata import directories, photoshop, xmp
+from runtime.images.metadata import directories, photoshop, trailer, xmp
 from runtime.images.metadata import resolution as resolutions
 
 APP0, APP1, APP2, APP8, APP11, APP13, APP14, COMMENT = 0xE0, 0xE1, 0xE2, 0xE8, 0xEB, 0xED, 0xEE, 0xFE
@@ -89,7 +89,7 @@ def read(data: bytes, header: Header) -> Header:
     elif index is not None and _GAIN_MAP_NAME not in lost:
         lost += _further_pictures(index)
     elif not lost:
-        lost += _trailer(data, end)
+        lost += trailer.lost(data[end:])
     iptc, others = photoshop.split(resources)
     return replace(
         header,
@@ -158,15 +158,3 @@ def _further_pictures(block: bytes) -> list[str]:
     if kinds and all(kind in _LARGE_THUMBNAILS for kind in kinds):
         return []
     return ["further pictures (MPF)"]
-
-
-def _trailer(data: bytes, end: int) -> list[str]:
-    """Return a name for what follows the end of the picture."""
-    rest = data[end:].lstrip(b"\0\xff")
-    if not rest:
-        return []
-    if rest[:1] == b"\xd8":
-        return ["further pictures behind the photograph"]
-    if b"ftyp" in rest[:64]:
-        return ["the video of a motion photo"]
-    return [f"{len(rest)} bytes behind the picture"]

@@ -119,6 +119,11 @@ async def _restore(service: Service, kind: str, request: Request) -> Response:
 
 def _read(service: Service, kind: str, request: Request, body: bytes, wanted: Wanted, client: str) -> tickets.Request:
     """Return what a client asks for."""
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":
+        raise Refusal(
+            "undecodable", f"a body of the Content-Encoding {encoding[:40]!r} cannot be read: send it as it is"
+        )
     content_type = request.headers.get("content-type", "")
     if content_type.lower().startswith(FORM):
         form = parse_form(content_type, body)

@@ -3,7 +3,7 @@ import pytest
 
 from runtime.burst.composition import Composer, Unsuitable
 from runtime.burst.registration import resample
-from tests.support.bursts import exposed, psnr, scene, shaken, shaken_each, walking_box
+from tests.support.bursts import banded, exposed, psnr, scene, shaded, shaken, shaken_each, walking_box
 
 SHAPE = (180, 240)
 
@@ -27,6 +27,27 @@ def test_a_frame_gets_the_exposure_of_the_reference(frames, stops):
     composed = Composer(reference.copy(), None).compose(exposed(other, stops), None)
     assert psnr(exposed(other, stops), other) < 20
     assert psnr(composed, other) > 34
+
+
+@pytest.mark.parametrize("stops", [0, -1])
+@pytest.mark.parametrize("light", [banded, shaded])
+def test_a_frame_gets_the_light_of_the_reference(frames, light, stops):
+    reference, other = light(frames[0], 0), exposed(light(frames[1], 2), stops)
+    composer = Composer(reference.copy(), None)
+    expected = light(frames[1], 0)
+    assert psnr(other, expected) < 22
+    assert psnr(composer.compose(other, None), expected) > 31
+    assert composer.lighting(other, None).shape == other.shape
+
+
+@pytest.mark.parametrize("change", [lambda frame: frame, lambda frame: exposed(frame, 1), lambda frame: frame**1.5])
+def test_another_exposure_is_no_other_light(frames, change):
+    assert Composer(frames[0].copy(), None).lighting(change(frames[1]), None) is None
+
+
+def test_an_object_is_no_light():
+    reference, frame = shaken_each(walking_box(scene(), 2, step=110, side=80, top=60), noise=0)
+    assert Composer(reference, None).lighting(frame, None) is None
 
 
 def test_where_a_frame_is_clipped_it_is_the_reference_as_far_as_that_is_as_bright(frames):
@@ -130,6 +151,7 @@ def test_noise_of_a_dark_frame_does_not_come_along(rng):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (lambda frame: shaded(frame, 0, 1.0) / 12, "too low: it is darker than the reference by a factor of [0-9]+"),
         (lambda frame: frame / 20, "too low: it is darker than the reference by a factor of 20"),
         (lambda frame: np.clip(3.5 * frame, 0, 1), "too high: [0-9]+% of it is clipped|hardly any pixel"),
         (np.zeros_like, "hardly any pixel is well exposed both in it and in the reference"),

@@ -11,7 +11,7 @@ from runtime.inference.progress import Stopwatch
 from runtime.methods.fba import fuse
 from runtime.options import BurstOptions
 from runtime.run import Run
-from tests.support.bursts import exposed, pixels_of, psnr, shaken, shaken_each, walking_box
+from tests.support.bursts import banded, exposed, pixels_of, psnr, shaken, shaken_each, walking_box
 from tests.support.bursts import scene as scene_planes
 
 
@@ -122,6 +122,20 @@ def test_unequal_exposures_are_worth_nearly_as_much_as_equal_ones(unequal, regis
     gain, gain_of_equal = (psnr(planes_of(each), LATENT, 16) - best for each in (image, equal))
     assert gain > 5
     assert gain > 0.55 * gain_of_equal
+
+
+@pytest.mark.parametrize("register", [False, True])
+def test_a_burst_under_a_lamp_that_flickers_is_worth_nearly_as_much_as_an_equal_one(register):
+    frames = shaken(LATENT, 6)
+    flickering = [pixels_of(banded(frame, 1.1 * number)) for number, frame in enumerate(frames)]
+    image, loader, left_out = restored(flickering, register=register, reference=0)
+    equal = restored([pixels_of(frame) for frame in frames], register=register, reference=0)[0]
+    truth = banded(LATENT, 0)
+    gain = psnr(planes_of(image), truth, 16) - psnr(planes_of(flickering[0]), truth, 16)
+    gain_of_equal = psnr(planes_of(equal), LATENT, 16) - psnr(frames[0], LATENT, 16)
+    assert left_out == []
+    assert loader.used == list(range(6))
+    assert gain > 0.5 * gain_of_equal > 2
 
 
 def test_the_reference_is_neither_the_brightest_nor_a_clipped_frame(unequal):

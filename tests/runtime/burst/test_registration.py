@@ -5,10 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.data import astronaut, chelsea
 
+from runtime.burst.composition import Composer
 from runtime.burst.registration import Registration, largest_shift, resample, warp
 from runtime.decisions.thresholds import FRAME_ALIGNED
 from runtime.errors import InvalidArgument
-from tests.support.bursts import psnr, scene, shaken
+from tests.support.bursts import banded, psnr, scene, shaded, shaken
 
 MARGIN = 16
 HEIGHT, WIDTH = 200, 260
@@ -199,6 +200,21 @@ def test_something_that_moves_does_not_draw_a_frame_along():
     aligned, _ = registration.align(frame, None, agreed)
     assert len(asked) > 1
     np.testing.assert_allclose(aligned[:, 10:60, 10:-10], frame[:, 10:60, 10:-10], atol=0.02)
+
+
+@pytest.mark.parametrize("light", [banded, shaded])
+def test_light_that_differs_does_not_draw_a_frame_along(light):
+    moved = similarity(HEIGHT, WIDTH, 1, 1, 3, -2)
+    still, other = shaken(scene(HEIGHT, WIDTH), 2)
+    reference, frame = light(inner(still), 0), light(seen_through(other, moved), 2)
+    registration, truth = Registration(reference), as_seen(moved)
+    composer = Composer(reference.copy(), None)
+    aligned, trust = registration.align(frame, None, composer.agreed, composer.lighting)
+    expected, _ = resample(frame, truth)
+    well = trust == 1
+    drawn = registration.homography(frame)
+    assert drawn is None or largest_shift(np.linalg.inv(truth) @ drawn, HEIGHT, WIDTH) > 1.5
+    assert psnr(aligned[:, well], expected[:, well]) > 34
 
 
 def test_frames_that_agree_are_aligned_once():

@@ -49,6 +49,21 @@ def test_what_an_image_says_of_its_values_is_taken_at_its_word_unless_the_caller
     assert options == Options(response=used)
 
 
+@pytest.mark.parametrize(
+    ("shift", "used"),
+    [
+        (lambda values: 2 * values - 1, "auto"),
+        (lambda values: values - 0.5, "auto"),
+        (lambda values: (values - values.mean()) / values.std(), "linear"),
+    ],
+)
+def test_no_curve_is_looked_for_where_black_is_only_guessed(shift, used):
+    observed, _ = seen("coffee", "plain")
+    planes, frame = open_image(np.moveaxis(shift(observed), 0, -1))
+    assert frame.black < 0
+    assert as_it_says(frame, prepare(planes), Options()).response == used
+
+
 @pytest.mark.parametrize(("asked", "used"), [("auto", "linear"), ("linear", "linear"), ("srgb", "srgb")])
 def test_no_curve_is_looked_for_on_a_pedestal(asked, used):
     observed, _ = seen("coffee", "plain")

@@ -42,6 +42,23 @@ def test_a_pil_image_whose_transparency_is_a_colour_is_refused(mode, key, alpha)
     assert pillow.pixels_of(image.convert(alpha)).shape == (3, 4, len(alpha))
 
 
+@pytest.mark.parametrize("how", ["closed", "read and closed", "left", "its file closed"])
+def test_a_closed_pil_image_is_not_taken_for_a_damaged_one(tmp_path, how):
+    path = tmp_path / "photo.png"
+    Image.fromarray(smooth_pixels()).save(path)
+    with open(path, "rb") as stream:
+        image = Image.open(stream if how == "its file closed" else path)
+        if how == "left":
+            with image:
+                pass
+    if how == "read and closed":
+        image.load()
+    if how.endswith("closed") and how[0] != "i":
+        image.close()
+    with pytest.raises(InvalidImage, match=r"was closed before its pixels were read: call load\(\)"):
+        pillow.pixels_of(image)
+
+
 @pytest.mark.parametrize("format", ["PNG", "TIFF"])
 def test_bilevel_becomes_grey(format):
     pixels, _ = decode(save(Image.fromarray(np.array([[True, False]])), format))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from runtime.errors import InvalidImage
+from runtime.errors import InvalidImage, MetadataLost
 from runtime.images import Header, decode, encode
 from runtime.images.png import is_16_bit
 from tests.runtime.images.samples import chunk, exif_block, icc_profile, random_pixels, save, write_png
@@ -124,3 +124,15 @@ def test_a_file_without_its_last_rows_is_refused(depth, missing, rng, capfd):
     with pytest.raises(InvalidImage, match="intact copy"):
         decode(write_png(pixels, 2, depth=depth)[:-missing])
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_what_follows_the_end_chunk_is_named(depth, rng):
+    pixels = random_pixels(rng, np.uint8 if depth == 8 else np.uint16, 3)
+    data = write_png(pixels, 2, depth=depth)
+    found, header = decode(data + b"secret")
+    assert header.lost == ("6 bytes behind the picture",)
+    with pytest.warns(MetadataLost, match="6 bytes behind the picture"):
+        encode(found, header)
+    for intact in (data, data + bytes(9), data[:-12]):
+        assert decode(intact)[1].lost == ()

@@ -5,7 +5,7 @@ import pytest
 from runtime.errors import InvalidImage
 from runtime.images import decode
 from runtime.images.limits.directories import Directories
-from tests.runtime.images.forged import LONG, SHORT, UNDEFINED, directory, entries, tiff
+from tests.runtime.images.limits.forged import LONG, SHORT, UNDEFINED, directory, entries, tiff
 
 SUB = [330, 0x8769, 0x8825, 0xA005]
 

@@ -1,7 +1,7 @@
 import pytest
 
 from runtime.images.limits.exif import is_readable, omitted
-from tests.runtime.images.forged import directory
+from tests.runtime.images.limits.forged import directory
 from tests.runtime.images.samples import exif_block
 
 

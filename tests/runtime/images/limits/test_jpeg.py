@@ -5,7 +5,7 @@ from PIL import Image
 from runtime.errors import InvalidImage
 from runtime.images import decode
 from runtime.images.limits import check
-from tests.runtime.images.forged import directory, jpeg, scan, segment, tables
+from tests.runtime.images.limits.forged import directory, jpeg, scan, segment, tables
 from tests.runtime.images.samples import exif_block, save, smooth_pixels
 
 SEQUENTIAL, PROGRESSIVE, LOSSLESS, ARITHMETIC = 0xC0, 0xC2, 0xC3, 0xCA

@@ -14,7 +14,7 @@ import numpy as np
 
 from runtime.errors import DeblurError
 from runtime.images import decode
-from tests.runtime.images.forged import *
+from tests.runtime.images.limits.forged import *
 
 deflated = zlib.compress(bytes(1 << 28), 1)
 files = [

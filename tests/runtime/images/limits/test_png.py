@@ -8,7 +8,7 @@ from PIL import Image
 from runtime.errors import InvalidImage
 from runtime.images import decode
 from runtime.images.limits import check
-from tests.runtime.images.forged import chunk, directory, png
+from tests.runtime.images.limits.forged import chunk, directory, png
 from tests.runtime.images.samples import icc_profile, save
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from runtime.errors import InvalidImage
 from runtime.images import decode
 from runtime.images.limits import check
-from tests.runtime.images.forged import LONG, RATIONAL, SHORT, directory, entries, jpeg, scan, tables, tiff
+from tests.runtime.images.limits.forged import LONG, RATIONAL, SHORT, directory, entries, jpeg, scan, tables, tiff
 from tests.runtime.images.samples import random_pixels, save
 
 TILES = {273: None, 278: None, 279: None, 322: (LONG, 1, 16), 323: (LONG, 1, 16), 324: (LONG, 1, 16)}

@@ -7,7 +7,7 @@ from PIL import Image
 from runtime.errors import InvalidImage
 from runtime.images import decode
 from runtime.images.limits import check
-from tests.runtime.images.forged import directory, webp
+from tests.runtime.images.limits.forged import directory, webp
 from tests.runtime.images.samples import exif_block, save, smooth_pixels
 
 

@@ -32,6 +32,15 @@ def test_another_chunk_is_named():
         encode(pixels, header)
 
 
+def test_what_follows_the_container_is_named():
+    data = save(Image.fromarray(smooth_pixels()), "WEBP")
+    pixels, header = decode(data + b"secret")
+    assert header.lost == ("6 bytes behind the picture",)
+    with pytest.warns(MetadataLost, match="6 bytes behind the picture"):
+        encode(pixels, header)
+    assert decode(data + bytes(9))[1].lost == decode(data)[1].lost == ()
+
+
 @pytest.mark.parametrize("data", [b"", b"RIFF", b"RIFF\xff\xff\xff\xffWEBPVP8 \xff\xff\xff\xff"])
 def test_a_file_cut_short_is_no_lossless_one(data):
     assert not webp.is_lossless(data)

@@ -123,3 +123,11 @@ def test_none_of_it_costs_a_worker(real_client):
         ask(real_client, data)
     assert deaths() == before
     assert real_client.get("/readyz").status_code == 200
+
+
+@pytest.mark.parametrize(("encoding", "status"), [("gzip", 415), ("br, gzip", 415), ("identity", 200)])
+def test_a_compressed_body_is_refused_whatever_is_in_it(real_client, encoding, status):
+    found, answer = ask(real_client, message("/v1/deblur?quality=fast", small(), f"Content-Encoding: {encoding}"))
+    assert found == status
+    assert ("Content-Encoding" in answer) == (status == 415)
+    assert not SECRETS.search(answer.partition("\r\n\r\n")[2]) or status == 200
