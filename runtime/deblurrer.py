@@ -27,7 +27,7 @@ from runtime.inference.devices import download, on_device, resolve_device
 from runtime.inference.progress import Progress, Stopwatch, reporting
 from runtime.inference.stream import Stream, lanes_on, outcomes
 from runtime.methods.registry import check_options, check_result, create_method, expects_blur
-from runtime.options import ANY, AUTO, FBA, BurstOptions, Loading, Options, Task
+from runtime.options import ANY, AUTO, FBA, GENERAL, BurstOptions, Loading, Options, Task
 from runtime.preparation.photograph import Photograph, prepare
 from runtime.response import LINEAR
 from runtime.results import BurstRestoration, Restoration
@@ -108,6 +108,7 @@ class Deblurrer:
         neural: bool = True,
         response: str | float = AUTO,
         content: str = ANY,
+        variant: str = GENERAL,
         strength: float = 1.0,
         progress: Progress | None = None,
     ) -> Restoration:
@@ -144,6 +145,9 @@ class Deblurrer:
         content
             What the photograph shows: ``"text"`` (pages and screens), ``"landscape"`` (textures without edges), or
             ``"any"``; `schuler` has networks for each.
+        variant
+            Which networks of `kaufman` estimate the kernel: ``"general"``, one for kernels of any size, or
+            ``"scale-optimised"``, where a classifier chooses among three, each for a range of sizes.
         strength
             Weight of the restoration in [0, 1]: 0 returns the photograph, 1 the restoration, values between them a
             linear blend.
@@ -166,7 +170,8 @@ class Deblurrer:
         method = self._single()
         options, strength = self._checked(
             quality=quality, stride=stride, nonblind=nonblind, support=support, noise=noise, refine=refine,
-            neural=neural, response=response, content=content, strength=strength, progress=progress,
+            neural=neural, response=response, content=content, variant=variant, strength=strength,
+            progress=progress,
         )  # fmt: skip
         with on_device(self.device), reporting(progress) as progress:
             stopwatch = Stopwatch(self.device)
@@ -193,6 +198,7 @@ class Deblurrer:
                 code=None if estimate.reason is None else estimate.reason.code,
                 reason=None if estimate.reason is None else estimate.reason.sentence,
                 response=(photograph if photograph.response is not LINEAR else estimate).response.name,
+                kernel_class=estimate.kernel_class,
             )
 
     @overload
