@@ -131,8 +131,7 @@ class Deblurrer:
             Side in pixels of the largest blur kernel to estimate; by default 85 (51 without `refine`), or less on a
             small photograph. Increase it for longer blur.
         noise
-            Standard deviation of the noise, in units of the value range, in [0, 1); by default estimated from the
-            photograph.
+            Standard deviation of the noise, in units of the value range, in [0, 1); by default it is estimated.
         refine
             Whether the blur kernel is refined from coarse to fine (better), or estimated once from the network's
             own estimate as in the paper (faster).
@@ -143,14 +142,11 @@ class Deblurrer:
             light: ``"srgb"``, ``"linear"`` for values that are light, the exponent of a power from 1 to 4, or
             ``"auto"`` to choose between the first two by the photograph.
         content
-            What the photograph shows: ``"text"`` (pages and screens), ``"landscape"`` (textures without edges), or
-            ``"any"``; `schuler` has networks for each.
+            What the photograph shows, for `schuler`: ``"text"``, ``"landscape"`` (textures without edges) or ``"any"``.
         variant
-            Which networks of `kaufman` estimate the kernel: ``"general"``, one for kernels of any size, or
-            ``"scale-optimised"``, where a classifier chooses among three, each for a range of sizes.
+            Networks of `kaufman`: ``"general"``, or ``"scale-optimised"``, chosen of three by the size of the kernel.
         strength
-            Weight of the restoration in [0, 1]: 0 returns the photograph, 1 the restoration, values between them a
-            linear blend.
+            Weight of the restoration in [0, 1], a linear blend: 0 returns the photograph, 1 the restoration.
         progress
             Called as ``progress(stage, fraction)``.
 
@@ -170,8 +166,7 @@ class Deblurrer:
         method = self._single()
         options, strength = self._checked(
             quality=quality, stride=stride, nonblind=nonblind, support=support, noise=noise, refine=refine,
-            neural=neural, response=response, content=content, variant=variant, strength=strength,
-            progress=progress,
+            neural=neural, response=response, content=content, variant=variant, strength=strength, progress=progress,
         )  # fmt: skip
         with on_device(self.device), reporting(progress) as progress:
             stopwatch = Stopwatch(self.device)

@@ -100,12 +100,12 @@ class KernelAnalysis:
     ----------
     network
         Estimates the kernel of the photograph.
-    halved
+    of_half
         Estimates that of the photograph at half its size; by default the same.
     """
 
-    def __init__(self, network: AnalysisNetwork, halved: AnalysisNetwork | None = None) -> None:
-        self._network, self._of_half = network, halved or network
+    def __init__(self, network: AnalysisNetwork, of_half: AnalysisNetwork | None = None) -> None:
+        self._network, self._of_half = network, of_half or network
 
     def smallest(self) -> int:
         """Return the least side in pixels of a photograph of which a kernel is estimated."""
@@ -184,7 +184,7 @@ class KernelAnalysis:
 
     def _estimate_wide(self, luminance: Array) -> Kernel:
         """Estimate the kernel of a photograph from that at half its size, of twice the side, less one."""
-        return resize(self._of_half.estimate(_halved(luminance)), 2 * self._of_half.side - 1, 2.0)
+        return resize(self._of_half.estimate(halved(luminance)), 2 * self._of_half.side - 1, 2.0)
 
 
 def informative(luminance: Array, narrowest: int = 1) -> Array:
@@ -199,14 +199,14 @@ def is_cut_off(kernel: Kernel) -> bool:
     return bool(1 - kernel[margin:-margin, margin:-margin].sum() / kernel.sum() > _CUT_OFF)
 
 
+def halved(plane: Array) -> Array:
+    """Return a plane (H, W) at half its size: the means of squares of two pixels a side."""
+    height, width = (side // 2 * 2 for side in plane.shape)
+    blocks = plane[:height, :width].reshape(height // 2, 2, width // 2, 2)
+    return array_module(plane).ascontiguousarray(blocks.mean(axis=(1, 3), dtype=np.float32))
+
+
 def _framed(kernel: Kernel, support: int) -> Kernel:
     """Return a kernel without what is faint, centred, in the least frame that holds it, of `support` pixels at most."""
     pruned = centre(prune(kernel, relative=_FAINT, island=_FAINT))
     return normalise(fit(pruned, min(extent(pruned), support)))
-
-
-def _halved(plane: Array) -> Array:
-    """Return the means of squares of two pixels a side."""
-    height, width = (side // 2 * 2 for side in plane.shape)
-    blocks = plane[:height, :width].reshape(height // 2, 2, width // 2, 2)
-    return array_module(plane).ascontiguousarray(blocks.mean(axis=(1, 3), dtype=np.float32))

@@ -1,7 +1,7 @@
 """Classes of blur kernels by their size, and an analysis network for each (Kaufman and Fattal 2020, section 3.3).
 
-A network tells the class of a photograph's kernel from correlations of features at one scale. The kernel is then
-estimated by the network that was trained on kernels of that class alone.
+A network tells the class of a photograph's kernel from correlations of features of the photograph at half its size. The
+kernel is then estimated by the network that was trained on kernels of that class alone.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kernels.arrays import Array
-from runtime.estimation.analysis import AnalysisNetwork, KernelAnalysis, informative
+from runtime.estimation.analysis import AnalysisNetwork, KernelAnalysis, halved, informative
 from runtime.estimation.correlated import AnalysisAssumptions, CorrelatedFeatures
 from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import Device, download
@@ -82,15 +82,20 @@ class Classifier:
         )
         self._scores = open_session(bundle, SCORES, device=device, precision=precision)
 
+    def smallest(self) -> int:
+        """Return the least side in pixels of a photograph whose kernel is classified."""
+        return 2 * self._features.smallest()
+
     def classify(self, luminance: Array) -> int:
         """Return the index of the class of a photograph's kernel.
 
         Parameters
         ----------
         luminance : (H, W) array of float32
-            Values in [0, 1], on the device of the network.
+            Values in [0, 1], on the device of the network; at least `smallest` pixels a side.
         """
-        return int(np.argmax(download(self._scores.run(**self._features.correlate(luminance))["scores"][0])))
+        correlations = self._features.correlate(halved(luminance))
+        return int(np.argmax(download(self._scores.run(**correlations)["scores"][0])))
 
 
 class ScaleOptimisedAnalysis:
@@ -121,14 +126,18 @@ class ScaleOptimisedAnalysis:
             for name in self._classifier.assumes.networks
         ]
 
+    def smallest(self) -> int:
+        """Return the least side in pixels of a photograph of any class of which a kernel is estimated."""
+        return max(self._classifier.smallest(), *(each.smallest() for each in self._analyses))
+
     def choose(self, luminance: Array) -> tuple[str, KernelAnalysis]:
         """Return the class of a photograph's kernel, and the analysis for that class.
 
         Parameters
         ----------
         luminance : (H, W) array of float32
-            Values in [0, 1], on the device of the networks. Of a large photograph the window with the strongest edges
-            is looked at.
+            Values in [0, 1], on the device of the networks; at least `smallest` pixels a side. Of a large photograph
+            the window with the strongest edges is looked at.
         """
-        index = self._classifier.classify(informative(luminance))
+        index = self._classifier.classify(informative(luminance, self.smallest()))
         return self._classes[index], self._analyses[index]

@@ -20,7 +20,7 @@ from runtime.estimation.analysis import STAGE, AnalysisNetwork, KernelAnalysis, 
 from runtime.estimation.classes import ScaleOptimisedAnalysis
 from runtime.inference.bundle import Bundle
 from runtime.inference.devices import Device
-from runtime.methods.uniform import restore_by_network
+from runtime.methods.uniform import require_size, restore_by_network
 from runtime.options import SCALE_OPTIMISED, SYNTHESIS, Options
 from runtime.restoration.repair import load_repairer
 from runtime.run import Run
@@ -66,6 +66,7 @@ class Kaufman:
         guide = luminance(observed)
         if run.options.variant != SCALE_OPTIMISED:
             return restore_by_network(observed, guide, KernelAnalysis(self._network), run)
+        require_size(guide, self._scale_optimised.smallest())
         with run.stopwatch(STAGE):
             kernel_class, analysis = self._scale_optimised.choose(guide)
         return replace(restore_by_network(observed, guide, analysis, run), kernel_class=kernel_class)

@@ -50,13 +50,13 @@ def write_pair_bundle(folder: Path, threshold: float = 0.0, **manifest: Any) -> 
 
 
 def write_classifier_bundle(folder: Path, **manifest: Any) -> Bundle:
-    """Write a classifier of three classes, by how much a photograph agrees with itself 4 and 9 columns further.
+    """Write a classifier of three classes, by how much a halved photograph agrees with itself some columns further.
 
-    Under a row of fewer than 7 px a kernel is of the first class, under one of more than about 14 px of the third.
+    Under a row of fewer than 6 px a kernel is of the first class, under one of more than about 16 px of the third.
     """
     folder.mkdir(parents=True, exist_ok=True)
     matrix = np.zeros((SIDE, SIDE, 3), np.float32)
-    matrix[SIDE // 2, SIDE // 2 + 4, 1], matrix[SIDE // 2, SIDE // 2 + 9, 2] = 1, 2
+    matrix[SIDE // 2, SIDE // 2 + 2, 1], matrix[SIDE // 2, SIDE // 2 + 5, 2] = 1, 2
     constants = {"matrix": matrix.reshape(-1, 3), "bias": np.array([0.4, 0, 0], np.float32)}
     nodes = [
         helper.make_node("Flatten", ["correlations1"], ["flat"]),

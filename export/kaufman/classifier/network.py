@@ -1,7 +1,8 @@
 """The classifier: features at one scale, their cross-correlations, and a fully connected layer (section 3.3).
 
 It is an analysis network of one scale up to the map that a kernel would be made of, with a number for each class in
-place of the kernel.
+place of the kernel. It looks at the photograph at half its size, where its lags span twice the largest kernel: beyond
+that, nothing of a photograph is correlated by the blur.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from itertools import pairwise
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from export.kaufman.analysis.correlation import correlate_mixed
@@ -86,7 +88,8 @@ class Classifier(nn.Module):
 
     def forward(self, observed: Tensor) -> Tensor:
         """Score the classes ``(N, classes)`` of photographs ``(N, H, W)``, luminance of about [0, 1]."""
-        (maps,) = self.features(normalise(observed))
+        halved = F.avg_pool2d(observed[:, None], 2)[:, 0]
+        (maps,) = self.features(normalise(halved))
         return cast(Tensor, self.scores(correlate_mixed(maps, self.mix[0], self.config.analysis.side)))
 
 
