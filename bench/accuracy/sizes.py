@@ -91,11 +91,16 @@ def draw_examples(folder: str, config: KaufmanData, count: int) -> Examples:
     """
     import torch
 
-    from export.data.photographs import Photographs, find_photographs, split
+    from export.data.photographs import Photographs, find_photographs, read_luminance, split
     from export.kaufman.data import synthesise_examples
 
+    least = config.crop + config.blur.size - 1
     with usable_photographs():
-        photographs = Photographs.read(split(find_photographs(folder))[1])
+        validation = map(read_luminance, split(find_photographs(folder))[1])
+        planes = [plane for plane in validation if min(plane.shape) >= least]
+        if not planes:
+            raise ValueError(f"{folder}: no photograph to validate on has {least} px a side; give larger ones")
+        photographs = Photographs(planes, "cpu")
         return synthesise_examples(photographs, config, count, torch.Generator().manual_seed(_SEED))
 
 

@@ -33,6 +33,8 @@ SHAPES = ((16, 16), (64, 40), (120, 128))
 BATCHES = (1, 3)
 TOLERANCE = {FEATURES: {"fp32": 1e-4}, SHAPE: {"fp32": 1e-4}}
 """Largest difference allowed in a feature, of unit energy over its map, and in a value of a kernel."""
+_DRAWS, _STRENGTH = 4, 3.0
+"""Draws of made-up correlations for each batch, and their standard deviation at the lag of 0."""
 PLANES = {"planes": ("batch", "height", "width")}
 CORRELATIONS: dict[str, tuple[str | int, ...]] = {
     f"correlations{level}": ("batch", SIZES.channels, side, side) for level, side in enumerate(SIZES.lags, start=1)
@@ -100,22 +102,24 @@ def feature_probes(photographs: Photographs | None) -> list[Inputs]:
 
 
 def shape_probes(photographs: Photographs | None) -> list[Inputs]:
-    """Return made-up correlations, peaked at the lag of 0, in all `BATCHES`; photographs make no difference."""
+    """Return made-up correlations in all `BATCHES`; photographs make no difference."""
     return correlation_probes(SIZES.lags)
 
 
 def correlation_probes(lags: tuple[int, ...]) -> list[Inputs]:
-    """Return made-up correlations at squares of lags of these sides, peaked at the lag of 0, in all `BATCHES`."""
+    """Return made-up correlations at squares of lags of these sides, peaked at the lag of 0, in all `BATCHES`.
+
+    They are as strong as those of photographs, and of several draws: some draws may leave all rectified layers at zero.
+    """
     random, found = np.random.default_rng(0), []
-    for count in BATCHES:
+    for count in BATCHES * _DRAWS:
         arrays = []
         for side in lags:
             place = np.arange(side) - side // 2
             peak = np.exp(-np.hypot(place[:, None], place) / 4)
             noise = random.standard_normal((count, SIZES.channels, side, side))
-            arrays.append(
-                (peak * random.standard_normal((count, SIZES.channels, 1, 1)) + 0.1 * noise).astype(np.float32)
-            )
+            strength = random.standard_normal((count, SIZES.channels, 1, 1))
+            arrays.append((_STRENGTH * (peak * strength + 0.1 * noise)).astype(np.float32))
         found.append(tuple(arrays))
     return found
 

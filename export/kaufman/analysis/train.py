@@ -94,7 +94,7 @@ def analysis_of(pair: Checkpoint) -> Checkpoint:
 
 
 def require_frame(data: KaufmanData, network: AnalysisConfig) -> None:
-    """Check that kernels of the data fill the frame of a network, and that crops are as a camera makes them.
+    """Check that the frame of the kernels is that of a network, and that crops have whole pixels at all its scales.
 
     Raises
     ------

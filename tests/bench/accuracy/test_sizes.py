@@ -56,7 +56,12 @@ def test_errors_are_those_at_the_best_shift():
     assert kernel_error(point, truth) == pytest.approx(2)
 
 
-def test_without_photographs_there_is_nothing_to_measure(tmp_path):
+@pytest.mark.parametrize(
+    ("count", "message"), [(0, "no photographs there"), (2, "no photograph to validate on has 296")]
+)
+def test_without_photographs_there_is_nothing_to_measure(count, message, tmp_path):
+    for number in range(count):
+        Image.fromarray(astronaut()[:100]).save(tmp_path / f"{number}.png")
     result = CliRunner().invoke(main, ["kernel-sizes", "--photographs", str(tmp_path)])
     assert result.exit_code == 1
-    assert "no photographs there" in result.output
+    assert message in result.output
