@@ -1,8 +1,8 @@
 """``python -m bench``: the command line of the benchmarks.
 
 Commands: ``kernels``, ``throughput``, ``latency``, ``burst-throughput``, ``packed``, ``peers``, ``gpu``, ``launches``,
-``accuracy``, ``bursts``, ``quality``, ``nonblind``, ``known``, ``colours``, ``schuler``, ``kaufman``, ``motion``,
-``decisions``, ``fuzz``, ``serve`` and ``ray``.
+``accuracy``, ``bursts``, ``quality``, ``nonblind``, ``known``, ``colours``, ``schuler``, ``kaufman``,
+``kernel-sizes``, ``motion``, ``decisions``, ``fuzz``, ``serve`` and ``ray``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from bench.accuracy.guidance import kaufman
 from bench.accuracy.levels import quality
 from bench.accuracy.motion import motion
 from bench.accuracy.quotients import schuler
+from bench.accuracy.sizes import kernel_sizes
 from bench.fuzz.command import fuzz
 from bench.gpu.command import gpu
 from bench.gpu.launches import launches
@@ -47,7 +48,8 @@ class _Group(click.Group):
 
 COMMANDS = [
     kernels, throughput, latency, burst_throughput, packed, peers, gpu, launches, accuracy, bursts, quality,
-    nonblind, known, colours, schuler, kaufman, motion, decisions, fuzz, serve, ray_batch,
+    nonblind, known, colours, schuler, kaufman, kernel_sizes, motion, decisions, fuzz, serve,
+    ray_batch,
 ]  # fmt: skip
 
 

@@ -22,6 +22,12 @@ from export.eboli.onnx import SPEC as MOTION
 from export.eboli.train import MotionRunConfig, MotionTrainer
 from export.epll.train import SPEC as MIXTURE
 from export.epll.train import MixtureRunConfig, train_mixture
+from export.kaufman.analysis.network import Analysis
+from export.kaufman.analysis.onnx import SPEC as ANALYSIS
+from export.kaufman.analysis.train import AnalysisRunConfig, AnalysisTrainer
+from export.kaufman.classifier.network import Classifier
+from export.kaufman.classifier.onnx import SPEC as CLASSIFIER
+from export.kaufman.classifier.train import ClassifierRunConfig, ClassifierTrainer
 from export.kaufman.network import Kaufman
 from export.kaufman.onnx import SPEC as PAIR
 from export.kaufman.synthesis.network import Synthesis
@@ -100,6 +106,22 @@ KINDS = {
         SchulerRunConfig, "schuler", partial(train_synthetic, SchulerTrainer), _SYNTHETIC, QUOTIENTS, Schuler
     ),
     "kaufman": Kind(KaufmanRunConfig, "kaufman", partial(train_synthetic, KaufmanTrainer), _SYNTHETIC, PAIR, Kaufman),
+    "analysis": Kind(
+        AnalysisRunConfig,
+        "analysis-small",
+        partial(train_synthetic, AnalysisTrainer),
+        _SYNTHETIC,
+        ANALYSIS,
+        Analysis,
+    ),
+    "kernel-classifier": Kind(
+        ClassifierRunConfig,
+        "kernel-classifier",
+        partial(train_synthetic, ClassifierTrainer),
+        _SYNTHETIC,
+        CLASSIFIER,
+        Classifier,
+    ),
     "synthesis": Kind(
         SynthesisRunConfig, "synthesis", train_synthesis, _SYNTHETIC | {"processes"}, SYNTHESIS, Synthesis
     ),

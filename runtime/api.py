@@ -52,7 +52,7 @@ def deblur(
         As in `Deblurrer`. The loaded model is cached for the next call.
     **options
         ``quality``, ``stride``, ``nonblind``, ``support``, ``noise``, ``refine``, ``neural``, ``response``,
-        ``strength`` and ``progress``, as in `Deblurrer.restore`.
+        ``content``, ``variant``, ``strength`` and ``progress``, as in `Deblurrer.restore`.
 
     Returns
     -------

@@ -64,6 +64,8 @@ class Estimate:
         The curve from light to the values of the photograph, if the method chose it; `latent` holds such values too.
     log_error
         Natural logarithm of the predicted relative squared error of the blur; NaN if there is no prediction.
+    kernel_class
+        Class of the kernel by its size, for which networks were chosen; ``None`` if it was not classified.
     """
 
     latent: Array
@@ -75,6 +77,7 @@ class Estimate:
     gain: float | None = None
     response: Response = LINEAR
     log_error: float = math.nan
+    kernel_class: str | None = None
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from runtime.inference.devices import download, on_device, resolve_device
 from runtime.inference.progress import Progress, Stopwatch, reporting
 from runtime.inference.stream import Stream, lanes_on, outcomes
 from runtime.methods.registry import check_options, check_result, create_method, expects_blur
-from runtime.options import ANY, AUTO, FBA, BurstOptions, Loading, Options, Task
+from runtime.options import ANY, AUTO, FBA, GENERAL, BurstOptions, Loading, Options, Task
 from runtime.preparation.photograph import Photograph, prepare
 from runtime.response import LINEAR
 from runtime.results import BurstRestoration, Restoration
@@ -108,6 +108,7 @@ class Deblurrer:
         neural: bool = True,
         response: str | float = AUTO,
         content: str = ANY,
+        variant: str = GENERAL,
         strength: float = 1.0,
         progress: Progress | None = None,
     ) -> Restoration:
@@ -130,8 +131,7 @@ class Deblurrer:
             Side in pixels of the largest blur kernel to estimate; by default 85 (51 without `refine`), or less on a
             small photograph. Increase it for longer blur.
         noise
-            Standard deviation of the noise, in units of the value range, in [0, 1); by default estimated from the
-            photograph.
+            Standard deviation of the noise, in units of the value range, in [0, 1); by default it is estimated.
         refine
             Whether the blur kernel is refined from coarse to fine (better), or estimated once from the network's
             own estimate as in the paper (faster).
@@ -142,11 +142,11 @@ class Deblurrer:
             light: ``"srgb"``, ``"linear"`` for values that are light, the exponent of a power from 1 to 4, or
             ``"auto"`` to choose between the first two by the photograph.
         content
-            What the photograph shows: ``"text"`` (pages and screens), ``"landscape"`` (textures without edges), or
-            ``"any"``; `schuler` has networks for each.
+            What the photograph shows, for `schuler`: ``"text"``, ``"landscape"`` (textures without edges) or ``"any"``.
+        variant
+            Networks of `kaufman`: ``"general"``, or ``"scale-optimised"``, chosen of three by the size of the kernel.
         strength
-            Weight of the restoration in [0, 1]: 0 returns the photograph, 1 the restoration, values between them a
-            linear blend.
+            Weight of the restoration in [0, 1], a linear blend: 0 returns the photograph, 1 the restoration.
         progress
             Called as ``progress(stage, fraction)``.
 
@@ -166,7 +166,7 @@ class Deblurrer:
         method = self._single()
         options, strength = self._checked(
             quality=quality, stride=stride, nonblind=nonblind, support=support, noise=noise, refine=refine,
-            neural=neural, response=response, content=content, strength=strength, progress=progress,
+            neural=neural, response=response, content=content, variant=variant, strength=strength, progress=progress,
         )  # fmt: skip
         with on_device(self.device), reporting(progress) as progress:
             stopwatch = Stopwatch(self.device)
@@ -193,6 +193,7 @@ class Deblurrer:
                 code=None if estimate.reason is None else estimate.reason.code,
                 reason=None if estimate.reason is None else estimate.reason.sentence,
                 response=(photograph if photograph.response is not LINEAR else estimate).response.name,
+                kernel_class=estimate.kernel_class,
             )
 
     @overload

@@ -30,6 +30,12 @@ ANY = "any"
 """Value of `Options.content` for photographs of anything."""
 CONTENTS = (ANY, "text", "landscape")
 """Values of `Options.content`."""
+GENERAL = "general"
+"""Value of `Options.variant` for one network for kernels of any size."""
+SCALE_OPTIMISED = "scale-optimised"
+"""Value of `Options.variant` for a network for each class of kernels by size, of which a classifier chooses."""
+VARIANTS = (GENERAL, SCALE_OPTIMISED)
+"""Values of `Options.variant`."""
 _LARGEST_P = 3e38
 """Exponent beyond which there is only infinity in float32."""
 _WIDEST_SMOOTHING = 2.0**20
@@ -100,6 +106,8 @@ class Options:
         ``"auto"`` to choose it by the photograph.
     content
         One of `CONTENTS`: what the photograph shows, for networks that were trained for it.
+    variant
+        One of `VARIANTS`: which networks estimate the kernel.
 
     Raises
     ------
@@ -116,6 +124,7 @@ class Options:
     neural: bool = True
     response: str | float = AUTO
     content: str = ANY
+    variant: str = GENERAL
 
     def __post_init__(self) -> None:
         _set(self, quality=check_choice("quality", self.quality, tuple(LEVELS)))
@@ -129,6 +138,7 @@ class Options:
         _set(self, refine=check_flag("refine", self.refine), neural=check_flag("neural", self.neural))
         _set(self, response=check_response(self.response))
         _set(self, content=check_choice("content", self.content, CONTENTS))
+        _set(self, variant=check_choice("variant", self.variant, VARIANTS))
         if not self.neural and self.nonblind == NEURAL:
             raise InvalidArgument(
                 "neural=False and nonblind='none' leave nothing to do: give another nonblind, or neural=True"

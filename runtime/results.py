@@ -43,6 +43,9 @@ class Restoration:
     response
         The curve from light to the values of the photograph that the restoration is based on: ``"linear"``,
         ``"srgb"``, or the exponent of a power.
+    kernel_class
+        Class of the kernel by its size, for which networks were chosen: ``"small"``, ``"medium"`` or ``"large"``;
+        ``None`` if it was not classified.
     """
 
     image: Any
@@ -55,6 +58,7 @@ class Restoration:
     code: str | None = None
     reason: str | None = None
     response: str = "linear"
+    kernel_class: str | None = None
 
 
 @dataclass(frozen=True)

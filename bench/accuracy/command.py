@@ -9,7 +9,17 @@ import click
 import numpy as np
 
 from bench.accuracy.comparison import compare, read_cases
-from bench.accuracy.evaluation import BLURRED, NEURAL, ONCE, TRUE_KERNEL, UNAIDED, WHOLE, headline_method
+from bench.accuracy.evaluation import (
+    BLURRED,
+    NEURAL,
+    ONCE,
+    SCALED,
+    SCALED_ONCE,
+    TRUE_KERNEL,
+    UNAIDED,
+    WHOLE,
+    headline_method,
+)
 from bench.accuracy.runner import Setup, Task, measure_cases
 from bench.accuracy.sheet import shown_cases, write_sheet
 from bench.accuracy.summary import make_tables
@@ -23,7 +33,9 @@ if TYPE_CHECKING:
 
 _QUICK_CASES = 2
 ROWS = {"once": ONCE, "unaided": UNAIDED, "whole": WHOLE, "true": TRUE_KERNEL}
-"""Methods that ``--only`` can choose; the blurred input and the neural average take no extra time."""
+"""Methods by default; the blurred input and the neural average take no extra time."""
+CHOICES = {**ROWS, "once-scaled": SCALED_ONCE, "whole-scaled": SCALED}
+"""Methods that ``--only`` can choose."""
 
 
 @click.command()
@@ -31,7 +43,7 @@ ROWS = {"once": ONCE, "unaided": UNAIDED, "whole": WHOLE, "true": TRUE_KERNEL}
 @case_options(sets=list(SETS), cases="all, but 24 of sun")
 @restoration_options
 @click.option("--quick", is_flag=True, help=f"The same as --cases {_QUICK_CASES}.")
-@click.option("--only", multiple=True, type=click.Choice(list(ROWS)), help="Only this method; repeatable.")
+@click.option("--only", multiple=True, type=click.Choice(list(CHOICES)), help="Only this method; repeatable.")
 @click.option("--stride", type=click.IntRange(min=1), help="Distance of patches in pixels.  [default: the model's]")
 @click.option(
     "--compare", "old", type=click.Path(exists=True, dir_okay=False), help="An earlier --json, to list what changed."
@@ -60,9 +72,10 @@ def accuracy(
 
     Methods: the blurred input; the neural average alone; deconvolution with one kernel estimated from it, as in
     Chakrabarti 2016 (once); a kernel estimated without the network (unaided); the whole method, which refines the
-    kernel from the network's estimate (whole); the same deconvolution with the true kernel (true). PSNR and SSIM are
-    those of luminance after the best translation. The JSON is rewritten after each case, so an interrupted run keeps
-    what it has measured.
+    kernel from the network's estimate (whole); the same deconvolution with the true kernel (true). On request the
+    first and the whole with networks for the size of the kernel (once-scaled, whole-scaled; with kaufman). PSNR and
+    SSIM are those of luminance after the best translation. The JSON is rewritten after each case, so an interrupted
+    run keeps what it has measured.
     """
     chosen = choose_cases(data, sets, _QUICK_CASES if quick else cases)
     before = read_cases(Path(old)) if old else None
@@ -71,7 +84,7 @@ def accuracy(
         for name, some in chosen.items()
         for number, case in enumerate(some)
     ]
-    methods = (BLURRED, NEURAL, *(ROWS[row] for row in only or ROWS))
+    methods = (BLURRED, NEURAL, *(CHOICES[row] for row in only or ROWS))
     rows: list[dict[str, Any]] = []
     pictures: dict[str, list[Any]] = {}
     with open_model(model) as bundle:

@@ -12,18 +12,28 @@ import numpy.typing as npt
 from bench.accuracy.scoring import MAX_PSNR, score
 from bench.data.datasets import Sample
 from bench.speed.restoration import NEURAL_AVERAGE
+from runtime.options import SCALE_OPTIMISED
 
 if TYPE_CHECKING:
     from runtime import Deblurrer
 
 Plane = npt.NDArray[np.float32]
 
-BLURRED, NEURAL, ONCE, UNAIDED, WHOLE, TRUE_KERNEL = (
+BLURRED, NEURAL, ONCE, UNAIDED, WHOLE, TRUE_KERNEL = METHODS = (
     "blurred input", "neural average", "kernel estimated once", "refined without network", "whole method",
     "true kernel",
 )  # fmt: skip
-METHODS = (BLURRED, NEURAL, ONCE, UNAIDED, WHOLE, TRUE_KERNEL)
-_RESTORE: dict[str, dict[str, Any]] = {ONCE: {"refine": False}, UNAIDED: {"neural": False}, WHOLE: {}}
+SCALED_ONCE, SCALED = "estimated once, scale-optimised", "whole method, scale-optimised"
+"""Methods of models that have networks for ranges of kernels by size."""
+ALL_METHODS = (BLURRED, NEURAL, ONCE, SCALED_ONCE, UNAIDED, WHOLE, SCALED, TRUE_KERNEL)
+"""All methods in the order in which they are shown."""
+_RESTORE: dict[str, dict[str, Any]] = {
+    ONCE: {"refine": False},
+    SCALED_ONCE: {"refine": False, "variant": SCALE_OPTIMISED},
+    UNAIDED: {"neural": False},
+    WHOLE: {},
+    SCALED: {"variant": SCALE_OPTIMISED},
+}
 """Options of `Deblurrer.restore` by blind method."""
 
 
@@ -54,7 +64,9 @@ class Result(NamedTuple):
 
 def headline_method(methods: Collection[str]) -> str:
     """Return the method to show where there is room for one; `methods` must hold `BLURRED`."""
-    return next(method for method in (WHOLE, UNAIDED, ONCE, TRUE_KERNEL, BLURRED) if method in methods)
+    return next(
+        method for method in (WHOLE, SCALED, UNAIDED, ONCE, SCALED_ONCE, TRUE_KERNEL, BLURRED) if method in methods
+    )
 
 
 def restore_sample(
@@ -69,7 +81,7 @@ def restore_sample(
     sample
         What to restore. Its true kernel, if known, is used by `TRUE_KERNEL` alone.
     methods
-        Some of `METHODS`. `NEURAL` is an intermediate result of the blind methods and needs one of them.
+        Some of `ALL_METHODS`. `NEURAL` is an intermediate result of the blind methods and needs one of them.
     **options
         ``quality``, ``stride`` and ``nonblind``, as in `Deblurrer.restore`. `TRUE_KERNEL` uses the same non-blind
         method and quality.
@@ -77,7 +89,7 @@ def restore_sample(
     Returns
     -------
     dict
-        Results by method, in the order of `METHODS`.
+        Results by method, in the order of `ALL_METHODS`.
     """
     from runtime import deconvolve
 
@@ -105,7 +117,7 @@ def restore_sample(
             device=str(deblurrer.device),
         )
         results[TRUE_KERNEL] = Result(sample.view(ideal), sample.kernel, time.perf_counter() - began)
-    return {method: results[method] for method in METHODS if method in results}
+    return {method: results[method] for method in ALL_METHODS if method in results}
 
 
 def score_results(results: Mapping[str, Result], sample: Sample) -> dict[str, dict[str, Any]]:

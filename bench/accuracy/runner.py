@@ -35,7 +35,7 @@ class Setup:
     model, device, precision
         As in `runtime.Deblurrer`; the model by its path.
     methods
-        Some of `bench.accuracy.evaluation.METHODS`.
+        Some of `bench.accuracy.evaluation.ALL_METHODS`.
     quality, stride, nonblind
         As in `Deblurrer.restore`.
     """

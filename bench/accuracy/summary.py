@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.accuracy.evaluation import METHODS, WHOLE
+from bench.accuracy.evaluation import ALL_METHODS, WHOLE
 from bench.accuracy.scoring import THRESHOLDS, error_ratio_summary
 from bench.report import Column, Table
 
@@ -109,7 +109,7 @@ def _case_table(rows: list[Row]) -> Table:
     columns = (
         Column("set", "set"),
         Column("case", "case"),
-        *(Column(f"{method} dB", f"methods.{method}.psnr", ".2f") for method in METHODS),
+        *(Column(f"{method} dB", f"methods.{method}.psnr", ".2f") for method in ALL_METHODS),
         Column("gain dB", f"{whole}.gain", "+.2f"),
         Column("error ratio", f"{whole}.ratio", ".2f"),
         Column("confidence", f"{whole}.confidence", ".2f"),
@@ -120,7 +120,7 @@ def _case_table(rows: list[Row]) -> Table:
 
 
 def _summaries(cases: list[Row]) -> list[Row]:
-    methods = [method for method in METHODS if any(method in case["methods"] for case in cases)]
+    methods = [method for method in ALL_METHODS if any(method in case["methods"] for case in cases)]
     return [{"method": method, **summarise([c["methods"][method] for c in cases if method in c["methods"]])}
             for method in methods]  # fmt: skip
 

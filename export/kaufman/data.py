@@ -16,6 +16,11 @@ from export.kaufman.pairs import KernelPairs
 from export.kaufman.synthesis.inverse import blur, transfer
 from runtime.decisions.thresholds import KERNEL_ERROR
 
+_FAINT = 0.03
+"""Share of its largest value from which a value counts for the extent of a kernel."""
+_DRAWS = 1000
+"""Times that kernels are drawn until enough are of the extent that is asked for."""
+
 
 @dataclass(frozen=True)
 class KaufmanData:
@@ -34,6 +39,8 @@ class KaufmanData:
         Least and greatest standard deviation in pixels of a Gaussian that widens the trajectory, as a lens does.
     blur
         The blur kernels.
+    extent
+        Least and largest extent of a kernel in pixels, see `kernel_extents`; others are drawn again.
     camera
         Departures from plain convolution and Gaussian noise.
     estimated
@@ -47,6 +54,7 @@ class KaufmanData:
     noise: tuple[float, float] = (0.02, 0.02)
     softness: tuple[float, float] = (0.0, 0.7)
     blur: BlurConfig = field(default_factory=lambda: BlurConfig(size=85, grids=(9, 13, 19, 25, 31, 45, 61, 77)))
+    extent: tuple[int, int] = (1, 85)
     camera: CameraConfig = field(default_factory=CameraConfig)
     estimated: float = 0.0
     share: int = 1
@@ -56,6 +64,8 @@ class KaufmanData:
             raise ValueError(f"crop must be at least 1, got {self.crop}")
         if not 0 <= self.softness[0] <= self.softness[1] or not 0 < self.noise[0] <= self.noise[1]:
             raise ValueError(f"softness and noise must be ranges (low, high), got {self.softness} and {self.noise}")
+        if not 1 <= self.extent[0] <= self.extent[1]:
+            raise ValueError(f"extent must be a range (least, largest) from 1, got {self.extent}")
         if not 0 <= self.estimated <= 1 or (self.estimated and not self.periodic):
             raise ValueError(f"estimated must be a share from 0 to 1, of periodic crops, got {self.estimated}")
         if self.share != 1:
@@ -114,7 +124,7 @@ def synthesise_examples(
     pairs
         Kernels and their estimates, for the share ``config.estimated``, which is none without.
     """
-    kernels = soften(sample_kernels(count, config.blur, generator, shake), config.softness, generator)
+    kernels = draw_kernels(count, config, generator, shake)
     low, high = (torch.tensor(level).log() for level in config.noise)
     noise = torch.exp(low + (high - low) * torch.rand(count, generator=generator, device=generator.device))
     told, errors = kernels, torch.zeros_like(noise)
@@ -139,3 +149,33 @@ def synthesise_examples(
         sharp = sharp.clamp(max=1)
     inner = slice(margin // 2, margin // 2 + config.crop)
     return Examples(develop(observed, config.camera, generator), sharp[:, inner, inner], told, noise, errors)
+
+
+def draw_kernels(count: int, config: KaufmanData, generator: torch.Generator, shake: Shake | None = None) -> Tensor:
+    """Draw kernels ``(count, S, S)`` of the extent that a configuration asks for.
+
+    Raises
+    ------
+    ValueError
+        If hardly any of its kernels has that extent.
+    """
+    least, largest = config.extent
+    kept: list[Tensor] = []
+    for _ in range(_DRAWS):
+        kernels = soften(sample_kernels(count, config.blur, generator, shake), config.softness, generator)
+        extents = kernel_extents(kernels)
+        kept.append(kernels[(extents >= least) & (extents <= largest)])
+        if sum(map(len, kept)) >= count:
+            return torch.cat(kept)[:count]
+    raise ValueError(f"hardly any kernel has an extent from {least} to {largest} px: give other blur.grids")
+
+
+def kernel_extents(kernels: Tensor) -> Tensor:
+    """Return the odd sides ``(N,)`` in pixels of the squares around the middle that hold kernels ``(N, S, S)``.
+
+    What is faint does not count.
+    """
+    counts = kernels >= _FAINT * kernels.amax((1, 2), keepdim=True)
+    away = (torch.arange(kernels.shape[-1], device=kernels.device) - kernels.shape[-1] // 2).abs()
+    reach = torch.maximum((counts.any(2) * away).amax(1), (counts.any(1) * away).amax(1))
+    return 2 * reach + 1

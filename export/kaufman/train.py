@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from export.data.photographs import Photographs
+from export.kaufman.analysis.train import DIFFERENCE, kernel_loss, measure_kernels
 from export.kaufman.data import Examples, KaufmanData, synthesise_examples
 from export.kaufman.network import Kaufman, KaufmanConfig
 from export.kaufman.synthesis.train import latent_loss, psnr
@@ -21,11 +22,6 @@ PHASES = ("analysis", "synthesis", "pair")
 _TOGETHER = 4
 _FALL = 0.5
 """Share of a phase at whose end the learning rate falls to zero."""
-_DIFFERENCE = "kernel, L1"
-_DIVERGENCE = 0.25
-"""Weight of the Kullback-Leibler divergence of a kernel beside its absolute differences."""
-_LEAST = 1e-9
-"""Values of a kernel count as this at least, so that their logarithm is finite."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +77,7 @@ class KaufmanTrainer(SyntheticTrainer):
     @property
     def measure(self) -> str:  # type: ignore[override]
         """The PSNR of the pair, or the error of the kernel."""
-        return "all" if self.config.data.periodic else _DIFFERENCE
+        return "all" if self.config.data.periodic else DIFFERENCE
 
     @property
     def unit(self) -> str:  # type: ignore[override]
@@ -98,10 +94,7 @@ class KaufmanTrainer(SyntheticTrainer):
 
     def _measured(self, part: Examples) -> dict[str, Tensor]:
         kernels = self.network.analysis(part.observed)
-        found = {
-            _DIFFERENCE: kernel_difference(kernels, part.kernels),
-            "kernel, energy": kernel_error(kernels, part.kernels),
-        }
+        found = measure_kernels(kernels, part.kernels)
         if self.config.data.periodic:
             found["blurred"] = psnr(part.observed, part.latent)
             for name, told in (("true kernel", part.kernels), ("all", kernels)):
@@ -147,22 +140,3 @@ class KaufmanTrainer(SyntheticTrainer):
         _, done = phase_of(self.progress, self.config.shares)
         warmup = self.config.train.warmup
         return (min(1.0, done / warmup) if warmup else 1.0) * min(1.0, (1 - done) / _FALL)
-
-
-def kernel_loss(kernels: Tensor, truth: Tensor) -> Tensor:
-    """Return the loss ``(N,)`` of kernels ``(N, S, S)`` of sum 1: absolute differences, and a share of the divergence.
-
-    The paper has the differences alone, whose slope hardly points to a trajectory as long as none of it is found.
-    """
-    divergence = (truth * (truth.clamp(min=_LEAST) / kernels.clamp(min=_LEAST)).log()).sum((1, 2))
-    return kernel_difference(kernels, truth) + _DIVERGENCE * divergence
-
-
-def kernel_difference(kernels: Tensor, truth: Tensor) -> Tensor:
-    """Return the sum of absolute differences ``(N,)`` of kernels ``(N, S, S)``, the loss of the paper."""
-    return (kernels - truth).abs().sum((1, 2))
-
-
-def kernel_error(kernels: Tensor, truth: Tensor) -> Tensor:
-    """Return the squared differences ``(N,)`` of kernels ``(N, S, S)`` relative to the energy of the true ones."""
-    return (kernels - truth).square().sum((1, 2)) / truth.square().sum((1, 2))

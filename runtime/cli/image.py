@@ -251,6 +251,7 @@ class _Photograph:
             "height": pixels.shape[0],
             "confidence": result.confidence,
             "response": result.response,
+            "kernel_class": result.kernel_class,
             "code": result.code,
             "reason": result.reason,
             "seconds": restored.seconds + time.perf_counter() - start,

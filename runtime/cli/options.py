@@ -57,6 +57,13 @@ _PHOTOGRAPH_OPTIONS = (
         "--content", default="any", show_default=True, metavar="KIND", help="With schuler: any, text or landscape."
     ),
     click.option(
+        "--variant",
+        default="general",
+        show_default=True,
+        metavar="NETWORKS",
+        help="With kaufman: general, or scale-optimised for the size of the kernel.",
+    ),
+    click.option(
         "--strength", type=click.FloatRange(0, 1), default=1.0, show_default=True, help="0 to 1; 0: unchanged."
     ),
 )

@@ -6,7 +6,7 @@ half-quadratic methods: the estimate of a stage is a prior for the next solution
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
 
@@ -16,7 +16,7 @@ from kernels.arrays import Array, array_module
 from runtime.blur.kernel import Kernel, fit, normalise, resize
 from runtime.deconvolution.observation import Observation
 from runtime.errors import InvalidModel
-from runtime.inference.assumptions import ImageAssumptions, read_assumptions
+from runtime.inference.assumptions import ImageAssumptions
 from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import Device, download
 from runtime.inference.session import Session, open_session
@@ -83,9 +83,7 @@ class Synthesiser:
     """
 
     def __init__(self, bundle: Bundle, *, device: Device) -> None:
-        known = {field.name for field in fields(SynthesisAssumptions)}
-        assumes = {name: value for name, value in bundle.assumes.items() if name in known}
-        self._assumes = read_assumptions(assumes, SynthesisAssumptions, bundle.path)
+        self._assumes = bundle.read_assumptions(SynthesisAssumptions, partly=True)
         try:
             deviations = bundle.load_constants(CONSTANTS)["deviations"]
             stages = next(stage for stage in count(1) if part_name(stage) not in bundle.parts)

@@ -1,8 +1,7 @@
 """One blur kernel for a whole photograph by correlations of learned features (Kaufman and Fattal 2020, section 3.1).
 
-A network makes feature maps of the photograph at several scales; all pairs of them are correlated at the lags of a
-kernel, and mixed to a few channels (`kernels.correlation`); a second network makes the kernel of these. Nothing is
-searched: time is in proportion to the pixels.
+A network makes the kernel of the correlations of `runtime.estimation.correlated`. Nothing is searched: time is in
+proportion to the pixels.
 """
 
 from __future__ import annotations
@@ -12,20 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from kernels.arrays import Array, array_module
-from kernels.correlation import correlate_mixed
 from runtime.blur.kernel import Kernel, centre, extent, fit, normalise, prune, resize
 from runtime.deconvolution.synthesis import SynthesisAssumptions
-from runtime.errors import InvalidModel
+from runtime.estimation.correlated import AnalysisAssumptions, CorrelatedFeatures
 from runtime.estimation.kernel.pyramid import informative_window
 from runtime.inference.bundle import Bundle
 from runtime.inference.devices import Device, download
 from runtime.inference.progress import Progress
 from runtime.inference.session import open_session
 
-FEATURES, SHAPE = "features", "shape"
-"""Names of the parts of a bundle: feature maps, and the kernel from their correlations."""
-CONSTANTS = "analysis"
-"""Name of its constants: ``mix (levels, channels, maps, maps)``, weights of the correlations of all ordered pairs."""
+SHAPE = "shape"
+"""Name of the part of a bundle that makes the kernel of correlations."""
 STAGE = "kernel network"
 PIXELS = 2**20
 """Pixels that the network looks at, at most: those of the window with the strongest edges."""
@@ -38,37 +34,24 @@ _CUT_OFF = 0.02
 
 
 @dataclass(frozen=True)
-class AnalysisAssumptions(SynthesisAssumptions):
-    """What a pair of networks was trained with.
-
-    Attributes
-    ----------
-    lags
-        Sides of the squares of lags by level, odd and decreasing; the first is that of the kernels, at most `side`.
-    contrast
-        Added to the standard deviation that a photograph is divided by.
-    """
-
-    lags: tuple[int, ...] = (41, 21, 11)
-    contrast: float = 1e-3
+class PairAssumptions(SynthesisAssumptions, AnalysisAssumptions):
+    """What a pair of networks was trained with; kernels of the first fit into the frame of the second."""
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.lags or any(side < 1 or side % 2 == 0 for side in self.lags) or self.lags[0] > self.side:
-            raise ValueError(f"lags must be odd sides, the first at most {self.side}, got {self.lags}")
-        if self.contrast <= 0:
-            raise ValueError(f"contrast must be positive, got {self.contrast}")
+        SynthesisAssumptions.__post_init__(self)
+        AnalysisAssumptions.__post_init__(self)
+        if self.lags[0] > self.side:
+            raise ValueError(f"lags must be of {self.side} px at most, got {self.lags}")
 
 
-class KernelAnalysis:
+class AnalysisNetwork:
     """The analysis network on a device.
 
     Parameters
     ----------
     bundle
-        With a part ``features``, from ``planes`` (batch, height, width) to ``maps1``, ``maps2``, ... (batch, maps,
-        height / 2^l, width / 2^l) of zero mean and unit energy; a part ``shape``, from ``correlations1``, ... (batch,
-        channels, lags, lags) to ``kernels`` (batch, side, side); the constants `CONSTANTS` and `AnalysisAssumptions`.
+        As in `CorrelatedFeatures`, with a part ``shape``, from ``correlations1``, ... (batch, channels, lags, lags) to
+        ``kernels`` (batch, side, side).
     device, precision
         As in `runtime.inference.session.open_session`.
 
@@ -84,36 +67,49 @@ class KernelAnalysis:
     """
 
     def __init__(self, bundle: Bundle, *, device: Device, precision: str = "auto") -> None:
-        self._assumes = assumes = bundle.read_assumptions(AnalysisAssumptions)
-        self.side = assumes.lags[0]
-        levels = range(1, len(assumes.lags) + 1)
-        try:
-            mix = bundle.load_constants(CONSTANTS)["mix"].astype(np.float32)
-            if mix.ndim != 4 or len(mix) != len(assumes.lags) or mix.shape[2] != mix.shape[3]:
-                raise ValueError(f"mix of shape {mix.shape} for {len(assumes.lags)} levels")
-        except (KeyError, ValueError) as error:
-            raise InvalidModel(f"{bundle.path}: not the constants of an analysis network ({error})") from error
-        _, channels, maps, _ = mix.shape
-        bundle.part(FEATURES).require(
-            bundle.path,
-            {"planes": ("batch", "height", "width")},
-            {f"maps{level}": ("batch", maps, *_sides(level)) for level in levels},
-        )
-        bundle.part(SHAPE).require(
-            bundle.path,
-            {
-                f"correlations{level}": ("batch", channels, lags, lags)
-                for level, lags in zip(levels, assumes.lags, strict=True)
-            },
-            {"kernels": ("batch", self.side, self.side)},
-        )
-        self._features = open_session(bundle, FEATURES, device=device, precision=precision)
+        self._features = CorrelatedFeatures(bundle, device=device, precision=precision)
+        self.side = self._features.lags[0]
+        bundle.part(SHAPE).require(bundle.path, self._features.shapes, {"kernels": ("batch", self.side, self.side)})
         self._shape = open_session(bundle, SHAPE, device=device, precision=precision)
-        self._mix = mix
 
     def smallest(self) -> int:
         """Return the least side in pixels of a photograph of which a kernel is estimated."""
-        return int(2 ** len(self._assumes.lags))
+        return self._features.smallest()
+
+    def estimate(self, luminance: Array) -> Kernel:
+        """Estimate the kernel of a photograph as the network has it.
+
+        Parameters
+        ----------
+        luminance : (H, W) array of float32
+            Values in [0, 1], on the device of the network; at least `smallest` pixels a side.
+
+        Returns
+        -------
+        (side, side) ndarray of float64
+            Non-negative, of sum 1, the origin in its middle, in host memory.
+        """
+        found = self._shape.run(**self._features.correlate(luminance))["kernels"][0]
+        return normalise(download(found).astype(np.float64))
+
+
+class KernelAnalysis:
+    """Kernels of a photograph and of the photograph at half its size.
+
+    Parameters
+    ----------
+    network
+        Estimates the kernel of the photograph.
+    of_half
+        Estimates that of the photograph at half its size; by default the same.
+    """
+
+    def __init__(self, network: AnalysisNetwork, of_half: AnalysisNetwork | None = None) -> None:
+        self._network, self._of_half = network, of_half or network
+
+    def smallest(self) -> int:
+        """Return the least side in pixels of a photograph of which a kernel is estimated."""
+        return self._network.smallest()
 
     def estimate(self, luminance: Array, *, progress: Progress | None = None) -> Kernel:
         """Estimate the kernel of a photograph.
@@ -133,12 +129,11 @@ class KernelAnalysis:
             Non-negative, of sum 1, without what is faint, the origin in its middle; twice the side, less one, if the
             photograph was halved.
         """
-        kernel = self._estimate(luminance)
-        if is_cut_off(kernel) and min(luminance.shape) >= 2 * max(self.smallest(), self.side):
+        kernel, side = self._network.estimate(luminance), self._network.side
+        if is_cut_off(kernel) and min(luminance.shape) >= 2 * max(self.smallest(), side):
             if progress is not None:
                 progress(STAGE, 0.8)
-            wide = self._estimate(_halved(luminance))
-            kernel = resize(wide, 2 * self.side - 1, 2.0)
+            kernel = self._estimate_wide(luminance)
         if progress is not None:
             progress(STAGE, 1.0)
         return prune(kernel, relative=_FAINT, island=_FAINT).astype(np.float32)
@@ -155,7 +150,7 @@ class KernelAnalysis:
         support : int, optional
             Largest side of the kernel in pixels.
         """
-        kernel = self.estimate(self._informative(luminance), progress=progress)
+        kernel = self.estimate(informative(luminance, self.smallest()), progress=progress)
         largest = (min(luminance.shape) // 2 - 1) | 1
         return fit(kernel, min(extent(kernel), support or largest)).astype(np.float32)
 
@@ -177,33 +172,25 @@ class KernelAnalysis:
         list of (side, side) arrays of float64
             In host memory, without what is faint, of `support` pixels at most.
         """
-        looked_at = self._informative(luminance)
-        found = [self._estimate(looked_at)]
+        looked_at = informative(luminance, self.smallest())
+        found = [self._network.estimate(looked_at)]
         if progress is not None:
             progress(STAGE, 0.8)
         if min(looked_at.shape) >= 2 * self.smallest():
-            found.append(resize(self._estimate(_halved(looked_at)), 2 * self.side - 1, 2.0))
+            found.append(self._estimate_wide(looked_at))
         if progress is not None:
             progress(STAGE, 1.0)
         return [_framed(kernel, support) for kernel in found]
 
-    def _informative(self, luminance: Array) -> Array:
-        return luminance[informative_window(luminance, PIXELS, narrowest=self.smallest())]
+    def _estimate_wide(self, luminance: Array) -> Kernel:
+        """Estimate the kernel of a photograph from that at half its size, of twice the side, less one."""
+        return resize(self._of_half.estimate(halved(luminance)), 2 * self._of_half.side - 1, 2.0)
 
-    def _estimate(self, luminance: Array) -> Kernel:
-        unit = 2 ** (len(self._assumes.lags) - 1)
-        height, width = (side // unit * unit for side in luminance.shape)
-        xp = array_module(luminance)
-        plane = luminance[:height, :width]
-        plane = (plane - plane.mean()) / (plane.std() + self._assumes.contrast)
-        maps = self._features.run(planes=xp.ascontiguousarray(plane[None], dtype=xp.float32))
-        correlations = {
-            f"correlations{level}": correlate_mixed(
-                xp.ascontiguousarray(maps[f"maps{level}"]), xp.asarray(self._mix[level - 1]), lags
-            )
-            for level, lags in enumerate(self._assumes.lags, start=1)
-        }
-        return normalise(download(self._shape.run(**correlations)["kernels"][0]).astype(np.float64))
+
+def informative(luminance: Array, narrowest: int = 1) -> Array:
+    """Return the window of a photograph (H, W) that networks look at, at least `narrowest` pixels a side."""
+    window: Array = luminance[informative_window(luminance, PIXELS, narrowest)]
+    return window
 
 
 def is_cut_off(kernel: Kernel) -> bool:
@@ -212,21 +199,14 @@ def is_cut_off(kernel: Kernel) -> bool:
     return bool(1 - kernel[margin:-margin, margin:-margin].sum() / kernel.sum() > _CUT_OFF)
 
 
+def halved(plane: Array) -> Array:
+    """Return a plane (H, W) at half its size: the means of squares of two pixels a side."""
+    height, width = (side // 2 * 2 for side in plane.shape)
+    blocks = plane[:height, :width].reshape(height // 2, 2, width // 2, 2)
+    return array_module(plane).ascontiguousarray(blocks.mean(axis=(1, 3), dtype=np.float32))
+
+
 def _framed(kernel: Kernel, support: int) -> Kernel:
     """Return a kernel without what is faint, centred, in the least frame that holds it, of `support` pixels at most."""
     pruned = centre(prune(kernel, relative=_FAINT, island=_FAINT))
     return normalise(fit(pruned, min(extent(pruned), support)))
-
-
-def _sides(level: int) -> tuple[str, str]:
-    """Return the symbolic sides of the maps of a level, counted from 1."""
-    if level == 1:
-        return "height", "width"
-    return f"height/{2 ** (level - 1)}", f"width/{2 ** (level - 1)}"
-
-
-def _halved(plane: Array) -> Array:
-    """Return the means of squares of two pixels a side."""
-    height, width = (side // 2 * 2 for side in plane.shape)
-    blocks = plane[:height, :width].reshape(height // 2, 2, width // 2, 2)
-    return array_module(plane).ascontiguousarray(blocks.mean(axis=(1, 3), dtype=np.float32))

@@ -12,7 +12,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -146,7 +146,7 @@ class Bundle:
             raise InvalidModel(f"{self.path}: no constants named {name!r} (it has: {have})")
         return read_constants(self.constants[name])
 
-    def read_assumptions(self, kind: type[T]) -> T:
+    def read_assumptions(self, kind: type[T], *, partly: bool = False) -> T:
         """Read what the weights assume about their input as a dataclass.
 
         Parameters
@@ -154,13 +154,17 @@ class Bundle:
         kind
             Dataclass with one field per assumption: a number, a string, or a tuple of these. A field without a default
             has to be in the bundle.
+        partly
+            Whether the bundle may assume more than that, for other parts.
 
         Raises
         ------
         InvalidModel
             If the bundle lacks an assumption, has one that `kind` does not know, or a value that `kind` rejects.
         """
-        return read_assumptions(self.assumes, kind, self.path)
+        known = {field.name for field in fields(kind)} if partly else set(self.assumes)  # type: ignore[arg-type]
+        assumes = {name: value for name, value in self.assumes.items() if name in known}
+        return read_assumptions(assumes, kind, self.path)
 
     def require_assumptions(self, provided: object) -> None:
         """Check that the weights assume what the runtime provides, a dataclass as `read_assumptions` returns it.

@@ -61,7 +61,7 @@ class Chakrabarti:
         Whether the network looks at the whole photograph, or only at the part in which a kernel is searched for.
     """
 
-    supported_options: ClassVar[frozenset[str]] = frozenset(Options.__dataclass_fields__) - {"content"}
+    supported_options: ClassVar[frozenset[str]] = frozenset(Options.__dataclass_fields__) - {"content", "variant"}
 
     def __init__(
         self,

@@ -80,7 +80,11 @@ class Eboli:
         Where and how the network runs; see `runtime.inference.session.open_session`.
     """
 
-    supported_options: ClassVar[frozenset[str]] = frozenset(Options.__dataclass_fields__) - {"neural", "content"}
+    supported_options: ClassVar[frozenset[str]] = frozenset(Options.__dataclass_fields__) - {
+        "neural",
+        "content",
+        "variant",
+    }
 
     def __init__(self, bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> None:
         self._device, self._precision = device, precision

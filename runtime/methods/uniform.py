@@ -60,12 +60,7 @@ def restore_by_network(observed: Array, guide: Array, finder: KernelFinder, run:
     InvalidImage
         If the photograph is too small for the network.
     """
-    smallest = finder.smallest()
-    if min(guide.shape) < smallest:
-        raise InvalidImage(
-            f"the image is {guide.shape[1]}x{guide.shape[0]}: this model needs {smallest} pixels or more on each "
-            "side; give a larger crop, or the blur kernel, if you know it, to deconvolve()"
-        )
+    require_size(guide, finder.smallest())
     if not run.options.refine:
         with run.stopwatch("kernel network"):
             kernel = finder.estimate_alone(guide, run.options.support, run.progress)
@@ -77,6 +72,21 @@ def restore_by_network(observed: Array, guide: Array, finder: KernelFinder, run:
     with run.stopwatch("kernel estimate"):
         found = estimate_blind(guide, run, support=support, starts=starts)
     return restore_with(observed, guide, found, run)
+
+
+def require_size(guide: Array, smallest: int) -> None:
+    """Check that a photograph (H, W) has the pixels a side that a network needs.
+
+    Raises
+    ------
+    InvalidImage
+        If it is too small.
+    """
+    if min(guide.shape) < smallest:
+        raise InvalidImage(
+            f"the image is {guide.shape[1]}x{guide.shape[0]}: this model needs {smallest} pixels or more on each "
+            "side; give a larger crop, or the blur kernel, if you know it, to deconvolve()"
+        )
 
 
 def restore_with(

@@ -42,6 +42,7 @@ PARAMETERS: dict[str, dict[str, Parser]] = {
         "neural": _flag,
         "response": read_response,
         "content": str,
+        "variant": str,
         "strength": float,
     },
     "deconvolve": {"method": str, "quality": str, "noise": float, "response": read_response},

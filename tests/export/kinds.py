@@ -42,6 +42,16 @@ CONFIGS = {
         "data": {"crop": 48, "periodic": True, "blur": {"size": 41, "grids": [5, 9, 13]}},
         "train": {**_SHORT, "steps": 12, "batch": 4, "validate_every": 6, "validation": 4},
     },
+    "analysis": {
+        "network": {"filters": 8, "filter": 3, "layers": 1},
+        "data": {"crop": 48, "blur": {"size": 41, "grids": [5, 9, 13]}},
+        "train": {**_SHORT, "steps": 12, "batch": 4, "validate_every": 6, "validation": 4},
+    },
+    "kernel-classifier": {
+        "network": {"analysis": {"levels": 1, "filters": 8, "filter": 3, "layers": 1}},
+        "data": {"crop": 48, "blur": {"size": 41, "grids": [5, 21, 41]}},
+        "train": {**_SHORT, "steps": 12, "batch": 4, "validate_every": 6, "validation": 12},
+    },
     "synthesis": {
         "network": {"widths": [8, 12], "blocks": [1, 1], "hidden": 8},
         "data": {"crop": 48, "periodic": True, "blur": {"size": 85, "grids": [5, 9]}},

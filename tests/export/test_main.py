@@ -84,6 +84,39 @@ steps = 1
 batch = 2
 validation = 1
 """,
+    "analysis": """
+[network]
+filters = 4
+filter = 3
+layers = 1
+tail = [4]
+[data]
+crop = 48
+[data.blur]
+size = 41
+grids = [5, 9]
+[train]
+steps = 1
+batch = 2
+validation = 1
+""",
+    "kernel-classifier": """
+[network.analysis]
+levels = 1
+filters = 4
+filter = 3
+layers = 1
+tail = [4]
+[data]
+crop = 48
+[data.blur]
+size = 41
+grids = [5, 9]
+[train]
+steps = 1
+batch = 2
+validation = 1
+""",
     "synthesis": """
 [network]
 widths = [8]

@@ -14,6 +14,8 @@ from runtime.quality import LEVELS
         ({"support": 2}, "support 2: give a whole number of pixels, 3 or more"),
         ({"noise": 1.5}, r"noise 1.5: give a standard deviation in \[0, 1\)"),
         ({"noise": float("nan")}, "noise nan"),
+        ({"variant": "tiny"}, "variant 'tiny': give one of general, scale-optimised"),
+        ({"variant": None}, "variant None: give one of"),
         ({"neural": False, "nonblind": "none"}, "nonblind='none'"),
         ({"neural": False, "refine": False}, "needs refine=True"),
     ],

@@ -10,7 +10,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from runtime.deconvolution import synthesis
-from runtime.estimation import analysis
+from runtime.estimation import analysis, classes, correlated
 from runtime.inference.bundle import Bundle, write_bundle
 
 from .models import OPSET
@@ -29,11 +29,6 @@ def write_synthesis_bundle(folder: Path, plane: int = 0, **manifest: Any) -> Bun
 def write_pair_bundle(folder: Path, threshold: float = 0.0, **manifest: Any) -> Bundle:
     """Write a pair of one level whose kernel is the auto-correlation of the photograph above a threshold."""
     folder.mkdir(parents=True, exist_ok=True)
-    features = [
-        helper.make_node("Unsqueeze", ["planes", "one"], ["map"]),
-        helper.make_node("ReduceL2", ["map", "axes"], ["norm"], keepdims=1),
-        helper.make_node("Div", ["map", "norm"], ["maps1"]),
-    ]
     shape = [
         helper.make_node("Sub", ["correlations1", "threshold"], ["above"]),
         helper.make_node("Relu", ["above"], ["positive"]),
@@ -43,19 +38,57 @@ def write_pair_bundle(folder: Path, threshold: float = 0.0, **manifest: Any) -> 
     ]
     constants = {"one": np.array([1]), "axes": np.array([2, 3]), "threshold": np.float32(threshold)}
     parts = {
-        analysis.FEATURES: _part(
-            folder, "features", features, constants,
-            {"planes": ["batch", "height", "width"]}, {"maps1": ["batch", 1, "height", "width"]},
-        ),
+        correlated.FEATURES: _features(folder),
         analysis.SHAPE: _part(
             folder, "shape", shape, constants,
             {"correlations1": ["batch", 1, SIDE, SIDE]}, {"kernels": ["batch", SIDE, SIDE]},
         ),
     }  # fmt: skip
-    np.savez(folder / "analysis.npz", mix=np.ones((1, 1, 1, 1), np.float16))
-    constants_of = {analysis.CONSTANTS: "analysis.npz", synthesis.CONSTANTS: _deviations(folder)}
+    constants_of = {correlated.CONSTANTS: _mix(folder), synthesis.CONSTANTS: _deviations(folder)}
     assumes = {**ASSUMES, "lags": [SIDE], "contrast": 1e-3}
     return _write(folder, "kaufman", {**parts, **_stages(folder, 0)}, constants_of, {"assumes": assumes, **manifest})
+
+
+def write_classifier_bundle(folder: Path, **manifest: Any) -> Bundle:
+    """Write a classifier of three classes, by how much a halved photograph agrees with itself some columns further.
+
+    Under a row of fewer than 6 px a kernel is of the first class, under one of more than about 16 px of the third.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    matrix = np.zeros((SIDE, SIDE, 3), np.float32)
+    matrix[SIDE // 2, SIDE // 2 + 2, 1], matrix[SIDE // 2, SIDE // 2 + 5, 2] = 1, 2
+    constants = {"matrix": matrix.reshape(-1, 3), "bias": np.array([0.4, 0, 0], np.float32)}
+    nodes = [
+        helper.make_node("Flatten", ["correlations1"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "matrix", "bias"], ["scores"]),
+    ]
+    parts = {
+        correlated.FEATURES: _features(folder),
+        classes.SCORES: _part(
+            folder, "scores", nodes, constants, {"correlations1": ["batch", 1, SIDE, SIDE]}, {"scores": ["batch", 3]}
+        ),
+    }
+    assumes = {"range": [0, 1], "colour": "luminance", "lags": [SIDE], "contrast": 1e-3}
+    constants_of = {correlated.CONSTANTS: _mix(folder)}
+    return _write(folder, "kernel-classifier", parts, constants_of, {"assumes": assumes, **manifest})
+
+
+def _features(folder: Path) -> dict[str, Any]:
+    """Write features that are the photograph itself, of unit energy."""
+    nodes = [
+        helper.make_node("Unsqueeze", ["planes", "one"], ["map"]),
+        helper.make_node("ReduceL2", ["map", "axes"], ["norm"], keepdims=1),
+        helper.make_node("Max", ["norm", "least"], ["energy"]),
+        helper.make_node("Div", ["map", "energy"], ["maps1"]),
+    ]
+    constants = {"one": np.array([1]), "axes": np.array([2, 3]), "least": np.float32(1e-6)}
+    planes, maps = {"planes": ["batch", "height", "width"]}, {"maps1": ["batch", 1, "height", "width"]}
+    return _part(folder, "features", nodes, constants, planes, maps)
+
+
+def _mix(folder: Path) -> str:
+    np.savez(folder / "analysis.npz", mix=np.ones((1, 1, 1, 1), np.float16))
+    return "analysis.npz"
 
 
 def _stages(folder: Path, plane: int) -> dict[str, Any]:

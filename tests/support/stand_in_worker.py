@@ -57,7 +57,7 @@ def main():
             connection.send_bytes(b"nonsense")
         report = {
             "model": "none", "confidence": None, "code": None, "reason": None, "response": None,
-            "kernel_size": None, "width": 4,
+            "kernel_size": None, "kernel_class": None, "width": 4,
             "height": 4, "format": "PNG", "timings": {"all": 0.001}, "warnings": [],
         }  # fmt: skip
         if header["id"] in abandoned:

@@ -204,6 +204,7 @@ class _Photograph:
                 "code": result.code,
                 "reason": result.reason,
                 "response": result.response,
+                "kernel_class": result.kernel_class,
                 "seconds": restored.seconds + time.perf_counter() - start,
             },
         )

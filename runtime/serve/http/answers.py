@@ -52,6 +52,7 @@ def _headers(report: dict[str, Any], queued: float) -> dict[str, str]:
         "Deblur-Reason": report["reason"],
         "Deblur-Response": report["response"],
         "Deblur-Kernel-Size": None if size is None else f"{size[0]}x{size[1]}",
+        "Deblur-Kernel-Class": report["kernel_class"],
         "Deblur-Frames": None if frames is None else ",".join(map(str, frames)),
         "Deblur-Reference": report.get("reference"),
         "Deblur-Warnings": len(report["warnings"]) or None,

@@ -35,6 +35,7 @@ _FOUND = {
     "Deblur-Reason": "the same as a sentence",
     "Deblur-Response": "curve from light to stored values that was undone: linear, srgb, or an exponent",
     "Deblur-Kernel-Size": "height and width of the estimated kernel in pixels",
+    "Deblur-Kernel-Class": "class of the kernel by its size, if networks were chosen by it",
     "Deblur-Warnings": "number of warnings in the report",
     "Server-Timing": "milliseconds by stage",
     "X-Request-ID": "the id of the request",

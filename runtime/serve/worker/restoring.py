@@ -180,6 +180,7 @@ _NOTHING_FOUND: dict[str, Any] = {
     "reason": None,
     "response": None,
     "kernel_size": None,
+    "kernel_class": None,
 }
 
 
@@ -278,6 +279,7 @@ def _answer_to(restored: Restored) -> Answer:
         "reason": result.reason,
         "response": result.response,
         "kernel_size": None if kernel is None else list(kernel.shape),
+        "kernel_class": result.kernel_class,
     }
     answer = _answer(restored.opened, restored.encode, found, {"decode": restored.opening, **result.timings})
     if kernel is not None:

@@ -11,6 +11,8 @@ from bench.accuracy.evaluation import (
     METHODS,
     NEURAL,
     ONCE,
+    SCALED,
+    SCALED_ONCE,
     TRUE_KERNEL,
     UNAIDED,
     WHOLE,
@@ -121,6 +123,7 @@ def measured(monkeypatch):
         (("whole",), (BLURRED, NEURAL, WHOLE)),
         (("true", "unaided"), (BLURRED, NEURAL, UNAIDED, TRUE_KERNEL)),
         (("once",), (BLURRED, NEURAL, ONCE)),
+        (("whole-scaled", "once-scaled"), (BLURRED, NEURAL, SCALED_ONCE, SCALED)),
     ],
 )
 def test_rows_quality_and_jobs_are_chosen(measured, bundle, data_set, only, methods):

@@ -8,6 +8,8 @@ from bench.accuracy.evaluation import (
     METHODS,
     NEURAL,
     ONCE,
+    SCALED,
+    SCALED_ONCE,
     TRUE_KERNEL,
     UNAIDED,
     WHOLE,
@@ -83,6 +85,16 @@ def test_the_rows_differ_in_what_they_ask_of_the_runtime(colour_scene):
     assert (results[UNAIDED].unchanged, results[WHOLE].unchanged) == (True, False)
 
 
+def test_networks_for_sizes_of_kernels_are_asked_for_where_they_are_chosen(colour_scene):
+    recorder = Recorder()
+    assert tuple(restore_sample(recorder, Sample(colour_scene), (SCALED, SCALED_ONCE))) == (
+        BLURRED,
+        SCALED_ONCE,
+        SCALED,
+    )
+    assert recorder.asked == [{"refine": False, "variant": "scale-optimised"}, {"variant": "scale-optimised"}]
+
+
 @pytest.mark.parametrize(
     ("chosen", "found"),
     [
@@ -101,6 +113,7 @@ def test_only_chosen_rows_are_made_and_always_in_order(chosen, found, colour_sce
 def test_the_whole_method_stands_for_a_case_or_else_what_comes_next():
     assert headline_method(METHODS) == WHOLE
     assert headline_method((BLURRED, NEURAL, ONCE, UNAIDED, TRUE_KERNEL)) == UNAIDED
+    assert headline_method((BLURRED, ONCE, SCALED)) == SCALED
     assert headline_method((BLURRED, TRUE_KERNEL)) == TRUE_KERNEL
     assert headline_method((BLURRED, NEURAL)) == BLURRED
 

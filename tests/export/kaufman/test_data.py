@@ -3,7 +3,8 @@ import torch
 
 from export.data.camera import CameraConfig
 from export.data.trajectories import BlurConfig
-from export.kaufman.data import KaufmanData, synthesise_examples
+from export.kaufman import data
+from export.kaufman.data import KaufmanData, draw_kernels, kernel_extents, synthesise_examples
 from export.kaufman.pairs import KernelPairs
 from export.kaufman.synthesis.inverse import blur, transfer
 
@@ -64,12 +65,38 @@ def test_a_share_is_blurred_by_a_kernel_of_which_an_estimate_is_told(photographs
     assert not plain.errors.any()
 
 
+def test_the_extent_is_the_side_of_the_square_around_the_middle_without_what_is_faint():
+    kernels = torch.zeros(4, 9, 9)
+    kernels[:, 4, 4] = 1
+    kernels[1, 4, 2:7] = 0.1
+    kernels[2, 7, 4] = kernels[2, 4, 5] = 0.1
+    kernels[3, 0, 0] = 0.02
+    assert kernel_extents(kernels).tolist() == [1, 5, 7, 1]
+
+
+def test_kernels_are_of_the_extent_that_is_asked_for(photographs):
+    _, examples = draw(photographs, count=20, extent=(5, 9))
+    extents = kernel_extents(examples.kernels)
+    assert ((extents >= 5) & (extents <= 9)).all()
+    assert len(extents) == 20
+    assert extents.unique().numel() > 1
+
+
+def test_an_extent_that_hardly_any_kernel_has_is_refused(monkeypatch):
+    monkeypatch.setattr(data, "_DRAWS", 3)
+    config = KaufmanData(crop=40, blur=BlurConfig(size=21, grids=(5,), small=0.0), extent=(19, 21))
+    with pytest.raises(ValueError, match="hardly any kernel"):
+        draw_kernels(4, config, torch.Generator().manual_seed(0))
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         {"crop": 0},
         {"noise": (0.0, 0.1)},
         {"softness": (1.0, 0.5)},
+        {"extent": (0, 9)},
+        {"extent": (9, 5)},
         {"share": 2},
         {"estimated": 1.5},
         {"estimated": 0.5},

@@ -4,12 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from export.kaufman.analysis.network import AnalysisConfig, Shape
-from export.kaufman.onnx import assumptions, build_shape, constants, shape_probes, unpack
+from export.kaufman.analysis.network import AnalysisConfig
+from export.kaufman.onnx import assumptions, constants, unpack
 from export.onnx.bundles import export_bundle
-from export.onnx.graph import Weights
-from export.onnx.parity import open_graph
-from runtime.estimation.analysis import CONSTANTS, AnalysisAssumptions, KernelAnalysis
+from runtime.estimation.analysis import AnalysisNetwork, PairAssumptions
 from runtime.inference.devices import CPU
 from tests.export.kinds import make
 
@@ -29,26 +27,9 @@ def test_all_parts_agree_with_the_network(bundle):
     assert bundle.part("features").parity["fp32"]["max_abs"] <= 1e-4
 
 
-def test_the_layers_after_the_correlations_agree_where_kernels_are_not_flat(tmp_path):
-    torch.manual_seed(0)
-    shape = Shape(AnalysisConfig()).eval().requires_grad_(False)
-    shape.tail[-1].weight *= 200
-    shape = shape.half().float()
-    weights = Weights(tmp_path / "shape.weights")
-    (tmp_path / "shape.onnx").write_bytes(build_shape(shape, weights).SerializeToString())
-    weights.write()
-    session = open_graph(tmp_path / "shape.onnx")
-    for arrays in shape_probes(None):
-        named = {f"correlations{level}": array for level, array in enumerate(arrays, start=1)}
-        (found,) = session.run(["kernels"], named)
-        expected = shape(*map(torch.from_numpy, arrays)).numpy()
-        assert expected.max() > 1.5 * expected.mean()
-        np.testing.assert_allclose(found, expected, atol=1e-3 * expected.max())
-
-
 def test_the_runtime_finds_the_kernels_of_the_network(trained, bundle):
     observed = np.random.default_rng(0).random((48, 64), np.float32)
-    found = KernelAnalysis(bundle, device=CPU).estimate(observed)
+    found = AnalysisNetwork(bundle, device=CPU).estimate(observed)
     with torch.no_grad():
         expected = trained.network.analysis(torch.from_numpy(observed)[None])[0].numpy()
     # Maps of random weights are nearly flat: what is left of them without their mean has few digits.
@@ -56,9 +37,9 @@ def test_the_runtime_finds_the_kernels_of_the_network(trained, bundle):
 
 
 def test_the_bundle_states_what_the_runtime_needs(bundle):
-    assumed = bundle.read_assumptions(AnalysisAssumptions)
+    assumed = bundle.read_assumptions(PairAssumptions)
     assert (assumed.lags, assumed.side, assumed.unit) == ((41, 21, 11), 85, 4)
-    assert bundle.load_constants(CONSTANTS)["mix"].shape == (3, 24, 12, 12)
+    assert bundle.load_constants("analysis")["mix"].shape == (3, 24, 12, 12)
 
 
 def test_weights_survive_the_constants(trained):

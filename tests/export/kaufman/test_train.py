@@ -1,17 +1,9 @@
 import dataclasses
-import math
 
 import pytest
 import torch
 
-from export.kaufman.train import (
-    KaufmanRunConfig,
-    KaufmanTrainer,
-    kernel_difference,
-    kernel_error,
-    kernel_loss,
-    phase_of,
-)
+from export.kaufman.train import KaufmanRunConfig, KaufmanTrainer, phase_of
 from export.loop.checkpoints import CHECKPOINT
 from export.registry import load
 from tests.export.kinds import config_of, make
@@ -90,16 +82,6 @@ def test_a_checkpoint_gives_its_network_back(trainer):
     with torch.no_grad():
         ours = load(trainer.folder / CHECKPOINT).network.analysis(observed)
         torch.testing.assert_close(ours, trainer.network.analysis(observed))
-
-
-def test_errors_of_kernels():
-    truth = torch.zeros(1, 3, 3)
-    truth[0, 1, 1] = 1
-    moved = torch.roll(truth, 1, 2)
-    assert kernel_difference(moved, truth).item() == kernel_error(moved, truth).item() == 2
-    assert kernel_difference(truth, truth).item() == kernel_loss(truth, truth).item() == 0
-    spread = torch.full((1, 3, 3), 1 / 9)
-    assert kernel_loss(spread, truth).item() == pytest.approx(16 / 9 + 0.25 * math.log(9), rel=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ def test_json_says_one_object_per_photograph(deblur, opened, folder, tmp_path):
         "timings": {"thinking": 0.25},
         "confidence": 0.75,
         "response": "linear",
+        "kernel_class": None,
         "code": None,
         "reason": None,
     }
@@ -76,7 +77,7 @@ def test_json_says_one_object_per_photograph(deblur, opened, folder, tmp_path):
 def test_options_reach_the_runtime(deblur, opened, photograph, tmp_path):
     loading = {"model": "mine", "device": "cpu", "precision": "fp16", "batch": 7}
     restoring = {"quality": "best", "stride": 4, "nonblind": "epll", "support": 31, "noise": 0.02, "strength": 0.5}
-    restoring |= {"response": 1.8, "content": "text"}
+    restoring |= {"response": 1.8, "content": "text", "variant": "scale-optimised"}
     options = [part for name, value in (loading | restoring).items() for part in (f"--{name}", value)]
     assert deblur("image", photograph, "-o", tmp_path / "out.png", "--no-refine", "--no-neural", *options).code == 0
     assert opened[0].load_options == loading

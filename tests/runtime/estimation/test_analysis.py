@@ -4,14 +4,19 @@ from scipy.signal import fftconvolve
 
 from runtime.errors import InvalidModel
 from runtime.estimation import analysis
-from runtime.estimation.analysis import AnalysisAssumptions, KernelAnalysis, is_cut_off
+from runtime.estimation.analysis import AnalysisNetwork, KernelAnalysis, PairAssumptions, is_cut_off
 from runtime.inference.devices import CPU
 from tests.support.pairs import ASSUMES, SIDE, write_pair_bundle
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory):
-    return KernelAnalysis(write_pair_bundle(tmp_path_factory.mktemp("models") / "pair", 0.1), device=CPU)
+def alone(tmp_path_factory):
+    return AnalysisNetwork(write_pair_bundle(tmp_path_factory.mktemp("models") / "pair", 0.1), device=CPU)
+
+
+@pytest.fixture
+def network(alone):
+    return KernelAnalysis(alone)
 
 
 def grain(height, width):
@@ -39,11 +44,17 @@ def test_the_correlations_of_the_features_make_the_kernel(network):
     assert kernel[SIDE // 2].sum() > 0.95
 
 
-def test_what_is_faint_is_left_out_of_a_kernel(network, monkeypatch):
+def test_a_kernel_alone_is_as_the_network_has_it(alone):
+    kernel = alone.estimate(grain(64, 80))
+    assert (alone.side, kernel.shape, kernel.dtype) == (SIDE, (SIDE, SIDE), np.float64)
+    assert kernel.sum() == pytest.approx(1)
+
+
+def test_what_is_faint_is_left_out_of_a_kernel(network, alone, monkeypatch):
     made = np.zeros((SIDE, SIDE))
     made[10, 8:13] = 1
     made[9, 10], made[2, 2] = 0.02, 0.05
-    monkeypatch.setattr(network, "_estimate", lambda luminance: made / made.sum())
+    monkeypatch.setattr(alone, "estimate", lambda luminance: made / made.sum())
     kernel = network.estimate(grain(64, 64))
     assert np.flatnonzero(kernel.ravel()).tolist() == [10 * SIDE + col for col in range(8, 13)]
     assert kernel.sum() == pytest.approx(1)
@@ -70,7 +81,7 @@ def test_a_photograph_too_small_to_be_halved_keeps_its_frame(network):
     assert network.estimate(blurred).shape == (SIDE, SIDE)
 
 
-def test_a_kernel_to_be_used_alone_has_the_least_frame_that_fits_into_the_photograph(network, monkeypatch):
+def test_a_kernel_to_be_used_alone_has_the_least_frame_that_fits_into_the_photograph(network, alone, monkeypatch):
     blurred = fftconvolve(grain(200, 240), row(6), "valid").astype(np.float32)
     for support, side in ((None, 11), (7, 7)):
         kernel = network.estimate_alone(blurred, support)
@@ -79,7 +90,7 @@ def test_a_kernel_to_be_used_alone_has_the_least_frame_that_fits_into_the_photog
     assert network.estimate_alone(blurred[:16]).shape == (7, 7)
     seen = []
     monkeypatch.setattr(analysis, "PIXELS", 100 * 120)
-    monkeypatch.setattr(network, "_estimate", lambda luminance: seen.append(luminance.size) or np.ones((1, 1)))
+    monkeypatch.setattr(alone, "estimate", lambda luminance: seen.append(luminance.size) or np.ones((1, 1)))
     network.estimate_alone(blurred)
     assert 0 < seen[0] <= 100 * 120
 
@@ -100,6 +111,15 @@ def test_the_photograph_and_half_of_it_give_a_start_each(network):
     assert calls == [0.8, 1.0]
 
 
+def test_half_of_the_photograph_may_have_a_network_of_its_own(alone, tmp_path):
+    other = AnalysisNetwork(write_pair_bundle(tmp_path / "other", 0.5), device=CPU)
+    blurred = fftconvolve(grain(200, 240), row(6), "valid").astype(np.float32)
+    own, both = (KernelAnalysis(alone, each).starts(blurred, 31) for each in (None, other))
+    np.testing.assert_array_equal(both[0], own[0])
+    np.testing.assert_array_equal(both[1], KernelAnalysis(other).starts(blurred, 31)[1])
+    assert np.count_nonzero(both[1]) < np.count_nonzero(own[1])
+
+
 def test_starts_are_no_larger_than_asked_for(network):
     blurred = fftconvolve(grain(200, 240), row(12), "valid").astype(np.float32)
     assert [len(start) for start in network.starts(blurred, 9)] == [9, 9]
@@ -117,20 +137,15 @@ def test_what_lies_at_the_margin_is_cut_off():
     assert is_cut_off(inner)
 
 
-@pytest.mark.parametrize("wrong", [{"lags": ()}, {"lags": (87, 43)}, {"lags": (85, 42)}, {"contrast": 0.0}])
-def test_assumptions_that_cannot_be_are_refused(wrong):
-    with pytest.raises(ValueError, match="must be"):
-        AnalysisAssumptions(**wrong)
-
-
 @pytest.mark.parametrize(
-    ("manifest", "message"),
-    [
-        ({"constants": {"synthesis": "synthesis.npz"}}, "analysis"),
-        ({"assumes": {**ASSUMES, "lags": [SIDE, 11], "contrast": 1e-3}}, "levels"),
-        ({"assumes": {**ASSUMES, "side": 31, "lags": [31], "contrast": 1e-3}}, "correlations1"),
-    ],
+    "wrong", [{"lags": (87, 43)}, {"lags": (85, 42)}, {"contrast": 0.0}, {"unit": 0}, {"noise": (0.1, 0.01)}]
 )
-def test_bundles_of_something_else_are_refused(tmp_path, manifest, message):
-    with pytest.raises(InvalidModel, match=message):
-        KernelAnalysis(write_pair_bundle(tmp_path / "wrong", **manifest), device=CPU)
+def test_assumptions_that_cannot_be_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"must be|positive"):
+        PairAssumptions(**wrong)
+
+
+def test_bundles_of_something_else_are_refused(tmp_path):
+    assumes = {**ASSUMES, "side": 31, "lags": [31], "contrast": 1e-3}
+    with pytest.raises(InvalidModel, match="correlations1"):
+        AnalysisNetwork(write_pair_bundle(tmp_path / "wrong", assumes=assumes), device=CPU)

@@ -51,6 +51,14 @@ def test_is_found_by_name_and_by_method_in_the_users_folder_first(bundle, monkey
     assert list_models()[0] == bundle
 
 
+def test_a_part_of_what_is_assumed_can_be_read(bundle):
+    rewrite(bundle, lambda content: content.update(assumes={"range": [0, 1], "colour": "luminance", "side": 9}))
+    found = load_model(bundle.path)
+    assert found.read_assumptions(ImageAssumptions, partly=True) == ImageAssumptions()
+    with pytest.raises(InvalidModel, match="side, unknown"):
+        found.read_assumptions(ImageAssumptions)
+
+
 def test_constants_round_trip(bundle):
     np.savez(bundle.path / "mixture.npz", weights=np.arange(3.0))
     content = json.loads((bundle.path / MANIFEST).read_text())

@@ -9,7 +9,7 @@ import runtime
 from bench.data.drawings import flat, noisy, text
 from runtime.errors import InvalidArgument, InvalidImage
 from runtime.estimation.analysis import KernelAnalysis
-from tests.support.pairs import write_pair_bundle
+from tests.support.pairs import write_classifier_bundle, write_pair_bundle
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +79,56 @@ def test_a_kernel_is_no_larger_than_asked_for(deblurrer, observed, kernel, monke
 def test_photographs_too_small_are_refused(deblurrer):
     with pytest.raises(InvalidImage, match="pixels or more"):
         deblurrer.restore(np.zeros((1, 40), np.float32))
+
+
+@pytest.fixture
+def classes(tmp_path, monkeypatch):
+    """Analysis networks whose class is told by the photograph, in the folder where models are looked for."""
+    monkeypatch.setenv("DEBLUR_MODELS", str(tmp_path))
+    write_classifier_bundle(tmp_path / "classifier", name="kernel-classifier")
+    for threshold, name in ((0.6, "small"), (0.7, "medium"), (0.8, "large")):
+        write_pair_bundle(tmp_path / name, threshold, name=f"analysis-{name}")
+    return runtime.Deblurrer(model=write_pair_bundle(tmp_path / "pair"), device="cpu")
+
+
+@pytest.mark.parametrize("refine", [True, False])
+def test_with_scale_optimised_networks_the_result_says_the_class(refine, classes, observed):
+    general, chosen = (
+        classes.restore(observed, quality="fast", refine=refine, variant=variant)
+        for variant in ("general", "scale-optimised")
+    )
+    assert general.kernel_class is None
+    assert chosen.kernel_class == "large"
+    if not refine:
+        assert np.count_nonzero(chosen.kernel) < np.count_nonzero(general.kernel)
+
+
+@pytest.mark.parametrize("shape", [(41, 57), (64, 33, 3), (200, 31)])
+def test_photographs_of_odd_sizes_have_a_class(shape, classes):
+    drawn = np.random.default_rng(0).random(shape, np.float32)
+    result = classes.restore(drawn, quality="fast", variant="scale-optimised")
+    assert result.image.shape == shape
+    assert result.kernel_class in ("small", "medium", "large")
+
+
+def test_photographs_too_small_for_a_class_are_refused(classes):
+    with pytest.raises(InvalidImage, match="pixels or more"):
+        classes.restore(np.zeros((1, 40), np.float32), variant="scale-optimised")
+
+
+def test_the_shipped_networks_of_all_classes_are_there(observed):
+    result = runtime.Deblurrer(model="kaufman", device="cpu").restore(
+        observed, quality="fast", refine=False, variant="scale-optimised"
+    )
+    assert result.kernel_class in ("small", "medium", "large")
+    assert result.kernel.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_variants_that_there_are_not_are_refused(deblurrer, observed):
+    with pytest.raises(InvalidArgument, match="variant 'tiny': give one of general, scale-optimised"):
+        deblurrer.restore(observed, variant="tiny")
+    with pytest.raises(InvalidArgument, match="variant='scale-optimised' is no option of auto"):
+        runtime.deblur(observed, variant="scale-optimised", device="cpu")
 
 
 def test_options_without_effect_are_refused(deblurrer, observed):

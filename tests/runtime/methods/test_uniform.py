@@ -5,9 +5,10 @@ from runtime.blur.blurs import KernelBlur
 from runtime.colour import luminance
 from runtime.contract import Estimate
 from runtime.decisions.reasons import Reason
+from runtime.errors import InvalidImage
 from runtime.estimation.kernel.blind import BlindEstimate
 from runtime.methods import uniform as module
-from runtime.methods.uniform import choose_support, restore_with
+from runtime.methods.uniform import choose_support, require_size, restore_with
 from runtime.options import Options
 from runtime.response import SRGB
 from runtime.run import Run
@@ -74,3 +75,10 @@ def test_light_comes_back_as_stored_values(monkeypatch, gain):
 )
 def test_the_support_is_what_the_photograph_allows(shape, options, support):
     assert choose_support(shape, Options(**options)) == support
+
+
+def test_a_photograph_that_is_too_small_for_a_network_is_refused():
+    plane = np.zeros((7, 30), np.float32)
+    require_size(plane, 7)
+    with pytest.raises(InvalidImage, match="the image is 30x7: this model needs 8 pixels or more on each side"):
+        require_size(plane, 8)

@@ -3,7 +3,7 @@ from runtime.serve.tickets import Response
 
 REPORT = {
     "model": "some", "confidence": 0.75, "code": None, "reason": None, "response": "srgb",
-    "kernel_size": [5, 7], "width": 4, "height": 3,
+    "kernel_size": [5, 7], "kernel_class": "small", "width": 4, "height": 3,
     "format": "JPEG", "timings": {"kernel estimate": 0.0015}, "warnings": [],
 }  # fmt: skip
 
@@ -13,6 +13,7 @@ def test_what_was_found_is_in_the_headers():
     assert (answer.body, answer.media_type) == (b"photograph", "image/jpeg")
     assert answer.headers["deblur-confidence"] == "0.7500"
     assert answer.headers["deblur-kernel-size"] == "5x7"
+    assert answer.headers["deblur-kernel-class"] == "small"
     assert answer.headers["deblur-response"] == "srgb"
     assert answer.headers["server-timing"] == "queue;dur=250.0, kernel-estimate;dur=1.5"
     for absent in ("deblur-code", "deblur-reason", "deblur-frames", "deblur-warnings"):
