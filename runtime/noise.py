@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from kernels.arrays import Array, array_module, median_where, packed
 from kernels.cancellation import checkpoint
 from kernels.fft import fft_module
-from runtime.colour import luminance
 from runtime.inference.devices import download
-from runtime.response import LINEAR, Response
 from runtime.tiles import bands
 
 LEAST_NOISE = 1.0 / 255 / 12**0.5
@@ -46,8 +44,6 @@ _ENLARGED, _ALIKE = np.array([2, 4, 6]), 0.8
 one that was stored count for this share, since they differ by chance."""
 _FEWEST_KINKS = 100
 """Pixels with the same place in a block, at least, that this is judged by."""
-EXAMINED = 1024
-"""Side in pixels of the part of a photograph in which the blocks of JPEG are looked for."""
 _STEPS = 2.5
 """Standard deviation of the noise to assume, in units of the mean step at the borders. Of 48 photographs stored as JPEG
 and restored with their kernels, 2 gains most at a quality of 40, and 3 at 88."""
@@ -149,8 +145,8 @@ def _medians(levels: Sequence[Array]) -> list[float]:
     return medians
 
 
-def block_noise(planes: Array, known: Array, response: Response = LINEAR) -> float:
-    """Measure the noise that storage in the blocks of JPEG has left in the luminance of the stored values.
+def block_noise(luma: Array, known: Array) -> float:
+    """Measure the noise that storage in the blocks of JPEG has left in the luminance.
 
     Errors of two blocks are independent, so values step where blocks meet, which lie 8 pixels apart along both axes,
     wherever the first one is. Blurred, a photograph is smooth but there. The noise itself hides from `estimate_noise`:
@@ -158,22 +154,17 @@ def block_noise(planes: Array, known: Array, response: Response = LINEAR) -> flo
 
     Parameters
     ----------
-    planes : (C, H, W) array of float32
-        Photograph, in light if `response` is not linear. The middle of a large one is examined.
+    luma : (H, W) array of float32
+        Of the stored values.
     known : (H, W) array of bool
         Pixels that are read.
-    response
-        The curve from the planes to the stored values.
 
     Returns
     -------
     float
-        Standard deviation to assume in deconvolution, in units of the stored values, above `LEAST_NOISE`; or 0 where no
+        Standard deviation to assume in deconvolution, in units of the values, above `LEAST_NOISE`; or 0 where no
         blocks show.
     """
-    rows, cols = (slice(start, start + EXAMINED) for start in (max(size - EXAMINED, 0) // 2 for size in known.shape))
-    stored, known = response.from_light(planes[:, rows, cols]), known[rows, cols]
-    luma = luminance(stored) if len(stored) == 3 else stored.mean(axis=0)
     xp = array_module(luma)
     profiles = []
     for plane, read in ((luma, known), (luma.T, known.T)):

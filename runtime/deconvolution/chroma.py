@@ -31,7 +31,7 @@ from kernels.arrays import Array, array_module
 from kernels.fft import fft_module
 from runtime.colour import LUMA_NOISE, OPPONENT_NOISE, from_opponent, luminance, to_opponent
 from runtime.inference.devices import download, holding
-from runtime.noise import EXAMINED, block_noise, white_noise
+from runtime.noise import block_noise, white_noise
 from runtime.preparation.fill import fill_unknown
 from runtime.response import LINEAR, Response
 from runtime.tiles import bands
@@ -55,6 +55,8 @@ to 92, as they are or resized, 99.5 per cent pass all three; of 40 clean ones wi
 _LEVEL_IF_STORED = 0.03
 """Least level of a difference of a photograph that was stored, but whose noise cannot be told from its spectrum:
 quantised so coarsely, its high frequencies are 0, or the kernel is wrong, or another one at each place."""
+_EXAMINED = 1024
+"""Side in pixels of the part of a photograph in which traces of storage are looked for."""
 _QUIETER = 0.7
 """A photograph was stored at half the resolution of colour if the finest noise of both differences is less than this
 times that of the mean, as nearly all are that were stored as JPEG at qualities of 40 to 95 or as WebP at 40 to 90; of
@@ -173,7 +175,8 @@ def hidden_noise(planes: Array, valid: Array, kernels: Sequence[Array], response
         None is found in a clean photograph and in one that is too small to tell, and in differences where there are not
         three planes.
     """
-    luma = block_noise(planes, valid, response)
+    stored, read = _middle(planes, valid, response)
+    luma = block_noise(luminance(stored) if len(stored) == 3 else stored.mean(axis=0), read)
     side = min(_SIDE, *planes.shape[1:])
     if len(planes) != 3 or side < max(_SMALLEST_SIDE, *(size + 1 for kernel in kernels for size in kernel.shape)):
         return HiddenNoise(luma)
@@ -191,7 +194,7 @@ def hidden_noise(planes: Array, valid: Array, kernels: Sequence[Array], response
     level = _WEIGHT * noise * _shape(min(cutoff, _HIGHEST_CUTOFF))
     certain = (likelihood - without > _EVIDENCE) & (noise > np.maximum(_RATIO * white, _LEAST))
     if not (whole and certain.all()):
-        if luma or _is_halved(planes, valid, response):
+        if luma or _is_halved(stored, read):
             level = np.where(certain, level, np.maximum(level, _LEVEL_IF_STORED))
             certain = bins.power.max(axis=1) > _GREY
         elif not whole:  # what stands for unknown pixels looks a little like such noise
@@ -201,11 +204,15 @@ def hidden_noise(planes: Array, valid: Array, kernels: Sequence[Array], response
     return HiddenNoise(luma, (float(red), float(yellow)), float(share))
 
 
-def _is_halved(planes: Array, valid: Array, response: Response) -> bool:
+def _middle(planes: Array, valid: Array, response: Response) -> tuple[Array, Array]:
+    """Return the stored values of the middle of planes (C, H, W), and which of its pixels are read."""
+    rows, cols = (slice(start, start + _EXAMINED) for start in (max(size - _EXAMINED, 0) // 2 for size in valid.shape))
+    return response.from_light(planes[:, rows, cols]), valid[rows, cols]
+
+
+def _is_halved(stored: Array, read: Array) -> bool:
     """Tell whether the differences of planes (3, H, W) lack the finest noise, which halving their resolution takes."""
-    rows, cols = (slice(start, start + EXAMINED) for start in (max(size - EXAMINED, 0) // 2 for size in valid.shape))
-    parts = to_opponent(response.from_light(planes[:, rows, cols])) / 2 + np.float32(0.5)
-    mean, red, yellow = (white_noise(part, valid[rows, cols]) for part in parts)
+    mean, red, yellow = (white_noise(part, read) for part in to_opponent(stored) / 2 + np.float32(0.5))
     return max(red, yellow) < _QUIETER * mean
 
 

@@ -344,3 +344,12 @@ def test_the_noise_of_blocks_is_not_taken_for_detail(blur, quality, least, laten
     errors = [luminance(planes - inner(latent)) for planes in (observed, restore(observed, seen))]
     before, after = (np.square(error).mean() for error in errors)
     assert 10 * np.log10(before / after) > least
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_blocks_of_light_are_measured_in_stored_values(channels, latent):
+    observed = compressed(inner(blurred(latent)), 40)[:channels]
+    read = np.ones(observed.shape[1:], bool)
+    stored, light = hidden_noise(observed, read, [KERNEL]), hidden_noise(SRGB.to_light(observed), read, [KERNEL], SRGB)
+    assert stored.luma > 0.005
+    assert light.luma == pytest.approx(stored.luma, rel=1e-3)
