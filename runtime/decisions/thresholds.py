@@ -141,9 +141,11 @@ MOTION_LOG_ERROR = -2.5
 # Whether the values of a photograph are light, or bent by a response curve.
 RESPONSE_DARKNESS = 3e-4
 """Root mean square of restored light below 0, in units of white, that means nothing."""
+RESPONSE_DARK = 3e-3
+"""The same at one place, from which on it is asked which curve it speaks for."""
 RESPONSE_SPARSITY_WEIGHT = 8.0
 """Weight of the logarithm of the gradients' sparsity beside that of the light below 0."""
-RESPONSE_BENT = -1.3
+RESPONSE_BENT = -1.6
 """Evidence from which the curve of sRGB is assumed."""
 
 # What the values of a photograph mean.

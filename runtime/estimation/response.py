@@ -2,7 +2,8 @@
 
 Light that the photograph was not blurred in cannot be restored: at every strong edge the deconvolution overshoots. In
 the shadows it then proposes less than no light, and the gradients become less sparse. So a rough kernel is enough to
-tell the curves apart, as long as there are dark places beside bright ones.
+tell the curves apart, as long as there are dark places beside bright ones. What is in the image but has not been
+blurred, such as ink, overshoots more than all of it, so that dark places are asked one by one, and count alike.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kernels.arrays import Array, array_module, is_cuda
 from kernels.graphs import replayed
@@ -20,6 +22,7 @@ from runtime.colour import luminance
 from runtime.decisions.thresholds import (
     FLAT_RANGE,
     RESPONSE_BENT,
+    RESPONSE_DARK,
     RESPONSE_DARKNESS,
     RESPONSE_SPARSITY_WEIGHT,
 )
@@ -30,7 +33,6 @@ from runtime.deconvolution.uniform import check_kernel
 from runtime.estimation.kernel.edges import gradients
 from runtime.estimation.kernel.pyramid import informative_window
 from runtime.estimation.kernel.refine import BlurredImage
-from runtime.estimation.kernel.score import measure_sparsity
 from runtime.images import Frame
 from runtime.inference.devices import download
 from runtime.options import AUTO, Options
@@ -46,6 +48,8 @@ _STEPS = 8
 """Conjugate-gradient steps for the pixels beyond the border."""
 _UNTOUCHED = 0.01
 """Share of the light of a latent pixel that may reach clipped pixels for it to be counted."""
+_CELL = 16
+"""Side in pixels of the places that are asked."""
 _TINY = 1e-12
 
 
@@ -55,13 +59,13 @@ class Overshoot:
 
     Attributes
     ----------
-    darkness : float
-        Root mean square of the restored light below 0, in units of white.
+    darkness : (n,) array of float64
+        Root mean square of the restored light below 0, in units of white, at each place; 0 where no pixel counts.
     sparsity_gain : float
         Ratio ``|g|_1 / |g|_2`` of the gradients of the restored light, over that of the observed light.
     """
 
-    darkness: float
+    darkness: NDArray[np.float64]
     sparsity_gain: float
 
 
@@ -150,9 +154,12 @@ def choose_response(observed: Array, run: Run[Options], kernel: Kernel) -> Respo
 def bend(straight: Overshoot, bent: Overshoot) -> float:
     """Return the evidence for a bent response curve, from the overshoot under a straight and under the bent one.
 
-    ``log((d + d0) / (d' + d0)) + w log(s / s')``, with the darkness d and the sparsity gain s.
+    ``mean(log((d + d0) / (d' + d0))) + w log(s / s')``, with the darkness d at the places where one curve leaves more
+    than a little, and the sparsity gain s.
     """
-    darkness = math.log((straight.darkness + RESPONSE_DARKNESS) / (bent.darkness + RESPONSE_DARKNESS))
+    dark = np.maximum(straight.darkness, bent.darkness) > RESPONSE_DARK
+    ratios = np.log((straight.darkness[dark] + RESPONSE_DARKNESS) / (bent.darkness[dark] + RESPONSE_DARKNESS))
+    darkness = float(ratios.mean()) if ratios.size else 0.0
     return darkness + RESPONSE_SPARSITY_WEIGHT * math.log(
         max(straight.sparsity_gain, _TINY) / max(bent.sparsity_gain, _TINY)
     )
@@ -177,7 +184,19 @@ def measure_overshoot(blurred: BlurredImage, kernel: Kernel, response: Response,
     blur = fit(kernel, extent(kernel)).astype(np.float32)
     arrays = blurred.image, blurred.known, clipped, blurred.noise, blur
     below, counted, *edges = replayed(_restore_in, *arrays, response=response)
-    return _overshoot_there(below, edges, counted) if is_cuda(below) else _overshoot_here(below, edges, counted)
+    xp = array_module(below)
+    of_edges = [sums for each in edges for sums in (xp.abs(each).sum(axis=0), xp.square(each).sum(axis=0))]
+    planes = [xp.ones_like(below), xp.square(below), *of_edges]
+    sums = download(xp.stack([_sums_by_place(xp.where(counted, plane, np.float32(0))) for plane in planes]))
+    counts, dark, *of_edges = sums.astype(np.float64)
+    total = counts.sum()
+    if not total:
+        return Overshoot(np.zeros(len(counts)), 1.0)
+    after, before = (
+        sizes.sum() / max(math.sqrt(2 * total * squares.sum()), _TINY)
+        for sizes, squares in (of_edges[:2], of_edges[2:])
+    )
+    return Overshoot(np.sqrt(dark / np.maximum(counts, 1)), after / max(before, _TINY))
 
 
 def _restore_in(
@@ -204,24 +223,9 @@ def _restore_in(
     return xp.minimum(latent[inside], 0), counted, *edges
 
 
-def _overshoot_here(below: Array, edges: list[Array], counted: Array) -> Overshoot:
-    """Measure what lies below 0, and the sparsity of two (2, h, w) gradients, at the pixels of a mask."""
-    if not counted.any():
-        return Overshoot(0.0, 1.0)
-    after, before = (measure_sparsity(each[:, counted]) for each in edges)
-    return Overshoot(math.sqrt(float(np.square(below[counted]).mean())), after / max(before, _TINY))
-
-
-def _overshoot_there(below: Array, edges: list[Array], counted: Array) -> Overshoot:
-    """Measure the same on a GPU: a selection of pixels would have to be counted first; sums take one transfer."""
-    xp = array_module(below)
-    of_edges = [sums for each in edges for sums in (xp.abs(each).sum(axis=0), xp.square(each).sum(axis=0))]
-    planes = [xp.ones_like(below), xp.square(below), *of_edges]
-    sums = download(xp.stack([xp.where(counted, plane, np.float32(0)).sum() for plane in planes]).astype(np.float64))
-    count, dark, *of_edges = sums.tolist()
-    if not count:
-        return Overshoot(0.0, 1.0)
-    after, before = (
-        mean / (2 * count) / max(math.sqrt(power / (2 * count)), _TINY) for mean, power in (of_edges[:2], of_edges[2:])
-    )
-    return Overshoot(math.sqrt(dark / count), after / max(before, _TINY))
+def _sums_by_place(plane: Array) -> Array:
+    """Return the sums (n,) of a plane (h, w) over squares of `_CELL` pixels; the last ones may be cut off."""
+    xp, (height, width) = array_module(plane), plane.shape
+    plane = xp.pad(plane, ((0, -height % _CELL), (0, -width % _CELL)))
+    rows, cols = (side // _CELL for side in plane.shape)
+    return plane.reshape(rows, _CELL, cols, _CELL).sum(axis=(1, 3)).reshape(-1)

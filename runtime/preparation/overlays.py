@@ -21,7 +21,7 @@ from kernels.cancellation import checkpoint
 from runtime.colour import luminance
 from runtime.decisions.thresholds import LIT_SHARE
 from runtime.inference.devices import download
-from runtime.preparation.enclosed import Mask, with_constant_parts, with_enclosed_parts
+from runtime.preparation.enclosed import Mask, with_constant_parts, with_enclosed_parts, with_same_colours
 from runtime.preparation.extremes import extreme_along
 from runtime.preparation.fill import filled
 
@@ -48,6 +48,10 @@ _FADING = 0.1
 photograph with lights (`LIT_SHARE`) whatever is clipped may be one."""
 _PURITY_NEARBY, _NEARBY = 0.3, 16
 """The same within so many pixels of a thing that is none, as the letters of a word are."""
+_PURITY_NEXT, _NEXT = 0.3, 6
+"""The same within so many pixels of a sharp pixel: edges of the photograph that a thing touches are no part of it. On
+four photographs nine in ten of the sharp pixels at texts, signs, lines and frames have 0.4 and more, and nine in ten of
+those away from them 0.35 and less."""
 _LARGEST_SHARE = 0.12
 """Share of the pixels that such things take at most: beyond, the photograph itself is sharp."""
 _GAP = 3
@@ -93,6 +97,7 @@ def find_overlays(planes: Array, noise: float, saturated: float = np.inf) -> Mas
     if not found.any() or found.mean() > _LARGEST_SHARE:
         return None
     found = with_constant_parts(planes, _tightened(planes, found, noise, 0.0), saturated)
+    found |= _around(with_same_colours(planes, found) & ~found)
     return with_enclosed_parts(planes, found, FOREIGN + FOREIGN_NOISE * noise)
 
 
@@ -186,10 +191,22 @@ def _sharp_things(plane: Array, contrast: float, saturated: float) -> Mask:
         found = foreign[things]
     if found.any():
         near = np.unique(things[ndimage.maximum_filter(found.view(np.uint8), size=2 * _NEARBY + 1).view(bool)])
-        foreign[near[purity[near] >= _PURITY_NEARBY]] = True
-        foreign[0] = False
-        found = foreign[things]
-    return _around(sharp & found)
+        beside = np.zeros_like(foreign)
+        beside[near[purity[near] >= _PURITY_NEARBY]] = True
+        beside[0] = False
+        # Those of one direction may be edges of the photograph along its motion.
+        beside &= (purity >= _PURITY_OF_DOUBTFUL) | ~_straight(plane, things, sharp & beside[things])
+        found = (foreign | beside)[things]
+    return _around(sharp & found & _purely(sharp, edges & found))
+
+
+def _purely(sharp: Mask, edges: Mask) -> Mask:
+    """Return the mask of the pixels around which so many of those at edges are sharp as is seen on a thing alone."""
+    from scipy import ndimage
+
+    shares = (ndimage.uniform_filter(each.astype(np.float32), size=2 * _NEXT + 1) for each in (sharp, edges))
+    purely: Mask = np.greater_equal(next(shares), _PURITY_NEXT * next(shares))
+    return purely
 
 
 def _around(sharp: Mask) -> Mask:

@@ -2,16 +2,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 from skimage import data
 
 import runtime
 from bench.data.camera import RECIPES
 from bench.data.photographs import shake_kernel
 from runtime.blur.blurs import KernelBlur, MotionBlur
+from runtime.blur.kernel import extent, fit
 from runtime.colour import luminance
 from runtime.estimation.kernel.refine import BlurredImage
+from runtime.estimation.kernel.score import measure_sparsity
 from runtime.estimation.response import (
     Overshoot,
+    _restore_in,
     as_it_says,
     bend,
     choose_response,
@@ -109,7 +113,8 @@ def test_the_darkness_around_lamps_does_not_count():
     clipped = BlurredImage(image, known, None, 0.005)
     naive = BlurredImage(image, np.ones_like(known), None, 0.005)
     careful, plain = (
-        measure_overshoot(each, KERNEL.astype(float), SRGB, ~each.known).darkness for each in (clipped, naive)
+        np.square(measure_overshoot(each, KERNEL.astype(float), SRGB, ~each.known).darkness).mean()
+        for each in (clipped, naive)
     )
     assert careful < plain
 
@@ -128,15 +133,61 @@ def test_where_lights_reach_everything_nothing_speaks_against_a_curve():
     image[::6, ::6] = 1.0
     blurred = BlurredImage(image, image < 0.9, None, 0.005)
     for curve in (LINEAR, SRGB):
-        assert measure_overshoot(blurred, KERNEL.astype(float), curve, image >= 0.9) == Overshoot(0.0, 1.0)
+        overshoot = measure_overshoot(blurred, KERNEL.astype(float), curve, image >= 0.9)
+        assert not overshoot.darkness.any()
+        assert overshoot.sparsity_gain == 1
     assert choose_response(image, Run(Options()), KERNEL.astype(float)) == SRGB
 
 
+def overshoot(sparsity_gain, *darkness):
+    return Overshoot(np.array(darkness), sparsity_gain)
+
+
 def test_more_darkness_and_less_sparsity_speak_against_a_curve():
-    usual = Overshoot(0.001, 0.7)
+    usual = overshoot(0.7, 0.004)
     assert bend(usual, usual) == 0
-    assert bend(Overshoot(0.01, 0.7), usual) > 0 > bend(usual, Overshoot(0.01, 0.7))
-    assert bend(Overshoot(0.001, 0.75), usual) > 0 > bend(usual, Overshoot(0.001, 0.75))
+    assert bend(overshoot(0.7, 0.01), usual) > 0 > bend(usual, overshoot(0.7, 0.01))
+    assert bend(overshoot(0.75, 0.004), usual) > 0 > bend(usual, overshoot(0.75, 0.004))
+
+
+def test_dark_places_count_alike_and_others_do_not():
+    one, other = overshoot(0.7, 0.01, 0.02, 0.5, 0.001, 0.0), overshoot(0.7, 0.02, 0.04, 0.01, 0.0001, 0.0)
+    logs = [np.log((a + 3e-4) / (b + 3e-4)) for a, b in ((0.01, 0.02), (0.02, 0.04), (0.5, 0.01))]
+    assert bend(one, other) == pytest.approx(np.mean(logs), rel=1e-6)
+    assert bend(overshoot(0.7, 0.002), overshoot(0.7, 0.0)) == 0
+
+
+@pytest.mark.parametrize("shape", [(40, 48), (41, 35)])
+def test_darkness_is_that_of_places(shape, rng):
+    image = rng.uniform(0.0, 0.3, shape).astype(np.float32)
+    known = np.ones(shape, bool)
+    blurred = BlurredImage(image, known, None, 0.005)
+    kernel = np.ones((1, 5)) / 5
+    below, counted, *edges = (np.asarray(each) for each in _restore_in(
+        image, known, ~known, 0.005, fit(kernel, extent(kernel)).astype(np.float32), response=LINEAR
+    ))  # fmt: skip
+    assert counted.all()
+    found = measure_overshoot(blurred, kernel, LINEAR, ~known)
+    rows, cols = (-(-side // 16) for side in below.shape)
+    places = [below[16 * row : 16 * row + 16, 16 * col : 16 * col + 16] for row in range(rows) for col in range(cols)]
+    np.testing.assert_allclose(found.darkness, [np.sqrt(np.square(each).mean()) for each in places], rtol=1e-5)
+    after, before = (measure_sparsity(each) for each in edges)
+    assert found.sparsity_gain == pytest.approx(after / before, rel=1e-5)
+
+
+def with_signature(planes, colour, left, top):
+    picture = Image.fromarray(np.rint(255 * np.moveaxis(planes, 0, -1)).astype(np.uint8))
+    line = [(left + 2 * step, top + int(14 * np.sin(0.6 * step))) for step in range(20)]
+    ImageDraw.Draw(picture).line(line, fill=colour, width=2)
+    return np.ascontiguousarray(np.moveaxis(np.asarray(picture, np.float32) / 255, -1, 0))
+
+
+@pytest.mark.parametrize("ink", [((0, 0, 0), 20, 20), ((20, 20, 120), 150, 120)])
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("recipe", "expected"), [("plain", LINEAR), ("light", SRGB)])
+def test_ink_beside_which_everything_overshoots_does_not_decide(name, recipe, expected, ink):
+    observed, _ = seen(name, recipe)
+    assert choose_response(luminance(with_signature(observed, *ink)), Run(Options()), KERNEL.astype(float)) == expected
 
 
 def prepared(observed, **options):

@@ -3,7 +3,8 @@ import io
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
-from scipy.ndimage import convolve1d, gaussian_filter
+from scipy.ndimage import convolve1d, gaussian_filter, maximum_filter
+from scipy.signal import fftconvolve
 from skimage import data
 
 from bench.data.camera import lights
@@ -129,6 +130,56 @@ def test_rounded_corners_are_found(blurred):
     picture.paste((255, 0, 0), mask=mask)
     corners = np.asarray(mask) == 255
     assert find_overlays(as_planes(picture), NOISE)[corners].mean() > 0.97
+
+
+SHAKE = shake_kernel(13)
+
+
+def shaken(name):
+    sharp = getattr(data, name)()[:330, :330].astype(np.float32) / 255
+    sharp = sharp if sharp.ndim == 3 else np.stack([sharp] * 3, axis=-1)
+    moved = np.stack([fftconvolve(sharp[..., channel], SHAKE, "valid") for channel in range(3)], axis=-1)
+    moved += np.random.default_rng(0).normal(0, 0.01, moved.shape)
+    return np.rint(moved.clip(0, 1) * 255).astype(np.uint8)
+
+
+def signature(draw, width, height):
+    points = [(180 + 2 * step, 260 + int(14 * np.sin(0.6 * step))) for step in range(50)]
+    draw.line(points, (20, 20, 120, 255), 2)
+
+
+def grey_signature(draw, width, height):
+    points = [(20 + 2 * step, 150 + int(20 * np.sin(0.6 * step))) for step in range(60)]
+    draw.line(points, (128, 128, 128, 255), 2)
+
+
+@pytest.mark.parametrize("name", ["astronaut", "coffee", "chelsea"])
+@pytest.mark.parametrize("draw_on", [signature, grey_signature])
+def test_ink_is_found_beside_what_stands_out_more(name, draw_on):
+    photograph = shaken(name)
+    picture = stamp(photograph, draw_on)
+    changed = (np.asarray(picture) != photograph).any(axis=2)
+    assert find_overlays(as_planes(picture), 0.007, 0.98)[changed].all()
+
+
+@pytest.mark.parametrize("name", ["astronaut", "camera", "coffee", "rocket"])
+def test_all_around_a_round_photograph_is_found(name):
+    photograph = shaken(name)
+    rows, cols = np.mgrid[: len(photograph), : photograph.shape[1]] / len(photograph) - 0.5
+    outside = np.hypot(rows, cols) >= 0.5
+    photograph[outside] = 0
+    found = find_overlays(as_planes(photograph), 0.007, 0.98)
+    assert found[outside].mean() > 0.99
+    assert found[~outside].mean() < 0.04
+
+
+@pytest.mark.parametrize("draw_on", [signature, grey_signature])
+def test_edges_that_a_thing_touches_are_no_part_of_it(draw_on):
+    photograph = shaken("coffee")
+    picture = stamp(photograph, draw_on)
+    changed = (np.asarray(picture) != photograph).any(axis=2)
+    found = find_overlays(as_planes(picture), 0.007, 0.98)
+    assert not (found & ~maximum_filter(changed, 13)).any()
 
 
 def test_a_blurred_photograph_has_none(blurred):
