@@ -19,7 +19,10 @@ def report(tmp_path_factory):
 def test_every_photograph_is_stored_in_every_way(report):
     means = report["tables"]["means"]
     assert [(row["blurred"], row["format"], row["stored"]) for row in means] == [
-        (blurred, form, stored) for blurred in ("plain", "light") for form in ("JPEG", "WEBP") for stored in (40, 90)
+        (blurred, form, stored)
+        for blurred in ("plain", "turn", "light")
+        for form in ("JPEG", "WEBP")
+        for stored in (40, 90)
     ]
     assert {row["differences"] for row in means} == {10}
 
@@ -27,7 +30,12 @@ def test_every_photograph_is_stored_in_every_way(report):
 def test_means_are_those_of_the_cases(report):
     for row in report["tables"]["means"]:
         same = ("blurred", "format", "stored")
-        gains = [case["gain"] for case in report["tables"]["cases"] if all(case[key] == row[key] for key in same)]
+        cases = [case for case in report["tables"]["cases"] if all(case[key] == row[key] for key in same)]
+        gains = [case["gain"] for case in cases if case["plane"] != "Y"]
+        luma = [case["gain"] for case in cases if case["plane"] == "Y"]
+        assert len(luma) == 5
+        assert row["luma"] == pytest.approx(sum(luma) / len(luma))
+        assert row["least_luma"] == min(luma)
         assert row["gain"] == pytest.approx(sum(gains) / len(gains))
         assert row["least"] == min(gains)
         assert row["worse"] == sum(gain < -0.1 for gain in gains)
@@ -35,5 +43,5 @@ def test_means_are_those_of_the_cases(report):
 
 def test_the_better_a_file_the_more_is_gained(report):
     gains = {(row["blurred"], row["format"], row["stored"]): row["gain"] for row in report["tables"]["means"]}
-    for blurred in ("plain", "light"):
+    for blurred in ("plain", "turn", "light"):
         assert gains[blurred, "JPEG", 90] > gains[blurred, "JPEG", 40]
