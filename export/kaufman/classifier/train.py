@@ -48,13 +48,14 @@ class ClassifierTrainer(AnalysisTrainer):
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Measure the cross-entropy, and the share that is right of each class and of all."""
+        """Measure the cross-entropy, and the share that is right of each class that there is and of all."""
         found = torch.cat([self.network(part.observed) for part in self._validation_parts()])
         truth = self._truth(self._validation["all"])
         right = (found.argmax(1) == truth).float()
         shares = {
             f"up to {largest} px": float(right[truth == index].mean())
             for index, largest in enumerate(self.config.network.extents)
+            if (truth == index).any()
         }
         return {"cross-entropy": float(F.cross_entropy(found, truth)), **shares, "all": float(right.mean())}
 

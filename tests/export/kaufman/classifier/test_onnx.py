@@ -1,6 +1,7 @@
 import copy
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
@@ -44,16 +45,14 @@ def test_the_runtime_chooses_as_the_network_does(trained, tmp_path):
     assert [classifier.classify(plane.numpy()) for plane in observed] == expected
 
 
-SIZES = {"small": (1, 9), "medium": (17, 23), "large": (31, 41)}
-
-
-@pytest.mark.parametrize("name", SIZES)
-def test_the_shipped_classifier_tells_kernels_that_are_clearly_of_one_class(name, photographs):
+def test_the_shipped_classifier_tells_larger_kernels_from_smaller_ones(photographs):
     classifier = Classifier(load_model("kernel-classifier"), device=CPU)
-    data = dataclasses.replace(read_config("kernel-classifier").data, extent=SIZES[name])
-    examples = synthesise_examples(photographs, data, 16, torch.Generator().manual_seed(0))
-    found = [classifier.assumes.classes[classifier.classify(plane.numpy())] for plane in examples.observed]
-    assert found.count(name) > 8
+    config, means = read_config("kernel-classifier").data, []
+    for extent in ((1, 9), (17, 23), (31, 41)):
+        data = dataclasses.replace(config, extent=extent)
+        examples = synthesise_examples(photographs, data, 16, torch.Generator().manual_seed(0))
+        means.append(np.mean([classifier.classify(plane.numpy()) for plane in examples.observed]))
+    assert means[0] + 0.25 < means[1] < means[2] - 0.25
 
 
 def test_the_bundle_states_what_the_runtime_needs(bundle):
