@@ -75,7 +75,7 @@ def estimate_noise(plane: Array, kernel: Array | None = None, *, known: Array | 
         frequencies, such as a delta.
     """
     if kernel is None:
-        return max(LEAST_NOISE, white_noise(plane, known))
+        return max(LEAST_NOISE, *white_noises(plane[None], known))
     return estimate_noises(plane[None], kernel)[0]
 
 
@@ -194,24 +194,29 @@ def _step_at_borders(kinks: NDArray[np.float64], counts: NDArray[np.float64]) ->
     return float(typical[first] - usual) if shown else 0.0
 
 
-def white_noise(plane: Array, known: Array | None) -> float:
-    """Return the noise level from the second differences at the pixels that are not clipped; 0 if there are none."""
-    xp = array_module(plane)
-    height, width = plane.shape
+def white_noises(planes: Array, known: Array | None) -> list[float]:
+    """Return the noise level of each plane (C, H, W) from the second differences at the pixels that are not clipped.
+
+    It is 0 if there are none. A GPU is waited for once.
+    """
+    xp = array_module(planes)
+    height, width = planes.shape[1:]
     if min(height, width) < 3:
-        return 0.0
-    parts = []
-    for band in bands((height - 2, width)):
-        lines = plane[band.start : band.stop + 2]
-        rows = lines[:-2] - 2 * lines[1:-1] + lines[2:]
-        response = xp.abs(rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]) / 6
-        centre = lines[1:-1, 1:-1]
-        used = (centre > 0) & (centre < 1)
-        if known is not None:
-            used &= known[band.start + 1 : band.stop + 1, 1:-1]
-        parts.append((response, used))
-    median, count = download(median_where(parts)).tolist()
-    return float(median / _NORMAL_MEDIAN) if count else 0.0
+        return [0.0] * len(planes)
+    found = []
+    for plane in planes:
+        parts = []
+        for band in bands((height - 2, width)):
+            lines = plane[band.start : band.stop + 2]
+            rows = lines[:-2] - 2 * lines[1:-1] + lines[2:]
+            response = xp.abs(rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]) / 6
+            centre = lines[1:-1, 1:-1]
+            used = (centre > 0) & (centre < 1)
+            if known is not None:
+                used &= known[band.start + 1 : band.stop + 1, 1:-1]
+            parts.append((response, used))
+        found.append(median_where(parts))
+    return [float(median / _NORMAL_MEDIAN) if count else 0.0 for median, count in download(xp.stack(found)).tolist()]
 
 
 def _blocked_frequencies(kernels: Sequence[Array], height: int, width: int) -> list[Array]:

@@ -17,7 +17,7 @@ from runtime.deconvolution.irc import THRESHOLD, Problem, admm, residual_compens
 from runtime.errors import InvalidArgument
 from runtime.inference.devices import download
 from runtime.inference.progress import Progress
-from runtime.noise import LEAST_NOISE, estimate_noise, estimate_noises_where
+from runtime.noise import LEAST_NOISE, estimate_noises_where, white_noises
 from runtime.response import LINEAR, Response
 from runtime.tiles import tiles
 
@@ -89,8 +89,9 @@ def deconvolve_along_motion(
     hidden, slope = hidden_noise(planes, usable, _typical_kernels(field), response), response.mean_slope_of(planes)
     separate, stored = len(planes) == 3, response if hidden.found else LINEAR
     parts = separated(planes, stored) if separate else planes.copy()
-    scales = noise_scales(stored, slope) if separate else [1.0] * len(parts)
     if noise is not None:
+        # The mean has as much as a plane where an error of the motions is a part of it.
+        scales = [1.0, *noise_scales(stored, slope)[1:]] if separate else [1.0] * len(parts)
         levels = [max(noise, LEAST_NOISE) * scale for scale in scales]
     else:
         levels = _noise_levels(parts, field)
@@ -114,8 +115,8 @@ def _noise_levels(planes: Array, field: Array) -> list[float]:
     def kernels_in(window: tuple[slice, slice]) -> list[Array]:
         return [xp.asarray(kernel) for kernel in _kernels(field[window], _TYPICAL_THERE)]
 
-    blocked = estimate_noises_where(planes, kernels_in)
-    return [max(estimate_noise(plane), level) for plane, level in zip(planes, blocked, strict=True)]
+    blocked, white = estimate_noises_where(planes, kernels_in), white_noises(planes, None)
+    return [max(levels) for levels in zip(blocked, white, strict=True)]
 
 
 def _typical_kernels(field: Array) -> list[Array]:

@@ -31,7 +31,7 @@ from kernels.arrays import Array, array_module
 from kernels.fft import fft_module
 from runtime.colour import LUMA_NOISE, OPPONENT_NOISE, from_opponent, luminance, to_opponent
 from runtime.inference.devices import download, holding
-from runtime.noise import block_noise, white_noise
+from runtime.noise import block_noise, white_noises
 from runtime.preparation.fill import fill_unknown
 from runtime.response import LINEAR, Response
 from runtime.tiles import bands
@@ -212,7 +212,7 @@ def _middle(planes: Array, valid: Array, response: Response) -> tuple[Array, Arr
 
 def _is_halved(stored: Array, read: Array) -> bool:
     """Tell whether the differences of planes (3, H, W) lack the finest noise, which halving their resolution takes."""
-    mean, red, yellow = (white_noise(part, read) for part in to_opponent(stored) / 2 + np.float32(0.5))
+    mean, red, yellow = white_noises(to_opponent(stored) / 2 + np.float32(0.5), read)
     return max(red, yellow) < _QUIETER * mean
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kernels.arrays import Array
 from runtime.blur.blurs import KernelBlur, MotionBlur
-from runtime.colour import OPPONENT_NOISE, luminance
+from runtime.colour import luminance
 from runtime.contract import Candidate, Estimate
 from runtime.decisions.reasons import Reason
 from runtime.decisions.thresholds import (
@@ -147,9 +147,8 @@ def attempt(
 
 def undo(observed: Array, candidate: Candidate, run: Run[Options]) -> Array:
     """Deconvolve float32 planes (C, H, W) with an estimated blur, allowing for its error."""
-    noise = None if candidate.noise_factor == 1 else candidate.noise_factor * run.noise_of(luminance(observed))
-    if noise is not None and len(observed) == 3:  # the factor is one on the noise of their mean
-        noise /= float(OPPONENT_NOISE[0])
+    factor = candidate.noise_factor
+    noise = None if factor == 1 else factor * run.noise_of(luminance(observed))
     with run.stopwatch("non-blind"):
         return deconvolve(observed, candidate.blur, run, kernel_error=KERNEL_ERROR, noise=noise)
 

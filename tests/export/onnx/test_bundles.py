@@ -23,6 +23,8 @@ LAST = {
     "kernel-prior": ("prior", "correction.bias"),
     "repair": ("repair", "tail.bias"),
     "kaufman": ("stage2", "synthesis.stages.1.tail.bias"),
+    "analysis": ("shape", "shape.tail.3.weight"),
+    "kernel-classifier": ("scores", "scores.classify.bias"),
     "synthesis": ("stage2", "stages.1.tail.bias"),
     "schuler": ("scale1_stage1", "scales.0.0.features.last.weight"),
 }

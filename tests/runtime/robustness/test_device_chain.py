@@ -144,15 +144,15 @@ def test_nothing_waits_for_the_neural_average(stand_in, models):
 
 
 CEILINGS = {
-    "deblur": (125, 2400, 45),
-    "deblur without refinement": (36, 650, 15),
-    "deblur without network": (55, 950, 10),
-    "hyper-laplacian": (35, 650, 10),
-    "epll": (35, 1200, 130),
-    "synthesis": (36, 950, 95),
-    "wiener": (35, 650, 10),
-    "irc": (37, 4400, 480),
-    "known motion": (36, 3700, 10),
+    "deblur": (70, 1400, 20),
+    "deblur without refinement": (37, 700, 15),
+    "deblur without network": (55, 1000, 10),
+    "hyper-laplacian": (36, 750, 10),
+    "epll": (36, 1250, 130),
+    "synthesis": (37, 1050, 95),
+    "wiener": (36, 750, 10),
+    "irc": (38, 2400, 220),
+    "known motion": (40, 3750, 15),
 }
 """Waits, operations and transforms of a restoration, at most, once all of its graphs are recorded."""
 
