@@ -25,8 +25,8 @@ _REACH = 2 * LONGEST
 """Pixels by which a tile is extended beyond its seams."""
 _TYPICAL = 6
 """Pixels along each axis, about, whose motions stand for all."""
-_TYPICAL_THERE = 3
-"""The same for those of a window."""
+_EVERY = 48
+"""Pixels from one motion to the next of those that stand for all of a window, in which the noise is measured."""
 _DOUBTFUL = 0.008
 """Hidden noise of a colour difference, in units of the value range, of which half the correction is applied: residual
 compensation, whose weight of the prior is fixed, amplifies part of such noise."""
@@ -110,10 +110,11 @@ def deconvolve_along_motion(
 
 def _noise_levels(planes: Array, field: Array) -> list[float]:
     """Return the noise level of each plane (C, H, W): where motions block, or what is white if they block nothing."""
-    xp = array_module(planes)
+    xp, some = array_module(planes), download(field[::_EVERY, ::_EVERY])
 
     def kernels_in(window: tuple[slice, slice]) -> list[Array]:
-        return [xp.asarray(kernel) for kernel in _kernels(field[window], _TYPICAL_THERE)]
+        rows, cols = (slice(side.start // _EVERY, -(-side.stop // _EVERY)) for side in window)
+        return [xp.asarray(kernel) for kernel in _kernels(some[rows, cols])]
 
     blocked, white = estimate_noises_where(planes, kernels_in), white_noises(planes, None)
     return [max(levels) for levels in zip(blocked, white, strict=True)]
@@ -125,15 +126,14 @@ def _typical_kernels(field: Array) -> list[Array]:
     Of the motions at even distances they are the longer half: what is hardly blurred, such as the middle of a turn,
     tells no detail from noise, nor is any amplified there.
     """
-    kernels = sorted(_kernels(field, _TYPICAL), key=len)
+    down, right = (-(-size // _TYPICAL) for size in field.shape[:2])
+    kernels = sorted(_kernels(download(field[::down, ::right])), key=len)
     return kernels[len(kernels) // 2 :]
 
 
-def _kernels(field: Array, count: int) -> list[NDArray[np.float32]]:
-    """Return the kernels of the motions of a field (H, W, 2) at about so many places along each axis."""
-    down, right = (-(-size // count) for size in field.shape[:2])
-    motions = download(field[::down, ::right]).reshape(-1, 2).astype(np.float64)
-    return [motion_kernel(max(length, 1.0), angle) for length, angle in motions]
+def _kernels(motions: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Return the kernels of motions (h, w, 2), which are in the memory of the host."""
+    return [motion_kernel(max(length, 1.0), angle) for length, angle in motions.reshape(-1, 2).astype(np.float64)]
 
 
 def _in_tiles(planes: Array, field: Array, noise: float, usable: Array, progress: Callable[[float], None]) -> Array:
