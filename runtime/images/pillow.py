@@ -37,6 +37,7 @@ def pixels_of(image: Any) -> npt.NDArray[Any]:
         remedy = "convert it first, for example image.convert('RGB')"
         raise UnsupportedType(f"a PIL image of mode {image.mode} cannot hold a restored photograph: {remedy}")
     try:
+        image.load()  # NumPy would swallow its AttributeError, and give an array of one object
         return np.asarray(image)
     except MemoryError as error:
         raise OutOfMemory("the memory is too small to read the image: give parts of it") from error
@@ -117,7 +118,8 @@ def encode(pixels: npt.NDArray[Any], header: Header, **options: Any) -> bytes:
 
 def _is_closed(image: Any, error: Exception) -> bool:
     """Tell whether an image cannot be read since it, or its file, was closed: Pillow says so, or lacks the file."""
-    return "closed" in str(error) or (isinstance(error, AssertionError) and getattr(image, "fp", None) is None)
+    lacks_file = isinstance(error, AssertionError | AttributeError) and getattr(image, "fp", None) is None
+    return "closed" in str(error) or lacks_file
 
 
 def _resolve(image: Any) -> Any:
