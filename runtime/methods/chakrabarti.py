@@ -145,14 +145,22 @@ class Chakrabarti:
         with run.stopwatch("kernel estimate"):
             found = estimate_blind(guide, run, initial=initial, support=support)
         best, light = found.best, None
-        if run.options.response == AUTO and best is not None and found.reason not in _SAY_ENOUGH:
+        asked = run.options.response == AUTO and best is not None and found.reason not in _SAY_ENOUGH
+        if asked:
             light = self._as_light(observed, guide, initial, support, found, run)
         tried = [light] if light is not None and light.whole.reason is None else []
         # Where light promises little, a kernel is doubtful or lights hide what the values are, both are tried.
         certain = bool(tried) and not is_unsure(found) and _is_certain(tried[0].whole)
         if not certain or (found.lit and not self._bent(guide, found, run)):
             tried.append(Way(observed, guide, found, run))
-        return most_promising(tried, PROMISES_MORE).whole, best
+        estimate = most_promising(tried, PROMISES_MORE).whole
+        uneven = found.reason is None and estimate.reason is Reason.NOT_UNIFORM
+        if asked and uneven and light is None:
+            # Taken for what was blurred, bent values are explained unevenly by the right kernel, too.
+            light = self._as_light(observed, guide, initial, support, found, run, uneven=True)
+            if light is not None and light.whole.reason is None and _promises_more(light.whole, estimate):
+                return light.whole, best
+        return estimate, best
 
     @staticmethod
     def _bent(guide: Array, found: BlindEstimate, run: Run[Options]) -> bool:
@@ -167,8 +175,12 @@ class Chakrabarti:
         support: int,
         found: BlindEstimate,
         run: Run[Options],
+        *,
+        uneven: bool = False,
     ) -> Way | None:
         """Return how to restore the photograph as light under the curve of sRGB; ``None`` if its values are not bent.
+
+        With `uneven`, since the kernel explains the values unevenly, it is not asked whether they are.
 
         A kernel that explains the values is nearly right for the light too: it tells whether they are bent, and is
         polished. Otherwise, or where that leaves doubts, another one is searched for; without the first one, it has to
@@ -182,7 +194,7 @@ class Chakrabarti:
         start = None
         if found.reason is None and found.best is not None:
             start = found.best.astype(np.float64)
-            if not found.lit and not self._bent(guide, found, run):
+            if not uneven and not found.lit and not self._bent(guide, found, run):
                 return None
         light_run, light_guide = run.in_light(SRGB, guide), luminance(SRGB.to_light(observed))
         bent = initial
@@ -267,6 +279,11 @@ def _speaks_against_light(found: BlindEstimate, again: BlindEstimate) -> bool:
 def _is_certain(light: Estimate) -> bool:
     """Tell whether a restoration of light need not be compared with one of the stored values."""
     return not (is_unsure(light) or (light.gain is not None and light.gain < LITTLE_LIGHT_GAIN))
+
+
+def _promises_more(light: Estimate, values: Estimate) -> bool:
+    """Tell whether a restoration of light promises clearly more than one of the stored values."""
+    return light.gain is not None and values.gain is not None and light.gain > values.gain + PROMISES_MORE
 
 
 def _no_blur(guide: Array) -> KernelBlur:

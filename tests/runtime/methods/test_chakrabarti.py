@@ -182,6 +182,11 @@ def as_light():
     return [np.ascontiguousarray(np.moveaxis(each, -1, 0)) for each in light(sharp, shake_kernel(13), (0,))]
 
 
+def blind(log_error, sparsity, reason=None, lit=False):
+    kernel = shake_kernel(13).astype(np.float32)
+    return BlindEstimate(kernel, 1.0, 1.0, reason, log_error, sparsity, lit=lit, best=kernel)
+
+
 def test_light_is_restored_as_light(method, as_light):
     bent, sharp = as_light
     automatic, straight = (
@@ -227,13 +232,11 @@ def test_where_the_kernel_is_refused_another_one_has_to_tell_that_values_are_ben
 def test_where_lights_are_clipped_the_most_promising_restoration_is_taken(
     method, as_light, monkeypatch, gains, accepted
 ):
-    """Tried are: light, with the kernel found in it and with that found in the values, and the values themselves, which
-    have to promise clearly more."""
+    """Of light with the kernel found in it, with that found in the values, and values, which have to promise more."""
     tried = []
 
     def estimate(guide, run, **options):
-        kernel = shake_kernel(13).astype(np.float32)
-        return BlindEstimate(kernel, 1.0, 1.0, None, -2.0, 0.5, lit=True, best=kernel)
+        return blind(-2.0, 0.5, lit=True)
 
     def restore(observed, guide, found, run, response):
         gain = gains[len(tried)]
@@ -269,7 +272,7 @@ def test_where_there_are_doubts_the_stored_values_are_restored_too(
 
     def estimate(guide, run, **options):
         measured = (stored, 0.6) if run.response == LINEAR else (light_error, 0.5)
-        return BlindEstimate(shake_kernel(13), 1.0, 1.0, None, *measured, best=shake_kernel(13))
+        return blind(*measured)
 
     def restore(observed, guide, found, run, response):
         tried.append(run.response)
@@ -302,8 +305,7 @@ def test_a_kernel_that_polishing_on_light_makes_worse_is_also_used_as_it_was(
 
     def estimate(guide, run, **options):
         measured = (-2.3, 0.6) if run.response == LINEAR else (light_error, 0.5)
-        kernel = shake_kernel(13).astype(np.float32)
-        return BlindEstimate(kernel, 1.0, 1.0, None, *measured, best=kernel)
+        return blind(*measured)
 
     def restore(observed, guide, found, run, response):
         as_found = run.response == SRGB and found.log_error == -2.3
@@ -328,9 +330,7 @@ def test_a_kernel_that_light_refuses_is_not_used_for_it_as_it_was(method, as_lig
     tried = []
 
     def estimate(guide, run, **options):
-        reason, measured = (None, (-2.3, 0.6)) if run.response == LINEAR else (Reason.UNCLEAR, (-0.3, 0.5))
-        kernel = shake_kernel(13).astype(np.float32)
-        return BlindEstimate(kernel, 1.0, 1.0, reason, *measured, best=kernel)
+        return blind(-2.3, 0.6) if run.response == LINEAR else blind(-0.3, 0.5, reason=Reason.UNCLEAR)
 
     def restore(observed, guide, found, run, response):
         tried.append(run.response)
@@ -352,11 +352,26 @@ def test_light_that_nothing_but_the_overshoot_speaks_for_is_none(
 ):
     def estimate(guide, run, **options):
         measured = (-2.0, 0.5) if run.response == LINEAR else (log_error, sparsity)
-        kernel = shake_kernel(13).astype(np.float32)
-        return BlindEstimate(kernel, 1.0, 1.0, None, *measured, best=kernel)
+        return blind(*measured)
 
     monkeypatch.setattr(module, "estimate_blind", estimate)
     monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel: SRGB)
+    assert method.restore(as_light[0], Run(Options(quality="fast"))).response == response
+
+
+@pytest.mark.parametrize(("more", "response"), [(0.5, LINEAR), (0.7, SRGB), (None, LINEAR)])
+def test_values_that_a_kernel_explains_unevenly_are_tried_as_light(method, as_light, monkeypatch, more, response):
+    """And taken for light that is restored and promises clearly more, though no overshoot speaks for it."""
+
+    def restore(observed, guide, found, run, response):
+        refused, gain = (response == LINEAR or more is None), (5.0 if response == LINEAR else 5.0 + (more or 1.0))
+        reason = Reason.NOT_UNIFORM if refused else None
+        return Estimate(observed, None, gain=gain, log_error=-2.1, reason=reason, response=response)
+
+    monkeypatch.setattr(module, "estimate_blind", lambda *arguments, **options: blind(-2.1, 0.5))
+    monkeypatch.setattr(ways, "restore_with", restore)
+    monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel: LINEAR)
+    monkeypatch.setattr(module, "find_outliers", lambda *arguments: None)
     assert method.restore(as_light[0], Run(Options(quality="fast"))).response == response
 
 
@@ -377,8 +392,7 @@ def test_without_a_few_parts_a_refused_restoration_is_taken_back_for_a_certain_k
         reason = None if len(made) > 1 else Reason.NOT_UNIFORM
         return Estimate(planes + 0.1, candidate.blur, reason=reason, gain=gain, log_error=log_error)
 
-    found = BlindEstimate(shake_kernel(13), 1.0, 1.0, None, log_error, 0.5, best=shake_kernel(13))
-    monkeypatch.setattr(module, "estimate_blind", lambda *arguments, **options: found)
+    monkeypatch.setattr(module, "estimate_blind", lambda *arguments, **options: blind(log_error, 0.5))
     monkeypatch.setattr(uniform, "finish", finish)
     monkeypatch.setattr(module, "find_outliers", lambda *arguments: foreign)
     result = method.restore(observed, Run(Options(quality="fast", response="linear")))
