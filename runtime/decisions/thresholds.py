@@ -70,7 +70,9 @@ STARTS_AGREE = 0.93
 UNSURE_LOG_ERROR = -1.8
 """Logarithm of the predicted error of a kernel from which a second search with more effort follows."""
 CERTAIN_LOG_ERROR = -2.0
-"""The same, up to which a kernel that does not hold in some parts is taken for the rest."""
+"""The same, up to which a kernel that does not hold in some parts is taken for the rest ..."""
+SUREST_LOG_ERROR = -2.75
+"""... and up to which what motions and misfit say together does not rule it out."""
 
 # Whether a restoration is accepted: predicted gain in PSNR (dB) over the blurred photograph.
 PREDICTED_GAIN = Logistic(3.0, 0.2)

@@ -21,6 +21,7 @@ from runtime.decisions.thresholds import (
     PREDICTED_GAIN,
     REPAIRED_UNEVENNESS,
     SHORT_MOTION_GAIN,
+    SUREST_LOG_ERROR,
     VARYING_MOTION_GAIN,
     Logistic,
 )
@@ -181,10 +182,11 @@ def _needed_gain(
     """Return the threshold on the predicted gain, in dB, and the reason to report below it.
 
     No gain is enough for a single kernel whose misfit is uneven, or that this and the motions that a network sees rule
-    out together, for which more has to speak if it is certain. Where stored values were blurred, the threshold is
-    higher for another one that these motions contradict: if they vary, unless nothing else speaks against it and the
-    misfit is even; less so if they are merely too short for it, since the network underestimates long ones. It runs
-    only if it affects the decision: if the gain is above the threshold for a kernel that nothing contradicts.
+    out together, for which more has to speak if it is certain; the surest kernels of stored values they never rule out.
+    Where stored values were blurred, the threshold is higher for another one that these motions contradict: if they
+    vary, unless nothing else speaks against it and the misfit is even; less so if they are merely too short for it,
+    since the network underestimates long ones. It runs only if it affects the decision: if the gain is above the
+    threshold for a kernel that nothing contradicts.
     """
     if isinstance(candidate.blur, MotionBlur):
         return MOTION_GAIN, Reason.NO_GAIN
@@ -194,7 +196,8 @@ def _needed_gain(
     if isinstance(candidate.blur, KernelBlur) and gain > needed.threshold:
         uniformity = load_uniformity_check(run.device).measure(guide, candidate.blur.width, run.known)
         certain = candidate.log_error <= CERTAIN_LOG_ERROR
-        if uniformity is not None and uniformity.ruled_out(unevenness, certain=certain):
+        surest = run.response.linear and candidate.log_error <= SUREST_LOG_ERROR
+        if uniformity is not None and not surest and uniformity.ruled_out(unevenness, certain=certain):
             return _NEVER, Reason.NOT_UNIFORM
         if uniformity is not None and run.response.linear:
             if uniformity.varies and (uniformity.too_short or unevenness > EVEN):

@@ -142,6 +142,9 @@ def test_a_kernel_that_the_motion_contradicts_has_to_promise_more(
         (-2.5, 2.8, 1.1, Reason.NOT_UNIFORM),
         (-2.5, 2.1, 1.3, Reason.NOT_UNIFORM),
         (-1.9, 2.6, 1.1, Reason.NOT_UNIFORM),
+        (-2.7, 1.2, 2.2, Reason.NOT_UNIFORM),
+        (-2.8, 1.2, 2.2, None),
+        (-2.8, 1.2, 2.9, Reason.NOT_UNIFORM),
     ],
 )
 def test_against_a_certain_kernel_that_explains_all_parts_alike_the_motion_has_to_vary_more(
@@ -162,12 +165,15 @@ def test_against_a_certain_kernel_that_explains_all_parts_alike_the_motion_has_t
         (20.0, Uniformity(2.0, 0.5), 1.3, Reason.NOT_UNIFORM),
     ],
 )
-def test_light_that_motion_and_misfit_rule_out_is_refused(observed, monkeypatch, gain, uniformity, unevenness, reason):
-    """Motion that only varies, or is too short, says nothing against light."""
+@pytest.mark.parametrize("log_error", [-2.5, -3.0])
+def test_light_that_motion_and_misfit_rule_out_is_refused(
+    observed, monkeypatch, gain, uniformity, unevenness, reason, log_error
+):
+    """Motion that only varies, or is too short, says nothing against light; nor does a sure kernel say more for it."""
     monkeypatch.setattr(module, "find_unevenness", lambda *arguments, **options: unevenness)
     predict_gain(monkeypatch, gain, uniformity)
     run = dataclasses.replace(fast(), response=SRGB)
-    assert finish(observed, Candidate(blurs(observed.shape[1:])["kernel"], -2.5), run).reason == reason
+    assert finish(observed, Candidate(blurs(observed.shape[1:])["kernel"], log_error), run).reason == reason
 
 
 @pytest.mark.parametrize(("log_error", "apart"), [(-2.5, True), (-1.5, False), (float("nan"), False)])
