@@ -20,12 +20,12 @@ Box = tuple[slice, slice]
 _TOLERANCE = 0.025
 """Deviation from the colour of a strip that paper and compression may cause, in units of white ..."""
 _DEVIATIONS, _NOISIEST = 3.5, 0.035
-"""... or that noise may, in units of its standard deviation, which is looked for up to the second, in units of white. What
-a strip shows on average over some pixels is less noisy, and deviates by the first tolerance at most ..."""
-_LARGER, _OF_NOISE = 80, 1.81
-"""Percentile of the steps of a strip by which its noise is measured, and what it is of normal noise of deviation 1."""
+"""... or that noise may, in units of its standard deviation, which is looked for up to the second, in units of white.
+What a strip shows on average over some pixels is less noisy, and deviates by the first tolerance at most ..."""
 _AVERAGED = 15
 """... over this distance in pixels to both sides."""
+_LARGER, _OF_NOISE = 80, 1.81
+"""Percentile of the steps of a strip by which its noise is measured, and what it is of normal noise of deviation 1."""
 _APART = 3
 """Distance in pixels along a strip over which its noise is measured: that of its texture, too, but not of a photograph
 that changes slowly."""
@@ -46,8 +46,8 @@ _SHARP = 0.6
 _ARRIVED = 0.8
 """Least share of it that the first line of the photograph has."""
 _VISIBLE_NOISY = 0.2
-"""The same where only noise explains how the strip varies: of 17 photographs under three motions, four exposures and four
-levels of noise, three have up to 0.07 beside something plain."""
+"""The same where only noise explains how the strip varies: of 17 photographs under three motions, four exposures and
+four levels of noise, three have up to 0.07 beside something plain."""
 _WIDEST = 0.45
 """Largest width of a strip, as a share of the image."""
 _CHUNK = 64
@@ -123,7 +123,7 @@ def strip_width(lines: Array) -> int:
 
 
 def _strip_width(lines: Array, tolerance: float) -> int:
-    """Return the width of a strip whose pixels deviate from its colour by so much at most; noise explains the excess."""
+    """Return the width of a strip whose pixels deviate from its colour by so much, at most, be it by noise."""
     noisy = tolerance > _TOLERANCE
     colour = array_module(lines).median(lines[:, 0], axis=1)
     limit = int(_WIDEST * lines.shape[1])

@@ -10,7 +10,7 @@ ends at once; elsewhere along the same clipped pixels their light fades.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 
 import numpy as np
@@ -23,7 +23,7 @@ from runtime.decisions.thresholds import LIT_SHARE
 from runtime.inference.devices import download
 from runtime.preparation.enclosed import Mask, with_constant_parts, with_enclosed_parts, with_same_colours
 from runtime.preparation.extremes import extreme_along
-from runtime.preparation.fill import filled
+from runtime.preparation.fill import continued
 
 _SHARP = 0.55
 """Share of the contrast around a pixel that the step between its neighbours makes up at a sharp edge."""
@@ -119,12 +119,20 @@ def _tightened(planes: Array, suspected: Mask, noise: float, in_part: float) -> 
     A blurred photograph is smooth, so that a few pixels follow from their surroundings. The fewer pixels are left, the
     better they do. For `in_part` see `find_covered`.
     """
-    asarray = array_module(planes).asarray
+    seen: NDArray[np.float32] = download(planes)
     for _ in range(_ROUNDS):
-        expected = filled(planes, asarray(~suspected))
-        covered: Mask = download(find_covered(planes, expected, asarray(suspected), noise, in_part))
-        suspected = covered
+        suspected = find_covered(seen, _expected(seen, suspected), suspected, noise, in_part)
     return suspected
+
+
+def _expected(seen: NDArray[np.float32], suspected: Mask) -> Iterator[NDArray[np.float32]]:
+    """Yield each plane (H, W) of an image with suspected pixels as their surroundings continue in them."""
+    # Too far from what is known nothing is expected.
+    continuing = np.nan_to_num(continued(seen, suspected), nan=np.inf)
+    for plane, values in zip(seen, continuing, strict=True):
+        expected = plane.copy()
+        expected[suspected] = values
+        yield expected
 
 
 def find_covered(

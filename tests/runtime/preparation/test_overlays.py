@@ -182,6 +182,19 @@ def test_edges_that_a_thing_touches_are_no_part_of_it(draw_on):
     assert not (found & ~maximum_filter(changed, 13)).any()
 
 
+@pytest.mark.parametrize("name", ["astronaut", "coffee", "chelsea"])
+@pytest.mark.parametrize("draw_on", [signature, grey_signature])
+def test_hardly_any_pixel_beside_ink_is_taken_for_it(name, draw_on):
+    """Their surroundings show how the photograph goes on, with its slopes."""
+    photograph = shaken(name)
+    picture = stamp(photograph, draw_on)
+    changed = (np.asarray(picture) != photograph).any(axis=2)
+    planes = as_planes(picture)
+    found = narrow(planes, find_overlays(planes, 0.01, 0.98), 0.01)
+    assert found[(np.abs(np.asarray(picture).astype(int) - photograph) > 25).any(axis=2)].all()
+    assert (found & ~changed).sum() < 0.3 * changed.sum()
+
+
 def test_a_blurred_photograph_has_none(blurred):
     assert find_overlays(as_planes(blurred), NOISE) is None
 
