@@ -101,6 +101,18 @@ def find_overlays(planes: Array, noise: float, saturated: float = np.inf) -> Mas
     return with_enclosed_parts(planes, found, FOREIGN + FOREIGN_NOISE * noise)
 
 
+def around_sharp_edges(planes: Array, noise: float) -> Mask:
+    """Return the mask (H, W) of all pixels at and close to sharp edges, be they of things or not.
+
+    Parameters are those of `find_overlays`.
+    """
+    contrast = max(_LEAST_CONTRAST, _NOISE_CONTRAST * noise)
+    sharp = find_edges(luminance(planes), contrast)[0]
+    for plane in planes if len(planes) > 1 else ():
+        sharp |= find_edges(plane, contrast)[0]
+    return _around(sharp)
+
+
 def narrow(planes: Array, overlays: Mask, noise: float) -> Mask:
     """Return overlays without the pixels of their rim that show the photograph alone.
 

@@ -19,8 +19,8 @@ from runtime.preparation.borders import Box, find_photograph
 from runtime.preparation.enclosed import Mask
 from runtime.preparation.fill import fill_unknown
 from runtime.preparation.impulses import find_impulses
-from runtime.preparation.layers import Layer, find_layer
-from runtime.preparation.overlays import find_covered, find_overlays, narrow
+from runtime.preparation.layers import Layer, find_layer, strokes_elsewhere
+from runtime.preparation.overlays import around_sharp_edges, find_covered, find_overlays, narrow
 from runtime.preparation.surroundings import find_surroundings
 from runtime.preparation.white import White, find_white
 from runtime.response import LINEAR, Response
@@ -279,5 +279,7 @@ def _things(planes: Array, noise: float, saturated: float) -> tuple[Mask | None,
     if through is None:
         return narrow(planes, overlays, noise), None
     layer, hidden = through
+    if len(planes) > 1:
+        hidden |= strokes_elsewhere(planes, layer, overlays | around_sharp_edges(planes, noise), noise)
     layer.remove(planes)
     return hidden, layer

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, maximum_filter
+from scipy.signal import fftconvolve
 from skimage import data
 
+from bench.data.photographs import shake_kernel
 from runtime.noise import estimate_noise
 from runtime.preparation.layers import find_layer
 from runtime.preparation.overlays import find_overlays
@@ -96,3 +98,14 @@ def test_a_photograph_is_restored_under_a_layer_and_has_it_again(blurred):
     assert np.abs(photograph.planes - as_planes(blurred))[:, known].mean() < 0.02
     again = photograph.with_layer(photograph.planes.copy())
     assert np.abs(again - planes)[:, ~photograph.overlays].max() < 1e-5
+
+
+def test_strokes_on_edges_of_a_photograph_take_no_part():
+    sharp = data.astronaut()[:346, 60:406].astype(np.float32) / 255
+    moved = np.stack([fftconvolve(sharp[..., channel], shake_kernel(17), "valid") for channel in range(3)], axis=-1)
+    moved += np.random.default_rng(0).normal(0, 0.01, moved.shape)
+    planes, ink = under_text(np.rint(moved.clip(0, 1) * 255).astype(np.uint8), 0.45, (255, 255, 255))
+    photograph = prepare(planes)
+    without = photograph.layer.covered | ~photograph.known
+    assert without[ink].mean() > 0.97
+    assert (without & ~maximum_filter(ink, 5)).mean() < 0.005
