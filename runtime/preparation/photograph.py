@@ -272,12 +272,13 @@ def _overlays(planes: Array, known: Array | None, saturated: float) -> tuple[Arr
 
 def _things(planes: Array, noise: float, saturated: float) -> tuple[Mask | None, Layer | None]:
     """Find the things on a photograph without dead pixels; remove one that is translucent."""
-    overlays = find_overlays(planes, noise, saturated)
-    if overlays is None:
+    found = find_overlays(planes, noise, saturated)
+    if found is None:
         return None, None
+    overlays, many = found
     through = find_layer(planes, overlays, noise)
     if through is None:
-        return narrow(planes, overlays, noise), None
+        return None if many else narrow(planes, overlays, noise), None
     layer, hidden = through
     if len(planes) > 1:
         hidden |= strokes_elsewhere(planes, layer, overlays | around_sharp_edges(planes, noise), noise)
