@@ -51,6 +51,8 @@ _WIDEST = 16
 """... width in pixels of its strokes at most ..."""
 _NEARBY, _MARGIN = 32, 2
 """... which lie within so many pixels of where it was found first, and pixels around that are covered in part."""
+_BESIDE = 8
+"""Distance in pixels from the inside of a stroke within which what may be one, too, is left out."""
 _GAP = 2
 """Half the distance in pixels of separate parts of a mask."""
 
@@ -121,6 +123,36 @@ def find_layer(planes: Array, overlays: Mask, noise: float) -> tuple[Layer, Mask
     xp = array_module(planes)
     layer = Layer(found.opacity, xp.asarray(found.colour), xp.asarray(found.covered))
     return layer, _grown(found.differs, 1) & overlays & ~found.covered
+
+
+def strokes_elsewhere(planes: Array, layer: Layer, suspected: Mask, noise: float) -> Mask:
+    """Return where more strokes like those of a layer may be: on edges of the photograph, which hide what they are.
+
+    In a photograph of one channel nearly any step is like that at a stroke, so that such strokes cannot be told there.
+
+    Parameters
+    ----------
+    planes : (C, H, W) array of float32
+        The blurred photograph with the layer on it, in units of white.
+    layer
+        What has been found of it.
+    suspected : (H, W) array of bool, in host memory
+        Sharp edges and what is close to them.
+    noise : float
+        Standard deviation of the noise in the same units.
+
+    Returns
+    -------
+    (H, W) array of bool, in host memory
+        Not where the layer covers the photograph.
+    """
+    more = find_layer(planes, suspected, noise)
+    if more is None:
+        return np.zeros_like(suspected)
+    like, hidden = more
+    strokes: Mask = download(like.covered)
+    elsewhere: Mask = (hidden | strokes) & _grown(strokes, _BESIDE) & ~download(layer.covered)
+    return elsewhere
 
 
 class _Found(NamedTuple):

@@ -10,8 +10,9 @@ ends at once; elsewhere along the same clipped pixels their light fades.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from runtime.decisions.thresholds import LIT_SHARE
 from runtime.inference.devices import download
 from runtime.preparation.enclosed import Mask, with_constant_parts, with_enclosed_parts, with_same_colours
 from runtime.preparation.extremes import extreme_along
-from runtime.preparation.fill import filled
+from runtime.preparation.fill import continued
 
 _SHARP = 0.55
 """Share of the contrast around a pixel that the step between its neighbours makes up at a sharp edge."""
@@ -54,6 +55,9 @@ four photographs nine in ten of the sharp pixels at texts, signs, lines and fram
 those away from them 0.35 and less."""
 _LARGEST_SHARE = 0.12
 """Share of the pixels that such things take at most: beyond, the photograph itself is sharp."""
+_LARGEST_OF_LAYER = 0.3
+"""The same where they are one translucent layer, such as a watermark all over a photograph: none of the 35 sharp
+photographs that were looked at seems to have one."""
 _GAP = 3
 """Distance in pixels from a sharp edge within which another one belongs to the same thing."""
 _MARGIN = 2
@@ -70,7 +74,22 @@ _TILE = 1024
 """Side in pixels of the parts that are examined at once."""
 
 
-def find_overlays(planes: Array, noise: float, saturated: float = np.inf) -> Mask | None:
+class Overlays(NamedTuple):
+    """Sharp things on a photograph.
+
+    Attributes
+    ----------
+    mask : (H, W) array of bool, in host memory
+        True at sharp edges, close to them, and within them.
+    many : bool
+        Whether they take so many pixels that the photograph itself is sharp, unless they are one translucent layer.
+    """
+
+    mask: Mask
+    many: bool
+
+
+def find_overlays(planes: Array, noise: float, saturated: float = np.inf) -> Overlays | None:
     """Find the pixels of a blurred photograph that are no part of it.
 
     Parameters
@@ -84,21 +103,34 @@ def find_overlays(planes: Array, noise: float, saturated: float = np.inf) -> Mas
 
     Returns
     -------
-    (H, W) array of bool, in host memory, or None
-        True at sharp edges, close to them, and within them; ``None`` if there are none, or so many that the
-        photograph itself is sharp.
+    Overlays or None
+        ``None`` if there are none, or so many that the photograph itself is sharp.
     """
     contrast = max(_LEAST_CONTRAST, _NOISE_CONTRAST * noise)
-    found = _sharp_things(luminance(planes), contrast, saturated)
+    found, share = _sharp_things(luminance(planes), contrast, saturated)
     for plane in planes if len(planes) > 1 else ():
-        if found.mean() > _LARGEST_SHARE:
+        if share > _LARGEST_OF_LAYER:
             break
-        found |= _sharp_things(plane, contrast, saturated)
-    if not found.any() or found.mean() > _LARGEST_SHARE:
+        more, its_share = _sharp_things(plane, contrast, saturated)
+        found |= more
+        share = max(share, its_share, float(found.mean()))
+    if not found.any() or share > _LARGEST_OF_LAYER:
         return None
     found = with_constant_parts(planes, _tightened(planes, found, noise, 0.0), saturated)
     found |= _around(with_same_colours(planes, found) & ~found)
-    return with_enclosed_parts(planes, found, FOREIGN + FOREIGN_NOISE * noise)
+    return Overlays(with_enclosed_parts(planes, found, FOREIGN + FOREIGN_NOISE * noise), share > _LARGEST_SHARE)
+
+
+def around_sharp_edges(planes: Array, noise: float) -> Mask:
+    """Return the mask (H, W) of all pixels at and close to sharp edges, be they of things or not.
+
+    Parameters are those of `find_overlays`.
+    """
+    contrast = max(_LEAST_CONTRAST, _NOISE_CONTRAST * noise)
+    sharp = find_edges(luminance(planes), contrast)[0]
+    for plane in planes if len(planes) > 1 else ():
+        sharp |= find_edges(plane, contrast)[0]
+    return _around(sharp)
 
 
 def narrow(planes: Array, overlays: Mask, noise: float) -> Mask:
@@ -119,12 +151,20 @@ def _tightened(planes: Array, suspected: Mask, noise: float, in_part: float) -> 
     A blurred photograph is smooth, so that a few pixels follow from their surroundings. The fewer pixels are left, the
     better they do. For `in_part` see `find_covered`.
     """
-    asarray = array_module(planes).asarray
+    seen: NDArray[np.float32] = download(planes)
     for _ in range(_ROUNDS):
-        expected = filled(planes, asarray(~suspected))
-        covered: Mask = download(find_covered(planes, expected, asarray(suspected), noise, in_part))
-        suspected = covered
+        suspected = find_covered(seen, _expected(seen, suspected), suspected, noise, in_part)
     return suspected
+
+
+def _expected(seen: NDArray[np.float32], suspected: Mask) -> Iterator[NDArray[np.float32]]:
+    """Yield each plane (H, W) of an image with suspected pixels as their surroundings continue in them."""
+    # Too far from what is known nothing is expected.
+    continuing = np.nan_to_num(continued(seen, suspected), nan=np.inf)
+    for plane, values in zip(seen, continuing, strict=True):
+        expected = plane.copy()
+        expected[suspected] = values
+        yield expected
 
 
 def find_covered(
@@ -163,13 +203,17 @@ def find_covered(
     return covered & suspected & beside
 
 
-def _sharp_things(plane: Array, contrast: float, saturated: float) -> Mask:
-    """Return the mask (H, W) of the surroundings of sharp edges, where nearly all edges are sharp."""
+def _sharp_things(plane: Array, contrast: float, saturated: float) -> tuple[Mask, float]:
+    """Return the mask (H, W) of the surroundings of sharp edges, where nearly all edges are sharp, and their share.
+
+    The share is that of all things that seem to be none of the photograph before each is looked at more closely.
+    """
     from scipy import ndimage
 
     sharp, edges = find_edges(plane, contrast)
+    share = 0.0
     if not sharp.any():
-        return sharp
+        return sharp, share
     checkpoint()
     things, count = ndimage.label(ndimage.maximum_filter(sharp.view(np.uint8), size=2 * _GAP + 1))
     sizes = np.bincount(things[sharp], minlength=count + 1)
@@ -181,8 +225,9 @@ def _sharp_things(plane: Array, contrast: float, saturated: float) -> Mask:
     if found.any():
         suspect = sharp & found
         covered = _around(suspect)
-        if covered.mean() > _LARGEST_SHARE:
-            return covered
+        share = float(covered.mean())
+        if share > _LARGEST_OF_LAYER:
+            return covered, share
         doubtful = _straight(plane, things, suspect)
         clipped = download(plane >= np.float32(saturated))
         if clipped.any():
@@ -197,7 +242,8 @@ def _sharp_things(plane: Array, contrast: float, saturated: float) -> Mask:
         # Those of one direction may be edges of the photograph along its motion.
         beside &= (purity >= _PURITY_OF_DOUBTFUL) | ~_straight(plane, things, sharp & beside[things])
         found = (foreign | beside)[things]
-    return _around(sharp & found & _purely(sharp, edges & found))
+    things_found = _around(sharp & found & _purely(sharp, edges & found))
+    return things_found, max(share, float(things_found.mean()))
 
 
 def _purely(sharp: Mask, edges: Mask) -> Mask:

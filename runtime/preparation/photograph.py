@@ -19,8 +19,9 @@ from runtime.preparation.borders import Box, find_photograph
 from runtime.preparation.enclosed import Mask
 from runtime.preparation.fill import fill_unknown
 from runtime.preparation.impulses import find_impulses
-from runtime.preparation.layers import Layer, find_layer
-from runtime.preparation.overlays import find_covered, find_overlays, narrow
+from runtime.preparation.layers import Layer, find_layer, strokes_elsewhere
+from runtime.preparation.overlays import around_sharp_edges, find_covered, find_overlays, narrow
+from runtime.preparation.surroundings import find_surroundings
 from runtime.preparation.white import White, find_white
 from runtime.response import LINEAR, Response
 from runtime.tiles import bands
@@ -149,7 +150,9 @@ class Photograph:
         observed = self._as_they_came(self.overlays, self.covered_values)
         expected = (response.from_light(blur.apply(response.to_light(plane)[None])[0]) for plane in latent)
         kept = self.kept.copy()
-        kept[self.box] = find_covered(observed, expected, self.overlays, noise)
+        inside = kept[self.box]
+        inside &= ~self.overlays
+        inside |= find_covered(observed, expected, self.overlays, noise)
         return kept
 
     def _as_they_came(self, overlays: Array, values: Array) -> Iterator[Array]:
@@ -234,6 +237,14 @@ def prepare(planes: Array, known: Array | None = None, *, blurred: bool = True, 
             planes = xp.ascontiguousarray(planes[:, *box])
             known = None if known is None else known[box]
         checkpoint()
+        around = find_surroundings(planes, white.saturated) if blurred else None
+        if around is not None:
+            beside = xp.asarray(around)
+            kept = xp.zeros(shape, bool) if kept is None else kept
+            kept[box] |= beside
+            known = ~beside if known is None else known & ~beside
+            # Nothing is left of its outline, which is sharp.
+            fill_unknown(planes, known)
         overlays, layer = _overlays(planes, known, white.saturated) if blurred else (None, None)
         covered_values = None
         if overlays is not None:
@@ -261,12 +272,15 @@ def _overlays(planes: Array, known: Array | None, saturated: float) -> tuple[Arr
 
 def _things(planes: Array, noise: float, saturated: float) -> tuple[Mask | None, Layer | None]:
     """Find the things on a photograph without dead pixels; remove one that is translucent."""
-    overlays = find_overlays(planes, noise, saturated)
-    if overlays is None:
+    found = find_overlays(planes, noise, saturated)
+    if found is None:
         return None, None
+    overlays, many = found
     through = find_layer(planes, overlays, noise)
     if through is None:
-        return narrow(planes, overlays, noise), None
+        return None if many else narrow(planes, overlays, noise), None
     layer, hidden = through
+    if len(planes) > 1:
+        hidden |= strokes_elsewhere(planes, layer, overlays | around_sharp_edges(planes, noise), noise)
     layer.remove(planes)
     return hidden, layer

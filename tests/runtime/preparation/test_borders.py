@@ -52,6 +52,26 @@ def test_a_noisy_frame_is_found(photograph):
         assert width <= found <= width + SOFT
 
 
+@pytest.mark.parametrize("colour", [0, 0.1, (0.92, 0.9, 0.84), 1])
+@pytest.mark.parametrize(("deviation", "texture"), [(0.0, 0), (0.01, 0), (0.02, 0), (0.03, 0), (0.02, 0.7)])
+def test_a_frame_with_noise_or_texture_of_its_own_is_found(photograph, colour, deviation, texture):
+    image = framed(photograph, (30, 20, 15, 25), colour)
+    noise = np.random.default_rng(1).standard_normal(image.shape)
+    noise = np.stack([gaussian_filter(plane, texture) for plane in noise])
+    noisy = image + np.float32(deviation / noise.std()) * noise.astype(np.float32)
+    noisy[:, 30:-20, 15:-25] = photograph
+    assert found_widths(noisy.clip(0, 1)) == (30, 20, 15, 25)
+
+
+@pytest.mark.parametrize("exposure", [0.1, 1.0, 2.0])
+@pytest.mark.parametrize("name", ["rocket", "astronaut", "camera", "moon"])
+def test_a_noisy_photograph_with_a_plain_background_has_no_border(name, exposure):
+    sharp = np.atleast_3d(getattr(data, name)()[:300, 100:400] / 255)
+    blurred = np.stack([gaussian_filter(plane, 3) for plane in np.moveaxis(sharp, -1, 0)]) * exposure
+    noisy = blurred + np.random.default_rng(0).normal(0, 0.03, blurred.shape)
+    assert found_widths(noisy.clip(0, 1).astype(np.float32)) == (0, 0, 0, 0)
+
+
 @pytest.mark.parametrize("quality", [60, 90])
 def test_a_compressed_frame_is_found(photograph, quality):
     image = framed(photograph, (30, 20, 40, 25), 0.1)

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, maximum_filter
+from scipy.signal import fftconvolve
 from skimage import data
 
+from bench.data.photographs import shake_kernel
 from runtime.noise import estimate_noise
 from runtime.preparation.layers import find_layer
 from runtime.preparation.overlays import find_overlays
@@ -36,8 +38,8 @@ def as_planes(image):
 
 def look(planes):
     noise = estimate_noise(planes.mean(axis=0))
-    overlays = find_overlays(planes, noise)
-    return None if overlays is None else find_layer(planes, overlays, noise)
+    found = find_overlays(planes, noise)
+    return None if found is None else find_layer(planes, found.mask, noise)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +83,7 @@ def test_a_grey_photograph_has_layers_too(blurred):
 
 def test_beside_opaque_text_the_photograph_is_known(blurred):
     planes, ink = under_text(blurred, 1.0, (255, 255, 255), size=30)
-    overlays = find_overlays(planes, estimate_noise(planes.mean(axis=0)))
+    overlays = find_overlays(planes, estimate_noise(planes.mean(axis=0))).mask
     photograph = prepare(planes)
     assert photograph.layer is None
     assert not (photograph.overlays & ~overlays).any()
@@ -96,3 +98,33 @@ def test_a_photograph_is_restored_under_a_layer_and_has_it_again(blurred):
     assert np.abs(photograph.planes - as_planes(blurred))[:, known].mean() < 0.02
     again = photograph.with_layer(photograph.planes.copy())
     assert np.abs(again - planes)[:, ~photograph.overlays].max() < 1e-5
+
+
+def test_strokes_on_edges_of_a_photograph_take_no_part():
+    sharp = data.astronaut()[:346, 60:406].astype(np.float32) / 255
+    moved = np.stack([fftconvolve(sharp[..., channel], shake_kernel(17), "valid") for channel in range(3)], axis=-1)
+    moved += np.random.default_rng(0).normal(0, 0.01, moved.shape)
+    planes, ink = under_text(np.rint(moved.clip(0, 1) * 255).astype(np.uint8), 0.45, (255, 255, 255))
+    photograph = prepare(planes)
+    without = photograph.layer.covered | ~photograph.known
+    assert without[ink].mean() > 0.97
+    assert (without & ~maximum_filter(ink, 5)).mean() < 0.005
+
+
+def test_a_watermark_all_over_a_photograph_is_removed():
+    sharp = data.coffee()[:346, 120:466].astype(np.float32) / 255
+    moved = np.stack([fftconvolve(sharp[..., channel], shake_kernel(17), "valid") for channel in range(3)], axis=-1)
+    moved += np.random.default_rng(0).normal(0, 0.01, moved.shape)
+    picture = Image.fromarray(np.rint(moved.clip(0, 1) * 255).astype(np.uint8)).convert("RGBA")
+    layer = Image.new("RGBA", picture.size, (255, 255, 255, 0))
+    for row in range(10, 300, 60):
+        ImageDraw.Draw(layer).text((10, row), "Sample text", (255, 255, 255, 90), ImageFont.load_default(40))
+    photograph = prepare(as_planes(np.asarray(Image.alpha_composite(picture, layer).convert("RGB"))))
+    without = photograph.layer.covered | ~photograph.known
+    assert photograph.layer.opacity == pytest.approx(90 / 255, abs=0.05)
+    assert without[np.asarray(layer)[..., 3] > 0].mean() > 0.9
+
+
+@pytest.mark.parametrize("name", ["astronaut", "coffee", "chelsea", "rocket"])
+def test_a_sharp_photograph_has_no_layer(name):
+    assert prepare(as_planes(getattr(data, name)()[:300, :400])).layer is None

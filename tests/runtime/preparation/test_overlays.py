@@ -9,9 +9,16 @@ from skimage import data
 
 from bench.data.camera import lights
 from bench.data.photographs import shake_kernel
-from runtime.preparation.overlays import FOREIGN, find_covered, find_edges, find_overlays, narrow
+from runtime.preparation import overlays as things
+from runtime.preparation.overlays import FOREIGN, find_covered, find_edges, narrow
 
 NOISE = 0.004
+
+
+def find_overlays(planes, noise, saturated=np.inf):
+    """Return the mask of overlays; None where only those of one translucent layer may be so many."""
+    found = things.find_overlays(planes, noise, saturated)
+    return None if found is None or found.many else found.mask
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +187,19 @@ def test_edges_that_a_thing_touches_are_no_part_of_it(draw_on):
     changed = (np.asarray(picture) != photograph).any(axis=2)
     found = find_overlays(as_planes(picture), 0.007, 0.98)
     assert not (found & ~maximum_filter(changed, 13)).any()
+
+
+@pytest.mark.parametrize("name", ["astronaut", "coffee", "chelsea"])
+@pytest.mark.parametrize("draw_on", [signature, grey_signature])
+def test_hardly_any_pixel_beside_ink_is_taken_for_it(name, draw_on):
+    """Their surroundings show how the photograph goes on, with its slopes."""
+    photograph = shaken(name)
+    picture = stamp(photograph, draw_on)
+    changed = (np.asarray(picture) != photograph).any(axis=2)
+    planes = as_planes(picture)
+    found = narrow(planes, find_overlays(planes, 0.01, 0.98), 0.01)
+    assert found[(np.abs(np.asarray(picture).astype(int) - photograph) > 25).any(axis=2)].all()
+    assert (found & ~changed).sum() < 0.3 * changed.sum()
 
 
 def test_a_blurred_photograph_has_none(blurred):
