@@ -56,8 +56,8 @@ those away from them 0.35 and less."""
 _LARGEST_SHARE = 0.12
 """Share of the pixels that such things take at most: beyond, the photograph itself is sharp."""
 _LARGEST_OF_LAYER = 0.3
-"""The same where they are one translucent layer, such as a watermark all over a photograph: none of the 35 sharp
-photographs that were looked at seems to have one."""
+"""The same where they are one translucent layer, such as a watermark all over a photograph, which sharp photographs do
+not seem to have."""
 _GAP = 3
 """Distance in pixels from a sharp edge within which another one belongs to the same thing."""
 _MARGIN = 2
