@@ -26,6 +26,10 @@ _EDGE_WIDTH = 0.6
 """Standard deviation in pixels of an edge in a sharp photograph without noise; the shock filter makes steps."""
 _EDGE_NOISE = 0.01
 """Standard deviation of the noise at which half of `_EDGE_WIDTH` is assumed: predicted edges are then less sharp."""
+_DARK = 0.03
+"""Light, in units of white, below which noise is taken to be hardly less."""
+_SMOOTH_WEIGHTS = 0.33
+"""Standard deviation of the Gaussian by which weights are made smooth, as a share of the side of the kernel."""
 _SHOCK_ITERATIONS = 4
 _SHOCK_STEP = 0.4
 """Step length of the shock filter, in units of the gradient."""
@@ -84,9 +88,15 @@ class Edges:
     profile: Array | None
     support: int
 
-    def equations(self, share: float) -> NormalEquations:
-        """Return the least-squares problem of the kernel, from the strongest gradients of a share of the pixels."""
-        return from_periodic(keep_strongest(self.latent, share), self.observed, self.support, self.profile)
+    def equations(self, share: float, weights: Array | None = None) -> NormalEquations:
+        """Return the least-squares problem of the kernel, from the strongest gradients of a share of the pixels.
+
+        `weights` (h, w), those of the pixels, change little within the reach of the kernel.
+        """
+        latent, observed = self.latent, self.observed
+        if weights is not None:
+            latent, observed = latent * weights, observed * weights
+        return from_periodic(keep_strongest(latent, share), observed, self.support, self.profile)
 
 
 def sharp_gradients(extended: ExtendedImage, model: BlurModel) -> Array:
@@ -111,6 +121,31 @@ def edge_profile(model: BlurModel, noise: float | Array) -> Array:
     `noise` is the standard deviation of the photograph's noise in units of the value range: a number, or an array ().
     """
     return gaussian(model, _EDGE_WIDTH / (1 + (noise / _EDGE_NOISE) ** 2))
+
+
+def light_weights(image: Array, kernel: Array) -> Array:
+    """Return weights by which the gradients of light are as noisy everywhere: ``1 / sqrt(light + 0.03)``.
+
+    The variance of the noise of a sensor grows with the light. Without weights the brightest edges alone would tell
+    the kernel, noisy as they are. Where the weights change little, what is blurred may be weighted before or after:
+    hence the light is smoothed over the reach of the kernel.
+
+    Parameters
+    ----------
+    image : array (H, W) float32
+        Observed light, in units of white.
+    kernel : array (side, side)
+
+    Returns
+    -------
+    array (h, w) float32
+        On the periodic plane of `BlurModel`.
+    """
+    xp = array_module(image)
+    model = BlurModel(image.shape, xp.asarray(kernel.astype(np.float32)))
+    smooth = model.filter(model.extend(image), gaussian(model, _SMOOTH_WEIGHTS * kernel.shape[0]))
+    weights: Array = 1 / xp.sqrt(xp.maximum(smooth, 0) + np.float32(_DARK))
+    return weights
 
 
 def gradients(plane: Array) -> Array:

@@ -15,7 +15,14 @@ from runtime.blur.kernel import Kernel, centre, extent, fit, prune, resize
 from runtime.blur.periodic import BlurModel
 from runtime.deconvolution.hyper_laplacian import hyper_laplacian
 from runtime.deconvolution.observation import Observation
-from runtime.estimation.kernel.edges import Edges, ExtendedImage, edge_profile, gradients, sharp_gradients
+from runtime.estimation.kernel.edges import (
+    Edges,
+    ExtendedImage,
+    edge_profile,
+    gradients,
+    light_weights,
+    sharp_gradients,
+)
 from runtime.estimation.kernel.features import Features, pack_features
 from runtime.estimation.kernel.kernel_step import solve_kernel
 from runtime.estimation.kernel.pyramid import scales, shrink
@@ -123,6 +130,11 @@ class BlurredImage:
     noise: float | Array
     response: Response = LINEAR
     lit: bool = False
+
+    @property
+    def weighted(self) -> bool:
+        """Whether gradients count the less, the brighter it is; not beside lights: the dark has traces of them, too."""
+        return not self.response.linear and not self.lit
 
     def downscaled(self, factor: float) -> BlurredImage:
         """Return the same image `factor` times smaller; a pixel is known where all that it averages are."""
@@ -248,7 +260,8 @@ async def alternate_sharp(
         What the prior makes of it; without one the same kernel.
     """
     arrays, shares = (blurred.image, blurred.known, blurred.noise, kernel), None if prior is None else prior.shares
-    results = replayed(_alternate_sharp, *arrays, iterations=iterations, share=share, shares=shares)
+    settings = {"iterations": iterations, "share": share, "shares": shares, "weighted": blurred.weighted}
+    results = replayed(_alternate_sharp, *arrays, **settings)
     return await _improved(blurred, kernel, results, prior)
 
 
@@ -261,11 +274,13 @@ def _alternate_sharp(
     iterations: int,
     share: float,
     shares: tuple[float, float] | None,
+    weighted: bool,
 ) -> tuple[Array]:
     blurred, extended = BlurredImage(image, known, None, noise), None
+    weights = light_weights(image, kernel) if weighted else None
     for _ in range(iterations):
         edges, extended = sharp_edges(blurred, kernel, extended)
-        kernel = solve_kernel(edges.equations(share), kernel)
+        kernel = solve_kernel(edges.equations(share, weights), kernel)
     return _packed(blurred, edges, kernel, shares)
 
 
@@ -298,7 +313,8 @@ async def alternate_sparse(
     """
     arrays = blurred.image, blurred.known, blurred.noise, extra_noise, ridge, kernel
     shares = None if prior is None else prior.shares
-    results = replayed(_alternate_sparse, *arrays, iterations=iterations, share=share, shares=shares)
+    settings = {"iterations": iterations, "share": share, "shares": shares, "weighted": blurred.weighted}
+    results = replayed(_alternate_sparse, *arrays, **settings)
     return await _improved(blurred, kernel, results, prior)
 
 
@@ -313,11 +329,13 @@ def _alternate_sparse(
     iterations: int,
     share: float,
     shares: tuple[float, float] | None,
+    weighted: bool,
 ) -> tuple[Array]:
     blurred, kernel, extended = BlurredImage(image, known, None, noise), start, None
+    weights = light_weights(image, start) if weighted else None
     for _ in range(iterations):
         edges, extended = sparse_edges(blurred, kernel, extra_noise, extended)
-        equations = edges.equations(share)
+        equations = edges.equations(share, weights)
         kernel = solve_kernel(equations, kernel, anchor=start, ridge=ridge, prune_below=_SPARSE_PRUNE_BELOW)
     return _packed(blurred, edges, kernel, shares)
 

@@ -13,6 +13,7 @@ from runtime.estimation.kernel.edges import (
     ExtendedImage,
     edge_profile,
     gradients,
+    light_weights,
     sharp_gradients,
 )
 
@@ -82,3 +83,25 @@ def test_more_edges_carry_more_energy(rng):
     assert few.energy == many.energy == pytest.approx(np.sum(observed**2))
     assert few.auto[0, 0] < many.auto[0, 0] < all_of_them.auto[0, 0]
     assert all_of_them.auto[0, 0] == pytest.approx(np.sum(latent**2))
+
+
+def test_weights_fall_with_the_light_and_change_little_within_a_kernel(rng):
+    image = np.full((150, 200), 0.02, np.float32)
+    image[:, 100:] = 0.82
+    weights = light_weights(image + rng.normal(0, 0.01, image.shape).astype(np.float32), delta((21, 21)))
+    assert weights.shape == BlurModel(image.shape, delta((21, 21)).astype(np.float32)).shape
+    assert weights[75, 30] / weights[75, 170] == pytest.approx((0.85 / 0.05) ** 0.5, rel=0.05)
+    assert np.abs(np.diff(np.log(weights[:150, :200]), axis=1)).max() < 0.15
+
+
+def test_weighted_edges_of_dim_places_are_among_the_strongest(rng):
+    """Gradients of light are in proportion to it: without weights those of the bright half alone count."""
+    light = np.repeat([[0.05, 0.8]], 40, axis=1).repeat(60, axis=0)
+    latent = (rng.normal(size=(2, *light.shape)) * light).astype(np.float32)
+    weights = (1 / light).astype(np.float32)
+    edges, balanced = Edges(latent, 2 * latent, None, 5), Edges(latent * weights, 2 * latent * weights, None, 5)
+    plain, weighted, expected = edges.equations(0.1), edges.equations(0.1, weights), balanced.equations(0.1)
+    np.testing.assert_allclose(weighted.auto, expected.auto, rtol=1e-6)
+    np.testing.assert_allclose(weighted.cross, expected.cross, rtol=1e-6)
+    bright_alone = Edges(np.where(light > 0.5, latent, 0).astype(np.float32), 2 * latent, None, 5)
+    np.testing.assert_allclose(plain.auto, bright_alone.equations(0.1).auto, rtol=1e-6)

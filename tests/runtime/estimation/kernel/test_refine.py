@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from runtime.estimation.kernel.refine import (
     BlurredImage,
 )
 from runtime.noise import estimate_noise
+from runtime.response import LINEAR, SRGB
 from tests.support.jobs import begun, ended
 
 alternate_sharp, alternate_sparse = ended(module.alternate_sharp), ended(module.alternate_sparse)
@@ -209,6 +211,15 @@ def test_coarse_to_fine_starts_where_it_is_told_and_has_enough_edges(monkeypatch
     assert first.sum() == 1
     assert max(enough) > start.share
     assert shares == ([start.share] * len(shares) if lit else enough)
+
+
+@pytest.mark.parametrize("alternate", [alternate_sharp, partial(alternate_sparse, extra_noise=0.01, ridge=0.3)])
+@pytest.mark.parametrize(("lit", "alike"), [(False, False), (True, True)])
+def test_gradients_of_light_are_weighted_but_beside_lights(photo, alternate, lit, alike):
+    stored, light = (
+        alternate(replace(photo, response=response, lit=lit), delta((9, 9)), 2)[0] for response in (LINEAR, SRGB)
+    )
+    assert np.array_equal(stored, light) == alike
 
 
 def test_more_edges_make_another_kernel(photo):
