@@ -129,6 +129,9 @@ class BurstMethod(Protocol):
     ----------
     supported_options : frozenset of str
         Names of the fields of `runtime.options.BurstOptions` that affect this method. Setting any other is an error.
+    noisy_gain : float, optional
+        Factor from which only what rises above its noise is taken from a frame that is brightened; by default
+        `runtime.decisions.thresholds.NOISY_GAIN`.
     """
 
     supported_options: ClassVar[frozenset[str]]

@@ -26,7 +26,7 @@ from runtime.inference.bundle import Bundle, load_model
 from runtime.inference.devices import download, on_device, resolve_device
 from runtime.inference.progress import Progress, Stopwatch, reporting
 from runtime.inference.stream import Stream, lanes_on, outcomes
-from runtime.methods.registry import check_options, check_result, create_method, expects_blur
+from runtime.methods.registry import check_options, check_result, create_method, expects_blur, noisy_gain
 from runtime.options import ANY, AUTO, FBA, GENERAL, BurstOptions, Loading, Options, Task
 from runtime.preparation.photograph import Photograph, prepare
 from runtime.response import LINEAR
@@ -77,14 +77,12 @@ class Deblurrer:
         precision: str = "auto",
         batch: int | None = None,
     ) -> None:
-        self._loading = loading = Loading(model, device, precision, batch)
-        self.bundle = loading.model if isinstance(loading.model, Bundle) else load_model(loading.model)
+        self._loading = asked = Loading(model, device, precision, batch)
+        self.bundle = asked.model if isinstance(asked.model, Bundle) else load_model(asked.model)
         self.name = self.bundle.name
-        self.device = resolve_device(loading.device)
+        self.device = resolve_device(asked.device)
         with on_device(self.device):
-            self._method = create_method(
-                self.bundle, device=self.device, precision=loading.precision, batch=loading.batch
-            )
+            self._method = create_method(self.bundle, device=self.device, precision=asked.precision, batch=asked.batch)
 
     @property
     def restores_bursts(self) -> bool:
@@ -325,7 +323,8 @@ class Deblurrer:
         check_options(self.name, self._method, options)
         with on_device(self.device), reporting(progress) as progress:
             run = Run(options, self.device, Stopwatch(self.device), progress)
-            loader = BurstLoader(frames, self.device, register, reference, run.stopwatch, progress)
+            gain = noisy_gain(self._method)
+            loader = BurstLoader(frames, self.device, register, reference, run.stopwatch, progress, gain)
             estimate = self._method.restore_burst(loader.planes(), run)
             check_result(self.bundle, estimate.latent)
             return BurstRestoration(

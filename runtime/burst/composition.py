@@ -10,7 +10,7 @@ import numpy.typing as npt
 from kernels.arrays import Array, array_module
 from runtime.burst.agreement import agreement, view
 from runtime.burst.denoising import above_noise, noise_power
-from runtime.burst.exposure import LEAST_BLOCKS, ToneCurve, match_tones, unclipped
+from runtime.burst.exposure import LEAST_BLOCKS, ToneCurve, match_tones, proportional, unclipped
 from runtime.burst.grid import Grid, block_means, enlarge, smallest_nearby, smooth
 from runtime.burst.shading import gains
 from runtime.burst.trust import combined
@@ -83,6 +83,8 @@ class Composer:
         Float32 ``(C, H, W)`` of the reference, unknown pixels filled; changed in place by `complete` and `finish`.
     trust
         Float32 ``(H, W)``, 0 where the reference is unknown; ``None`` where it is 1 throughout.
+    noisy_gain
+        Factor from which only what rises above its noise is taken from a frame that is brightened.
 
     Attributes
     ----------
@@ -90,8 +92,9 @@ class Composer:
         The reference, completed by `complete`.
     """
 
-    def __init__(self, planes: Array, trust: Array | None) -> None:
+    def __init__(self, planes: Array, trust: Array | None, noisy_gain: float = NOISY_GAIN) -> None:
         self.planes, self._trust, self._known = planes, trust, trust
+        self._noisy_gain = noisy_gain
         self._measure()
 
     @property
@@ -141,7 +144,7 @@ class Composer:
         """
         with holding(planes):
             frame, agreed, gain = self._compared(planes, trust)
-            contradicted, noisy = bool((agreed < 1).any()), gain > NOISY_GAIN
+            contradicted, noisy = bool((agreed < 1).any()), gain > self._noisy_gain
             if not contradicted and not noisy:
                 return frame
             difference = frame - self.planes
@@ -220,6 +223,8 @@ class Composer:
         """Return how a frame gets the exposure of the reference, or ``None`` where that cannot be found.
 
         A curve that is fitted to frames that are lit differently is no more than a first guess, from which both follow.
+        The other guess is that all values are in proportion, as of light under another exposure. What leaves least of
+        the difference of the two frames counts.
         """
         if np.count_nonzero(usable) < LEAST_BLOCKS:
             return None
@@ -232,12 +237,25 @@ class Composer:
         left, before = (np.abs(smooth(each) - self._grid).mean(where=usable) for each in (lighting * toned, toned))
         if np.abs(lighting - 1).mean(where=usable) <= UNEVEN_LIGHT or left > UNEXPLAINED_BY_LIGHT * before:
             return Tones(curve, None)
+        guesses = [curve, proportional(blocks, self._blocks, usable)]
+        found = [tones for guess in guesses if guess for tones in self._lit(guess, blocks, usable)]
+        return min(found, key=lambda tones: self._unexplained(tones, blocks, usable))
+
+    def _lit(self, curve: ToneCurve, blocks: Grid, usable: npt.NDArray[np.bool_]) -> list[Tones]:
+        """Return the light of a frame under a curve that is guessed, and both after they are fitted in turn."""
+        lighting = gains(curve(blocks), self._blocks, usable)
+        guessed, fitted = Tones(curve, lighting), None
         for _ in range(_TURNS):
-            curve = match_tones(smooth(lighting * blocks), self._grid, usable)
-            if curve is None:
-                return None
-            lighting = lighting * gains(curve(lighting * blocks), self._blocks, usable)
-        return Tones(curve, lighting)
+            fitted = match_tones(smooth(lighting * blocks), self._grid, usable)
+            if fitted is None:
+                return [guessed]
+            lighting = lighting * gains(fitted(lighting * blocks), self._blocks, usable)
+        return [guessed] if fitted is None else [guessed, Tones(fitted, lighting)]
+
+    def _unexplained(self, tones: Tones, blocks: Grid, usable: npt.NDArray[np.bool_]) -> float:
+        """Return the mean difference of a frame from the reference under some tones."""
+        lit = tones.curve(blocks if tones.lighting is None else tones.lighting * blocks)
+        return float(np.abs(smooth(lit) - self._grid).mean(where=usable))
 
     def _equalise(self, planes: Array, trust: Array | None) -> Equalised:
         """Return a frame in the exposure of the reference."""

@@ -102,6 +102,27 @@ def match_tones(frame: Grid, reference: Grid, usable: npt.NDArray[np.bool_]) -> 
     return ToneCurve(np.stack(values), np.stack(targets), np.array(slopes))
 
 
+def proportional(frame: Grid, reference: Grid, usable: npt.NDArray[np.bool_]) -> ToneCurve | None:
+    """Return what multiplies each colour of a frame so that it is as bright as the reference on the whole.
+
+    Parameters
+    ----------
+    frame, reference, usable
+        As in `match_tones`.
+
+    Returns
+    -------
+    ToneCurve or None
+        ``None`` if one of them is black.
+    """
+    wanted, found = (grid.sum(axis=(1, 2), where=usable, dtype=np.float64) for grid in (reference, frame))
+    if not (np.minimum(wanted, found) > 0).all():
+        return None
+    slopes = wanted / found
+    values = np.stack([np.zeros(len(frame)), np.maximum(frame.max(axis=(1, 2)), 0).astype(np.float64)], axis=1)
+    return ToneCurve(values, slopes[:, None] * values, slopes)
+
+
 def unclipped(values: Array, highest: float) -> Array:
     """Return a weight for each value: 1 well below the highest of the frame, falling to 0 near it."""
     low, high = NEARLY_CLIPPED * highest, SATURATED * highest

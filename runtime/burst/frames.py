@@ -98,8 +98,8 @@ class Burst:
     def _open(self, number: int, image: Any) -> OpenFrame:
         is_path = isinstance(image, (str, os.PathLike))
         try:
-            black = self._first[1].black if self._first else None
-            planes, frame = open_image(read_file(image)[0] if is_path else image, black=black)
+            scale = self._first[1].scale if self._first else None
+            planes, frame = open_image(read_file(image)[0] if is_path else image, scale=scale)
         except DeblurError as error:
             path, message = os.fspath(image) if is_path else "", str(error)
             message = message if message.startswith(path) else f"{path}: {message}"

@@ -23,6 +23,7 @@ from runtime.burst.content import Content, content_of, framed, scaled
 from runtime.burst.frames import Burst, OpenFrame
 from runtime.burst.registration import Registration
 from runtime.burst.sharpness import ranking, reference_worth
+from runtime.decisions.thresholds import NOISY_GAIN
 from runtime.errors import FrameLeftOut, InvalidArgument
 from runtime.inference.devices import CPU, Device, device_of, download, upload
 from runtime.inference.progress import Progress, Stopwatch
@@ -54,6 +55,8 @@ class BurstLoader:
         Measures the stages ``read``, ``sharpest frame``, and ``register`` or, without registration, ``compose``.
     progress
         Called after every frame, with the stages ``"sharpest frame"`` and ``"frames"``.
+    noisy_gain
+        Factor from which only what rises above its noise is taken from a frame that is brightened.
 
     Raises
     ------
@@ -80,12 +83,13 @@ class BurstLoader:
         reference: int | None,
         stopwatch: Stopwatch,
         progress: Progress | None,
+        noisy_gain: float = NOISY_GAIN,
     ) -> None:
         burst = Burst(frames)
         self._requested = check_whole("reference", reference, least=0, what="frames")
         self._burst = burst.repeatable() if check_flag("register", register) or self._requested else burst
         self._device, self._register = device, register
-        self._stopwatch, self._progress = stopwatch, progress
+        self._stopwatch, self._progress, self._noisy_gain = stopwatch, progress, noisy_gain
         self.used: list[int] = []
         count = self._burst.count
         if self._requested is not None and self._requested >= (count or math.inf):
@@ -147,7 +151,7 @@ class BurstLoader:
         self._content = self._content_of(self.reference)
         planes, trust = self._content.planes, self._content.trust
         registration = Registration(planes, trust) if self._register else None
-        composer = Composer(planes, trust)
+        composer = Composer(planes, trust, self._noisy_gain)
 
         def align(opened: OpenFrame) -> tuple[Array, Array | None]:
             planes, trust, *_ = self._content_of(opened, self._content)

@@ -196,7 +196,9 @@ NEARLY_CLIPPED = 0.94
 FRAME_GAIN = 8.0
 """Largest factor by which a dark frame is brightened to the exposure of the reference."""
 NOISY_GAIN = 1.5
-"""Factor from which only what rises above its noise is taken from a frame that is brightened."""
+"""Factor from which only what rises above its noise is taken from a frame that is brightened ..."""
+NOISY_GAIN_ACCUMULATED = 1.05
+"""... and the same where what is strongest in any frame counts, as noise is at high frequencies."""
 FRAME_UNCLIPPED = 0.25
 """Least share of a frame that is not clipped."""
 FRAME_CONTRADICTED = 0.01

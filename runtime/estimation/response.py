@@ -80,9 +80,9 @@ def as_it_says(frame: Frame, photograph: Photograph, options: Options) -> Option
     """Return the options for a photograph, without a response curve to be found where none is or none can be told.
 
     An image may say of itself that its values are light, and of what stands on a pedestal the true black is not known.
-    Nor is it of floats that are shifted otherwise than by half of their range, such as those of a mean of 0.
+    Nor is it of floats that are shifted otherwise than by half or all of their range, such as those of a mean of 0.
     """
-    guessed = photograph.white.black or (frame.black and math.frexp(frame.black)[0] != -0.5)
+    guessed = photograph.white.black or frame.scale.is_guessed
     if options.response == AUTO and (frame.linear or guessed):
         return replace(options, response=LINEAR.name)
     return options

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from collections.abc import Callable
@@ -19,17 +18,11 @@ from runtime.images.codecs import decode, encode
 from runtime.images.files import read_file
 from runtime.images.header import Header
 from runtime.images.metadata.curve import is_linear, is_linear_profile
+from runtime.images.ranges import UNSHIFTED, Scale, find_scale, float_range, largest_of_bits
 from runtime.inference.devices import Device, download, holding, upload
 
 _FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0, "float16": 1.0, "float32": 1.0, "float64": 1.0}
 """The pixel value that corresponds to 1 in the planes, by dtype."""
-_CAMERA_SCALES = tuple(2.0**bits - 1 for bits in (8, 10, 11, 12, 14))
-"""Largest values of cameras that store fewer bits in 16-bit integers."""
-_SHIFTED, _MANY = 0.05, 0.02
-"""Floats are shifted if at least the second share of them are below 0 by the first, in units of the largest."""
-
-_LARGEST = 1e36
-"""Largest magnitude of a value: sums of some hundred are still within float32."""
 
 _COLOURS = {1: 1, 2: 1, 3: 3, 4: 3}
 """Number of colour planes by number of channels; an additional channel is alpha."""
@@ -62,8 +55,8 @@ class Frame:
         Returns the image itself once more: a copy of an array, or the same bytes.
     linear
         Whether the image says of itself that its values are light, by a profile or a gamma.
-    black
-        Of floats that are shifted, such as those in [-1, 1]: the value that became 0, whose negative became 1. Or 0.
+    scale
+        What became 0 and 1 of floats that are shifted, such as those in [-1, 1].
     """
 
     shape: tuple[int, ...]
@@ -75,7 +68,7 @@ class Frame:
     fetch: Callable[[Array], Array]
     copy: Callable[[], Any]
     linear: bool = False
-    black: float = 0.0
+    scale: Scale = UNSHIFTED
 
     @property
     def quantum(self) -> float:
@@ -106,15 +99,16 @@ class Frame:
         if planes.shape != expected:
             raise InvalidArgument(f"planes of shape {planes.shape} do not fit: give {expected}, as open_image did")
         xp = array_module(planes)
-        scale = _FULL_SCALE[self.dtype.name]
+        full = _FULL_SCALE[self.dtype.name]
         with holding(planes):
             pixels = xp.empty(self.shape, self.dtype)
             channels, source = _with_channels(pixels), _with_channels(self.pixels)
             for index, plane in enumerate(planes):
-                values = plane * np.float32(-2 * self.black) + np.float32(self.black) if self.black else plane
+                black, span = map(np.float32, self.scale)
+                values = plane if self.scale.is_identity else plane * span + black
                 values = xp.clip(values, *self.bounds)
-                if scale != 1:
-                    values *= scale
+                if full != 1:
+                    values *= full
                     xp.rint(values, out=values)
                 channels[..., index] = values
             if channels.shape[2] > len(planes):
@@ -173,7 +167,7 @@ def pixels_of(image: Any) -> Pixels:
     return pixels_of_file(*read_file(image)) if isinstance(image, str | os.PathLike) else _in_memory(image)
 
 
-def open_image(image: Any, device: Device | None = None, *, black: float | None = None) -> tuple[Array, Frame]:
+def open_image(image: Any, device: Device | None = None, *, scale: Scale | None = None) -> tuple[Array, Frame]:
     """Convert an image to float32 colour planes; return them and the format of the image.
 
     Parameters
@@ -183,12 +177,13 @@ def open_image(image: Any, device: Device | None = None, *, black: float | None 
         or on CUDA (a torch tensor), ``PIL.Image``, or the ``bytes`` of a PNG, JPEG, TIFF or WebP file. Arrays are
         ``(H, W)`` or ``(H, W, C)`` with 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha) channels. The dtype
         determines the value range: uint8 is [0, 255], uint16 [0, 65535], float16, float32 and float64 [0, 1]. The
-        result of a uint16 image whose values fit into 8, 10, 11, 12 or 14 bits fits there, too. Floats may lie outside
-        [0, 1] (HDR); they are neither scaled nor clipped. If many are far below 0, as in [-1, 1], black is, and becomes
-        0, and white its negative, which becomes 1. What masked pixels and those of alpha 0 hold, NaN included, makes no
+        result of a uint16 image whose values fit into 8, 10, 11, 12 or 14 bits, or reach the largest of any number of
+        bits, fits there, too. Floats may lie outside [0, 1] (HDR); they are neither scaled nor clipped. If many are far
+        below 0, as in [-1, 1] or [-1, 0], black is, and becomes 0, and white its negative, or 0, which becomes 1; see
+        `runtime.images.ranges.find_scale`. What masked pixels and those of alpha 0 hold, NaN included, makes no
         difference. Or the `Pixels` of any of these.
-    black
-        The value of floats that stands for black, if it is known: `Frame.black` of another frame.
+    scale
+        What floats stand for, if it is known: `Frame.scale` of another frame.
     device
         Device of the planes; by default that of the image. Pixels are uploaded, and downloaded by `Frame.close`, in
         the dtype of the image: 8-bit pixels have a quarter of the bytes of the planes.
@@ -232,16 +227,19 @@ def open_image(image: Any, device: Device | None = None, *, black: float | None 
             known = visible if known is None else known & visible
         if known is not None:  # What nobody sees may be anything, and has no part in the range either.
             planes[:, ~known] = 0
-        if (scale := _FULL_SCALE[pixels.dtype.name]) != 1:
-            bounds = _integer_bounds(planes) if pixels.dtype.name == "uint16" else (0.0, 1.0)
-            planes /= scale
+        if (full := _FULL_SCALE[pixels.dtype.name]) != 1:
+            bounds = (0.0, 1.0)
+            if pixels.dtype.name == "uint16":
+                bounds = 0.0, largest_of_bits(float(planes.max())) / full
+            planes /= full
+            scale = UNSHIFTED
         else:
-            bounds = _float_bounds(planes)
-            black = _black(planes, known, *bounds) if black is None else black
-            if black:
-                bounds = min(bounds[0], black), max(float(planes.max()), -black)
-                planes -= np.float32(black)
-                planes /= np.float32(-2 * black)
+            low, high = float_range(planes)
+            scale = find_scale(planes, known, low, high) if scale is None else scale
+            bounds = scale.bounds(low, high)
+            if not scale.is_identity:
+                planes -= np.float32(scale.black)
+                planes /= np.float32(scale.span)
                 if known is not None:
                     planes[:, ~known] = 0
     frame = Frame(
@@ -254,7 +252,7 @@ def open_image(image: Any, device: Device | None = None, *, black: float | None 
         fetch,
         opened.copy,
         opened.linear,
-        black or 0.0,
+        scale,
     )
     return planes, frame
 
@@ -321,33 +319,6 @@ def _check_shape(shape: tuple[int, ...]) -> None:
         else:
             remedy = "keep grey, grey + alpha, RGB or RGB + alpha"
         raise InvalidImage(f"an image of shape {shape} has {_channels(shape)} channels, more than 4: {remedy}")
-
-
-def _integer_bounds(planes: Array) -> tuple[float, float]:
-    """Return the range of uint16 values in units of the full scale: that of the fewest bits that hold all of them."""
-    largest, full_scale = float(planes.max()), _FULL_SCALE["uint16"]
-    return 0.0, min(top for top in (*_CAMERA_SCALES, full_scale) if largest <= top) / full_scale
-
-
-def _float_bounds(planes: Array) -> tuple[float, float]:
-    low, high = float(planes.min()), float(planes.max())
-    if not (-_LARGEST <= low <= high <= _LARGEST):
-        remedy = "replace them first, for example with numpy.nan_to_num and numpy.clip"
-        raise InvalidImage(f"the image holds NaN, infinite or too large values, beyond {_LARGEST:.0e}: {remedy}")
-    return min(low, 0.0), max(high, 1.0)
-
-
-def _black(planes: Array, known: Array | None, low: float, high: float) -> float:
-    """Return the value that stands for black: 0, unless many known values are so far below it that it cannot be noise.
-
-    It is a round number a little below all values, and its negative stands for white.
-    """
-    dark = -_SHIFTED * max(high, -low)
-    count = planes.size if known is None else len(planes) * int(known.sum())
-    if low >= dark or int((planes < dark).sum()) < _MANY * count:
-        return 0.0
-    step = 2.0 ** (math.floor(math.log2(-low)) - 1)
-    return step * math.floor(low / step)
 
 
 def _channels(shape: tuple[int, ...]) -> int:

@@ -54,7 +54,10 @@ def read_bytes(path: str | os.PathLike[str]) -> tuple[bytes, os.stat_result]:
     except DeblurError:
         raise
     except (OSError, ValueError) as error:  # ValueError: a path that no file can have
-        raise ImageFileError(f"{name}: cannot be read ({_reason(error)}): check the path") from error
+        remedy = "check the path"
+        if isinstance(error, PermissionError):
+            remedy = "check its permissions, and those of its folder, or read it as another user"
+        raise ImageFileError(f"{name}: cannot be read ({_reason(error)}): {remedy}") from error
     except MemoryError as error:
         raise OutOfMemory(f"{name}: the file does not fit into memory: give a smaller one") from error
 

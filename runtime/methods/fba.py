@@ -14,6 +14,7 @@ from kernels.burst import SMOOTHING, BurstAccumulator, fuse_patches
 from kernels.patches import PatchGrid, extract_patches, overlap_add
 from runtime.colour import luminance
 from runtime.contract import BurstEstimate
+from runtime.decisions.thresholds import NOISY_GAIN_ACCUMULATED
 from runtime.errors import InvalidArgument
 from runtime.inference.bundle import Bundle
 from runtime.inference.devices import Device
@@ -36,6 +37,7 @@ class FourierBurstAccumulation:
     """
 
     supported_options: ClassVar[frozenset[str]] = frozenset({"p", "patch", "stride", "smoothing"})
+    noisy_gain: ClassVar[float] = NOISY_GAIN_ACCUMULATED
 
     def __init__(self, bundle: Bundle, *, device: Device, precision: str, batch: int | None) -> None:
         pass

@@ -7,6 +7,7 @@ from typing import Any
 
 from kernels.arrays import Array
 from runtime.contract import BurstMethod, Method
+from runtime.decisions.thresholds import NOISY_GAIN
 from runtime.errors import InvalidArgument, InvalidModel
 from runtime.inference.bundle import Bundle
 from runtime.inference.devices import Device
@@ -51,6 +52,11 @@ def create_method(bundle: Bundle, *, device: Device, precision: str, batch: int 
     if not isinstance(made, (Method, BurstMethod)):
         raise InvalidModel(f"{module}.{name} must have restore or restore_burst, and supported_options")
     return made
+
+
+def noisy_gain(method: BurstMethod) -> float:
+    """Return the factor from which the noise of a frame that is brightened for a method is taken away."""
+    return float(getattr(method, "noisy_gain", NOISY_GAIN))
 
 
 def expects_blur(method: Method | BurstMethod) -> bool:

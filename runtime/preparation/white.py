@@ -14,6 +14,7 @@ import numpy as np
 
 from kernels.arrays import Array, array_module
 from runtime.decisions.thresholds import BRIGHT, DIM, FLAT_RANGE, PEDESTAL, SATURATED
+from runtime.images.ranges import FULL_SCALES
 
 _OUTLIERS = 2e-5
 """Share of the values that may lie above the white: hot pixels and tiny lights."""
@@ -23,8 +24,6 @@ _DEAD = 5e-4
 """Share of the values that may lie below the black of a photograph on a pedestal: dead pixels."""
 _PLATEAU = 0.999
 """Values from this fraction of the largest on lie at the limit of a camera, if there are more than outliers."""
-_FULL_SCALES = tuple(2.0**bits - 1 for bits in (8, 10, 11, 12, 14, 16))
-"""Largest values of cameras, at which floats that were converted from integers are clipped."""
 _SAMPLES = 2**22
 """Values, at most, that are sorted."""
 
@@ -81,7 +80,7 @@ def find_white(planes: Array, *, bent: bool = False) -> White:
     if bent and bright:
         return White()
     # Beyond 1, floats are clipped only if they are a camera's integers.
-    clipped = (largest <= BRIGHT or largest in _FULL_SCALES) and _count(planes, _PLATEAU * largest) > allowed
+    clipped = (largest <= BRIGHT or largest in FULL_SCALES) and _count(planes, _PLATEAU * largest) > allowed
     darkest, brightest = _range(planes, max(allowed, math.ceil(_DEAD * planes.size)), allowed)
     brightest = brightest or largest
     if not bent and darkest > PEDESTAL * brightest and brightest - darkest > FLAT_RANGE * brightest:

@@ -29,6 +29,8 @@ _TILE = 512
 """Side of a tile in pixels, about, without the margin that its correlations need."""
 _MAX_SAMPLES = 2**18
 """Pixels of all tiles, at most, from which the threshold of a filter is estimated."""
+_ROUNDING = np.float32(2.0**-20)
+"""Difference of two filtered pixels, in units of the largest value, that may be rounding alone."""
 
 LAMBDAS = tuple(float(v) for v in np.geomspace(0.003, 0.3, 8))
 """Weights of the L1 term in Eq. 6 that are tried, relative to the largest correlation of the two filtered images."""
@@ -216,7 +218,11 @@ class Tiles:
         return planes
 
     def thresholds(self, strongest: float) -> Array:
-        """Return for each filter the magnitude (N, 1, 1) that the fraction `strongest` of pixels reaches."""
+        """Return for each filter the magnitude (N, 1, 1) that the fraction `strongest` of pixels reaches.
+
+        Many pixels of a photograph of few levels have the very same gradient. If that is the threshold, all of them
+        reach it: it lies below what rounding, which differs with the brightness, makes of them.
+        """
         xp = array_module(self.latent)
         # Every tile contributes the same number of samples.
         step = max(1, int(np.ceil(len(self.corners) * self.shape[0] * self.shape[1] / _MAX_SAMPLES)))
@@ -225,7 +231,8 @@ class Tiles:
             window = self.latent[top : top + self.shape[0] + 2, left : left + self.shape[1] + 2]
             if min(window.shape) > 2:
                 samples.append(xp.abs(derivatives(window)).reshape(2 * _ORIENTATIONS, -1)[:, ::step])
-        return xp.quantile(xp.concatenate(samples, axis=1), 1 - strongest, axis=1)[:, None, None]
+        reached = xp.quantile(xp.concatenate(samples, axis=1), 1 - strongest, axis=1)[:, None, None]
+        return xp.maximum(reached - _ROUNDING * xp.abs(self.latent).max(), 0)
 
     def windows(self, observed: Array, thresholds: Array) -> Iterator[tuple[Array, Array, Array]]:
         """Yield the tiles for `from_tiles`: masked latent core, masked latent, observed, (N, h, w) with margins."""

@@ -274,5 +274,6 @@ def _failed(place: str, what: str, error: Exception) -> DeblurError:
     if isinstance(error, DeblurError):
         return error
     reason: Any = (isinstance(error, OSError) and error.strerror) or " ".join(str(error).split())
-    remedy = "check the path" if protocol_of(place) is None else "check the address and the credentials"
+    path = "check its permissions" if isinstance(error, PermissionError) else "check the path"
+    remedy = path if protocol_of(place) is None else "check the address and the credentials"
     return ImageFileError(f"{place}: cannot be {what} ({printable(str(reason or type(error).__name__))}): {remedy}")

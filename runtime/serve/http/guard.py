@@ -74,7 +74,7 @@ def _read_token(path: Path) -> str:
         token = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ImageFileError(
-            f"{path}: the token cannot be read: check the path; it must be of ASCII letters"
+            f"{path}: the token cannot be read: check the path and its permissions; it must be of ASCII letters"
         ) from error
     if len(token) < _LEAST_TOKEN or any(not 33 <= ord(letter) <= 126 for letter in token):
         raise InvalidArgument(

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from runtime.burst.composition import Composer, Unsuitable
+from runtime.burst.grid import block_means
 from runtime.burst.registration import resample
 from tests.support.bursts import banded, exposed, psnr, scene, shaded, shaken, shaken_each, walking_box
 
@@ -38,6 +39,13 @@ def test_a_frame_gets_the_light_of_the_reference(frames, light, stops):
     assert psnr(other, expected) < 22
     assert psnr(composer.compose(other, None), expected) > 31
     assert composer.lighting(other, None).shape == other.shape
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.8, 1.0])
+def test_light_and_exposure_are_told_apart(frames, factor):
+    reference, other = banded(frames[0], 0), banded(frames[1], 2) * np.float32(factor)
+    composed = Composer(reference, None, 9.0).compose(other, None)
+    assert np.sqrt(np.mean(block_means(composed - banded(frames[1], 0)) ** 2)) < 0.01
 
 
 @pytest.mark.parametrize("change", [lambda frame: frame, lambda frame: exposed(frame, 1), lambda frame: frame**1.5])
@@ -146,6 +154,13 @@ def test_noise_of_a_dark_frame_does_not_come_along(rng):
     composed = Composer(reference.copy(), None).compose(dark.astype(np.float32), None)
     clean = shaken(latent, 2, noise=0)[1]
     assert psnr(composed, clean) > 4 + psnr(5 * dark, clean)
+
+
+def test_from_which_gain_noise_is_left_out_may_be_said(frames, rng):
+    dark = (frames[1] / 1.2 + 0.01 * rng.standard_normal(frames[1].shape)).astype(np.float32)
+    kept, cleaned = (Composer(frames[0].copy(), None, gain).compose(dark, None) for gain in (1.5, 1.05))
+    np.testing.assert_allclose(kept, np.maximum(1.2 * dark, 0), atol=0.02)
+    assert psnr(cleaned, frames[1]) > 3 + psnr(kept, frames[1])
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from runtime.burst.exposure import clipped_like, match_tones, unclipped
+from runtime.burst.exposure import clipped_like, match_tones, proportional, unclipped
 from runtime.burst.grid import block_means, smooth
 from tests.support.bursts import exposed, scene, shaken
 
@@ -32,6 +32,19 @@ def test_another_exposure_is_undone_whatever_the_blur(frames, change, margin):
     assert not curve.is_identity(1.0)
     assert np.sqrt(np.mean((curve(change(other)) - other) ** 2)) < margin
     assert (np.diff(curve.targets) >= 0).all()
+
+
+def test_light_is_in_proportion_where_it_can_be(frames):
+    reference, other = (block_means(frame) for frame in frames)
+    usable = np.ones(reference.shape[1:], bool)
+    usable[:20] = False
+    other[:, :20] = 9
+    factors = np.array([0.5, 0.8, 2.0], np.float32)[:, None, None]
+    curve = proportional(factors * other, reference, usable)
+    np.testing.assert_allclose(curve.slopes * factors.ravel(), 1, atol=0.02)
+    np.testing.assert_allclose(curve(factors * frames[1]), frames[1], rtol=0.02, atol=1e-6)
+    assert proportional(0 * other, reference, usable) is None
+    assert proportional(other, 0 * reference, usable) is None
 
 
 def test_each_colour_has_its_curve(frames):

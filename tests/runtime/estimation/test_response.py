@@ -58,13 +58,15 @@ def test_what_an_image_says_of_its_values_is_taken_at_its_word_unless_the_caller
     [
         (lambda values: 2 * values - 1, "auto"),
         (lambda values: values - 0.5, "auto"),
+        (lambda values: values - 1, "auto"),
+        (lambda values: 5 * values - 7, "linear"),
         (lambda values: (values - values.mean()) / values.std(), "linear"),
     ],
 )
 def test_no_curve_is_looked_for_where_black_is_only_guessed(shift, used):
     observed, _ = seen("coffee", "plain")
     planes, frame = open_image(np.moveaxis(shift(observed), 0, -1))
-    assert frame.black < 0
+    assert frame.scale.black < 0
     assert as_it_says(frame, prepare(planes), Options()).response == used
 
 

@@ -36,9 +36,9 @@ def arrays(draw, dtypes=(*INTEGERS, *FLOATS)):
 
 def is_back(closed, image, frame):
     """Tell whether an image came back: exactly, but for rounding if its floats are shifted."""
-    if frame.black == 0:
+    if frame.scale.is_identity:
         return np.array_equal(closed, image)
-    largest = np.abs(image).max() - frame.black
+    largest = np.abs(image).max() - frame.scale.black
     epsilon = np.finfo(np.float16 if image.dtype == np.float16 else np.float32).eps
     return np.abs(closed - image).max() <= epsilon * largest
 

@@ -137,6 +137,29 @@ def test_a_private_photograph_stays_private(tmp_path):
     assert stat.S_IMODE((tmp_path / "result.png").stat().st_mode) == 0o600
 
 
+@pytest.fixture
+def another_user():
+    """The rights of a user who owns nothing."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    os.seteuid(65534)
+    yield
+    os.seteuid(0)
+
+
+@pytest.mark.parametrize("closed", ["photo.png", "."])
+def test_what_another_user_may_not_read_or_write_names_the_permissions(tmp_path, request, closed):
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    write_file(tmp_path / "photo.png", smooth_pixels())
+    (tmp_path / closed).chmod(0o700)
+    request.getfixturevalue("another_user")
+    with pytest.raises(ImageFileError, match=r"photo.png: cannot be read \(Permission denied\): check its permissions"):
+        read_file(tmp_path / "photo.png")
+    with pytest.raises(ImageFileError, match=r"cannot be written \(Permission denied\): check .* is writable"):
+        write_file(tmp_path / "result.png", smooth_pixels())
+
+
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "photo.png")
     with pytest.raises(ImageFileError, match=r"photo\.png: .* \(it is a pipe, no file\): give - to read from stdin"):

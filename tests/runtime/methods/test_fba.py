@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import runtime
 from kernels.burst import BurstAccumulator
 from runtime.errors import InvalidArgument
 from runtime.inference.bundle import load_model
@@ -11,7 +12,7 @@ from runtime.methods.fba import fuse, fuse_by_patches
 from runtime.methods.registry import create_method
 from runtime.options import BurstOptions
 from runtime.run import Run
-from tests.support.bursts import psnr, scene, shaken
+from tests.support.bursts import banded, psnr, scene, shaken
 
 
 def fused(frames, **options):
@@ -27,6 +28,21 @@ def test_equal_frames_of_any_size_come_back(height, width, channels, count):
     np.testing.assert_allclose(found.latent, frame, atol=1e-6)
     assert found.leaders.shape == found.shares.shape
     np.testing.assert_allclose(found.shares, 1 / count, rtol=1e-6)
+
+
+def test_flicker_and_other_exposures_together_cost_little():
+    latent, rng = 0.65 * scene(), np.random.default_rng(0)
+    exposures = (1.0, 0.6, 1.2, 0.8, 1.4, 0.7)
+    frames = [
+        np.clip(exposure * banded(frame, 2 * number, 0.2) + 0.01 * rng.standard_normal(latent.shape), 0, 1)
+        for number, (frame, exposure) in enumerate(zip(shaken(latent, 6, noise=0), exposures, strict=True))
+    ]
+    best = max(
+        psnr(frame / exposure, banded(latent, 2 * number, 0.2))
+        for number, (frame, exposure) in enumerate(zip(frames, exposures, strict=True))
+    )
+    restored = runtime.deblur_burst([np.float32(frame.transpose(1, 2, 0)) for frame in frames], reference=0)
+    assert psnr(restored.transpose(2, 0, 1), banded(latent, 0, 0.2)) > 4.5 + best
 
 
 def test_fusing_beats_every_frame_and_their_mean():

@@ -39,7 +39,7 @@ def test_the_exponent_is_that_of_the_power_of_two_that_reaches_the_white(level, 
     assert White(level).exponent == exponent
 
 
-@pytest.mark.parametrize("bits", [8, 10, 12, 14])
+@pytest.mark.parametrize("bits", [8, 9, 10, 12, 13, 14, 15])
 def test_the_highest_value_of_a_camera_is_clipped(planes, bits):
     largest = 2**bits - 1
     integers = np.rint(planes * largest).astype(np.float32)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from runtime.errors import InvalidArgument, InvalidImage
+from runtime.errors import InvalidArgument, InvalidImage, MetadataLost
 from runtime.images import decode
 from runtime.results import Restoration
 from runtime.serve.encoded import Finished, open_encoded, restore_each, restore_one
@@ -78,6 +78,14 @@ def test_another_format_can_be_asked_for(restored):
     pixels, header = decode(restored(Negative(), File(encoded("PNG"), "TIFF")).encode())
     assert header.format == "TIFF"
     np.testing.assert_array_equal(pixels, 255 - PIXELS)
+
+
+def test_of_several_pictures_the_first_is_restored_and_the_others_are_said_to_be_left_out(restored):
+    found = restored(Negative(), File(encoded("MPO", save_all=True, append_images=[Image.fromarray(PIXELS)])))
+    with pytest.warns(MetadataLost, match=r"without further pictures \(MPF\): keep the original"):
+        picture = Image.open(io.BytesIO(found.encode()))
+    assert (picture.format, getattr(picture, "n_frames", 1)) == ("JPEG", 1)
+    np.testing.assert_array_equal(found.opened.pixels, decode(encoded("JPEG"))[0])
 
 
 @pytest.mark.parametrize(("why", "strength"), [({"reason": "sharp"}, 1.0), ({"code": "sharp"}, 1.0), ({}, 0.0)])
