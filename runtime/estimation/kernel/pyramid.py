@@ -85,8 +85,9 @@ def _gaussian_weights(side: int, factor: float) -> tuple[Array]:
 def informative_window(image: Array, pixels: int, narrowest: int = 1) -> tuple[slice, slice]:
     """Return the window of about `pixels` pixels that has the strongest edges.
 
-    It has the image's aspect ratio. In a strip so thin that a side would be shorter than `narrowest`, that side is as
-    long as the image allows, up to a square window: the whole image's, where this is no longer than the window's.
+    It has the image's aspect ratio. In a strip so thin that a side would be shorter than `narrowest`, or than the cells
+    in which it is searched, that side is as long as the image allows, up to a square window: the whole image's, where
+    this is no longer than the window's.
     """
     height, width = image.shape
     share = (pixels / (height * width)) ** 0.5
@@ -96,7 +97,7 @@ def informative_window(image: Array, pixels: int, narrowest: int = 1) -> tuple[s
     sums = _sum_edges(image, down, right)
     rows, cols = sums.shape
     tall, wide = max(int(rows * share), 1), max(int(cols * share), 1)
-    if min(tall * down, wide * right) < narrowest:
+    if min(tall * down, wide * right) < narrowest or tall * wide * down * right > pixels:
         tall, wide = _squarest((rows, cols), pixels // (down * right))
     total = np.zeros((rows + 1, cols + 1))
     total[1:, 1:] = np.cumsum(np.cumsum(sums, axis=0), axis=1)

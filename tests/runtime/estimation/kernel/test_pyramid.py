@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from runtime.estimation.kernel.pyramid import _SMALLEST_SUPPORT, _gaussian_weights, informative_window, scales, shrink
@@ -69,6 +69,7 @@ def test_small_images_are_taken_whole(pixels):
 
 
 @given(st.integers(6, 300), st.floats(1, 160), st.integers(3, 51), st.booleans())
+@example(21, 26.0, 4, False)
 def test_window_is_as_wide_as_a_kernel_asks_for(short, ratio, support, upright):
     """As for the largest kernels that an image allows: half as wide as the image, in a window of four widths."""
     support = min(support, short // 2)
