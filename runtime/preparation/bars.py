@@ -23,7 +23,7 @@ _OPACITIES = 0.2, 0.8
 """Least and largest opacity of a bar: below, it hides little; above, too little is left of the photograph."""
 _COLOURS = -0.1, 1.15
 """Least and largest value of its colour, in units of white."""
-_SHORTEST, _THINNEST = 64, 12
+_SHORTEST, _THINNEST = 64, 16
 """Least length and width of a bar in pixels."""
 _ALONG = 2
 """Distance in pixels along an edge over which values are averaged, for less noise."""
@@ -41,11 +41,13 @@ multiple of it beyond which a deviation counts no more; and what a column costs 
 step at all, in squares of it."""
 _WORST = 0.1
 """Share of the columns that are left out where the law is judged, since something may lie there on the edge."""
-_BETTER, _CLEAR = 40.0, 3.0
+_BETTER, _CLEAR = 25.0, 3.0
 """Ratios to the mean square deviation from the law, at least: of the steps at an edge, and of the variation of the
 photograph along it, as it shows inside."""
 _BETTER_ALONE, _CLEAR_ALONE = 100.0, 10.0
 """The same of a bar that reaches the border of the image, which shows one long edge only."""
+_CROSSED = 0.65
+"""Share of a line across such a bar up to which something, such as text, may end there."""
 _SAME_OPACITY, _SAME_COLOUR, _SAME_COLUMNS = 0.08, 0.1, 0.8
 """Differences of opacity and of colour up to which two edges are those of one bar, and least share of their columns
 that both have."""
@@ -109,7 +111,8 @@ def find_bars(planes: Array, noise: float) -> tuple[tuple[Layer, ...], Mask | No
     hidden: Mask = np.zeros(planes.shape[1:], bool)
     for turned in (False, True):
         lines = planes.swapaxes(1, 2) if turned else planes
-        for edges in _pairs(_edges(lines, noise), *lines.shape[1:]):
+        steps = _steps(lines, noise)
+        for edges in _pairs(_edges(lines, steps, noise), steps, *lines.shape[1:]):
             checkpoint()
             bar, beside = _bar(lines, *edges)
             bar.remove(lines)
@@ -118,10 +121,10 @@ def find_bars(planes: Array, noise: float) -> tuple[tuple[Layer, ...], Mask | No
     return tuple(bars), hidden if bars else None
 
 
-def _edges(planes: Array, noise: float) -> list[_Edge]:
-    """Return what may be edges of bars along the lines of planes (C, H, W), one at each place."""
+def _edges(planes: Array, steps: dict[int, float], noise: float) -> list[_Edge]:
+    """Return what may be edges of bars along some lines of planes (C, H, W), one at each place."""
     edges: list[_Edge] = []
-    for line in _steps(planes, noise):
+    for line in steps:
         near: Values = download(planes[:, line - 2 : line + 3])
         above, below = (_averaged(2 * near[:, one] - near[:, two]) for one, two in ((1, 0), (3, 4)))
         for begins, outside, inside in ((True, above, below), (False, below, above)):
@@ -158,11 +161,11 @@ def _at_each_distance(near: Values, edge: _Edge) -> bool:
     return True
 
 
-def _steps(planes: Array, noise: float) -> list[int]:
-    """Return the lines of planes (C, H, W) across which a long stretch of pixels does not go on."""
+def _steps(planes: Array, noise: float) -> dict[int, float]:
+    """Return the lines of planes (C, H, W) across which a long stretch does not go on, and the share that does not."""
     xp, (height, width) = array_module(planes), planes.shape[1:]
     if height < 2 * _THINNEST or width < _SHORTEST:
-        return []
+        return {}
     steps = xp.zeros((height, width), bool)
     least = np.float32(_STEP + _STEP_NOISE * noise)
     for plane in planes:
@@ -172,7 +175,8 @@ def _steps(planes: Array, noise: float) -> list[int]:
     sums[:, 1:] = steps.cumsum(axis=1)
     shares = download((sums[:, _SHORTEST:] - sums[:, :-_SHORTEST]).max(axis=1)) / _SHORTEST
     most = np.argsort(-shares, kind="stable")[:_MOST]
-    return sorted(int(line) for line in most if shares[line] >= _SHARE)
+    whole = download(sums[:, -1]) / width
+    return {int(line): float(whole[line]) for line in np.sort(most) if shares[line] >= _SHARE}
 
 
 def _averaged(lines: Array) -> Array:
@@ -206,7 +210,8 @@ def _fit(outside: Values, inside: Values, line: int, begins: bool, noise: float)
     kept = np.argsort(rest[start:stop])[: round((1 - _WORST) * (stop - start))] + start
     deviation = max(float(rest[kept].mean()), 1e-9)
     shown = slope**2 * float(outside[:, kept].var(axis=1).sum())
-    return _Edge(line, begins, start, stop, slope, offset, float(change[kept].mean()) / deviation, shown / deviation)
+    edge = _Edge(line, begins, start, stop, slope, offset, float(change[kept].mean()) / deviation, shown / deviation)
+    return edge if _COLOURS[0] <= edge.colour.min() <= edge.colour.max() <= _COLOURS[1] else None
 
 
 def _line(outside: Values, inside: Values) -> tuple[float, Values]:
@@ -230,7 +235,9 @@ def _best_stretch(gains: NDArray[np.floating]) -> tuple[int, int]:
     return int(np.argmin(sums[: stop + 1])), stop
 
 
-def _pairs(edges: list[_Edge], height: int, width: int) -> list[tuple[_Edge | None, _Edge | None]]:
+def _pairs(
+    edges: list[_Edge], steps: dict[int, float], height: int, width: int
+) -> list[tuple[_Edge | None, _Edge | None]]:
     """Return the first and the last edge of each bar; ``None`` for one that lies at the border of the image."""
     pairs: list[tuple[_Edge | None, _Edge | None]] = []
     rest = list(edges)
@@ -245,6 +252,13 @@ def _pairs(edges: list[_Edge], height: int, width: int) -> list[tuple[_Edge | No
         depth = height - edge.line if edge.begins else edge.line
         whole = edge.start <= _NEAR and edge.stop >= width - _NEAR
         alone = edge.better >= _BETTER_ALONE and edge.clear >= _CLEAR_ALONE
+        beyond = (
+            step
+            for line, step in steps.items()
+            if (line > edge.line + _NEAR if edge.begins else line < edge.line - _NEAR)
+        )
+        # The other edge may not have been recognised.
+        alone &= max(beyond, default=0) <= _CROSSED
         if whole and alone and _THINNEST <= depth <= height // 2:
             pairs.append((edge, None) if edge.begins else (None, edge))
     return pairs
