@@ -41,13 +41,16 @@ multiple of it beyond which a deviation counts no more; and what a column costs 
 step at all, in squares of it."""
 _WORST = 0.1
 """Share of the columns that are left out where the law is judged, since something may lie there on the edge."""
-_BETTER, _CLEAR = 25.0, 3.0
+_BETTER, _CLEAR = 40.0, 3.0
 """Ratios to the mean square deviation from the law, at least: of the steps at an edge, and of the variation of the
-photograph along it, as it shows inside."""
+photograph along it, as it shows inside. At the edges of bars on five photographs they are 47 and 5 at least; of 332
+images without any, sharp and blurred, three have two such edges or one across the image from 10 and 1 on, all of them
+drawn or of charts, and none from 40 and 3 on."""
 _BETTER_ALONE, _CLEAR_ALONE = 100.0, 10.0
-"""The same of a bar that reaches the border of the image, which shows one long edge only."""
+"""The same of a bar that reaches the border of the image, which shows one long edge only: 203 and 15 are the least at such edges."""
 _CROSSED = 0.65
-"""Share of a line across such a bar up to which something, such as text, may end there."""
+"""Share of a line across such a bar up to which something, such as text, may begin or end there: a line of letters over
+half of its length has 0.5."""
 _SAME_OPACITY, _SAME_COLOUR, _SAME_COLUMNS = 0.08, 0.1, 0.8
 """Differences of opacity and of colour up to which two edges are those of one bar, and least share of their columns
 that both have."""
