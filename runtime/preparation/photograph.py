@@ -15,12 +15,13 @@ from runtime.decisions.reasons import Reason
 from runtime.decisions.thresholds import LEAST_CONNECTED
 from runtime.inference.devices import holding
 from runtime.noise import LEAST_NOISE, estimate_noise
+from runtime.preparation.bars import find_bars
 from runtime.preparation.borders import Box, find_photograph
 from runtime.preparation.enclosed import Mask
 from runtime.preparation.fill import fill_unknown
 from runtime.preparation.impulses import find_impulses
 from runtime.preparation.layers import Layer, find_layer, strokes_elsewhere
-from runtime.preparation.overlays import around_sharp_edges, find_covered, find_overlays, narrow
+from runtime.preparation.overlays import Overlays, around_sharp_edges, find_covered, find_overlays, narrow
 from runtime.preparation.surroundings import find_surroundings
 from runtime.preparation.white import White, find_white
 from runtime.response import LINEAR, Response
@@ -57,6 +58,8 @@ class Photograph:
         Float32 ``(C, n)``: the values of these pixels in the image, in units of white.
     layer
         Something translucent, which has been removed from `planes`; ``None`` if there is nothing.
+    bars
+        Translucent bars that were removed before, in this order.
     response
         The curve from `planes` and `covered_values` to the values of the image: linear, unless they are light.
     """
@@ -70,6 +73,7 @@ class Photograph:
     overlays: Array | None = None
     covered_values: Array | None = None
     layer: Layer | None = None
+    bars: tuple[Layer, ...] = ()
     response: Response = LINEAR
 
     @property
@@ -167,17 +171,17 @@ class Photograph:
 
         Around the photograph they are 0. `planes` may be changed.
         """
-        return self._in_image(planes, None)
+        return self._in_image(planes, ())
 
     def with_layer(self, planes: Array) -> Array:
-        """Return planes ``(C, h, w)`` as `in_image` does, with the translucent thing that was on them."""
-        return self._in_image(planes, self.layer)
+        """Return planes ``(C, h, w)`` as `in_image` does, with the translucent things that were on them."""
+        return self._in_image(planes, self.bars if self.layer is None else (*self.bars, self.layer))
 
-    def _in_image(self, planes: Array, layer: Layer | None) -> Array:
+    def _in_image(self, planes: Array, layers: tuple[Layer, ...]) -> Array:
         if not self.response.linear:
             for band in bands(planes.shape[-2:]):
                 planes[..., band, :] = self.response.from_light(planes[..., band, :])
-        if layer is not None:
+        for layer in reversed(layers):
             layer.add(planes)
         if self.white.level != 1:
             planes *= np.float32(self.white.level)
@@ -245,7 +249,7 @@ def prepare(planes: Array, known: Array | None = None, *, blurred: bool = True, 
             known = ~beside if known is None else known & ~beside
             # Nothing is left of its outline, which is sharp.
             fill_unknown(planes, known)
-        overlays, layer = _overlays(planes, known, white.saturated) if blurred else (None, None)
+        overlays, layer, bars = _overlays(planes, known, white.saturated) if blurred else (None, None, ())
         covered_values = None
         if overlays is not None:
             covered_values = planes[:, overlays]
@@ -253,28 +257,37 @@ def prepare(planes: Array, known: Array | None = None, *, blurred: bool = True, 
             fill_unknown(planes, known)
             kept = xp.zeros(shape, bool) if kept is None else kept
             kept[box] |= overlays
-    return Photograph(planes, known, white, box, kept, shape, overlays, covered_values, layer)
+    return Photograph(planes, known, white, box, kept, shape, overlays, covered_values, layer, bars)
 
 
-def _overlays(planes: Array, known: Array | None, saturated: float) -> tuple[Array | None, Layer | None]:
-    """Find the pixels (H, W) that something hides; remove a translucent layer, of which only the rim still does."""
+def _overlays(
+    planes: Array, known: Array | None, saturated: float
+) -> tuple[Array | None, Layer | None, tuple[Layer, ...]]:
+    """Find the pixels (H, W) that something hides; remove what is translucent, of which only the rim still does."""
     noise = estimate_noise(luminance(planes), known=known)
     impulses = find_impulses(planes, noise)
     if impulses is None:
-        hidden, layer = _things(planes, noise, saturated)
-        return None if hidden is None else array_module(planes).asarray(hidden), layer
+        hidden, layer, bars = _things(planes, noise, saturated)
+        return None if hidden is None else array_module(planes).asarray(hidden), layer, bars
     spots = planes[:, impulses]
     fill_unknown(planes, ~impulses)
-    hidden, layer = _things(planes, noise, saturated)
+    hidden, layer, bars = _things(planes, noise, saturated)
     planes[:, impulses] = spots
-    return impulses if hidden is None else impulses | array_module(planes).asarray(hidden), layer
+    return impulses if hidden is None else impulses | array_module(planes).asarray(hidden), layer, bars
 
 
-def _things(planes: Array, noise: float, saturated: float) -> tuple[Mask | None, Layer | None]:
-    """Find the things on a photograph without dead pixels; remove one that is translucent."""
+def _things(planes: Array, noise: float, saturated: float) -> tuple[Mask | None, Layer | None, tuple[Layer, ...]]:
+    """Find the things on a photograph without dead pixels; remove those that are translucent."""
+    bars, rims = find_bars(planes, noise)
     found = find_overlays(planes, noise, saturated)
-    if found is None:
-        return None, None
+    hidden, layer = (None, None) if found is None else _under(planes, found, noise)
+    if rims is not None and rims.any():
+        hidden = rims if hidden is None else hidden | rims
+    return hidden, layer, bars
+
+
+def _under(planes: Array, found: Overlays, noise: float) -> tuple[Mask | None, Layer | None]:
+    """Return which pixels some things hide; remove them if they are one translucent layer."""
     overlays, many = found
     through = find_layer(planes, overlays, noise)
     if through is None:
