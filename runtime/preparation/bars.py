@@ -8,12 +8,13 @@ hardly ever obey such a law, and do not obey the same one twice, over the same c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.arrays import Array, array_module
+from kernels.arrays import Array, array_module, packed
 from kernels.cancellation import checkpoint
 from runtime.inference.devices import download
 from runtime.preparation.enclosed import Mask
@@ -31,6 +32,8 @@ _STEP, _STEP_NOISE = 0.03, 3.0
 """Step from which on a pixel shows an edge: in units of white, plus this many standard deviations of the noise."""
 _SHARE = 0.6
 """Least share of a stretch of the least length that does."""
+_AT_ONCE = 2**22
+"""Values that are looked at at once; of a larger photograph one plane after the other is."""
 _MOST = 96
 """Lines that are looked at more closely, at most."""
 _FITS = 4
@@ -45,9 +48,9 @@ _BETTER, _CLEAR = 40.0, 3.0
 """Ratios to the mean square deviation from the law, at least: of the steps at an edge, and of the variation of the
 photograph along it, as it shows inside. At the edges of bars on five photographs they are 47 and 5 at least ..."""
 _BETTER_ALONE, _CLEAR_ALONE = 100.0, 10.0
-"""... and where a bar reaches the border of the image, so that it shows one long edge only: such edges have 203 and 15 at
-least. Of 332 images without bars, sharp and blurred, five, all of them drawn, would have some at a quarter of all these
-limits."""
+"""... and where a bar reaches the border of the image, so that it shows one long edge only: such edges have 203 and 15
+at least. Of 332 images without bars, sharp and blurred, five, all of them drawn, would have some at a quarter of all
+these limits."""
 _CROSSED = 0.65
 """Share of a line across such a bar up to which something, such as text, may begin or end there: a line of letters over
 half of its length has 0.5."""
@@ -112,9 +115,10 @@ def find_bars(planes: Array, noise: float) -> tuple[tuple[Layer, ...], Mask | No
     """
     bars: list[Layer] = []
     hidden: Mask = np.zeros(planes.shape[1:], bool)
-    for turned in (False, True):
-        lines = planes.transpose(0, 2, 1) if turned else planes
-        steps = _steps(lines, noise)
+    views = planes, planes.transpose(0, 2, 1)
+    found = _steps(views, noise)
+    for turned, lines in enumerate(views):
+        steps = (_steps(views, noise) if turned and bars else found)[turned]
         for edges in _pairs(_edges(lines, steps, noise), steps, *lines.shape[1:]):
             checkpoint()
             bar, beside = _bar(lines, *edges)
@@ -127,8 +131,12 @@ def find_bars(planes: Array, noise: float) -> tuple[tuple[Layer, ...], Mask | No
 def _edges(planes: Array, steps: dict[int, float], noise: float) -> list[_Edge]:
     """Return what may be edges of bars along some lines of planes (C, H, W), one at each place."""
     edges: list[_Edge] = []
-    for line in steps:
-        near: Values = download(planes[:, line - 2 : line + 3])
+    if not steps:
+        return edges
+    # One copy from a GPU takes all of them.
+    numbers = download(packed(planes, [planes[:, line - 2 : line + 3] for line in steps]))
+    stretches = numbers.astype(np.float32).reshape(len(steps), len(planes), 5, -1)
+    for line, near in zip(steps, stretches, strict=True):
         above, below = (_averaged(2 * near[:, one] - near[:, two]) for one, two in ((1, 0), (3, 4)))
         for begins, outside, inside in ((True, above, below), (False, below, above)):
             edge = _fit(outside, inside, line, begins, noise)
@@ -164,22 +172,43 @@ def _at_each_distance(near: Values, edge: _Edge) -> bool:
     return True
 
 
-def _steps(planes: Array, noise: float) -> dict[int, float]:
-    """Return the lines of planes (C, H, W) across which a long stretch does not go on, and the share that does not."""
+def _steps(views: Sequence[Array], noise: float) -> list[dict[int, float]]:
+    """Return for each of some planes (C, H, W) the lines across which a long stretch does not go on.
+
+    With each line comes the share of the whole of it that does not. One copy from a GPU takes all of them.
+    """
+    found: list[dict[int, float]] = [{} for _ in views]
+    large = [
+        number for number, view in enumerate(views) if view.shape[1] >= 2 * _THINNEST and view.shape[2] >= _SHORTEST
+    ]
+    if large:
+        values = [each for number in large for each in _stretches(views[number], noise)]
+        ends = np.cumsum([2 * views[number].shape[1] for number in large])
+        for number, numbers in zip(large, np.split(download(packed(values[0], values)), ends[:-1]), strict=True):
+            found[number] = _longest(numbers, views[number].shape[2])
+    return found
+
+
+def _longest(numbers: NDArray[np.float64], width: int) -> dict[int, float]:
+    """Return what `_steps` does, from the numbers of `_stretches`."""
+    stretches, whole = numbers.reshape(2, -1)
+    shares = stretches / _SHORTEST
+    most = np.argsort(-shares, kind="stable")[:_MOST]
+    return {int(line): float(whole[line] / width) for line in np.sort(most) if shares[line] >= _SHARE}
+
+
+def _stretches(planes: Array, noise: float) -> tuple[Array, Array]:
+    """Return for each line (H,) how many pixels show an edge: within the best stretch, and on the whole."""
     xp, (height, width) = array_module(planes), planes.shape[1:]
-    if height < 2 * _THINNEST or width < _SHORTEST:
-        return {}
     steps = xp.zeros((height, width), bool)
     least = np.float32(_STEP + _STEP_NOISE * noise)
-    for plane in planes:
+    for part in [planes] if planes.size <= _AT_ONCE else planes[:, None]:
         checkpoint()
-        steps[2:-2] |= abs(_averaged(2 * (plane[3:-1] - plane[1:-3]) - plane[4:] + plane[:-4])) > least
+        change = 2 * (part[:, 3:-1] - part[:, 1:-3]) - part[:, 4:] + part[:, :-4]
+        steps[2:-2] |= (abs(_averaged(change)) > least).any(axis=0)
     sums = xp.zeros((height, width + 1), np.int32)
     sums[:, 1:] = steps.cumsum(axis=1)
-    shares = download((sums[:, _SHORTEST:] - sums[:, :-_SHORTEST]).max(axis=1)) / _SHORTEST
-    most = np.argsort(-shares, kind="stable")[:_MOST]
-    whole = download(sums[:, -1]) / width
-    return {int(line): float(whole[line]) for line in np.sort(most) if shares[line] >= _SHARE}
+    return (sums[:, _SHORTEST:] - sums[:, :-_SHORTEST]).max(axis=1), sums[:, -1]
 
 
 def _averaged(lines: Array) -> Array:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.arrays import Array, array_module
+from kernels.arrays import Array, array_module, packed
 from runtime.inference.devices import download
 
+Values = NDArray[np.float32]
 Box = tuple[slice, slice]
 """Rows and columns of a rectangle."""
 
@@ -96,36 +97,58 @@ def find_photograph(planes: Array) -> Box:
     """
     height, width = planes.shape[1:]
     box = slice(0, height), slice(0, width)
+    firsts = _first_lines(planes)
     cut = True
     while cut:
         cut = False
-        for side in _SIDES:
+        for number, side in enumerate(_SIDES):
             inside = planes[:, *box]
-            strip = strip_width(side.orient(inside))
+            strip = strip_width(side.orient(inside), firsts[number])
             if strip and inside.shape[1 + side.axis] - strip >= _SMALLEST:
                 box, cut = side.cut(box, strip), True
+                firsts = _first_lines(planes[:, *box])
     return box
 
 
-def strip_width(lines: Array) -> int:
+def _first_lines(planes: Array) -> list[Values]:
+    """Return the first line of each side of planes (C, H, W) on the host, by one copy from a GPU."""
+    lines = [side.orient(planes)[:, 0] for side in _SIDES]
+    numbers = np.split(download(packed(planes, lines)), np.cumsum([line.size for line in lines])[:-1])
+    return [values.reshape(line.shape).astype(np.float32) for values, line in zip(numbers, lines, strict=True)]
+
+
+def strip_width(lines: Array, first: Values | None = None) -> int:
     """Return the width of the strip of one colour at the start of an image, its soft edge included; 0 if there is none.
 
     Parameters
     ----------
     lines : (C, n, m) array of float32
         The lines of the image, from its side inwards.
+    first : (C, m) array of float32, optional
+        The first of them, in host memory, if it is there already.
     """
-    width = _strip_width(lines, _TOLERANCE)
-    if not width:
-        tolerance = _DEVIATIONS * _noise(lines[:, 0])
-        width = _strip_width(lines, tolerance) if tolerance > _TOLERANCE else 0
-    return width
+    line = download(lines[:, 0]) if first is None else first
+    colour: Values = np.median(line, axis=1)
+    for tolerance in (_TOLERANCE, _DEVIATIONS * _noise(line)):
+        if tolerance < _TOLERANCE or not _begins(line, colour, tolerance):
+            continue
+        width = _strip_width(lines, tolerance)
+        if width:
+            return width
+    return 0
+
+
+def _begins(line: Values, colour: Values, tolerance: float) -> bool:
+    """Tell whether a strip of a colour may begin with a line (C, m)."""
+    uniform = _alike(line[:, None], colour, tolerance)
+    if tolerance > _TOLERANCE:
+        uniform &= _alike(_averaged(line[:, None]), colour, _TOLERANCE)
+    return float(uniform.mean()) >= _UNIFORM
 
 
 def _strip_width(lines: Array, tolerance: float) -> int:
     """Return the width of a strip whose pixels deviate from its colour by so much, at most, be it by noise."""
-    noisy = tolerance > _TOLERANCE
-    colour = array_module(lines).median(lines[:, 0], axis=1)
+    noisy, colour = tolerance > _TOLERANCE, array_module(lines).median(lines[:, 0], axis=1)
     limit = int(_WIDEST * lines.shape[1])
     shares: list[float] = []
     while len(shares) < limit:
@@ -147,14 +170,13 @@ def _strip_width(lines: Array, tolerance: float) -> int:
     return 0
 
 
-def _noise(line: Array) -> float:
+def _noise(line: Values) -> float:
     """Return the standard deviation of the noise of a line (C, m) of one colour, in its noisiest channel."""
-    xp = array_module(line)
-    steps = xp.abs(line[:, _APART:] - line[:, :-_APART])
+    steps = np.abs(line[:, _APART:] - line[:, :-_APART])
     if not steps.size:
         return 0.0
     # Of noise that is clipped at white or black, which most steps show only in part, the larger ones tell more.
-    return min(float(xp.percentile(steps, _LARGER, axis=1).max()) / _OF_NOISE, _NOISIEST)
+    return min(float(np.percentile(steps, _LARGER, axis=1).max()) / _OF_NOISE, _NOISIEST)
 
 
 def _alike(lines: Array, colour: Array, tolerance: float) -> Array:

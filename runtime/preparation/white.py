@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kernels.arrays import Array, array_module
+from kernels.arrays import Array, array_module, packed
 from runtime.decisions.thresholds import BRIGHT, DIM, FLAT_RANGE, PEDESTAL, SATURATED
 from runtime.images.ranges import FULL_SCALES
+from runtime.inference.devices import download
 
 _OUTLIERS = 2e-5
 """Share of the values that may lie above the white: hot pixels and tiny lights."""
@@ -71,12 +72,15 @@ def find_white(planes: Array, *, bent: bool = False) -> White:
         brightest, black is the darkest of them.
     """
     xp = array_module(planes)
-    largest = float(xp.stack([each for plane in planes for each in (plane.max(), -plane.min())]).max())
+    # One copy from a GPU takes the extremes and the number of bright values.
+    measured = [(plane.max(), -plane.min(), xp.count_nonzero(abs(plane) >= DIM)) for plane in planes]
+    numbers = download(packed(planes, [each for plane in measured for each in plane])).reshape(-1, 3)
+    largest, not_dim = float(numbers[:, :2].max()), int(numbers[:, 2].sum())
     if largest == 0:
         return White()
     few, share = _FEW
     allowed = math.ceil(max(_OUTLIERS * planes[0].size, min(few, share * planes[0].size)))
-    bright = largest <= BRIGHT and _count(planes, DIM) > allowed
+    bright = largest <= BRIGHT and not_dim > allowed
     if bent and bright:
         return White()
     # Beyond 1, floats are clipped only if they are a camera's integers.

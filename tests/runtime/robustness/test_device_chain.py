@@ -145,14 +145,14 @@ def test_nothing_waits_for_the_neural_average(stand_in, models):
 
 CEILINGS = {
     "deblur": (70, 1400, 20),
-    "deblur without refinement": (37, 700, 15),
-    "deblur without network": (55, 1000, 10),
-    "hyper-laplacian": (36, 750, 10),
-    "epll": (36, 1250, 130),
-    "synthesis": (37, 1050, 95),
-    "wiener": (36, 750, 10),
-    "irc": (38, 2400, 220),
-    "known motion": (40, 3750, 15),
+    "deblur without refinement": (37, 740, 15),
+    "deblur without network": (46, 1020, 10),
+    "hyper-laplacian": (36, 780, 10),
+    "epll": (36, 1280, 130),
+    "synthesis": (37, 1070, 95),
+    "wiener": (36, 780, 10),
+    "irc": (38, 2370, 210),
+    "known motion": (40, 3740, 15),
 }
 """Waits, operations and transforms of a restoration, at most, once all of its graphs are recorded."""
 
