@@ -1,6 +1,6 @@
 """Operations on blur kernels, which are non-negative, of sum 1, connected and centred.
 
-Kernels are tiny, so that they are NumPy arrays of float64 on the host.
+Kernels are tiny, so that they are NumPy arrays of float64 on the host, unless something else is said.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels import nnls
+from kernels.arrays import Array, array_module, is_cuda
 
 Kernel = NDArray[np.float64]
 """A blur kernel (h, w), non-negative, of sum 1."""
@@ -34,13 +35,13 @@ def normalise(kernel: NDArray[np.floating]) -> Kernel:
     return kernel.astype(np.float64) / total
 
 
-def prune(kernel: NDArray[np.floating], *, relative: float = 0.03, island: float = 0.03) -> Kernel:
+def prune(kernel: Array, *, relative: float = 0.03, island: float = 0.03) -> Array:
     """Clip a kernel to non-negative values, remove very small and isolated ones, and normalise it.
 
     Parameters
     ----------
     kernel : array (h, w)
-        Any real values.
+        Any real values, on the host or on a GPU, for which nobody waits.
     relative : float
         Values under this fraction of the largest are set to zero.
     island : float
@@ -51,7 +52,8 @@ def prune(kernel: NDArray[np.floating], *, relative: float = 0.03, island: float
     -------
     array (h, w), float64, non-negative, of sum 1
     """
-    return np.asarray(nnls.prune(np.ascontiguousarray(kernel, np.float64), relative, island))
+    precision = np.float32 if is_cuda(kernel) else np.float64
+    return nnls.prune(array_module(kernel).ascontiguousarray(kernel, precision), relative, island)
 
 
 def centre_offset(kernel: NDArray[np.floating]) -> tuple[int, int]:

@@ -136,7 +136,8 @@ class KernelAnalysis:
             kernel = self._estimate_wide(luminance)
         if progress is not None:
             progress(STAGE, 1.0)
-        return prune(kernel, relative=_FAINT, island=_FAINT).astype(np.float32)
+        pruned: Kernel = prune(kernel, relative=_FAINT, island=_FAINT).astype(np.float32)
+        return pruned
 
     def estimate_alone(self, luminance: Array, support: int | None = None, progress: Progress | None = None) -> Kernel:
         """Estimate a kernel to be used as it is, in the least frame that holds it and fits into the photograph.

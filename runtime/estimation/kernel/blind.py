@@ -222,7 +222,7 @@ def find_kernel(
     noise = run.noise_of(observed)
     if deviation <= ONLY_NOISE * noise or (averaged <= smooth and bend <= smooth + NOISY_BEND * noise):
         return None
-    prior, effort = load_prior() if run.options.neural else None, run.options.level.search
+    prior, effort = load_prior(run.device) if run.options.neural else None, run.options.level.search
 
     def find(effort: SearchEffort, before: float, share: float) -> FoundKernel:
         def report(stage: str, fraction: float) -> None:
