@@ -185,7 +185,8 @@ class KernelAnalysis:
 
     def _estimate_wide(self, luminance: Array) -> Kernel:
         """Estimate the kernel of a photograph from that at half its size, of twice the side, less one."""
-        return resize(self._of_half.estimate(halved(luminance)), 2 * self._of_half.side - 1, 2.0)
+        wide: Kernel = resize(self._of_half.estimate(halved(luminance)), 2 * self._of_half.side - 1, 2.0)
+        return wide
 
 
 def informative(luminance: Array, narrowest: int = 1) -> Array:

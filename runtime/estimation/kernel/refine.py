@@ -156,14 +156,7 @@ class KernelPrior(Protocol):
 
 
 class Improved(NamedTuple):
-    """What a prior made of a kernel, on the device of the image: nobody has waited for it.
-
-    Attributes
-    ----------
-    kernel : array (side, side) float64
-    log_error : array (), optional
-        As `KernelCandidate` has it; ``None`` without a prior.
-    """
+    """What `KernelCandidate` has, still on the device of the image; ``None`` for the error without a prior."""
 
     kernel: Array
     log_error: Array | None
@@ -180,39 +173,45 @@ async def coarse_to_fine(
     kernel = np.zeros((levels[0].support,) * 2)
     middle = levels[0].support // 2
     kernel[middle, middle] = kernel[middle + start.rows, middle + start.columns] = 0.5
-    estimate = KernelCandidate(kernel, math.nan)
-    previous = levels[0].factor
+    improved, previous = Improved(kernel, None), levels[0]
     for level in levels:
-        kernel = resize(estimate.kernel, level.support, previous / level.factor)
+        if level is not previous:
+            scale = previous.factor / level.factor
+            (kernel,) = replayed(_at_next_scale, improved.kernel, side=level.support, scale=scale)
         smaller = blurred.downscaled(level.factor)
         enough = min(_EDGES_FOR_A_VALUE * kernel.size / smaller.image.size, _MOST_EDGES)
         # Beside lights more edges are more of those that clipping has changed.
         share = start.share if blurred.lit else max(start.share, enough)
-        estimate = await refine(smaller, kernel, ITERATIONS, prior, share)
-        previous = level.factor
-    return estimate
+        improved, previous = await _refine(smaller, kernel, ITERATIONS, prior, share), level
+    return (await _centred(improved))[0]
+
+
+def _at_next_scale(kernel: Array, *, side: int, scale: float) -> tuple[Array]:
+    return (resize(centre(kernel), side, scale),)
 
 
 async def refine(
-    blurred: BlurredImage,
-    kernel: Kernel,
-    iterations: int,
-    prior: KernelPrior | None = None,
-    share: float = STRONGEST,
+    blurred: BlurredImage, kernel: Kernel, iterations: int, prior: KernelPrior | None = None
 ) -> KernelCandidate:
     """Alternate latent and kernel steps at one scale, and centre the kernel.
 
     Without a prior, all iterations predict edges with a shock filter (`alternate_sharp`). With a prior, the first half
     does, and the prior improves their kernel. The other iterations restore the image under sparse gradients, which is
     more accurate for a kernel that is nearly right, and keep the kernel near to the prior's (`alternate_sparse`). At
-    last the prior improves the kernel again. `share` is that of `Start`.
+    last the prior improves the kernel again.
     """
+    return (await _centred(await _refine(blurred, kernel, iterations, prior, STRONGEST)))[0]
+
+
+async def _refine(
+    blurred: BlurredImage, kernel: Array, iterations: int, prior: KernelPrior | None, share: float
+) -> Improved:
+    """Do what `refine` does, but leave the kernel where it is; `share` is that of `Start`."""
     if prior is None or kernel.shape[0] < SMALLEST_PRIOR_SIDE:
-        return (await _centred((await alternate_sharp(blurred, kernel, iterations, share=share))[1]))[0]
+        return (await alternate_sharp(blurred, kernel, iterations, share=share))[1]
     _, improved = await alternate_sharp(blurred, kernel, iterations // 2, prior, share)
     later, sparse = iterations - iterations // 2, (SPARSE_EXTRA_NOISE, SPARSE_RIDGE)
-    _, improved = await alternate_sparse(blurred, improved.kernel, later, *sparse, prior=prior)
-    return (await _centred(improved))[0]
+    return (await alternate_sparse(blurred, improved.kernel, later, *sparse, prior=prior))[1]
 
 
 def sharp_edges(

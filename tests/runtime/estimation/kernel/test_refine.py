@@ -208,9 +208,9 @@ def test_coarse_to_fine_starts_where_it_is_told_and_has_enough_edges(monkeypatch
         kernels.append(kernel)
         shares.append(share)
         enough.append(max(start.share, min(10 * kernel.size / blurred.image.size, 0.3)))
-        return module.KernelCandidate(kernel, 0.0)
+        return module.Improved(kernel, None)
 
-    monkeypatch.setattr(module, "refine", begun(keep))
+    monkeypatch.setattr(module, "_refine", begun(keep))
     coarse_to_fine(replace(photo, lit=lit), 13, None, start)
     first, middle = kernels[0], len(kernels[0]) // 2
     assert first[middle, middle] == first[middle + start.rows, middle + start.columns] == 0.5
