@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from kernels.arrays import Array
 from runtime.arguments import check_choice, check_progress, check_real, check_several
-from runtime.blur.blurs import CENTRE, Blur, MotionBlur
+from runtime.blur.blurs import Blur, MotionBlur
 from runtime.burst.loader import BurstLoader
 from runtime.colour import luminance
 from runtime.contract import BurstMethod, Estimate, Method
@@ -392,7 +392,7 @@ def _finished(photograph: Photograph, frame: Frame, estimate: Estimate, strength
 
 def _central_kernel(blur: Blur | None) -> npt.NDArray[np.float32] | None:
     """Return the kernel at the centre of the photograph, or ``None`` if there is no blur or it is a motion field."""
-    return None if blur is None or isinstance(blur, MotionBlur) else _on_host(blur.kernel_at(CENTRE))
+    return None if blur is None or isinstance(blur, MotionBlur) else blur.on_host
 
 
 def _on_host(array: Array | None) -> npt.NDArray[np.float32] | None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from kernels.arrays import Array, array_module, median_where, packed
 from kernels.cancellation import checkpoint
+from kernels.device_tables import constants
 from kernels.fft import fft_module
 from runtime.inference.devices import download
 from runtime.tiles import bands
@@ -84,7 +85,7 @@ def estimate_noises(
 ) -> list[float]:
     """Estimate the noise of each plane (C, H, W) of a photograph with its kernel (h, w), as `estimate_noise` does.
 
-    What depends on the kernel is computed once, and a GPU is waited for once. If `parts_of` is given, which makes
+    What depends on the kernel is computed once, and a GPU is waited for twice. If `parts_of` is given, which makes
     other planes of those of a window, the noise is that of these.
     """
     side = max(_WINDOW_SIDE, 4 * max(kernel.shape))
@@ -228,17 +229,22 @@ def _blocked_frequencies(kernels: Sequence[Array], height: int, width: int) -> l
     xp, fft = array_module(kernels[0]), fft_module(kernels[0])
     powers = [xp.square(xp.abs(fft.rfft2(kernel, s=(height, width)))) for kernel in kernels]
     power = sum(powers[1:], powers[0]).reshape(-1) / len(powers)
-    down, right = xp.abs(xp.fft.fftfreq(height))[:, None], xp.fft.rfftfreq(width)[None, :]
-    highest = xp.maximum(down, right).reshape(-1)
+    tables, orders = constants(power, _frequencies_of_bands, height, width), []
+    for inside, square in zip(tables[::2], tables[1::2], strict=True):
+        order = inside[xp.argsort(power[inside] / square)[: int(_BLOCKED_SHARE * inside.size)]]
+        # By rising power, so that those of little are the first: how many these are is asked of a GPU for all bands.
+        orders.append(order[xp.argsort(power[order])])
+    counts = download(xp.stack([(power[order] <= _BLOCKED_POWER).sum() for order in orders])).tolist()
+    return [order[:count] for order, count in zip(orders, counts, strict=True) if count >= _MIN_BLOCKED]
+
+
+def _frequencies_of_bands(height: int, width: int) -> tuple[Array, ...]:
+    """Return for each band the indices of its frequencies in the flattened half spectrum, and their squares."""
+    down, right = np.abs(np.fft.fftfreq(height))[:, None], np.fft.rfftfreq(width)[None, :]
+    highest = np.maximum(down, right).reshape(-1)
     square = (down**2 + right**2).reshape(-1)
-    indices = []
-    for band in _BANDS:
-        inside = xp.flatnonzero((highest <= band) & (square > _LOWEST**2))
-        order = inside[xp.argsort(power[inside] / square[inside])[: int(_BLOCKED_SHARE * inside.size)]]
-        order = order[power[order] <= _BLOCKED_POWER]
-        if order.size >= _MIN_BLOCKED:
-            indices.append(order)
-    return indices
+    insides = [np.flatnonzero((highest <= band) & (square > _LOWEST**2)) for band in _BANDS]
+    return tuple(table for inside in insides for table in (inside, square[inside]))
 
 
 def _noise_at(window: Array, blocked: Sequence[Array]) -> Array:

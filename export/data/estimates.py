@@ -14,7 +14,8 @@ from runtime.blur.kernel import Kernel, centre, fit, normalise, resize
 from runtime.decisions.thresholds import SATURATED
 from runtime.deconvolution.saturation import unsaturated
 from runtime.estimation.kernel.prior import KernelPrior
-from runtime.estimation.kernel.refine import BlurredImage, KernelCandidate, coarse_to_fine, polish
+from runtime.estimation.kernel.pyramid import BlurredImage
+from runtime.estimation.kernel.refine import KernelCandidate, coarse_to_fine, polish
 from runtime.estimation.parallel import completed
 
 ORIGINS = {"true": 0.35, "wrong": 0.27, "searched": 0.26, "random": 0.12}

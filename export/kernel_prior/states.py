@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from export.data.crops import log_uniform
 from export.kernel_prior.network import UNIT, KernelPrior
 from export.kernel_prior.simulation import Observation, SimulationConfig, observe
+from kernels.arrays import Array
 from runtime.blur.kernel import Kernel, align, fit, normalise, similarity
 from runtime.deconvolution.saturation import bounded
 from runtime.estimation.kernel.blind import unlit
-from runtime.estimation.kernel.evidence import PriorAssumptions, lay_out
-from runtime.estimation.kernel.features import Features
-from runtime.estimation.kernel.refine import BlurredImage
+from runtime.estimation.kernel.evidence import PriorAssumptions
+from runtime.estimation.kernel.pyramid import BlurredImage
 from runtime.estimation.kernel.search import search
 from runtime.estimation.parallel import completed, on_one_core
 from runtime.options import Options
@@ -90,21 +90,23 @@ class Recorder:
 
     def __init__(self, observation: Observation, assumes: PriorAssumptions, prior: Prior | None = None) -> None:
         self.states: list[State] = []
-        self._observation, self._assumes, self._prior = observation, assumes, prior
+        self.assumes = assumes
+        self._observation, self._prior = observation, prior
 
-    @property
-    def shares(self) -> tuple[float, float]:
-        """Those of what is assumed."""
-        return self._assumes.shares
+    def __call__(
+        self, photographs: Sequence[BlurredImage], evidence: Sequence[Array], kernels: Sequence[Array]
+    ) -> list[tuple[Kernel, np.float64]]:
+        """Keep evidence and truth at the scales of the photographs, and answer."""
+        return [self._answer(*each) for each in zip(photographs, evidence, kernels, strict=True)]
 
-    def __call__(self, blurred: BlurredImage, features: Features, kernel: Kernel) -> tuple[Kernel, float]:
-        """Keep evidence and truth at the scale of `blurred`."""
-        planes = lay_out(kernel, features, self._assumes)
+    def _answer(self, blurred: BlurredImage, planes: NDArray[np.float32], kernel: Kernel) -> tuple[Kernel, np.float64]:
         factor = self._observation.image.shape[0] / blurred.image.shape[0]
         truth, inside = beside(shrink_kernel(self._observation.kernel, factor), kernel)
+        planes = planes[:, : kernel.shape[0], : kernel.shape[1]]
         if inside >= LEAST_INSIDE:
             self.states.append(State(planes.astype(np.float16), truth.astype(np.float32)))
-        return (kernel, 0.0) if self._prior is None else self._prior(planes, kernel)
+        answer, log_error = (kernel, 0.0) if self._prior is None else self._prior(planes, kernel)
+        return answer, np.float64(log_error)
 
 
 def record(

@@ -47,6 +47,11 @@ class Blur(ABC):
         """Return the blur kernel (h, w), float32 of sum 1, at a place, given in rows and columns from the centre."""
 
     @property
+    def on_host(self) -> NDArray[np.float32]:
+        """The kernel at the centre of the photograph, on the host."""
+        return np.asarray(download(self.kernel_at(CENTRE)), np.float32)
+
+    @property
     @abstractmethod
     def width(self) -> float:
         """Standard deviation in pixels, along its longest axis, of a kernel that is typical of the photograph."""
@@ -116,10 +121,13 @@ class KernelBlur(_PartwiseBlur, Blur):
     ----------
     kernel : (h, w) array of float32
         Non-negative, of sum 1, on the device of the photograph; origin at ``((h - 1) // 2, (w - 1) // 2)``.
+    on_host : (h, w) array of float32, optional
+        The same on the host, if it is there already: a GPU is then not waited for.
     """
 
-    def __init__(self, kernel: Array) -> None:
+    def __init__(self, kernel: Array, on_host: NDArray[np.float32] | None = None) -> None:
         self.kernel = kernel
+        self._on_host = on_host
 
     def parts(self, like: Array) -> Iterator[Part]:
         """Yield the tiles of planes (..., H, W)."""
@@ -131,10 +139,17 @@ class KernelBlur(_PartwiseBlur, Blur):
         """Return the kernel."""
         return self.kernel
 
+    @property
+    def on_host(self) -> NDArray[np.float32]:
+        """The kernel on the host."""
+        if self._on_host is None:
+            self._on_host = super().on_host
+        return self._on_host
+
     @cached_property
     def width(self) -> float:
         """Standard deviation of the kernel in pixels."""
-        return spread(download(self.kernel).astype(np.float64))
+        return spread(self.on_host.astype(np.float64))
 
     @property
     def support(self) -> int:

@@ -1,6 +1,6 @@
 """Operations on blur kernels, which are non-negative, of sum 1, connected and centred.
 
-Kernels are tiny, so that they are NumPy arrays of float64 on the host.
+Kernels are tiny, so that they are NumPy arrays of float64 on the host, unless something else is said.
 """
 
 from __future__ import annotations
@@ -9,9 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels import nnls
+from kernels.arrays import Array, array_module, is_cuda
 
 Kernel = NDArray[np.float64]
 """A blur kernel (h, w), non-negative, of sum 1."""
+_SHIFTS = 4
+"""Shifts that centre a kernel on a GPU; on the CPU there are as many as it takes, of which two are many."""
 
 
 def origin(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -34,13 +37,13 @@ def normalise(kernel: NDArray[np.floating]) -> Kernel:
     return kernel.astype(np.float64) / total
 
 
-def prune(kernel: NDArray[np.floating], *, relative: float = 0.03, island: float = 0.03) -> Kernel:
+def prune(kernel: Array, *, relative: float = 0.03, island: float = 0.03) -> Array:
     """Clip a kernel to non-negative values, remove very small and isolated ones, and normalise it.
 
     Parameters
     ----------
     kernel : array (h, w)
-        Any real values.
+        Any real values, on the host or on a GPU, for which nobody waits.
     relative : float
         Values under this fraction of the largest are set to zero.
     island : float
@@ -51,7 +54,8 @@ def prune(kernel: NDArray[np.floating], *, relative: float = 0.03, island: float
     -------
     array (h, w), float64, non-negative, of sum 1
     """
-    return np.asarray(nnls.prune(np.ascontiguousarray(kernel, np.float64), relative, island))
+    precision = np.float32 if is_cuda(kernel) else np.float64
+    return nnls.prune(array_module(kernel).ascontiguousarray(kernel, precision), relative, island)
 
 
 def centre_offset(kernel: NDArray[np.floating]) -> tuple[int, int]:
@@ -73,12 +77,14 @@ def shift(kernel: NDArray[np.floating], rows: int, cols: int) -> Kernel:
     return moved
 
 
-def centre(kernel: NDArray[np.floating]) -> Kernel:
+def centre(kernel: Array) -> Array:
     """Move the centre of mass of `kernel` to its origin by a whole number of pixels.
 
     Blind deconvolution determines kernel and latent image only up to opposite translations; this choice keeps the
-    restored image in place.
+    restored image in place. On a GPU, for which nobody waits, it may be off where `_SHIFTS` shifts are not enough.
     """
+    if is_cuda(kernel):
+        return _centre_there(kernel)
     centred = normalise(kernel)
     # Mass that leaves the frame changes the centre of mass, so a kernel that fills its frame takes a few iterations.
     for _ in range(max(kernel.shape)):
@@ -87,6 +93,28 @@ def centre(kernel: NDArray[np.floating]) -> Kernel:
             break
         centred = normalise(shift(centred, -rows, -cols))
     return centred
+
+
+def _centre_there(kernel: Array) -> Array:
+    """Return what `centre` does on a GPU."""
+    xp = array_module(kernel)
+    places = [xp.arange(length) for length in kernel.shape]
+    for _ in range(_SHIFTS):
+        kernel, inside, found = _normalise_there(kernel), [], []
+        for axis, (place, at) in enumerate(zip(places, origin(kernel.shape), strict=True)):
+            offset = xp.rint((kernel.sum(axis=1 - axis) * (place - at)).sum()).astype(np.int64)
+            source = place + offset
+            inside.append((source >= 0) & (source < len(place)))
+            found.append(xp.clip(source, 0, len(place) - 1))
+        kernel = xp.where(inside[0][:, None] & inside[1], kernel[found[0][:, None], found[1]], 0)
+    return _normalise_there(kernel)
+
+
+def _normalise_there(kernel: Array) -> Array:
+    """Return what `normalise` does on a GPU, for which nobody waits."""
+    xp, total = array_module(kernel), kernel.sum(dtype=np.float64)
+    row, column = (xp.arange(length) == at for length, at in zip(kernel.shape, origin(kernel.shape), strict=True))
+    return xp.where(total > 0, kernel / xp.where(total > 0, total, 1), row[:, None] & column)
 
 
 def extent(kernel: NDArray[np.floating]) -> int:
@@ -98,18 +126,27 @@ def extent(kernel: NDArray[np.floating]) -> int:
     return 2 * max(reach) + 1
 
 
-def resize(kernel: NDArray[np.floating], side: int, scale: float) -> Kernel:
-    """Scale `kernel` by `scale` about its origin into a square of `side` pixels, by bilinear interpolation."""
-    weights = []
+def resize(kernel: Array, side: int, scale: float) -> Array:
+    """Scale `kernel` by `scale` about its origin into a square of `side` pixels, by bilinear interpolation.
+
+    Nobody waits for a GPU.
+    """
+    xp, weights = array_module(kernel), []
     for length, at in zip(kernel.shape, origin(kernel.shape), strict=True):
-        position = (np.arange(side) - (side - 1) // 2) / scale + at
-        weights.append(np.maximum(1 - np.abs(position[:, None] - np.arange(length)), 0.0))
-    return normalise(weights[0] @ kernel @ weights[1].T)
+        position = (xp.arange(side) - (side - 1) // 2) / scale + at
+        weights.append(xp.maximum(1 - xp.abs(position[:, None] - xp.arange(length)), 0.0))
+    if not is_cuda(kernel):
+        return normalise(weights[0] @ kernel @ weights[1].T)
+    # Not by a product of matrices, which no graph can hold.
+    rows = (weights[0][:, :, None] * kernel).sum(axis=1)
+    resized = (rows[:, None] * weights[1]).sum(axis=2)
+    return _normalise_there(resized)
 
 
 def fit(kernel: NDArray[np.floating], side: int) -> Kernel:
     """Crop or pad `kernel` about its origin to a square of `side` pixels, and normalise it."""
-    return resize(kernel, side, 1.0)
+    fitted: Kernel = resize(kernel, side, 1.0)
+    return fitted
 
 
 def align(kernel: NDArray[np.floating], reference: NDArray[np.floating]) -> Kernel:

@@ -136,7 +136,8 @@ class KernelAnalysis:
             kernel = self._estimate_wide(luminance)
         if progress is not None:
             progress(STAGE, 1.0)
-        return prune(kernel, relative=_FAINT, island=_FAINT).astype(np.float32)
+        pruned: Kernel = prune(kernel, relative=_FAINT, island=_FAINT).astype(np.float32)
+        return pruned
 
     def estimate_alone(self, luminance: Array, support: int | None = None, progress: Progress | None = None) -> Kernel:
         """Estimate a kernel to be used as it is, in the least frame that holds it and fits into the photograph.
@@ -184,7 +185,8 @@ class KernelAnalysis:
 
     def _estimate_wide(self, luminance: Array) -> Kernel:
         """Estimate the kernel of a photograph from that at half its size, of twice the side, less one."""
-        return resize(self._of_half.estimate(halved(luminance)), 2 * self._of_half.side - 1, 2.0)
+        wide: Kernel = resize(self._of_half.estimate(halved(luminance)), 2 * self._of_half.side - 1, 2.0)
+        return wide
 
 
 def informative(luminance: Array, narrowest: int = 1) -> Array:

@@ -1,9 +1,10 @@
 """Estimates that do not depend on each other: in parallel on the cores of a CPU, in step on a GPU.
 
 An estimate on a GPU asks for numbers again and again, from which the host makes its next step, and the device has
-nothing to do meanwhile. Such estimates are coroutines: they await what they need by `fetched`. All that run `together`
-are advanced to where each of them waits, and one copy brings the numbers of all to the host. So the host waits once for
-all of them, and while it works for one, the device works for another.
+nothing to do meanwhile. Such estimates are coroutines: they await what they need by `fetched`, and by `asked` what a
+network says, which stays on the device. All that run `together` are advanced to where each of them waits. A network is
+asked for all of them at once, and where all wait for numbers, one copy brings those of all to the host. So the host
+waits once for all of them, and while it works for one, the device works for another.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import types
 from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from functools import partial
 from itertools import islice
-from typing import TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -22,31 +23,73 @@ from kernels.cpu.threads import core_count, limit_cores
 from runtime.inference.devices import download
 
 T = TypeVar("T")
-Job: TypeAlias = Coroutine[list[Array], list[Array], T]
-"""An estimate on its way: it asks for arrays on the host, is given their copies, and at last returns its result."""
+
+
+class Question(NamedTuple):
+    """What is asked of a network.
+
+    Attributes
+    ----------
+    network : callable
+        Takes for each argument a list of what several ask, and returns a list of as many answers.
+    arguments : tuple
+        Of this question.
+    """
+
+    network: Callable[..., list[Any]]
+    arguments: tuple[Any, ...]
+
+
+Wanted: TypeAlias = "list[Array | Question]"
+Given: TypeAlias = "list[Any]"
+"""For each of what is wanted a copy on the host or an answer, or ``None`` for one that there is not yet."""
+Job: TypeAlias = Coroutine[Wanted, Given, T]
+"""An estimate on its way: it wants copies of arrays and answers, is given them, and at last returns its result."""
 
 
 @types.coroutine
-def fetched(array: Array) -> Generator[list[Array], list[Array], Array]:
+def asked(network: Callable[..., list[T]], *arguments: Any, like: Array) -> Generator[Wanted, Given, T]:
+    """Return what a network answers to a question; on a GPU it is asked for all that run `together` at once.
+
+    Parameters
+    ----------
+    network, *arguments
+        As `Question` has them.
+    like : array
+        An array on the device of the network, NumPy or CuPy.
+    """
+    if not is_cuda(like):
+        return network(*([argument] for argument in arguments))[0]
+    answer: T
+    (answer,) = yield [Question(network, arguments)]
+    return answer
+
+
+@types.coroutine
+def fetched(array: Array) -> Generator[Wanted, Given, Array]:
     """Return a copy on the host of an array of float64; one that lies there already is returned as it is."""
-    if not is_cuda(array):
-        return array
-    (copy,) = yield [array]
+    (copy,) = yield from all_fetched([array])
     return copy
+
+
+@types.coroutine
+def all_fetched(arrays: Sequence[Array]) -> Generator[Wanted, Given, Sequence[Array]]:
+    """Return copies on the host of arrays of float64, at least one; those that lie there already as they are."""
+    return (yield list(arrays)) if is_cuda(arrays[0]) else arrays
 
 
 def completed(job: Job[T]) -> T:
     """Run a job to its end and return its result. It can be cancelled, see `kernels.cancellation`."""
-    copies: list[Array] | None = None
+    given: Given | None = None
     try:
         while True:
             checkpoint()
             try:
-                wanted = job.send(copies)  # type: ignore[arg-type] # Nothing is sent to begin with.
+                wanted = job.send(given)  # type: ignore[arg-type] # Nothing is sent to begin with.
             except StopIteration as end:
                 result: T = end.value
                 return result
-            copies = _copied(wanted)
+            given = _given(wanted)
     finally:
         job.close()
 
@@ -82,27 +125,46 @@ def _begin_and_complete(begin: Callable[[], Job[T]]) -> T:
 
 
 @types.coroutine
-def _in_step(jobs: Sequence[Job[T]], finished: Callable[[], object]) -> Generator[list[Array], list[Array], list[T]]:
-    """Advance jobs to where they wait, ask for the arrays of all of them at once, and so on until all have ended."""
+def _in_step(jobs: Sequence[Job[T]], finished: Callable[[], object]) -> Generator[Wanted, Given, list[T]]:
+    """Advance jobs to where they wait, ask for what all of them want at once, and so on until all have ended."""
     results: dict[int, T] = {}
-    given: dict[int, list[Array] | None] = dict.fromkeys(range(len(jobs)))
+    wanted: dict[int, Wanted] = {}
+    given: dict[int, Given | None] = dict.fromkeys(range(len(jobs)))
     try:
-        while given:
-            wanted: dict[int, list[Array]] = {}
-            for index, copies in given.items():
+        while len(results) < len(jobs):
+            for index, answers in given.items():
                 checkpoint()
                 try:
-                    wanted[index] = jobs[index].send(copies)  # type: ignore[arg-type]
+                    wanted[index] = jobs[index].send(answers)  # type: ignore[arg-type]
                 except StopIteration as end:
                     results[index] = end.value
+                    wanted.pop(index, None)
                     finished()
             if wanted:
-                found = iter((yield [array for arrays in wanted.values() for array in arrays]))
-            given = {index: list(islice(found, len(arrays))) for index, arrays in wanted.items()}
+                found = iter((yield [each for several in wanted.values() for each in several]))
+                parts = {index: list(islice(found, len(several))) for index, several in wanted.items()}
+                given = {index: part for index, part in parts.items() if any(answer is not None for answer in part)}
     finally:
         for job in jobs:
             job.close()
     return [results[index] for index in range(len(jobs))]
+
+
+def _given(wanted: Wanted) -> Given:
+    """Answer the questions, those to one network at once; if there is none, copy the arrays to the host.
+
+    Numbers thus wait until no network is left to be asked: as many as possible come by one copy.
+    """
+    numbers = [index for index, each in enumerate(wanted) if isinstance(each, Question)]
+    if not numbers:
+        return _copied(wanted)
+    given: Given = [None] * len(wanted)
+    for network in dict.fromkeys(wanted[number].network for number in numbers):
+        asking = [number for number in numbers if wanted[number].network is network]
+        answers = network(*map(list, zip(*(wanted[number].arguments for number in asking), strict=True)))
+        for number, answer in zip(asking, answers, strict=True):
+            given[number] = answer
+    return given
 
 
 def _copied(arrays: list[Array]) -> list[Array]:

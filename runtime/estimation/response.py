@@ -31,8 +31,7 @@ from runtime.deconvolution.observation import Observation
 from runtime.deconvolution.saturation import bounded, unsaturated
 from runtime.deconvolution.uniform import check_kernel
 from runtime.estimation.kernel.edges import gradients
-from runtime.estimation.kernel.pyramid import informative_window
-from runtime.estimation.kernel.refine import BlurredImage
+from runtime.estimation.kernel.pyramid import BlurredImage, informative_window
 from runtime.images import Frame
 from runtime.inference.devices import download
 from runtime.options import AUTO, Options

@@ -67,7 +67,8 @@ def find_streak(light: Array, support: int) -> Kernel | None:
     )
     square = np.zeros((max(shape.shape) | 1,) * 2)
     square[: shape.shape[0], : shape.shape[1]] = shape
-    return centre(normalise(fit(square, min(len(square), support))))
+    streak: Kernel = centre(normalise(fit(square, min(len(square), support))))
+    return streak
 
 
 def _spots(

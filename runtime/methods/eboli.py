@@ -175,7 +175,7 @@ class Eboli:
         if isinstance(uniform.blur, KernelBlur) and (uniform.reason is None or uniform.gain is not None):
             kernel = download(uniform.blur.kernel).astype(np.float64)
         with run.stopwatch("poses"):
-            found = estimate_poses(luminance(observed), kernel, load_prior(), run)
+            found = estimate_poses(luminance(observed), kernel, load_prior(run.device), run)
         if found is None:
             return uniform
         rotated = finish(observed, Candidate(PoseBlur(found.poses), found.log_error), run)

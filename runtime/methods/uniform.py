@@ -64,7 +64,7 @@ def restore_by_network(observed: Array, guide: Array, finder: KernelFinder, run:
     if not run.options.refine:
         with run.stopwatch("kernel network"):
             kernel = finder.estimate_alone(guide, run.options.support, run.progress)
-        blur = KernelBlur(upload(kernel, run.device))
+        blur = KernelBlur(upload(kernel, run.device), kernel)
         return Estimate(undo(observed, Candidate(blur, float("nan")), run), blur)
     support = choose_support(guide.shape, run.options)
     with run.stopwatch("kernel network"):
@@ -107,7 +107,7 @@ def restore_with(
     response
         The curve from the light that was blurred to the values of the photograph, which the restoration has too.
     """
-    blur = KernelBlur(found.kernel)
+    blur = KernelBlur(found.kernel, found.best if found.reason is None else None)
     if found.reason is not None:
         return Estimate(observed, blur, confidence=found.confidence, reason=found.reason, log_error=found.log_error)
     candidate = Candidate(blur, found.log_error, found.confidence)

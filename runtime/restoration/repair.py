@@ -172,7 +172,7 @@ class Repairer:
     ) -> tuple[Array, float]:
         """Return the stored values (H, W) of the repaired luminance, and the predicted gain in dB."""
         xp, unit, shape = array_module(guide), self._assumes.unit, guide.shape
-        repaired, errors = xp.zeros_like(guide), np.zeros(2)
+        repaired, sums = xp.zeros_like(guide), xp.zeros(2)
         for spans in tiles(shape, (REACH + FADE,) * 2, _CORE):
             rows, cols = (replace(span, start=span.start // unit * unit) for span in spans)
             window = slice(rows.start, rows.stop), slice(cols.start, cols.stop)
@@ -184,7 +184,8 @@ class Repairer:
             repaired[window] += tile
             inside = log_errors[:, _squares(rows, unit), _squares(cols, unit)]
             with np.errstate(over="ignore"):
-                errors += np.exp(download(inside).astype(np.float64)).sum(axis=(1, 2))
+                sums += xp.exp(inside.astype(np.float64)).sum(axis=(1, 2))
+        errors = download(sums)
         if not (np.isfinite(errors).all() and errors.min() > 0):
             raise InvalidModel(f"{self._path}: predicts errors of {errors}: its weights are damaged; export it again")
         return repaired, 10 * math.log10(errors[0] / errors[1])

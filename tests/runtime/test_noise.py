@@ -8,6 +8,7 @@ from skimage import data
 
 from runtime.colour import to_opponent
 from runtime.noise import LEAST_NOISE, block_noise, estimate_noise, estimate_noises, estimate_noises_where
+from tests.support.cuda_stand_in import ndarray
 
 POINT = np.ones((1, 1), np.float32)
 
@@ -27,6 +28,18 @@ def test_smoothed_noise_is_found_with_the_kernel_alone(make_scene, shake):
     observed = (clean + smooth).astype(np.float32)
     assert estimate_noise(observed) < 0.006
     assert 0.008 < estimate_noise(observed, shake) < 0.02
+
+
+def test_a_device_is_waited_for_twice(stand_in, make_scene, shake):
+    """For how many frequencies the kernel blocks, and for the levels, which agree to 1e-3 of them."""
+    planes = np.stack([make_scene(shake, noise=level, shape=(120, 130)).observed for level in (0.01, 0.03)])
+    expected = estimate_noises(planes, shake)
+    estimate_noises(ndarray(planes), ndarray(shake))
+    stand_in.clear()
+    found = estimate_noises(ndarray(planes), ndarray(shake))
+    assert stand_in.waits == ["get", "get"]
+    assert stand_in.uploads == []
+    assert found == pytest.approx(expected, rel=1e-3)
 
 
 def test_no_photograph_is_cleaner_than_its_rounding(make_scene, shake):

@@ -29,8 +29,8 @@ from runtime.errors import InvalidArgument
 from runtime.estimation.kernel.choice import better_in_both, choose
 from runtime.estimation.kernel.doubts import find_doubts
 from runtime.estimation.kernel.prior import load_prior
-from runtime.estimation.kernel.pyramid import informative_window
-from runtime.estimation.kernel.refine import BlurredImage, KernelCandidate, KernelPrior
+from runtime.estimation.kernel.pyramid import BlurredImage, informative_window
+from runtime.estimation.kernel.refine import KernelCandidate, KernelPrior
 from runtime.estimation.kernel.score import KernelScore, score_kernel
 from runtime.estimation.kernel.search import STAGE, is_doubtful, polish_start, polish_starts, search
 from runtime.estimation.kernel.single import check_plane, check_planes, check_support
@@ -222,7 +222,7 @@ def find_kernel(
     noise = run.noise_of(observed)
     if deviation <= ONLY_NOISE * noise or (averaged <= smooth and bend <= smooth + NOISY_BEND * noise):
         return None
-    prior, effort = load_prior() if run.options.neural else None, run.options.level.search
+    prior, effort = load_prior(run.device) if run.options.neural else None, run.options.level.search
 
     def find(effort: SearchEffort, before: float, share: float) -> FoundKernel:
         def report(stage: str, fraction: float) -> None:

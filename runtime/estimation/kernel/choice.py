@@ -16,7 +16,8 @@ from runtime.decisions.thresholds import (
     MUCH_CHEAPER,
     SAME_KERNEL,
 )
-from runtime.estimation.kernel.refine import BlurredImage, KernelCandidate
+from runtime.estimation.kernel.pyramid import BlurredImage
+from runtime.estimation.kernel.refine import KernelCandidate
 from runtime.estimation.kernel.score import score_kernel
 from runtime.estimation.parallel import together
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from kernels.arrays import Array, array_module, is_cuda, packed
 from kernels.fft import fft_module
 from kernels.transforms import rfft2
-from runtime.blur.kernel import Kernel, origin
+from runtime.blur.kernel import origin
 from runtime.inference.devices import download
 
 
@@ -70,12 +71,13 @@ class NormalEquations:
         auto, cross = numbers[:-1].reshape(2, math.isqrt(len(numbers) // 2), -1)
         return cls(auto, cross, float(numbers[-1]), support)
 
-    def embed(self, kernel: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Place kernels (..., s, s), s <= grid, on grids (..., grid, grid) with their origin at lag 0."""
-        padded = np.zeros((*kernel.shape[:-2], self.grid, self.grid))
+    def embed(self, kernel: Array) -> Array:
+        """Place kernels (..., s, s), s <= grid, on grids (..., grid, grid) with their origin at lag 0, float64."""
+        xp = array_module(kernel)
+        padded = xp.zeros((*kernel.shape[:-2], self.grid, self.grid))
         padded[..., : kernel.shape[-2], : kernel.shape[-1]] = kernel
         rows, cols = origin(kernel.shape[-2:])
-        return np.roll(padded, (-rows, -cols), axis=(-2, -1))
+        return xp.roll(padded, (-rows, -cols), axis=(-2, -1))
 
     def extract(self, lags: Array) -> Array:
         """Return the kernels (..., support, support) of grids (..., grid, grid); the inverse of `embed`."""
@@ -83,12 +85,14 @@ class NormalEquations:
         centred = xp.roll(lags, (rows, cols), axis=(-2, -1))
         return xp.ascontiguousarray(centred[..., : self.support, : self.support])
 
-    def cost(self, kernel: Kernel) -> float:
-        """Return the cost of Eq. 5, without regularisation, of one kernel of at most `support` pixels a side."""
-        lags = self.embed(kernel)
-        spectrum = np.fft.rfft2(lags)
-        quadratic = np.fft.irfft2(np.fft.rfft2(self.auto) * spectrum, s=lags.shape)
-        return float(np.sum(lags * (quadratic - 2 * self.cross)) + self.energy)
+    def cost(self, kernel: Array) -> Array:
+        """Return the cost of Eq. 5, without regularisation, of one kernel of at most `support` pixels a side.
+
+        It is a number, on a GPU an array (), for which nobody waits.
+        """
+        lags, fft = self.embed(kernel), lag_transforms(kernel)
+        quadratic = fft.irfft2(fft.rfft2(self.auto) * fft.rfft2(lags), s=lags.shape)
+        return (lags * (quadratic - 2 * self.cross)).sum() + self.energy
 
 
 def from_tiles(
@@ -149,9 +153,9 @@ def from_periodic(latent: Array, observed: Array, support: int, profile: Array |
     return _equations(auto, cross, energy, latent.shape[-2:], support, support)
 
 
-def periodic_length(support: int) -> int:
-    """Return how many numbers the form has that `from_periodic` builds."""
-    return 2 * (2 * support) ** 2 + 1
+def lag_transforms(array: Array) -> ModuleType:
+    """Return the library that transforms grids of lags where `array` is, in double precision."""
+    return fft_module(array) if is_cuda(array) else np.fft
 
 
 def _equations(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from runtime.blur.kernel import Kernel
-from runtime.estimation.kernel.correlations import NormalEquations
+from kernels.arrays import Array, array_module, is_cuda
+from runtime.estimation.kernel.correlations import NormalEquations, lag_transforms
+from runtime.estimation.kernel.edges import Edges
 from runtime.estimation.kernel.features import TINY, Features
 
 CHANNELS = 8
@@ -62,15 +61,15 @@ class PriorAssumptions:
             raise ValueError("ridges must be two and, like wide_ridge, level, largest and least_ratio, positive")
 
 
-def lay_out(kernel: Kernel, features: Features, assumes: PriorAssumptions) -> NDArray[np.float32]:
-    """Return the evidence for a kernel, planes (`CHANNELS`, support, support).
+def lay_out(kernel: Array, features: Features, assumes: PriorAssumptions) -> Array:
+    """Return the evidence for a kernel, planes (`CHANNELS`, support, support), on its device; nobody waits for a GPU.
 
     Parameters
     ----------
     kernel : array (support, support)
         The current estimate.
     features : Features
-        Of the photograph, and of the edges that the kernel was estimated from.
+        Of the photograph, and of the edges that the kernel was estimated from, on the same device.
     assumes
         Of the network.
 
@@ -82,26 +81,52 @@ def lay_out(kernel: Kernel, features: Features, assumes: PriorAssumptions) -> ND
         energy that the estimate explains, the logarithm of the noise ratio, and 1, to tell the frame from padding.
         The first five are in units in which the estimate has the assumed norm. All are clipped to the assumed bound.
     """
-    strong, wide, scene = features.strong, features.wide, features.scene
-    norm = max(float(np.linalg.norm(kernel)), TINY)
-    unit = assumes.level / norm
-    explained = 1 - strong.cost(kernel) / max(strong.energy, TINY)
-    planes = [
-        kernel * unit,
-        *(least_squares(strong, ridge) * unit for ridge in assumes.ridges),
-        least_squares(wide, assumes.wide_ridge) * unit,
-        scene.correlation * assumes.level,
-        np.full(kernel.shape, explained),
-        np.full(kernel.shape, math.log10(max(scene.noise_ratio, assumes.least_ratio))),
-        np.ones(kernel.shape),
-    ]
-    bounded: NDArray[np.float32] = np.clip(np.stack(planes), -assumes.largest, assumes.largest).astype(np.float32)
-    return bounded
+    xp, strong, wide, scene = array_module(kernel), features.strong, features.wide, features.scene
+    # NumPy's norm is a product of vectors by BLAS, which no graph of a GPU can hold.
+    norm = xp.sqrt(xp.square(kernel).sum()) if is_cuda(kernel) else np.linalg.norm(kernel)
+    unit = assumes.level / xp.maximum(norm, TINY)
+    planes = xp.empty((CHANNELS, *kernel.shape))
+    planes[0] = kernel * unit
+    for plane, ridge in zip(planes[1:3], assumes.ridges, strict=True):
+        plane[...] = least_squares(strong, ridge) * unit
+    planes[3] = least_squares(wide, assumes.wide_ridge) * unit
+    planes[4] = scene.correlation * assumes.level
+    planes[5] = 1 - strong.cost(kernel) / xp.maximum(strong.energy, TINY)
+    planes[6] = xp.log10(xp.maximum(scene.noise_ratio, assumes.least_ratio))
+    planes[7] = 1
+    return xp.clip(planes, -assumes.largest, assumes.largest).astype(np.float32)
 
 
-def least_squares(equations: NormalEquations, ridge: float) -> Kernel:
+def evidence_for(kernel: Array, image: Array, noise: float | Array, edges: Edges, assumes: PriorAssumptions) -> Array:
+    """Return the evidence for a kernel that was estimated from edges, as a network takes it.
+
+    Parameters
+    ----------
+    kernel : array (support, support)
+    image, noise
+        As `runtime.estimation.kernel.pyramid.BlurredImage` has them.
+    edges
+        Predicted for this image, on its device.
+    assumes
+        Of the network.
+
+    Returns
+    -------
+    array (8, side, side), float32
+        From `lay_out`, padded with zeros below and to the right to a multiple of the assumed unit.
+    """
+    planes = lay_out(kernel, Features.of(image, noise, edges, assumes.shares), assumes)
+    support = len(kernel)
+    side = support + -support % assumes.unit
+    padded = array_module(planes).zeros((CHANNELS, side, side), np.float32)
+    padded[:, :support, :support] = planes
+    return padded
+
+
+def least_squares(equations: NormalEquations, ridge: float) -> Array:
     """Return the kernel, of any sign, that solves the equations frequency by frequency with a relative ridge."""
-    spectrum = np.maximum(np.fft.rfft2(equations.auto).real, 0.0)
-    level = max(float(equations.auto[0, 0]) * ridge, TINY)
-    solution = np.fft.irfft2(np.fft.rfft2(equations.cross) / (spectrum + level), s=equations.auto.shape)
-    return np.asarray(equations.extract(solution))
+    xp, fft = array_module(equations.auto), lag_transforms(equations.auto)
+    spectrum = xp.maximum(fft.rfft2(equations.auto).real, 0.0)
+    level = xp.maximum(equations.auto[0, 0] * ridge, TINY)
+    solution = fft.irfft2(fft.rfft2(equations.cross) / (spectrum + level), s=equations.auto.shape)
+    return equations.extract(solution)

@@ -6,22 +6,19 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kernels.arrays import Array, array_module, packed
+from kernels.arrays import Array, array_module
 from kernels.fft import fft_module
-from kernels.graphs import replayed
 from runtime.blur.kernel import origin
-from runtime.estimation.kernel.correlations import NormalEquations, periodic_length
+from runtime.estimation.kernel.correlations import NormalEquations
 from runtime.estimation.kernel.edges import Edges
-from runtime.inference.devices import download
 
 TINY = 1e-30
 
 
 @dataclass(frozen=True)
 class Features:
-    """Features of a photograph and of predicted edges, on the host.
+    """Features of a photograph and of predicted edges, on their device.
 
     Attributes
     ----------
@@ -35,50 +32,20 @@ class Features:
     scene: Scene
 
     @classmethod
-    def of(cls, image: Array, noise: float, edges: Edges, shares: tuple[float, float]) -> Features:
-        """Measure the features of an image (H, W) float32, with edges predicted for it.
+    def of(cls, image: Array, noise: float | Array, edges: Edges, shares: tuple[float, float]) -> Features:
+        """Measure the features of an image (H, W) float32, with edges predicted for it; nobody waits for a GPU.
 
         Parameters
         ----------
         image, noise
-            As `runtime.estimation.kernel.refine.BlurredImage` has them.
+            As `runtime.estimation.kernel.pyramid.BlurredImage` has them.
         edges
             On the device of `image`.
         shares
             Of the pixels whose gradients count as the strong and as the wide edges.
         """
-        arrays = image, noise, edges.latent, edges.observed, edges.profile
-        numbers = replayed(_measure, *arrays, support=edges.support, shares=shares)[0]
-        return cls.unpacked(numbers, image.shape, noise, edges.support)
-
-    @classmethod
-    def unpacked(cls, numbers: Array, shape: tuple[int, int], noise: float, support: int) -> Features:
-        """Return the features whose numbers `pack_features` gives, of an image of `shape`; one copy from a GPU."""
-        strong, wide, scene = np.split(download(numbers), np.cumsum([periodic_length(support)] * 2))
-        return cls(
-            NormalEquations.unpacked(strong, support),
-            NormalEquations.unpacked(wide, support),
-            Scene.unpacked(scene, shape, noise, support),
-        )
-
-
-def pack_features(image: Array, noise: float | Array, edges: Edges, shares: tuple[float, float]) -> Array:
-    """Return the numbers of `Features.of`, float64 ``(n,)``, on the device of the image, for which nobody waits."""
-    forms = [edges.equations(share).packed() for share in shares]
-    return packed(image, [*forms, *_scene(image, noise, edges.support)])
-
-
-def _measure(
-    image: Array,
-    noise: float | Array,
-    latent: Array,
-    observed: Array,
-    profile: Array | None,
-    *,
-    support: int,
-    shares: tuple[float, float],
-) -> tuple[Array]:
-    return (pack_features(image, noise, Edges(latent, observed, profile, support), shares),)
+        strong, wide = (edges.equations(share) for share in shares)
+        return cls(strong, wide, Scene.of(image, noise, edges.support))
 
 
 @dataclass(frozen=True)
@@ -91,26 +58,22 @@ class Scene:
         Autocorrelation of the whitened image, 1 at the centre. The gradients of a sharp photograph
         are hardly correlated, so that it resembles the autocorrelation of the kernel.
     noise_ratio : float
-        Standard deviation of the noise over that of the gradients.
+        Standard deviation of the noise over that of the gradients; on a GPU an array ().
     """
 
-    correlation: NDArray[np.float64]
-    noise_ratio: float
+    correlation: Array
+    noise_ratio: float | Array
 
     @classmethod
-    def of(cls, image: Array, noise: float, support: int) -> Scene:
+    def of(cls, image: Array, noise: float | Array, support: int) -> Scene:
         """Analyse an image (H, W) float32 with noise of standard deviation `noise`, for kernels of `support` pixels."""
-        return cls.unpacked(download(packed(image, _scene(image, noise, support))), image.shape, noise, support)
-
-    @classmethod
-    def unpacked(cls, numbers: NDArray[np.float64], shape: tuple[int, int], noise: float, support: int) -> Scene:
-        """Return the features whose numbers `_scene` gives, of an image of `shape`."""
-        (top, left), (up, across), size = origin((support, support)), *_lags(shape, support)
-        host = numbers[:-1].reshape(size)
-        correlation = np.zeros((support, support))
-        inside = slice(top - up, top - up + host.shape[0]), slice(left - across, left - across + host.shape[1])
-        correlation[inside] = host / max(float(host[up, across]), TINY)
-        return cls(correlation, noise / max(float(numbers[-1]), TINY))
+        xp = array_module(image)
+        lags, deviation = (each.astype(np.float64) for each in _measure(image, noise, support))
+        (top, left), (up, across) = origin((support, support)), _lags(image.shape, support)[0]
+        correlation = xp.zeros((support, support))
+        inside = slice(top - up, top - up + lags.shape[0]), slice(left - across, left - across + lags.shape[1])
+        correlation[inside] = lags / xp.maximum(lags[up, across], TINY)
+        return cls(correlation, noise / xp.maximum(deviation, TINY))
 
 
 def _lags(shape: tuple[int, int], support: int) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -123,7 +86,7 @@ def _lags(shape: tuple[int, int], support: int) -> tuple[tuple[int, int], tuple[
     return (longest[0], longest[1]), (counts[0], counts[1])
 
 
-def _scene(image: Array, noise: float | Array, support: int) -> tuple[Array, Array]:
+def _measure(image: Array, noise: float | Array, support: int) -> tuple[Array, Array]:
     """Return the autocorrelation of the whitened image at the lags of a kernel, and the deviation of its gradients."""
     xp, fft = array_module(image), fft_module(image)
     height, width = image.shape

@@ -8,18 +8,20 @@ that neither its result nor its cost depends on contrast, content or size of the
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import lru_cache, partial
 
 import numpy as np
-from numpy.typing import NDArray
 
-from runtime.blur.kernel import Kernel, normalise
+from kernels.arrays import Array, array_module
+from runtime.blur.kernel import normalise
 from runtime.errors import InvalidModel
-from runtime.estimation.kernel.evidence import PriorAssumptions, lay_out
-from runtime.estimation.kernel.features import Features
-from runtime.estimation.kernel.refine import SMALLEST_PRIOR_SIDE, BlurredImage
+from runtime.estimation.kernel.evidence import PriorAssumptions
+from runtime.estimation.kernel.pyramid import BlurredImage
+from runtime.estimation.kernel.refine import SMALLEST_PRIOR_SIDE
+from runtime.estimation.parallel import in_parallel
 from runtime.inference.bundle import Bundle, load_model
-from runtime.inference.devices import CPU
+from runtime.inference.devices import CPU, Device
 from runtime.inference.session import open_session
 
 MODEL = "kernel-prior"
@@ -27,13 +29,15 @@ PART = "prior"
 
 
 class KernelPrior:
-    """The network of a bundle, run on the CPU, since kernels are tiny.
+    """The network of a bundle on a device.
 
     Parameters
     ----------
     bundle
         With a part ``prior`` that takes ``evidence`` (batch, 8, side, side) and gives ``kernel`` (batch, side, side)
         and ``log_error`` (batch,), and with `runtime.estimation.kernel.evidence.PriorAssumptions`.
+    device
+        The device on which the network runs.
 
     Raises
     ------
@@ -41,11 +45,11 @@ class KernelPrior:
         If the bundle is no such network.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
-        self._assumes = bundle.read_assumptions(PriorAssumptions)
-        if self._assumes.smallest > SMALLEST_PRIOR_SIDE:
+    def __init__(self, bundle: Bundle, device: Device = CPU) -> None:
+        self.assumes = bundle.read_assumptions(PriorAssumptions)
+        if self.assumes.smallest > SMALLEST_PRIOR_SIDE:
             raise InvalidModel(
-                f"{bundle.path}: knows kernels of {self._assumes.smallest} px or more, but those from "
+                f"{bundle.path}: knows kernels of {self.assumes.smallest} px or more, but those from "
                 f"{SMALLEST_PRIOR_SIDE} px on are asked of it; train it on smaller ones"
             )
         bundle.part(PART).require(
@@ -53,45 +57,71 @@ class KernelPrior:
             {"evidence": ("batch", 8, "side", "side")},
             {"kernel": ("batch", "side", "side"), "log_error": ("batch",)},
         )
-        self._session = open_session(bundle, PART, device=CPU, precision="fp32")
+        self._device = device
+        self._session = open_session(bundle, PART, device=device, precision="fp32")
 
-    @property
-    def shares(self) -> tuple[float, float]:
-        """Shares of the pixels whose gradients count as the strong and as the wide edges."""
-        return self._assumes.shares
+    def __call__(
+        self, photographs: Sequence[BlurredImage], evidence: Sequence[Array], kernels: Sequence[Array]
+    ) -> list[tuple[Array, Array]]:
+        """Improve kernels as `improve` does; of the photographs the network sees nothing but the evidence."""
+        return self.improve(evidence, kernels)
 
-    def __call__(self, blurred: BlurredImage, features: Features, kernel: Kernel) -> tuple[Kernel, float]:
-        """Improve a kernel (support, support), given features of the edges that it was estimated from."""
-        return self.improve(lay_out(kernel, features, self._assumes), kernel)
+    def improve(self, evidence: Sequence[Array], kernels: Sequence[Array]) -> list[tuple[Array, Array]]:
+        """Improve kernels of any sides.
 
-    def improve(self, evidence: NDArray[np.float32], kernel: Kernel) -> tuple[Kernel, float]:
-        """Improve one kernel.
+        On a GPU all whose frames are of one size once they are padded are one batch, and nobody copies what comes out.
+        On the CPU they are improved in parallel, one by one.
 
         Parameters
         ----------
-        evidence : array (8, support, support) float32
-            From `runtime.estimation.kernel.evidence.lay_out`.
-        kernel : array (support, support)
-            The estimate, which is returned where the network returns zeros only.
+        evidence : sequence of array (8, side, side) float32
+            From `runtime.estimation.kernel.evidence.evidence_for`, on the device of the network.
+        kernels : sequence of array (support, support) float64
+            The estimates, there too. One is returned where the network returns zeros only.
 
         Returns
         -------
-        kernel : array (support, support), float64, non-negative, of sum 1
-        log_error : float
-            Natural logarithm of the expected ``|kernel - truth|^2 / |truth|^2``.
+        list of (kernel, log_error)
+            A kernel (support, support), float64, non-negative, of sum 1; and the natural logarithm of the expected
+            ``|kernel - truth|^2 / |truth|^2``, an array ().
         """
-        support = kernel.shape[0]
-        pad = -support % self._assumes.unit
-        planes = np.ascontiguousarray(np.pad(evidence, ((0, 0), (0, pad), (0, pad)))[None])
+        batches: dict[tuple[int, int], list[int]] = {}
+        for index, each in enumerate(evidence):
+            batch = 0 if self._device.is_cuda else index
+            batches.setdefault((each.shape[-1], batch), []).append(index)
+        jobs = [
+            partial(self._run, [evidence[index] for index in batch], [kernels[index] for index in batch])
+            for batch in batches.values()
+        ]
+        found = [answer for answers in in_parallel(jobs, evidence[0]) for answer in answers]
+        order = [index for batch in batches.values() for index in batch]
+        answers = dict(zip(order, found, strict=True))
+        return [answers[index] for index in range(len(evidence))]
+
+    def _run(self, evidence: Sequence[Array], kernels: Sequence[Array]) -> list[tuple[Array, Array]]:
+        """Run the network on planes of one size, and return what `improve` does."""
+        planes = evidence[0][None] if len(evidence) == 1 else array_module(evidence[0]).stack(evidence)
         found = self._session.run(evidence=planes)
-        improved = found["kernel"][0, :support, :support]
-        log_error = float(found["log_error"][0])
-        return (normalise(improved) if improved.any() else kernel), log_error
+        improved = _normalised(found["kernel"], planes) if self._device.is_cuda else found["kernel"]
+        answers = []
+        for of_frame, log_error, kernel in zip(improved, found["log_error"], kernels, strict=True):
+            of_support = of_frame[: kernel.shape[0], : kernel.shape[1]]
+            if not self._device.is_cuda:
+                of_support = normalise(of_support) if of_support.any() else kernel
+            answers.append((of_support, log_error))
+        return answers
 
 
-def load_prior() -> KernelPrior:
-    """Load the prior that ships with the runtime."""
-    return KernelPrior(_bundle())
+def _normalised(improved: Array, evidence: Array) -> Array:
+    """Return kernels (N, side, side) on a GPU with sum 1, float64, and where one is zero the estimate that came in."""
+    xp = array_module(improved)
+    kept = xp.where(improved.any(axis=(1, 2), keepdims=True), improved, evidence[:, 0])
+    return kept / kept.sum(axis=(1, 2), keepdims=True, dtype=np.float64)
+
+
+def load_prior(device: Device = CPU) -> KernelPrior:
+    """Load the prior that ships with the runtime, for a device."""
+    return KernelPrior(_bundle(), device)
 
 
 @lru_cache(maxsize=1)

@@ -1,9 +1,9 @@
-"""The scales of coarse-to-fine estimation, and the window of an image with the strongest edges."""
+"""The scales of coarse-to-fine estimation, an image at one of them, and the window of it with the strongest edges."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kernels.arrays import Array, array_module, is_cuda
 from kernels.device_tables import constants
 from runtime.inference.devices import download
+from runtime.response import LINEAR, Response
 
 RATIO = 2**0.5
 """Ratio of neighbouring scales."""
@@ -80,6 +81,52 @@ def _gaussian_weights(side: int, factor: float) -> tuple[Array]:
     centres = (np.arange(length) + 0.5) * side / length - 0.5
     weights = np.exp(-0.5 * np.square((np.arange(side) - centres[:, None]) / (0.4 * factor)))
     return ((weights / weights.sum(axis=1, keepdims=True)).astype(np.float32),)
+
+
+@dataclass(frozen=True)
+class BlurredImage:
+    """An observed image at some scale, and what is known about it.
+
+    Attributes
+    ----------
+    image : array (H, W) float32
+        Observed luminance, values in [0, 1].
+    known : array (H, W) bool
+        Pixels that take part in the data term: those that are not saturated.
+    initial : array (H, W) float32, optional
+        An estimate of the latent image.
+    noise : float
+        Standard deviation of the noise, in units of the value range; within a graph of a GPU an array ().
+    response : Response
+        The curve from these values to those of the photograph: linear, unless they are light.
+    lit : bool
+        Whether lights are clipped.
+    """
+
+    image: Array
+    known: Array
+    initial: Array | None
+    noise: float | Array
+    response: Response = LINEAR
+    lit: bool = False
+    _smaller: dict[float, BlurredImage] = field(init=False, repr=False, compare=False, default_factory=dict)
+    """What `downscaled` has returned: hypotheses go through the same scales."""
+
+    @property
+    def weighted(self) -> bool:
+        """Whether gradients count the less, the brighter it is; not beside lights: the dark has traces of them, too."""
+        return not self.response.linear and not self.lit
+
+    def downscaled(self, factor: float) -> BlurredImage:
+        """Return the same image `factor` times smaller; a pixel is known where all that it averages are."""
+        if factor == 1:
+            return self
+        if factor not in self._smaller:
+            known = shrink(self.known.astype(np.float32), factor) > 0.99
+            initial = None if self.initial is None else shrink(self.initial, factor)
+            smaller = shrink(self.image, factor), known, initial, self.noise / factor
+            self._smaller[factor] = BlurredImage(*smaller, self.response, self.lit)
+        return self._smaller[factor]
 
 
 def informative_window(image: Array, pixels: int, narrowest: int = 1) -> tuple[slice, slice]:

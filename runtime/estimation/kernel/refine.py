@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from kernels.arrays import Array, array_module, packed
+from kernels.arrays import Array, array_module
 from kernels.graphs import replayed
 from runtime.blur.kernel import Kernel, centre, extent, fit, prune, resize
 from runtime.blur.periodic import BlurModel
 from runtime.deconvolution.hyper_laplacian import hyper_laplacian
 from runtime.deconvolution.observation import Observation
+from runtime.errors import InvalidModel
 from runtime.estimation.kernel.edges import (
     Edges,
     ExtendedImage,
@@ -23,11 +25,10 @@ from runtime.estimation.kernel.edges import (
     light_weights,
     sharp_gradients,
 )
-from runtime.estimation.kernel.features import Features, pack_features
+from runtime.estimation.kernel.evidence import PriorAssumptions, evidence_for
 from runtime.estimation.kernel.kernel_step import solve_kernel
-from runtime.estimation.kernel.pyramid import scales, shrink
-from runtime.estimation.parallel import fetched
-from runtime.response import LINEAR, Response
+from runtime.estimation.kernel.pyramid import BlurredImage, scales
+from runtime.estimation.parallel import all_fetched, asked
 
 ITERATIONS = 6
 """Iterations at each scale, of a latent step and a kernel step each."""
@@ -104,56 +105,26 @@ class KernelCandidate:
     log_error: float
 
 
-@dataclass(frozen=True)
-class BlurredImage:
-    """An observed image at some scale, and what is known about it.
-
-    Attributes
-    ----------
-    image : array (H, W) float32
-        Observed luminance, values in [0, 1].
-    known : array (H, W) bool
-        Pixels that take part in the data term: those that are not saturated.
-    initial : array (H, W) float32, optional
-        An estimate of the latent image.
-    noise : float
-        Standard deviation of the noise, in units of the value range; within a graph of a GPU an array ().
-    response : Response
-        The curve from these values to those of the photograph: linear, unless they are light.
-    lit : bool
-        Whether lights are clipped.
-    """
-
-    image: Array
-    known: Array
-    initial: Array | None
-    noise: float | Array
-    response: Response = LINEAR
-    lit: bool = False
-
-    @property
-    def weighted(self) -> bool:
-        """Whether gradients count the less, the brighter it is; not beside lights: the dark has traces of them, too."""
-        return not self.response.linear and not self.lit
-
-    def downscaled(self, factor: float) -> BlurredImage:
-        """Return the same image `factor` times smaller; a pixel is known where all that it averages are."""
-        known = shrink(self.known.astype(np.float32), factor) > 0.99
-        initial = None if self.initial is None else shrink(self.initial, factor)
-        return BlurredImage(shrink(self.image, factor), known, initial, self.noise / factor, self.response, self.lit)
-
-
 class KernelPrior(Protocol):
-    """A learned prior on kernels: improves a kernel, given features of the edges that it was estimated from."""
+    """A learned prior on kernels: improves kernels, given what is known of the edges that they were estimated from."""
 
     @property
-    def shares(self) -> tuple[float, float]:
-        """Shares of the pixels whose gradients count as the strong and as the wide edges."""
+    def assumes(self) -> PriorAssumptions:
+        """How the evidence is laid out that it is given."""
         ...
 
-    def __call__(self, blurred: BlurredImage, features: Features, kernel: Kernel) -> tuple[Kernel, float]:
-        """Return a better kernel of the same shape, and the logarithm of its expected relative error."""
+    def __call__(
+        self, photographs: Sequence[BlurredImage], evidence: Sequence[Array], kernels: Sequence[Array]
+    ) -> list[tuple[Array, Array]]:
+        """Return for each kernel a better one of the same shape, and the logarithm of its expected relative error."""
         ...
+
+
+class Improved(NamedTuple):
+    """What `KernelCandidate` has, still on the device of the image; ``None`` for the error without a prior."""
+
+    kernel: Array
+    log_error: Array | None
 
 
 async def coarse_to_fine(
@@ -167,39 +138,45 @@ async def coarse_to_fine(
     kernel = np.zeros((levels[0].support,) * 2)
     middle = levels[0].support // 2
     kernel[middle, middle] = kernel[middle + start.rows, middle + start.columns] = 0.5
-    estimate = KernelCandidate(kernel, math.nan)
-    previous = levels[0].factor
+    improved, previous = Improved(kernel, None), levels[0]
     for level in levels:
-        kernel = resize(estimate.kernel, level.support, previous / level.factor)
+        if level is not previous:
+            scale = previous.factor / level.factor
+            (kernel,) = replayed(_at_next_scale, improved.kernel, side=level.support, scale=scale)
         smaller = blurred.downscaled(level.factor)
         enough = min(_EDGES_FOR_A_VALUE * kernel.size / smaller.image.size, _MOST_EDGES)
         # Beside lights more edges are more of those that clipping has changed.
         share = start.share if blurred.lit else max(start.share, enough)
-        estimate = await refine(smaller, kernel, ITERATIONS, prior, share)
-        previous = level.factor
-    return estimate
+        improved, previous = await _refine(smaller, kernel, ITERATIONS, prior, share), level
+    return (await _centred(improved))[0]
+
+
+def _at_next_scale(kernel: Array, *, side: int, scale: float) -> tuple[Array]:
+    return (resize(centre(kernel), side, scale),)
 
 
 async def refine(
-    blurred: BlurredImage,
-    kernel: Kernel,
-    iterations: int,
-    prior: KernelPrior | None = None,
-    share: float = STRONGEST,
+    blurred: BlurredImage, kernel: Kernel, iterations: int, prior: KernelPrior | None = None
 ) -> KernelCandidate:
     """Alternate latent and kernel steps at one scale, and centre the kernel.
 
     Without a prior, all iterations predict edges with a shock filter (`alternate_sharp`). With a prior, the first half
     does, and the prior improves their kernel. The other iterations restore the image under sparse gradients, which is
     more accurate for a kernel that is nearly right, and keep the kernel near to the prior's (`alternate_sparse`). At
-    last the prior improves the kernel again. `share` is that of `Start`.
+    last the prior improves the kernel again.
     """
+    return (await _centred(await _refine(blurred, kernel, iterations, prior, STRONGEST)))[0]
+
+
+async def _refine(
+    blurred: BlurredImage, kernel: Array, iterations: int, prior: KernelPrior | None, share: float
+) -> Improved:
+    """Do what `refine` does, but leave the kernel where it is; `share` is that of `Start`."""
     if prior is None or kernel.shape[0] < SMALLEST_PRIOR_SIDE:
-        return KernelCandidate(centre((await alternate_sharp(blurred, kernel, iterations, share=share))[0]), math.nan)
+        return (await alternate_sharp(blurred, kernel, iterations, share=share))[1]
     _, improved = await alternate_sharp(blurred, kernel, iterations // 2, prior, share)
     later, sparse = iterations - iterations // 2, (SPARSE_EXTRA_NOISE, SPARSE_RIDGE)
-    _, improved = await alternate_sparse(blurred, improved.kernel, later, *sparse, prior=prior)
-    return KernelCandidate(centre(improved.kernel), improved.log_error)
+    return (await alternate_sparse(blurred, improved.kernel, later, *sparse, prior=prior))[1]
 
 
 def sharp_edges(
@@ -235,18 +212,18 @@ def sparse_edges(
 
 async def alternate_sharp(
     blurred: BlurredImage,
-    kernel: Kernel,
+    kernel: Array,
     iterations: int,
     prior: KernelPrior | None = None,
     share: float = STRONGEST,
-) -> tuple[Kernel, KernelCandidate]:
-    """Alternate between edges predicted with a shock filter and the kernel.
+) -> tuple[Array, Improved]:
+    """Alternate between edges predicted with a shock filter and the kernel; nobody waits for a GPU.
 
     Parameters
     ----------
     blurred : BlurredImage
-    kernel : array (side, side)
-        The initial kernel.
+    kernel : array (side, side) float64
+        The initial kernel, on the host or on the device of the image.
     iterations : int
         At least 1.
     prior : KernelPrior, optional
@@ -255,14 +232,14 @@ async def alternate_sharp(
 
     Returns
     -------
-    kernel : array (side, side), float64, non-negative, of sum 1
-    improved : KernelCandidate
+    kernel : array (side, side), float64, non-negative, of sum 1, on the device of the image
+    improved : Improved
         What the prior makes of it; without one the same kernel.
     """
-    arrays, shares = (blurred.image, blurred.known, blurred.noise, kernel), None if prior is None else prior.shares
-    settings = {"iterations": iterations, "share": share, "shares": shares, "weighted": blurred.weighted}
+    arrays, assumes = (blurred.image, blurred.known, blurred.noise, kernel), None if prior is None else prior.assumes
+    settings = {"iterations": iterations, "share": share, "assumes": assumes, "weighted": blurred.weighted}
     results = replayed(_alternate_sharp, *arrays, **settings)
-    return await _improved(blurred, kernel, results, prior)
+    return results[0], await _improved(blurred, results, prior)
 
 
 def _alternate_sharp(
@@ -273,26 +250,26 @@ def _alternate_sharp(
     *,
     iterations: int,
     share: float,
-    shares: tuple[float, float] | None,
+    assumes: PriorAssumptions | None,
     weighted: bool,
-) -> tuple[Array]:
+) -> tuple[Array, ...]:
     blurred, extended = BlurredImage(image, known, None, noise), None
     weights = light_weights(image, kernel) if weighted else None
     for _ in range(iterations):
         edges, extended = sharp_edges(blurred, kernel, extended)
         kernel = solve_kernel(edges.equations(share, weights), kernel)
-    return _packed(blurred, edges, kernel, shares)
+    return _with_evidence(blurred, edges, kernel, assumes)
 
 
 async def alternate_sparse(
     blurred: BlurredImage,
-    kernel: Kernel,
+    kernel: Array,
     iterations: int,
     extra_noise: float,
     ridge: float,
     share: float = SPARSE_STRONGEST,
     prior: KernelPrior | None = None,
-) -> tuple[Kernel, KernelCandidate]:
+) -> tuple[Array, Improved]:
     """Alternate between an image restored under sparse gradients and a kernel near to the initial one.
 
     Parameters
@@ -312,10 +289,14 @@ async def alternate_sparse(
         As `alternate_sharp` does.
     """
     arrays = blurred.image, blurred.known, blurred.noise, extra_noise, ridge, kernel
-    shares = None if prior is None else prior.shares
-    settings = {"iterations": iterations, "share": share, "shares": shares, "weighted": blurred.weighted}
+    settings = {
+        "iterations": iterations,
+        "share": share,
+        "assumes": None if prior is None else prior.assumes,
+        "weighted": blurred.weighted,
+    }
     results = replayed(_alternate_sparse, *arrays, **settings)
-    return await _improved(blurred, kernel, results, prior)
+    return results[0], await _improved(blurred, results, prior)
 
 
 def _alternate_sparse(
@@ -328,34 +309,45 @@ def _alternate_sparse(
     *,
     iterations: int,
     share: float,
-    shares: tuple[float, float] | None,
+    assumes: PriorAssumptions | None,
     weighted: bool,
-) -> tuple[Array]:
+) -> tuple[Array, ...]:
     blurred, kernel, extended = BlurredImage(image, known, None, noise), start, None
     weights = light_weights(image, start) if weighted else None
     for _ in range(iterations):
         edges, extended = sparse_edges(blurred, kernel, extra_noise, extended)
         equations = edges.equations(share, weights)
         kernel = solve_kernel(equations, kernel, anchor=start, ridge=ridge, prune_below=_SPARSE_PRUNE_BELOW)
-    return _packed(blurred, edges, kernel, shares)
+    return _with_evidence(blurred, edges, kernel, assumes)
 
 
-def _packed(blurred: BlurredImage, edges: Edges, kernel: Array, shares: tuple[float, float] | None) -> tuple[Array]:
-    """Return a kernel and the features of its edges as one array, so that one copy from a GPU takes both."""
-    features = [] if shares is None else [pack_features(blurred.image, blurred.noise, edges, shares)]
-    return (packed(blurred.image, [kernel, *features]),)
+def _with_evidence(
+    blurred: BlurredImage, edges: Edges, kernel: Array, assumes: PriorAssumptions | None
+) -> tuple[Array, ...]:
+    """Return a kernel, and the evidence for it if a prior is to be asked."""
+    return (
+        (kernel,) if assumes is None else (kernel, evidence_for(kernel, blurred.image, blurred.noise, edges, assumes))
+    )
 
 
-async def _improved(
-    blurred: BlurredImage, start: Kernel, results: tuple[Array, ...], prior: KernelPrior | None
-) -> tuple[Kernel, KernelCandidate]:
-    """Return the kernel that `_packed` has returned, and what the prior makes of it."""
-    numbers = await fetched(results[0])
-    kernel: Kernel = numbers[: start.size].reshape(start.shape)
+async def _improved(blurred: BlurredImage, results: tuple[Array, ...], prior: KernelPrior | None) -> Improved:
+    """Return what the prior makes of the kernel that `_with_evidence` has returned."""
+    kernel = results[0]
     if prior is None:
-        return kernel, KernelCandidate(kernel, math.nan)
-    features = Features.unpacked(numbers[start.size :], blurred.image.shape, float(blurred.noise), len(start))
-    return kernel, KernelCandidate(*prior(blurred, features, kernel))
+        return Improved(kernel, None)
+    return Improved(*await asked(prior, blurred, results[1], kernel, like=kernel))
+
+
+async def _centred(*found: Improved) -> list[KernelCandidate]:
+    """Return kernels centred on the host, by one copy from a GPU."""
+    copies = iter(await all_fetched([array for each in found for array in each if array is not None]))
+    candidates = []
+    for _, log_error in found:
+        kernel, error = next(copies), math.nan if log_error is None else float(next(copies))
+        if math.isinf(error) or not np.isfinite(kernel).all() or (log_error is not None and math.isnan(error)):
+            raise InvalidModel("the prior on kernels returns NaN or infinity: its weights are damaged; export it again")
+        candidates.append(KernelCandidate(centre(kernel), error))
+    return candidates
 
 
 async def polish(blurred: BlurredImage, kernel: Kernel, iterations: int, prior: KernelPrior) -> list[KernelCandidate]:
@@ -371,6 +363,10 @@ async def polish(blurred: BlurredImage, kernel: Kernel, iterations: int, prior: 
     framed = fit(kernel, max(kernel.shape[0], SMALLEST_PRIOR_SIDE))
     sparse = partial(alternate_sparse, blurred, iterations=iterations, extra_noise=extra_noise)
     polished, improved = await sparse(framed, ridge=ridge, share=_POLISH_STRONGEST, prior=prior)
-    pruned = prune(improved.kernel, relative=_PRIOR_PRUNE_BELOW)
+    (pruned,) = replayed(_pruned, improved.kernel)
     regularised, _ = await sparse(pruned, ridge=max(ridge, _POLISH_PRIOR_RIDGE))
-    return [KernelCandidate(centre(each), improved.log_error) for each in (polished, regularised)]
+    return await _centred(*(Improved(each, improved.log_error) for each in (polished, regularised)))
+
+
+def _pruned(kernel: Array) -> tuple[Array]:
+    return (prune(kernel, relative=_PRIOR_PRUNE_BELOW),)

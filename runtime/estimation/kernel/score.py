@@ -20,7 +20,7 @@ from runtime.decisions.thresholds import ALLOWED_MISFIT
 from runtime.deconvolution.hyper_laplacian import hyper_laplacian
 from runtime.deconvolution.observation import Observation
 from runtime.estimation.kernel.edges import gradients
-from runtime.estimation.kernel.refine import BlurredImage
+from runtime.estimation.kernel.pyramid import BlurredImage
 from runtime.estimation.parallel import fetched
 from runtime.inference.devices import download
 from runtime.metrics import parts, unevenness

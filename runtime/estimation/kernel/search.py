@@ -19,11 +19,10 @@ import numpy as np
 from runtime.blur.kernel import Kernel, align, centre, extent, fit, resize, similarity
 from runtime.decisions.thresholds import ALLOWED_MISFIT_BETWEEN_HYPOTHESES, UNSURE_LOG_ERROR
 from runtime.estimation.kernel.choice import choose, close_candidates, weighted_mean
-from runtime.estimation.kernel.pyramid import RATIO
+from runtime.estimation.kernel.pyramid import RATIO, BlurredImage
 from runtime.estimation.kernel.refine import (
     ITERATIONS,
     STARTS,
-    BlurredImage,
     KernelCandidate,
     KernelPrior,
     coarse_to_fine,

@@ -7,7 +7,7 @@ from itertools import pairwise, product
 
 from kernels.arrays import array_module
 from runtime.blur.poses import Place
-from runtime.estimation.kernel.refine import BlurredImage
+from runtime.estimation.kernel.pyramid import BlurredImage
 
 
 @dataclass(frozen=True)

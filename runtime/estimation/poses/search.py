@@ -15,20 +15,20 @@ from functools import partial
 
 import numpy as np
 
-from kernels.arrays import Array
+from kernels.arrays import Array, array_module, packed
+from kernels.graphs import replayed
 from runtime.blur.kernel import Kernel, extent, fit
 from runtime.blur.poses import Poses, roll_levels
 from runtime.deconvolution.saturation import bounded, unsaturated
 from runtime.estimation.kernel.edges import Edges, ExtendedImage
-from runtime.estimation.kernel.features import Features
-from runtime.estimation.kernel.pyramid import Scale, scales
+from runtime.estimation.kernel.evidence import PriorAssumptions, evidence_for
+from runtime.estimation.kernel.pyramid import BlurredImage, Scale, scales
 from runtime.estimation.kernel.refine import (
     SMALLEST_PRIOR_SIDE,
     SPARSE_EXTRA_NOISE,
     SPARSE_RIDGE,
     SPARSE_STRONGEST,
     STRONGEST,
-    BlurredImage,
     KernelPrior,
     sharp_edges,
     sparse_edges,
@@ -36,6 +36,7 @@ from runtime.estimation.kernel.refine import (
 from runtime.estimation.parallel import in_parallel
 from runtime.estimation.poses.parts import Part, split
 from runtime.estimation.poses.pose_step import PartEquations, solve_poses
+from runtime.inference.devices import download
 from runtime.options import Options
 from runtime.run import Run
 
@@ -172,16 +173,35 @@ def _apply_prior(
     log_error : float
         Mean of the logarithms of the predicted relative errors.
     """
-    inputs = zip(images, edges, kernels, strict=True)
-    outputs = list(in_parallel([partial(_improve, prior, *each) for each in inputs], images[0].image))
-    improved = [kernel for kernel, _ in outputs]
+    xp = array_module(images[0].image)
+    there = [xp.asarray(kernel) for kernel in kernels]
+    inputs = zip(there, images, edges, strict=True)
+    evidence = list(in_parallel([partial(_evidence, prior, *each) for each in inputs], images[0].image))
+    answers = prior(images, evidence, there)
+    # One copy from a GPU for all parts.
+    numbers = download(packed(there[0], [array for answer in answers for array in answer])).reshape(len(parts), -1)
+    improved = list(numbers[:, :-1].reshape(len(parts), *kernels[0].shape))
     equations = _part_equations(parts, edges, STRONGEST, improved)
     fitted = solve_poses(equations, poses, data_weight=0.0, anchor_weight=1.0).centred()
-    return fitted, improved, float(np.mean([log_error for _, log_error in outputs]))
+    return fitted, improved, float(np.mean(numbers[:, -1]))
 
 
-def _improve(prior: KernelPrior, image: BlurredImage, edges: Edges, kernel: Kernel) -> tuple[Kernel, float]:
-    return prior(image, Features.of(image.image, float(image.noise), edges, prior.shares), kernel)
+def _evidence(prior: KernelPrior, kernel: Array, image: BlurredImage, edges: Edges) -> Array:
+    arrays = kernel, image.image, image.noise, edges.latent, edges.observed, edges.profile
+    return replayed(_lay_out, *arrays, assumes=prior.assumes)[0]
+
+
+def _lay_out(
+    kernel: Array,
+    image: Array,
+    noise: float | Array,
+    latent: Array,
+    observed: Array,
+    profile: Array | None,
+    *,
+    assumes: PriorAssumptions,
+) -> tuple[Array]:
+    return (evidence_for(kernel, image, noise, Edges(latent, observed, profile, len(kernel)), assumes),)
 
 
 def _part_equations(

@@ -5,7 +5,7 @@ import onnxruntime
 import pytest
 import torch
 
-from export.kernel_prior.network import ASSUMES, FRAME, KernelPrior, KernelPriorConfig
+from export.kernel_prior.network import ASSUMES, FRAME, UNIT, KernelPrior, KernelPriorConfig
 from export.kernel_prior.onnx import PART, SPEC, build_graph, difference, probe_evidence
 from export.onnx.bundles import export_bundle, write_graphs
 from export.onnx.graph import Weights
@@ -45,7 +45,8 @@ def test_the_shipped_prior_mends_kernels_of_photographs_it_never_saw(states):
     for side in states.kernels:
         for evidence, truth in zip(*states.take(side, slice(None)), strict=True):
             estimate = evidence[0].double().numpy()
-            kernel, log_error = prior.improve(evidence.numpy(), estimate)
+            padding = [(0, 0), *2 * [(0, -side % UNIT)]]
+            ((kernel, log_error),) = prior.improve([np.pad(evidence.numpy(), padding)], [estimate])
             for errors, found in ((before, estimate / estimate.sum()), (after, kernel)):
                 errors.append(np.square(found - truth.numpy()).sum() / np.square(truth.numpy()).sum())
             expected.append(log_error)
@@ -61,8 +62,8 @@ def test_differences_are_relative_to_the_kernel():
 
 def test_the_runtime_takes_the_bundle(tmp_path):
     bundle = export_bundle(make("kernel-prior"), tmp_path / "prior")
-    evidence = probe_evidence(1, 9)[0, :, :9, :9]
-    kernel, log_error = RuntimePrior(bundle).improve(evidence, evidence[0].astype(float))
+    evidence = probe_evidence(1, 9)[0]
+    ((kernel, log_error),) = RuntimePrior(bundle).improve([evidence], [evidence[0, :9, :9].astype(float)])
     assert kernel.shape == (9, 9)
     assert kernel.sum() == pytest.approx(1)
     assert np.isfinite(log_error)

@@ -13,9 +13,9 @@ from export.kernel_prior.onnx import probe_evidence
 from export.kernel_prior.simulation import Observation, observe
 from export.kernel_prior.states import LEAST_INSIDE, NetworkPrior, Recorder, States, beside, record, shrink_kernel
 from runtime.blur.kernel import fit, shift, similarity
-from runtime.estimation.kernel.evidence import CHANNELS, lay_out
-from runtime.estimation.kernel.features import Features
-from runtime.estimation.kernel.refine import BlurredImage, sharp_edges
+from runtime.estimation.kernel.evidence import CHANNELS, evidence_for
+from runtime.estimation.kernel.pyramid import BlurredImage
+from runtime.estimation.kernel.refine import sharp_edges
 from runtime.response import LINEAR, SRGB
 
 from .conftest import SMALL
@@ -116,9 +116,9 @@ def test_what_is_looked_for_in_light_is_recorded_in_light(planes):
     seen = []
 
     class Watching(Recorder):
-        def __call__(self, blurred, features, kernel):
-            seen.append(blurred)
-            return kernel, 0.0
+        def __call__(self, photographs, evidence, kernels):
+            seen.extend(photographs)
+            return [(kernel, np.float64(0)) for kernel in kernels]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("export.kernel_prior.states.Recorder", Watching)
@@ -144,14 +144,16 @@ def test_the_recorder_keeps_the_truth_at_the_scale_it_is_asked_about(planes):
         truth = shrink_kernel(observation.kernel, factor)
         framed = fit(truth, truth.shape[0] + 4)
         scaled = blurred.downscaled(factor)
-        features = Features.of(scaled.image, scaled.noise, sharp_edges(scaled, framed)[0], ASSUMES.shares)
+        edges = sharp_edges(scaled, framed)[0]
+        evidence = evidence_for(framed, scaled.image, scaled.noise, edges, ASSUMES)
         recorder = Recorder(observation, ASSUMES)
-        assert recorder(scaled, features, framed) == (framed, 0.0)
+        assert recorder([scaled], [evidence], [framed]) == [(framed, 0.0)]
         (state,) = recorder.states
         np.testing.assert_allclose(state.kernel, framed, atol=1e-6)
-        np.testing.assert_array_equal(state.evidence, lay_out(framed, features, ASSUMES).astype(np.float16))
+        side = len(framed)
+        np.testing.assert_array_equal(state.evidence, evidence[:, :side, :side].astype(np.float16))
         answered = Recorder(observation, ASSUMES, lambda evidence, kernel: (2 * kernel, -1.0))
-        assert answered(scaled, features, framed)[1] == -1.0
+        assert [log_error for _, log_error in answered([scaled], [evidence], [framed])] == [-1.0]
 
 
 @pytest.mark.parametrize("side", [7, 8, 9])

@@ -11,6 +11,7 @@ from runtime.blur.blurs import CENTRE, Blur, KernelBlur, MotionBlur, PoseBlur
 from runtime.blur.kernel import spread
 from runtime.blur.motion import motion_kernel
 from runtime.blur.poses import Poses
+from tests.support.cuda_stand_in import ndarray
 
 KINDS = ("kernel", "poses", "motion")
 INSIDE = (slice(None), slice(8, -8), slice(8, -8))
@@ -88,6 +89,15 @@ def test_a_kernel_convolves(shake):
     np.testing.assert_allclose(KernelBlur(shake).apply(x)[inside], expected[inside], atol=1e-5)
     assert KernelBlur(shake).width == spread(shake.astype(np.float64))
     assert KernelBlur(shake).support == 13
+
+
+def test_a_kernel_that_is_on_the_host_is_not_fetched_and_another_is_once(stand_in, shake):
+    for on_host, copies in ((shake, 0), (None, 1)):
+        blur = KernelBlur(ndarray(shake), on_host)
+        stand_in.clear()
+        assert blur.width == KernelBlur(shake).width
+        np.testing.assert_array_equal(blur.on_host, shake)
+        assert len(stand_in.waits) == copies
 
 
 def test_large_photographs_are_blurred_in_tiles_that_do_not_show(shake, monkeypatch):

@@ -23,6 +23,7 @@ from runtime.blur.kernel import (
     similarity,
     spread,
 )
+from tests.support.cuda_stand_in import ndarray
 
 SHAPES = st.tuples(st.integers(1, 12), st.integers(1, 12))
 KERNELS = SHAPES.flatmap(lambda shape: arrays(np.float64, shape, elements=st.floats(-1, 1)))
@@ -42,6 +43,29 @@ def test_prune_and_centre_give_a_kernel(values):
         assert kernel.shape == values.shape
         assert (kernel >= 0).all()
         assert kernel.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_device_centres_prunes_and_resizes_as_the_host_does(stand_in, seed):
+    """To rounding: 1e-12, and 1e-6 where values are pruned, which are in single precision."""
+    rng = np.random.default_rng(seed)
+    side = int(rng.integers(5, 24))
+    kernel = np.zeros((side, side))
+    top, left = rng.integers(0, side - 4, 2)
+    kernel[top : top + 4, left : left + 3] = rng.random((4, 3))
+    there = ndarray(kernel)
+    stand_in.clear()
+    np.testing.assert_allclose(centre(there).array, centre(kernel), atol=1e-12)
+    for wanted, scale in ((side, 1.0), (side + 4, 2**0.5), (side // 2 | 1, 0.5)):
+        found, expected = resize(centre(there), wanted, scale), resize(centre(kernel), wanted, scale)
+        np.testing.assert_allclose(found.array, expected, atol=1e-12)
+    np.testing.assert_allclose(prune(there, relative=0.2).array, prune(kernel, relative=0.2), atol=1e-6)
+    assert stand_in.waits == stand_in.uploads == []
+
+
+def test_nothing_is_a_kernel_of_no_blur_on_a_device_too(stand_in):
+    found = resize(centre(ndarray(np.zeros((4, 4)))), 7, 1.0)
+    np.testing.assert_array_equal(found.array, delta((7, 7)))
 
 
 def test_prune_drops_specks_and_islands_but_not_the_path():

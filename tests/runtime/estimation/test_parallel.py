@@ -7,7 +7,7 @@ from kernels import cancellation
 from kernels.cancellation import reporting
 from kernels.cpu.threads import core_count
 from runtime.estimation import parallel as module
-from runtime.estimation.parallel import completed, fetched, in_parallel, on_one_core, together
+from runtime.estimation.parallel import asked, completed, fetched, in_parallel, on_one_core, together
 from tests.support.cuda_stand_in import ndarray
 
 HERE = np.zeros(1)
@@ -109,6 +109,60 @@ def test_jobs_in_step_may_be_of_jobs_in_step(stand_in):
     found = completed(together([lambda: pair(*arrays[:2]), lambda: pair(*arrays[2:])], arrays[0]))
     assert found == [[0, 6], [12, 18]]
     assert len(stand_in.downloads) == 2
+
+
+def doubling(calls):
+    """A network that doubles, and notes how much it is asked at once."""
+
+    def network(arrays, offsets):
+        calls.append(len(arrays))
+        return [2 * array + offset for array, offset in zip(arrays, offsets, strict=True)]
+
+    return network
+
+
+def test_a_network_is_asked_for_all_jobs_at_once_and_its_answers_stay_there(stand_in):
+    """Numbers wait until nothing is left to be asked, however often each job asks."""
+    calls = []
+    network = doubling(calls)
+
+    async def job(start, times):
+        array = ndarray(np.full(2, start))
+        for _ in range(times):
+            array = await asked(network, array, 1.0, like=array)
+        return await fetched(array)
+
+    async def both():
+        return await together([lambda: job(1.0, 1), lambda: job(2.0, 3)], ndarray(HERE))
+
+    stand_in.clear()
+    nested = completed(together([both, lambda: job(3.0, 2)], ndarray(HERE)))
+    np.testing.assert_array_equal(np.concatenate([*nested[0], nested[1]]), [3, 3, 23, 23, 15, 15])
+    assert calls == [3, 2, 1]
+    assert len(stand_in.downloads) == len(stand_in.waits) == 1
+
+
+def test_every_network_answers_its_own_questions(stand_in):
+    calls, other_calls = [], []
+    networks = doubling(calls), doubling(other_calls)
+
+    async def job(network):
+        array, offset = ndarray(np.ones(1)), 5.0 * networks.index(network)
+        return await fetched(await asked(network, array, offset, like=array))
+
+    jobs = [lambda network=network: job(network) for network in (*networks, networks[0])]
+    assert np.concatenate(completed(together(jobs, ndarray(HERE)))).tolist() == [2, 7, 2]
+    assert (calls, other_calls) == ([2], [1])
+
+
+def test_on_the_host_a_network_answers_at_once():
+    calls = []
+
+    async def job():
+        return await asked(doubling(calls), np.ones(2), 1.0, like=HERE)
+
+    assert completed(job()).tolist() == [3, 3]
+    assert calls == [1]
 
 
 def test_jobs_on_the_host_run_in_parallel(monkeypatch):

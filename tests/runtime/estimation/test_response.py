@@ -11,7 +11,7 @@ from bench.data.photographs import shake_kernel
 from runtime.blur.blurs import KernelBlur, MotionBlur
 from runtime.blur.kernel import extent, fit
 from runtime.colour import luminance
-from runtime.estimation.kernel.refine import BlurredImage
+from runtime.estimation.kernel.pyramid import BlurredImage
 from runtime.estimation.kernel.score import measure_sparsity
 from runtime.estimation.response import (
     Overshoot,

@@ -15,7 +15,7 @@ from runtime.blur.periodic import convolve
 from runtime.colour import luminance
 from runtime.errors import InvalidModel
 from runtime.inference.bundle import MANIFEST, load_model
-from runtime.inference.devices import CPU
+from runtime.inference.devices import CPU, Device
 from runtime.noise import estimate_noise
 from runtime.options import Options
 from runtime.restoration import repair
@@ -30,6 +30,7 @@ from runtime.restoration.repair import (
     load_repairer,
 )
 from runtime.run import Run
+from tests.support.cuda_stand_in import ndarray
 
 NOISE = 0.005
 ASSUMES = RepairAssumptions(8, 1e-4, (-4.0, 1.0), 0.3, (2, 1.5, -1))
@@ -137,6 +138,21 @@ def test_tiles_leave_no_seam(repairer, observed, kernel, monkeypatch):
     changed, expected = tiled.planes - restored, whole.planes - restored
     expected *= np.vdot(changed, expected) / np.vdot(expected, expected)
     assert np.abs(changed - expected).mean() < 2e-4
+
+
+def test_a_device_is_waited_for_once_however_many_tiles_there_are(stand_in, repairer, observed, kernel, monkeypatch):
+    """The predicted gain agrees to 1e-3 dB, the planes to 1e-4."""
+    monkeypatch.setattr(repair, "_CORE", 80)
+    restored = deconvolve(observed, kernel)
+    told = {"log_error": -2.0, "noise": noise_of(observed)}
+    there = [ndarray(array) for array in (luminance(observed), restored.copy())]
+    blur, on_device = KernelBlur(ndarray(kernel), kernel), Repairer(device=Device("cuda"))
+    expected = repairer.repair(luminance(observed), restored, KernelBlur(kernel), **told)
+    stand_in.clear()
+    found = on_device.repair(*there, blur, **told)
+    assert len(stand_in.waits) == len(stand_in.downloads) == 1
+    assert found.gain == pytest.approx(expected.gain, abs=1e-3)
+    np.testing.assert_allclose(found.planes.array, expected.planes, atol=1e-4)
 
 
 def test_what_lies_beyond_the_margin_of_a_tile_makes_no_difference(repairer, rng):

@@ -217,7 +217,7 @@ def test_a_rolling_camera_is_undone_on_the_device(stand_in, monkeypatch):
 
     def restore(planes, device):
         run = Run(Options(quality="fast"), device, Stopwatch(device))
-        found = poses.estimate_poses(luminance(planes), None, load_prior(), run)
+        found = poses.estimate_poses(luminance(planes), None, load_prior(device), run)
         candidate = Candidate(PoseBlur(found.poses), found.log_error)
         # Accepted or not, the latent image is what is compared.
         latent = undo(planes, candidate, run)

@@ -67,7 +67,7 @@ class NoPriorError(Exception):
 def no_prior(monkeypatch):
     """Loading the learned prior fails."""
 
-    def load_prior():
+    def load_prior(device):
         raise NoPriorError
 
     monkeypatch.setattr(module, "load_prior", load_prior)

@@ -7,7 +7,8 @@ from runtime.blur.kernel import fit, shift
 from runtime.deconvolution.saturation import unsaturated
 from runtime.estimation.kernel import choice as module
 from runtime.estimation.kernel.choice import same_kernel, weighted_mean
-from runtime.estimation.kernel.refine import BlurredImage, KernelCandidate
+from runtime.estimation.kernel.pyramid import BlurredImage
+from runtime.estimation.kernel.refine import KernelCandidate
 from tests.support.jobs import begun, ended
 
 better_in_both, choose = ended(module.better_in_both), ended(module.choose)

@@ -6,18 +6,20 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from export.kernel_prior.onnx import probe_evidence
 from runtime.blur.kernel import normalise
 from runtime.errors import InvalidArgument, InvalidModel, ModelNotFound
 from runtime.estimation.kernel import prior as prior_module
-from runtime.estimation.kernel.evidence import CHANNELS
-from runtime.estimation.kernel.features import Features
+from runtime.estimation.kernel.evidence import CHANNELS, evidence_for
 from runtime.estimation.kernel.prior import MODEL, PART, KernelPrior, load_prior
-from runtime.estimation.kernel.refine import BlurredImage, sharp_edges
+from runtime.estimation.kernel.pyramid import BlurredImage
+from runtime.estimation.kernel.refine import sharp_edges
 from runtime.inference import bundle as bundle_module
 from runtime.inference.bundle import MANIFEST, SEARCH_VARIABLE, load_model, write_bundle
+from runtime.inference.devices import Device
+from tests.support.cuda_stand_in import ndarray
 
 ASSUMES = load_model(MODEL).assumes
-UNIT = ASSUMES["unit"]
 
 
 def write_prior(folder, *, part=PART, entry="evidence", precision="fp32", graph=None, assumes=ASSUMES):
@@ -71,25 +73,23 @@ def evidence_of(second):
 
 
 @pytest.mark.parametrize("side", [1, 7, 8, 9, 26])
-def test_planes_are_padded_and_the_kernel_is_cropped_to_sum_one(prior, side):
-    second = np.random.default_rng(side).random((side, side)).astype(np.float32)
-    kernel, padded_side = prior.improve(evidence_of(second), np.zeros((side, side)))
-    np.testing.assert_allclose(kernel, second / second.sum(dtype=float), rtol=1e-6)
+def test_the_kernel_is_cropped_to_sum_one(prior, side):
+    second = np.random.default_rng(side).random((side + 3, side + 3)).astype(np.float32)
+    ((kernel, found_side),) = prior.improve([evidence_of(second)], [np.zeros((side, side))])
+    np.testing.assert_allclose(kernel, second[:side, :side] / second[:side, :side].sum(dtype=float), rtol=1e-6)
     assert kernel.dtype == np.float64
-    assert padded_side % UNIT == 0
-    assert side <= padded_side < side + UNIT
+    assert found_side == side + 3
 
 
 def test_where_nothing_is_left_the_estimate_stays(prior):
     estimate = np.full((7, 7), 1 / 49)
-    assert prior.improve(evidence_of(np.zeros((7, 7))), estimate)[0] is estimate
+    assert prior.improve([evidence_of(np.zeros((7, 7)))], [estimate])[0][0] is estimate
 
 
 def test_evidence_of_another_layout_is_refused(prior):
-    with pytest.raises(InvalidArgument, match="takes C-contiguous float32"):
-        prior.improve(np.zeros((CHANNELS - 1, 8, 8), np.float32), np.zeros((8, 8)))
-    with pytest.raises(InvalidArgument, match="takes C-contiguous float32"):
-        prior.improve(np.zeros((CHANNELS, 8, 8)), np.zeros((8, 8)))
+    for planes in (np.zeros((CHANNELS - 1, 8, 8), np.float32), np.zeros((CHANNELS, 8, 8))):
+        with pytest.raises(InvalidArgument, match="takes C-contiguous float32"):
+            prior.improve([planes], [np.zeros((8, 8))])
 
 
 def test_a_bundle_of_another_part_or_precision_is_refused(tmp_path):
@@ -99,24 +99,48 @@ def test_a_bundle_of_another_part_or_precision_is_refused(tmp_path):
         KernelPrior(write_prior(tmp_path / "precision", precision="fp16"))
 
 
-@pytest.mark.parametrize("unit", [2, 16])
-def test_planes_are_padded_to_the_unit_that_the_bundle_assumes(tmp_path, unit):
-    prior = KernelPrior(write_prior(tmp_path / "unit", assumes=ASSUMES | {"unit": unit}))
-    assert prior.improve(evidence_of(np.eye(9)), np.ones((9, 9)))[1] == (10 if unit == 2 else 16)
-
-
-def test_evidence_is_made_as_the_bundle_assumes(tmp_path):
+@pytest.mark.parametrize(("unit", "side"), [(2, 8), (16, 16)])
+def test_evidence_is_made_as_the_bundle_assumes(tmp_path, unit, side):
     blurred = BlurredImage(
         np.random.default_rng(0).random((60, 60)).astype(np.float32), np.ones((60, 60), bool), None, 0.01
     )
-    edges = sharp_edges(blurred, normalise(np.ones((7, 7))))[0]
-    features = Features.of(blurred.image, blurred.noise, edges, load_prior().shares)
+    kernel = normalise(np.ones((7, 7)))
+    edges = sharp_edges(blurred, kernel)[0]
     gathered = []
     for level in (3.0, 1.5):
-        prior = KernelPrior(write_prior(tmp_path / "level", assumes=ASSUMES | {"level": level}))
-        prior.improve = lambda evidence, kernel: gathered.append(evidence[0])
-        prior(blurred, features, normalise(np.ones((7, 7))))
+        assumes = KernelPrior(write_prior(tmp_path / "a", assumes=ASSUMES | {"level": level, "unit": unit})).assumes
+        gathered.append(evidence_for(kernel, blurred.image, blurred.noise, edges, assumes)[0])
+    assert gathered[0].shape == (side, side)
+    assert not gathered[0][7:].any()
+    assert not gathered[0][:, 7:].any()
     np.testing.assert_allclose(gathered[0], 2 * gathered[1], rtol=1e-6)
+
+
+def test_a_device_improves_kernels_of_one_frame_at_once(stand_in):
+    """As the CPU improves each of them: to 1e-5 of a kernel's largest value, and of the logarithm of an error."""
+    sides = 9, 12, 25, 11
+    evidence = [probe_evidence(1, side, seed)[0] for seed, side in enumerate(sides)]
+    kernels = [normalise(each[0, :side, :side]) for each, side in zip(evidence, sides, strict=True)]
+    expected = load_prior().improve(evidence, kernels)
+    there, ran = load_prior(Device("cuda")), []
+    run = there._session.run
+    there._session.run = lambda evidence: ran.append(evidence.shape) or run(evidence=evidence)
+    stand_in.clear()
+    found = there.improve(*([ndarray(each) for each in several] for several in (evidence, kernels)))
+    assert stand_in.waits == stand_in.uploads == []
+    assert ran == [(3, CHANNELS, 12, 12), (1, CHANNELS, 28, 28)]
+    for (kernel, log_error), (wanted, wanted_error) in zip(found, expected, strict=True):
+        assert kernel.dtype == np.float64
+        np.testing.assert_allclose(kernel.array, wanted, atol=1e-5 * wanted.max())
+        assert float(log_error) == pytest.approx(float(wanted_error), abs=1e-5)
+
+
+def test_where_nothing_is_left_the_estimate_stays_on_a_device(stand_in, tmp_path):
+    prior = KernelPrior(write_prior(tmp_path / MODEL), Device("cuda"))
+    evidence = evidence_of(np.zeros((8, 8)))
+    kernel = normalise(evidence[0])
+    ((found, _),) = prior.improve([ndarray(evidence)], [ndarray(kernel)])
+    np.testing.assert_allclose(found.array, kernel, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +184,7 @@ class TestLoadPrior:
 
     def test_finds_it(self, tmp_path):
         write_prior(tmp_path / MODEL)
-        kernel, _ = load_prior().improve(evidence_of(np.eye(8)), np.ones((8, 8)))
+        ((kernel, _),) = load_prior().improve([evidence_of(np.eye(8))], [np.ones((8, 8))])
         np.testing.assert_allclose(kernel, np.eye(8) / 8)
 
     def test_says_that_it_is_not_there(self):

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from runtime.estimation.kernel.pyramid import _SMALLEST_SUPPORT, _gaussian_weights, informative_window, scales, shrink
+from runtime.deconvolution.saturation import SATURATED, unsaturated
+from runtime.estimation.kernel.pyramid import (
+    _SMALLEST_SUPPORT,
+    BlurredImage,
+    _gaussian_weights,
+    informative_window,
+    scales,
+    shrink,
+)
 
 
 @given(st.integers(1, 120))
@@ -105,3 +115,39 @@ def test_window_of_a_strip_holds_the_edges():
 def test_ordinary_windows_do_not_depend_on_the_narrowest():
     image = np.random.default_rng(1).random((300, 400), dtype=np.float32)
     assert informative_window(image, 30_000, narrowest=85) == informative_window(image, 30_000)
+
+
+def blurred_image(image):
+    return BlurredImage(image, unsaturated(image), None, 0.03)
+
+
+class TestBlurredImage:
+    def test_the_photographs_own_scale_changes_nothing(self):
+        image = blurred_image(np.full((40, 50), 0.4, np.float32))
+        assert image.downscaled(1) is image
+
+    def test_a_scale_is_made_once_and_belongs_to_its_image(self, rng):
+        image = blurred_image(rng.random((40, 50), np.float32))
+        small = image.downscaled(1.7)
+        assert image.downscaled(1.7) is small
+        other = replace(image, image=image.image / 2).downscaled(1.7)
+        np.testing.assert_allclose(other.image, small.image / 2, rtol=1e-6)
+
+    @settings(max_examples=15)
+    @given(height=st.integers(8, 60), width=st.integers(8, 60), factor=st.floats(1, 6))
+    def test_everything_shrinks_alike(self, height, width, factor):
+        image = np.random.default_rng(height).random((height, width)).astype(np.float32)
+        small = BlurredImage(image, unsaturated(image), image, 0.03).downscaled(factor)
+        shape = (max(round(height / factor), 1), max(round(width / factor), 1))
+        assert small.image.shape == small.known.shape == small.initial.shape == shape
+        assert small.known.dtype == bool
+        np.testing.assert_array_equal(small.image, small.initial)
+        assert small.noise == pytest.approx(0.03 / factor)
+
+    def test_a_pixel_is_known_only_where_all_it_averages_is(self):
+        image = np.full((40, 40), 0.4, np.float32)
+        image[20, 20] = 1
+        small = blurred_image(image).downscaled(2)
+        assert not small.known[9:11, 9:11].any()
+        assert (small.image[small.known] < SATURATED).all()
+        np.testing.assert_allclose(small.image[small.known], 0.4, atol=0.01)

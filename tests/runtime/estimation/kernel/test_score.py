@@ -10,7 +10,7 @@ import pytest
 from runtime.blur.kernel import centre, delta, fit, normalise
 from runtime.deconvolution.saturation import unsaturated
 from runtime.estimation.kernel import score as module
-from runtime.estimation.kernel.refine import BlurredImage
+from runtime.estimation.kernel.pyramid import BlurredImage
 from runtime.noise import estimate_noise
 from tests.support.jobs import ended
 

@@ -11,7 +11,9 @@ from runtime.blur.kernel import centre, delta
 from runtime.deconvolution.saturation import unsaturated
 from runtime.estimation.kernel import score
 from runtime.estimation.kernel import search as module
-from runtime.estimation.kernel.refine import STARTS, BlurredImage, KernelCandidate
+from runtime.estimation.kernel.prior import load_prior
+from runtime.estimation.kernel.pyramid import BlurredImage
+from runtime.estimation.kernel.refine import STARTS, KernelCandidate
 from runtime.noise import estimate_noise
 from runtime.quality import LEVELS, Comparison
 from tests.support.jobs import begun, ended
@@ -26,12 +28,12 @@ def observed(blurred):
     return blurred[:160, :160]
 
 
-def identity_prior(photo, features, kernel):
+def identity_prior(photographs, evidence, kernels):
     """A prior that changes nothing."""
-    return kernel, -1.0
+    return [(kernel, np.float64(-1)) for kernel in kernels]
 
 
-identity_prior.shares = 0.04, 0.1
+identity_prior.assumes = load_prior().assumes
 
 
 class TestRefineRepeatedly:

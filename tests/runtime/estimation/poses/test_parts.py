@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from runtime.estimation.kernel.refine import BlurredImage
+from runtime.estimation.kernel.pyramid import BlurredImage
 from runtime.estimation.poses.parts import split
 
 
