@@ -144,14 +144,14 @@ def test_nothing_waits_for_the_neural_average(stand_in, models):
 
 
 CEILINGS = {
-    "deblur": (70, 1400, 20),
-    "deblur without refinement": (37, 700, 15),
-    "deblur without network": (55, 1000, 10),
-    "hyper-laplacian": (36, 750, 10),
-    "epll": (36, 1250, 130),
-    "synthesis": (37, 1050, 95),
-    "wiener": (36, 750, 10),
-    "irc": (38, 2400, 220),
+    "deblur": (56, 1390, 20),
+    "deblur without refinement": (34, 700, 15),
+    "deblur without network": (52, 1000, 10),
+    "hyper-laplacian": (33, 750, 10),
+    "epll": (33, 1250, 130),
+    "synthesis": (34, 1050, 95),
+    "wiener": (33, 750, 10),
+    "irc": (35, 2400, 220),
     "known motion": (40, 3750, 15),
 }
 """Waits, operations and transforms of a restoration, at most, once all of its graphs are recorded."""
