@@ -144,15 +144,15 @@ def test_nothing_waits_for_the_neural_average(stand_in, models):
 
 
 CEILINGS = {
-    "deblur": (70, 1400, 20),
-    "deblur without refinement": (37, 740, 15),
-    "deblur without network": (46, 1020, 10),
-    "hyper-laplacian": (36, 780, 10),
-    "epll": (36, 1280, 130),
-    "synthesis": (37, 1070, 95),
-    "wiener": (36, 780, 10),
-    "irc": (38, 2370, 210),
-    "known motion": (40, 3740, 15),
+    "deblur": (56, 1440, 20),
+    "deblur without refinement": (34, 730, 15),
+    "deblur without network": (40, 1010, 10),
+    "hyper-laplacian": (33, 770, 10),
+    "epll": (33, 1275, 130),
+    "synthesis": (34, 1060, 95),
+    "wiener": (33, 770, 10),
+    "irc": (35, 2360, 210),
+    "known motion": (38, 3730, 15),
 }
 """Waits, operations and transforms of a restoration, at most, once all of its graphs are recorded."""
 
