@@ -147,7 +147,7 @@ RESPONSE_DARK = 3e-3
 """The same at one place, from which on it is asked which curve it speaks for."""
 RESPONSE_SPARSITY_WEIGHT = 8.0
 """Weight of the logarithm of the gradients' sparsity beside that of the light below 0."""
-RESPONSE_BENT = -1.6
+RESPONSE_BENT = -2.4
 """Evidence from which the curve of sRGB is assumed."""
 
 # What the values of a photograph mean.
