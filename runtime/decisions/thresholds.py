@@ -147,8 +147,10 @@ RESPONSE_DARK = 3e-3
 """The same at one place, from which on it is asked which curve it speaks for."""
 RESPONSE_SPARSITY_WEIGHT = 8.0
 """Weight of the logarithm of the gradients' sparsity beside that of the light below 0."""
-RESPONSE_BENT = -2.4
-"""Evidence from which the curve of sRGB is assumed."""
+RESPONSE_BENT = -1.6
+"""Evidence from which the curve of sRGB is assumed ..."""
+RESPONSE_MAYBE_BENT = -2.4
+"""... and from which it is if the kernel that was found is as sure in light."""
 
 # What the values of a photograph mean.
 DIM = 0.5

@@ -121,7 +121,7 @@ def in_light(
     return light, run_on(light, quantum, options, run.device, run.stopwatch, run.progress)
 
 
-def choose_response(observed: Array, run: Run[Options], kernel: Kernel) -> Response:
+def choose_response(observed: Array, run: Run[Options], kernel: Kernel, evidence: float = RESPONSE_BENT) -> Response:
     """Choose the response curve of a photograph.
 
     Parameters
@@ -132,6 +132,8 @@ def choose_response(observed: Array, run: Run[Options], kernel: Kernel) -> Respo
         Knows the noise, and the pixels that are known and not clipped.
     kernel : (h, w) array
         The kernel, in host memory, known or nearly right.
+    evidence : float
+        That from which a curve is assumed.
 
     Returns
     -------
@@ -147,7 +149,7 @@ def choose_response(observed: Array, run: Run[Options], kernel: Kernel) -> Respo
     known = ~clipped if run.known is None else run.known[window] & ~clipped
     blurred = BlurredImage(image, known, None, run.noise_of(observed))
     straight, bent = (measure_overshoot(blurred, kernel, each, clipped) for each in (LINEAR, SRGB))
-    return SRGB if bend(straight, bent) > RESPONSE_BENT else LINEAR
+    return SRGB if bend(straight, bent) > evidence else LINEAR
 
 
 def bend(straight: Overshoot, bent: Overshoot) -> float:

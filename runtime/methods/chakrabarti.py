@@ -25,6 +25,8 @@ from runtime.decisions.thresholds import (
     LIGHT_LESS_SURE,
     LITTLE_LIGHT_GAIN,
     PROMISES_MORE,
+    RESPONSE_BENT,
+    RESPONSE_MAYBE_BENT,
 )
 from runtime.errors import InvalidImage
 from runtime.estimation.kernel.blind import BlindEstimate, FirstEstimate, estimate_blind, is_unsure
@@ -163,9 +165,11 @@ class Chakrabarti:
         return estimate, best
 
     @staticmethod
-    def _bent(guide: Array, found: BlindEstimate, run: Run[Options]) -> bool:
+    def _bent(guide: Array, found: BlindEstimate, run: Run[Options], evidence: float = RESPONSE_BENT) -> bool:
         """Tell by the kernel that was found in the values of a photograph whether they are bent."""
-        return found.best is not None and not choose_response(guide, run, found.best.astype(np.float64)).linear
+        if found.best is None:
+            return False
+        return not choose_response(guide, run, found.best.astype(np.float64), evidence).linear
 
     def _as_light(
         self,
@@ -185,7 +189,8 @@ class Chakrabarti:
         A kernel that explains the values is nearly right for the light too: it tells whether they are bent, and is
         polished. Otherwise, or where that leaves doubts, another one is searched for; without the first one, it has to
         tell the same. Where nothing speaks for the kernel of the light but this, neither its predicted error nor the
-        gradients, the values are not bent: the blur of a camera that turned leaves such traces, too.
+        gradients, the values are not bent: the blur of a camera that turned leaves such traces, too. Nor are they where
+        the kernel tells it less surely, and is less sure itself in light.
 
         In two cases the kernel is also tried as it was found in the values. Where lights are clipped, little of all
         this can be told, and what promises more is taken; where the polished kernel is accepted, but polishing has made
@@ -194,7 +199,7 @@ class Chakrabarti:
         start = None
         if found.reason is None and found.best is not None:
             start = found.best.astype(np.float64)
-            if not uneven and not found.lit and not self._bent(guide, found, run):
+            if not uneven and not found.lit and not self._bent(guide, found, run, RESPONSE_MAYBE_BENT):
                 return None
         light_run, light_guide = run.in_light(SRGB, guide), luminance(SRGB.to_light(observed))
         bent = initial
@@ -206,8 +211,10 @@ class Chakrabarti:
         if start is None:
             if again.reason is None and choose_response(guide, run, download(again.kernel).astype(np.float64)).linear:
                 return None
-        elif not found.lit and _speaks_against_light(found, again):
-            return None
+        elif not found.lit and again.log_error > found.log_error + LIGHT_LESS_SURE:
+            less_sparse = again.sparsity_gain > (1 + LIGHT_LESS_SPARSE) * found.sparsity_gain
+            if less_sparse or not (uneven or self._bent(guide, found, run)):
+                return None
         tried = [Way(observed, guide, again, light_run, SRGB)] if again.reason is None else []
         spoiled = again.log_error > found.log_error and is_unsure(again)
         if start is not None and (found.lit or (spoiled and bool(tried) and tried[0].promise.reason is None)):
@@ -268,12 +275,6 @@ class FirstEstimates:
         if place not in self._made:
             self._made[place] = self._estimate(array_module(self._guide).ascontiguousarray(self._guide[window]))
         return self._made[place]
-
-
-def _speaks_against_light(found: BlindEstimate, again: BlindEstimate) -> bool:
-    """Tell whether both the predicted error of the kernel and the gradients are clearly worse in light."""
-    less_sure = again.log_error > found.log_error + LIGHT_LESS_SURE
-    return less_sure and again.sparsity_gain > (1 + LIGHT_LESS_SPARSE) * found.sparsity_gain
 
 
 def _is_certain(light: Estimate) -> bool:

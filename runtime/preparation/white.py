@@ -73,7 +73,7 @@ def find_white(planes: Array, *, bent: bool = False) -> White:
     """
     xp = array_module(planes)
     # One copy from a GPU takes the extremes and the number of bright values.
-    measured = [(plane.max(), -plane.min(), xp.count_nonzero(abs(plane) >= DIM)) for plane in planes]
+    measured = [(plane.max(), -plane.min(), (abs(plane) >= DIM).sum()) for plane in planes]
     numbers = download(packed(planes, [each for plane in measured for each in plane])).reshape(-1, 3)
     largest, not_dim = float(numbers[:, :2].max()), int(numbers[:, 2].sum())
     if largest == 0:

@@ -209,7 +209,7 @@ def test_where_the_kernel_is_refused_another_one_has_to_tell_that_values_are_ben
     monkeypatch.setattr(
         module, "estimate_blind", lambda guide, run, starts=(), **o: estimate(guide, run, starts=starts)
     )
-    monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel: LINEAR)
+    monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel, evidence=0.0: LINEAR)
     monkeypatch.setattr(module, "find_outliers", lambda *arguments: None)
     found = method.restore(as_light[0], Run(Options(quality="fast")))
     assert asked == [(LINEAR, True), (SRGB, True)]
@@ -246,7 +246,7 @@ def test_where_lights_are_clipped_the_most_promising_restoration_is_taken(
 
     monkeypatch.setattr(module, "estimate_blind", estimate)
     monkeypatch.setattr(ways, "restore_with", restore)
-    monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel: LINEAR)
+    monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel, evidence=0.0: LINEAR)
     monkeypatch.setattr(module, "find_outliers", lambda *arguments: None)
     found = method.restore(as_light[0], Run(Options(quality="fast")))
     assert tried == [SRGB, SRGB, LINEAR]
@@ -281,7 +281,7 @@ def test_where_there_are_doubts_the_stored_values_are_restored_too(
 
     monkeypatch.setattr(module, "estimate_blind", estimate)
     monkeypatch.setattr(ways, "restore_with", restore)
-    monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel: SRGB)
+    monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel, evidence=0.0: SRGB)
     found = method.restore(as_light[0], Run(Options(quality="fast")))
     polished_and_not = [SRGB] * (1 + (light_error > stored and light_error > -1.8))
     assert tried == ([*polished_and_not, LINEAR] if both else polished_and_not)
@@ -317,7 +317,7 @@ def test_a_kernel_that_polishing_on_light_makes_worse_is_also_used_as_it_was(
 
     monkeypatch.setattr(module, "estimate_blind", estimate)
     monkeypatch.setattr(ways, "restore_with", restore)
-    monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel: SRGB)
+    monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel, evidence=0.0: SRGB)
     found = method.restore(as_light[0], Run(Options(quality="fast")))
     if taken == "stored":
         assert found.response == LINEAR
@@ -338,7 +338,7 @@ def test_a_kernel_that_light_refuses_is_not_used_for_it_as_it_was(method, as_lig
 
     monkeypatch.setattr(module, "estimate_blind", estimate)
     monkeypatch.setattr(ways, "restore_with", restore)
-    monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel: SRGB)
+    monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel, evidence=0.0: SRGB)
     assert method.restore(as_light[0], Run(Options(quality="fast"))).response == LINEAR
     assert tried == [LINEAR]
 
@@ -355,7 +355,7 @@ def test_light_that_nothing_but_the_overshoot_speaks_for_is_none(
         return blind(*measured)
 
     monkeypatch.setattr(module, "estimate_blind", estimate)
-    monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel: SRGB)
+    monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel, evidence=0.0: SRGB)
     assert method.restore(as_light[0], Run(Options(quality="fast"))).response == response
 
 
@@ -370,7 +370,7 @@ def test_values_that_a_kernel_explains_unevenly_are_tried_as_light(method, as_li
 
     monkeypatch.setattr(module, "estimate_blind", lambda *arguments, **options: blind(-2.1, 0.5))
     monkeypatch.setattr(ways, "restore_with", restore)
-    monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel: LINEAR)
+    monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel, evidence=0.0: LINEAR)
     monkeypatch.setattr(module, "find_outliers", lambda *arguments: None)
     assert method.restore(as_light[0], Run(Options(quality="fast"))).response == response
 
