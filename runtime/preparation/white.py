@@ -71,7 +71,6 @@ def find_white(planes: Array, *, bent: bool = False) -> White:
         `BRIGHT`. Otherwise these brightest values. If the darkest, dead pixels apart, are more than `PEDESTAL` of the
         brightest, black is the darkest of them.
     """
-    xp = array_module(planes)
     # One copy from a GPU takes the extremes and the number of bright values.
     measured = [(plane.max(), -plane.min(), (abs(plane) >= DIM).sum()) for plane in planes]
     numbers = download(packed(planes, [each for plane in measured for each in plane])).reshape(-1, 3)

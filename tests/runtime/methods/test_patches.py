@@ -140,7 +140,8 @@ def test_a_gpu_restores_the_same(packed, rng, stand_in):
     deblurrer.restore(pixels)
     stand_in.clear()
     np.testing.assert_allclose(deblurrer.restore(pixels).image, expected, atol=2e-6)
-    assert len(stand_in.uploads) == len(stand_in.downloads) == 1
+    # Beside the photograph only a few numbers about it come to the host.
+    assert stand_in.uploads == [size for size in stand_in.downloads if size > 100] == [pixels.nbytes]
     np.testing.assert_allclose(deblurrer.restore(cuda_stand_in.ndarray(pixels)).image.array, expected, atol=2e-6)
 
 
