@@ -121,8 +121,13 @@ def in_light(
     return light, run_on(light, quantum, options, run.device, run.stopwatch, run.progress)
 
 
-def choose_response(observed: Array, run: Run[Options], kernel: Kernel, evidence: float = RESPONSE_BENT) -> Response:
-    """Choose the response curve of a photograph.
+def choose_response(observed: Array, run: Run[Options], kernel: Kernel) -> Response:
+    """Choose the response curve of a photograph: `LINEAR` or `SRGB`; the arguments are those of `evidence_of_bend`."""
+    return SRGB if evidence_of_bend(observed, run, kernel) > RESPONSE_BENT else LINEAR
+
+
+def evidence_of_bend(observed: Array, run: Run[Options], kernel: Kernel) -> float:
+    """Return what speaks for the curve of sRGB in a photograph (`bend`); that of a flat one is minus infinity.
 
     Parameters
     ----------
@@ -132,24 +137,17 @@ def choose_response(observed: Array, run: Run[Options], kernel: Kernel, evidence
         Knows the noise, and the pixels that are known and not clipped.
     kernel : (h, w) array
         The kernel, in host memory, known or nearly right.
-    evidence : float
-        That from which a curve is assumed.
-
-    Returns
-    -------
-    Response
-        `LINEAR` or `SRGB`.
     """
     window = informative_window(observed, _PIXELS, narrowest=2 * max(kernel.shape))
     image = bounded(observed[window])
     brightest, darkest = download(array_module(image).stack([image.max(), image.min()])).tolist()
     if brightest - darkest <= FLAT_RANGE:
-        return LINEAR
+        return -math.inf
     clipped = ~unsaturated(image, run.saturated)
     known = ~clipped if run.known is None else run.known[window] & ~clipped
     blurred = BlurredImage(image, known, None, run.noise_of(observed))
     straight, bent = (measure_overshoot(blurred, kernel, each, clipped) for each in (LINEAR, SRGB))
-    return SRGB if bend(straight, bent) > evidence else LINEAR
+    return bend(straight, bent)
 
 
 def bend(straight: Overshoot, bent: Overshoot) -> float:

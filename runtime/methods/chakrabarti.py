@@ -12,42 +12,28 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kernels.arrays import Array, array_module
 from runtime.blur.blurs import KernelBlur
 from runtime.colour import luminance
 from runtime.contract import Candidate, Estimate
 from runtime.decisions.reasons import Reason
-from runtime.decisions.thresholds import (
-    CERTAIN_LOG_ERROR,
-    LIGHT_LESS_SPARSE,
-    LIGHT_LESS_SURE,
-    LITTLE_LIGHT_GAIN,
-    PROMISES_MORE,
-    RESPONSE_BENT,
-    RESPONSE_MAYBE_BENT,
-)
+from runtime.decisions.thresholds import CERTAIN_LOG_ERROR
 from runtime.errors import InvalidImage
-from runtime.estimation.kernel.blind import BlindEstimate, FirstEstimate, estimate_blind, is_unsure
 from runtime.estimation.kernel.outliers import find_outliers
 from runtime.estimation.kernel.single import check_support, estimate_kernel
-from runtime.estimation.response import choose_response
 from runtime.estimation.sharpness import is_sharp
 from runtime.inference.bundle import Bundle
-from runtime.inference.devices import Device, download
+from runtime.inference.devices import Device
 from runtime.inference.patch_engine import NetworkPatchModel, PatchEngine, plan_patches
+from runtime.methods.blind import BlindRestoration
 from runtime.methods.uniform import choose_support
-from runtime.methods.ways import Way, most_promising
-from runtime.options import AUTO, NEURAL, Options
+from runtime.options import NEURAL, Options
 from runtime.preparation.overlays import find_covered
-from runtime.response import LINEAR, SRGB
+from runtime.response import LINEAR
 from runtime.restoration.finish import undo
 from runtime.restoration.repair import load_repairer
 from runtime.run import Run
-
-_SAY_ENOUGH = (Reason.FLAT, Reason.NOT_BLURRED)
-"""Reasons against a kernel that hold under every response curve."""
 
 
 class Chakrabarti:
@@ -120,17 +106,18 @@ class Chakrabarti:
         return replace(estimate, initial=initial.whole if initial is not None else None)
 
     def _restore(
-        self, observed: Array, guide: Array, initial: FirstEstimate | None, support: int, run: Run[Options]
+        self, observed: Array, guide: Array, initial: FirstEstimates | None, support: int, run: Run[Options]
     ) -> Estimate:
         """Restore the photograph; where a single kernel explains it but for a few parts, without these."""
-        estimate, best = self._restore_blind(observed, guide, initial, support, run)
-        if estimate.reason is Reason.NOT_UNIFORM and best is not None:
+        first = BlindRestoration(observed, guide, initial, support, run)
+        estimate = first.restore()
+        if estimate.reason is Reason.NOT_UNIFORM and (best := first.found.best) is not None:
             with run.stopwatch("outliers"):
                 outliers = find_outliers(guide, best, run)
             if outliers is not None:
                 filled, others = run.leaving_out(outliers, observed)
                 others = others.with_options(response=LINEAR.name)
-                again, _ = self._restore_blind(filled, luminance(filled), initial, support, others)
+                again = BlindRestoration(filled, luminance(filled), initial, support, others).restore()
                 # A kernel that was refused for its restoration may be that of a turn, which explains most parts.
                 certain = estimate.gain is None or again.log_error <= CERTAIN_LOG_ERROR
                 if again.reason is None and certain and (blur := again.blur) is not None:
@@ -139,87 +126,6 @@ class Chakrabarti:
                     again.latent[:, foreign] = observed[:, foreign]
                     return again
         return estimate
-
-    def _restore_blind(
-        self, observed: Array, guide: Array, initial: FirstEstimate | None, support: int, run: Run[Options]
-    ) -> tuple[Estimate, NDArray[np.float32] | None]:
-        """Estimate the kernel and restore the photograph; return the best kernel found too, accepted or not."""
-        with run.stopwatch("kernel estimate"):
-            found = estimate_blind(guide, run, initial=initial, support=support)
-        best, light = found.best, None
-        asked = run.options.response == AUTO and best is not None and found.reason not in _SAY_ENOUGH
-        if asked:
-            light = self._as_light(observed, guide, initial, support, found, run)
-        tried = [light] if light is not None and light.whole.reason is None else []
-        # Where light promises little, a kernel is doubtful or lights hide what the values are, both are tried.
-        certain = bool(tried) and not is_unsure(found) and _is_certain(tried[0].whole)
-        if not certain or (found.lit and not self._bent(guide, found, run)):
-            tried.append(Way(observed, guide, found, run))
-        estimate = most_promising(tried, PROMISES_MORE).whole
-        uneven = found.reason is None and estimate.reason is Reason.NOT_UNIFORM
-        if asked and uneven and light is None:
-            # Taken for what was blurred, bent values are explained unevenly by the right kernel, too.
-            light = self._as_light(observed, guide, initial, support, found, run, uneven=True)
-            if light is not None and light.whole.reason is None and _promises_more(light.whole, estimate):
-                return light.whole, best
-        return estimate, best
-
-    @staticmethod
-    def _bent(guide: Array, found: BlindEstimate, run: Run[Options], evidence: float = RESPONSE_BENT) -> bool:
-        """Tell by the kernel that was found in the values of a photograph whether they are bent."""
-        if found.best is None:
-            return False
-        return not choose_response(guide, run, found.best.astype(np.float64), evidence).linear
-
-    def _as_light(
-        self,
-        observed: Array,
-        guide: Array,
-        initial: FirstEstimate | None,
-        support: int,
-        found: BlindEstimate,
-        run: Run[Options],
-        *,
-        uneven: bool = False,
-    ) -> Way | None:
-        """Return how to restore the photograph as light under the curve of sRGB; ``None`` if its values are not bent.
-
-        With `uneven`, since the kernel explains the values unevenly, it is not asked whether they are.
-
-        A kernel that explains the values is nearly right for the light too: it tells whether they are bent, and is
-        polished. Otherwise, or where that leaves doubts, another one is searched for; without the first one, it has to
-        tell the same. Where nothing speaks for the kernel of the light but this, neither its predicted error nor the
-        gradients, the values are not bent: the blur of a camera that turned leaves such traces, too. Nor are they where
-        the kernel tells it less surely, and is less sure itself in light.
-
-        In two cases the kernel is also tried as it was found in the values. Where lights are clipped, little of all
-        this can be told, and what promises more is taken; where the polished kernel is accepted, but polishing has made
-        it doubtful, as noise that grows with light can, what promises clearly more.
-        """
-        start = None
-        if found.reason is None and found.best is not None:
-            start = found.best.astype(np.float64)
-            if not uneven and not found.lit and not self._bent(guide, found, run, RESPONSE_MAYBE_BENT):
-                return None
-        light_run, light_guide = run.in_light(SRGB, guide), luminance(SRGB.to_light(observed))
-        bent = initial
-        in_light: FirstEstimate | None = None if bent is None else lambda window: SRGB.to_light(bent(window))
-        with run.stopwatch("kernel estimate"):
-            starts = [] if start is None else [start]
-            again = estimate_blind(light_guide, light_run, initial=in_light, support=support, starts=starts)
-        del light_guide
-        if start is None:
-            if again.reason is None and choose_response(guide, run, download(again.kernel).astype(np.float64)).linear:
-                return None
-        elif not found.lit and again.log_error > found.log_error + LIGHT_LESS_SURE:
-            less_sparse = again.sparsity_gain > (1 + LIGHT_LESS_SPARSE) * found.sparsity_gain
-            if less_sparse or not (uneven or self._bent(guide, found, run)):
-                return None
-        tried = [Way(observed, guide, again, light_run, SRGB)] if again.reason is None else []
-        spoiled = again.log_error > found.log_error and is_unsure(again)
-        if start is not None and (found.lit or (spoiled and bool(tried) and tried[0].promise.reason is None)):
-            tried.append(Way(observed, guide, found, light_run, SRGB))
-        return most_promising(tried, 0.0 if found.lit else PROMISES_MORE) if tried else None
 
     def _first_estimates(self, guide: Array, run: Run[Options]) -> FirstEstimates:
         """Return the network's estimates of the latent luminance."""
@@ -275,16 +181,6 @@ class FirstEstimates:
         if place not in self._made:
             self._made[place] = self._estimate(array_module(self._guide).ascontiguousarray(self._guide[window]))
         return self._made[place]
-
-
-def _is_certain(light: Estimate) -> bool:
-    """Tell whether a restoration of light need not be compared with one of the stored values."""
-    return not (is_unsure(light) or (light.gain is not None and light.gain < LITTLE_LIGHT_GAIN))
-
-
-def _promises_more(light: Estimate, values: Estimate) -> bool:
-    """Tell whether a restoration of light promises clearly more than one of the stored values."""
-    return light.gain is not None and values.gain is not None and light.gain > values.gain + PROMISES_MORE
 
 
 def _no_blur(guide: Array) -> KernelBlur:

@@ -3,7 +3,6 @@ import pytest
 from scipy.signal import fftconvolve
 from skimage.data import astronaut
 
-from bench.data.camera import light
 from bench.data.photographs import shake_kernel
 from runtime.colour import luminance
 from runtime.contract import Estimate
@@ -11,11 +10,10 @@ from runtime.decisions.reasons import Reason
 from runtime.errors import InvalidImage, InvalidModel
 from runtime.estimation.kernel.blind import BlindEstimate
 from runtime.inference.devices import CPU
+from runtime.methods import blind, uniform
 from runtime.methods import chakrabarti as module
-from runtime.methods import uniform, ways
 from runtime.methods.registry import create_method
 from runtime.options import Options
-from runtime.response import LINEAR, SRGB
 from runtime.restoration import finish
 from runtime.run import Run
 from tests.support.models import write_patch_bundle
@@ -113,7 +111,7 @@ def test_the_quality_level_reaches_every_part(method, observed, monkeypatch, qua
         told.append((run.options.nonblind, run.options.quality))
         return planes
 
-    monkeypatch.setattr(module, "estimate_blind", estimate_blind)
+    monkeypatch.setattr(blind, "estimate_blind", estimate_blind)
     monkeypatch.setattr(finish, "deconvolve", deconvolve)
     method.restore(observed, Run(Options(quality=quality, nonblind=nonblind)))
     assert told == [quality, (asked, quality)]
@@ -175,206 +173,6 @@ def test_a_bundle_without_patches_is_refused(tmp_path):
         create_method(bundle, device=CPU, precision="auto", batch=None)
 
 
-@pytest.fixture(scope="module")
-def as_light():
-    """A photograph that was blurred as light, and its sharp image, (3, H, W)."""
-    sharp = astronaut()[20:300, 60:380].astype(np.float32) / np.float32(255)
-    return [np.ascontiguousarray(np.moveaxis(each, -1, 0)) for each in light(sharp, shake_kernel(13), (0,))]
-
-
-def blind(log_error, sparsity, reason=None, lit=False):
-    kernel = shake_kernel(13).astype(np.float32)
-    return BlindEstimate(kernel, 1.0, 1.0, reason, log_error, sparsity, lit=lit, best=kernel)
-
-
-def test_light_is_restored_as_light(method, as_light):
-    bent, sharp = as_light
-    automatic, straight = (
-        method.restore(bent, Run(Options(quality="fast", response=response))) for response in ("auto", "linear")
-    )
-    assert (automatic.response, straight.response) == (SRGB, LINEAR)
-    assert automatic.reason is None
-    assert error(automatic.latent.clip(0, 1), sharp) < 0.6 * error(straight.latent.clip(0, 1), sharp)
-
-
-def test_where_the_kernel_is_refused_another_one_has_to_tell_that_values_are_bent(method, as_light, monkeypatch):
-    asked = []
-
-    def estimate(guide, run, **options):
-        asked.append((run.response, not options["starts"]))
-        kernel = np.ones((1, 1), np.float32)
-        reason = None if run.response == SRGB else Reason.NOT_UNIFORM
-        return BlindEstimate(kernel, confidence=1.0, agreement=1.0, reason=reason, best=kernel)
-
-    monkeypatch.setattr(
-        module, "estimate_blind", lambda guide, run, starts=(), **o: estimate(guide, run, starts=starts)
-    )
-    monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel, evidence=0.0: LINEAR)
-    monkeypatch.setattr(module, "find_outliers", lambda *arguments: None)
-    found = method.restore(as_light[0], Run(Options(quality="fast")))
-    assert asked == [(LINEAR, True), (SRGB, True)]
-    assert found.reason is Reason.NOT_UNIFORM
-    assert found.response == LINEAR
-    np.testing.assert_array_equal(found.latent, as_light[0])
-
-
-@pytest.mark.parametrize(
-    ("gains", "accepted"),
-    [
-        ((4.0, 5.0, 3.0), 1),
-        ((4.0, 3.0, 5.0), 2),
-        ((6.0, 5.0, 4.0), 0),
-        ((4.0, 5.0, 5.5), 1),
-        ((None, 5.0, 6.0), 2),
-        ((None, None, None), None),
-    ],
-)
-def test_where_lights_are_clipped_the_most_promising_restoration_is_taken(
-    method, as_light, monkeypatch, gains, accepted
-):
-    """Of light with the kernel found in it, with that found in the values, and values, which have to promise more."""
-    tried = []
-
-    def estimate(guide, run, **options):
-        return blind(-2.0, 0.5, lit=True)
-
-    def restore(observed, guide, found, run, response):
-        gain = gains[len(tried)]
-        tried.append(run.response)
-        latent = np.full_like(observed, 0.1 * len(tried))
-        return Estimate(latent, None, gain=gain, reason=Reason.NO_GAIN if gain is None else None, response=response)
-
-    monkeypatch.setattr(module, "estimate_blind", estimate)
-    monkeypatch.setattr(ways, "restore_with", restore)
-    monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel, evidence=0.0: LINEAR)
-    monkeypatch.setattr(module, "find_outliers", lambda *arguments: None)
-    found = method.restore(as_light[0], Run(Options(quality="fast")))
-    assert tried == [SRGB, SRGB, LINEAR]
-    if accepted is None:
-        assert found.reason is Reason.NO_GAIN
-    else:
-        assert found.reason is None
-        assert found.gain == gains[accepted]
-        assert found.response == tried[accepted]
-
-
-@pytest.mark.parametrize(
-    ("stored", "light_error", "gain", "both"),
-    [(-2.0, -2.1, 5.0, False), (-1.0, -2.1, 5.0, True), (-2.0, -1.7, 5.0, True), (-2.0, -2.1, 3.0, True)],
-    ids=["certain", "the kernel of the values is doubtful", "that of the light is", "light promises little"],
-)
-@pytest.mark.parametrize("more", [0.5, 1.0])
-def test_where_there_are_doubts_the_stored_values_are_restored_too(
-    method, as_light, monkeypatch, stored, light_error, gain, both, more
-):
-    """And taken if they clearly promise more."""
-    tried = []
-
-    def estimate(guide, run, **options):
-        measured = (stored, 0.6) if run.response == LINEAR else (light_error, 0.5)
-        return blind(*measured)
-
-    def restore(observed, guide, found, run, response):
-        tried.append(run.response)
-        promised = gain if run.response == SRGB else gain + more
-        return Estimate(observed, None, gain=promised, log_error=found.log_error, response=response)
-
-    monkeypatch.setattr(module, "estimate_blind", estimate)
-    monkeypatch.setattr(ways, "restore_with", restore)
-    monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel, evidence=0.0: SRGB)
-    found = method.restore(as_light[0], Run(Options(quality="fast")))
-    polished_and_not = [SRGB] * (1 + (light_error > stored and light_error > -1.8))
-    assert tried == ([*polished_and_not, LINEAR] if both else polished_and_not)
-    assert found.response == (LINEAR if both and more > 0.6 else SRGB)
-
-
-@pytest.mark.parametrize(
-    ("light_error", "more", "taken"),
-    [
-        (-2.4, 0.7, "polished"),
-        (-2.1, 0.7, "polished"),
-        (-1.5, 0.5, "polished"),
-        (-1.5, 0.7, "as found"),
-        (-1.5, None, "stored"),
-    ],
-)
-def test_a_kernel_that_polishing_on_light_makes_worse_is_also_used_as_it_was(
-    method, as_light, monkeypatch, light_error, more, taken
-):
-    """And taken if it clearly promises more; unless the other one is refused."""
-
-    def estimate(guide, run, **options):
-        measured = (-2.3, 0.6) if run.response == LINEAR else (light_error, 0.5)
-        return blind(*measured)
-
-    def restore(observed, guide, found, run, response):
-        as_found = run.response == SRGB and found.log_error == -2.3
-        latent = np.full_like(observed, 0.5 if as_found else 0.1)
-        refused = more is None and run.response == SRGB and not as_found
-        gain = 5.0 + (more or 1.0) * as_found
-        reason = Reason.NO_GAIN if refused else None
-        return Estimate(latent, None, gain=gain, log_error=found.log_error, reason=reason, response=response)
-
-    monkeypatch.setattr(module, "estimate_blind", estimate)
-    monkeypatch.setattr(ways, "restore_with", restore)
-    monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel, evidence=0.0: SRGB)
-    found = method.restore(as_light[0], Run(Options(quality="fast")))
-    if taken == "stored":
-        assert found.response == LINEAR
-    else:
-        assert found.response == SRGB
-        np.testing.assert_array_equal(found.latent, np.float32(0.5 if taken == "as found" else 0.1))
-
-
-def test_a_kernel_that_light_refuses_is_not_used_for_it_as_it_was(method, as_light, monkeypatch):
-    tried = []
-
-    def estimate(guide, run, **options):
-        return blind(-2.3, 0.6) if run.response == LINEAR else blind(-0.3, 0.5, reason=Reason.UNCLEAR)
-
-    def restore(observed, guide, found, run, response):
-        tried.append(run.response)
-        return Estimate(observed, None, gain=5.0, log_error=found.log_error, response=response)
-
-    monkeypatch.setattr(module, "estimate_blind", estimate)
-    monkeypatch.setattr(ways, "restore_with", restore)
-    monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel, evidence=0.0: SRGB)
-    assert method.restore(as_light[0], Run(Options(quality="fast"))).response == LINEAR
-    assert tried == [LINEAR]
-
-
-@pytest.mark.parametrize(
-    ("log_error", "sparsity", "response"),
-    [(-1.7, 0.6, LINEAR), (-1.9, 0.6, SRGB), (-1.7, 0.501, SRGB), (-2.1, 0.6, SRGB), (-1.7, 0.4, SRGB)],
-)
-def test_light_that_nothing_but_the_overshoot_speaks_for_is_none(
-    method, as_light, monkeypatch, log_error, sparsity, response
-):
-    def estimate(guide, run, **options):
-        measured = (-2.0, 0.5) if run.response == LINEAR else (log_error, sparsity)
-        return blind(*measured)
-
-    monkeypatch.setattr(module, "estimate_blind", estimate)
-    monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel, evidence=0.0: SRGB)
-    assert method.restore(as_light[0], Run(Options(quality="fast"))).response == response
-
-
-@pytest.mark.parametrize(("more", "response"), [(0.5, LINEAR), (0.7, SRGB), (None, LINEAR)])
-def test_values_that_a_kernel_explains_unevenly_are_tried_as_light(method, as_light, monkeypatch, more, response):
-    """And taken for light that is restored and promises clearly more, though no overshoot speaks for it."""
-
-    def restore(observed, guide, found, run, response):
-        refused, gain = (response == LINEAR or more is None), (5.0 if response == LINEAR else 5.0 + (more or 1.0))
-        reason = Reason.NOT_UNIFORM if refused else None
-        return Estimate(observed, None, gain=gain, log_error=-2.1, reason=reason, response=response)
-
-    monkeypatch.setattr(module, "estimate_blind", lambda *arguments, **options: blind(-2.1, 0.5))
-    monkeypatch.setattr(ways, "restore_with", restore)
-    monkeypatch.setattr(module, "choose_response", lambda guide, run, kernel, evidence=0.0: LINEAR)
-    monkeypatch.setattr(module, "find_outliers", lambda *arguments: None)
-    assert method.restore(as_light[0], Run(Options(quality="fast"))).response == response
-
-
 @pytest.mark.parametrize(
     ("gain", "log_error", "taken"), [(None, -1.5, True), (4.0, -1.5, False), (4.0, -2.0, True)],
     ids=["refused as a kernel", "refused as a restoration", "certain"],
@@ -386,13 +184,15 @@ def test_without_a_few_parts_a_refused_restoration_is_taken_back_for_a_certain_k
     foreign = np.zeros(observed.shape[1:], bool)
     foreign[20:30, 20:60] = True
     made = []
+    kernel = shake_kernel(13).astype(np.float32)
+    estimate = BlindEstimate(kernel, 1.0, 1.0, log_error=log_error, sparsity_gain=0.5, best=kernel)
 
     def finish(planes, candidate, run, guide):
         made.append(run.known)
         reason = None if len(made) > 1 else Reason.NOT_UNIFORM
         return Estimate(planes + 0.1, candidate.blur, reason=reason, gain=gain, log_error=log_error)
 
-    monkeypatch.setattr(module, "estimate_blind", lambda *arguments, **options: blind(log_error, 0.5))
+    monkeypatch.setattr(blind, "estimate_blind", lambda *arguments, **options: estimate)
     monkeypatch.setattr(uniform, "finish", finish)
     monkeypatch.setattr(module, "find_outliers", lambda *arguments: foreign)
     result = method.restore(observed, Run(Options(quality="fast", response="linear")))
