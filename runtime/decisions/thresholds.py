@@ -111,8 +111,8 @@ MOTION_VARIATION = 1.25
 """Standard deviation of the fitted camera motion over the photograph, in units of its expected error in one patch."""
 NO_SINGLE_MOTION = 2.5
 """The same, multiplied by how unevenly a single kernel explains the photograph, from which none can be right."""
-NO_SINGLE_MOTION_CERTAIN = 3.0
-"""The same for a certain kernel whose misfit is even."""
+NO_SINGLE_MOTION_SURE = 3.0
+"""The same where the misfit is even of a certain kernel, or of light before its repair."""
 KERNEL_TO_MOTION_WIDTH = 2.5
 """Width of the kernel over the mean length of the motion."""
 

@@ -132,7 +132,7 @@ def attempt(
     guide = luminance(observed) if guide is None else guide
     # The light of a photograph from a camera that turned, taken for light though it is none, can be explained by a
     # wrong kernel where the search looks, but not everywhere.
-    uneven = not run.response.linear and _unevenness(guide, restored, candidate, run) > LIGHT_UNEVENNESS
+    of_light = None if run.response.linear else _unevenness(guide, restored, candidate, run)
     with run.stopwatch("repair"):
         repaired = _repair(guide, restored, candidate, run)
         restored, gain = repaired.planes, repaired.gain
@@ -140,8 +140,10 @@ def attempt(
             gain = min(gain, _plain_gain(guide, candidate, run))
         # Deconvolution explains what was observed by almost any kernel. The repair takes out what no photograph shows:
         # where the kernel is wrong that is much, and the rest no longer explains it.
+        uneven = of_light is not None and of_light > LIGHT_UNEVENNESS
         unevenness = math.inf if uneven else _unevenness(guide, restored, candidate, run)
-        needed, reason = _needed_gain(guide, candidate, gain, unevenness, run)
+        even = of_light is not None and of_light <= EVEN
+        needed, reason = _needed_gain(guide, candidate, gain, unevenness, run, even=even)
     confidence = candidate.confidence * needed.above(gain)
     return Attempt(_softened(restored, candidate), gain, needed, reason, confidence)
 
@@ -177,12 +179,13 @@ def _plain_gain(guide: Array, candidate: Candidate, run: Run[Options]) -> float:
 
 
 def _needed_gain(
-    guide: Array, candidate: Candidate, gain: float, unevenness: float, run: Run[Options]
+    guide: Array, candidate: Candidate, gain: float, unevenness: float, run: Run[Options], *, even: bool
 ) -> tuple[Logistic, Reason]:
     """Return the threshold on the predicted gain, in dB, and the reason to report below it.
 
     No gain is enough for a single kernel whose misfit is uneven, or that this and the motions that a network sees rule
-    out together, for which more has to speak if it is certain; the surest kernels of stored values they never rule out.
+    out together, for which more has to speak if it is certain, or if light was explained evenly (`even`) before its
+    repair; the surest kernels of stored values they never rule out.
     Where stored values were blurred, the threshold is higher for another one that these motions contradict: if they
     vary, unless nothing else speaks against it and the misfit is even; less so if they are merely too short for it,
     since the network underestimates long ones. It runs only if it affects the decision: if the gain is above the
@@ -197,7 +200,8 @@ def _needed_gain(
         uniformity = load_uniformity_check(run.device).measure(guide, candidate.blur.width, run.known)
         certain = candidate.log_error <= CERTAIN_LOG_ERROR
         surest = run.response.linear and candidate.log_error <= SUREST_LOG_ERROR
-        if uniformity is not None and not surest and uniformity.ruled_out(unevenness, certain=certain):
+        sure = even or (certain and unevenness <= EVEN)
+        if uniformity is not None and not surest and uniformity.ruled_out(unevenness, sure=sure):
             return _NEVER, Reason.NOT_UNIFORM
         if uniformity is not None and run.response.linear:
             if uniformity.varies and (uniformity.too_short or unevenness > EVEN):

@@ -11,11 +11,10 @@ import numpy as np
 from kernels.arrays import Array
 from kernels.patches import PatchGrid, extract_patches
 from runtime.decisions.thresholds import (
-    EVEN,
     KERNEL_TO_MOTION_WIDTH,
     MOTION_VARIATION,
     NO_SINGLE_MOTION,
-    NO_SINGLE_MOTION_CERTAIN,
+    NO_SINGLE_MOTION_SURE,
 )
 from runtime.estimation.motion.field import TINY, camera_motion
 from runtime.estimation.motion.network import MotionNetwork
@@ -63,7 +62,7 @@ class Uniformity(NamedTuple):
         """Whether the motion varies too much for one kernel, or is too short for this kernel."""
         return self.varies or self.too_short
 
-    def ruled_out(self, unevenness: float, *, certain: bool = False) -> bool:
+    def ruled_out(self, unevenness: float, *, sure: bool = False) -> bool:
         """Tell whether no single kernel can be right, whatever it promises.
 
         The motion is what a network sees, the misfit what a kernel leaves. As neither knows of the other, both together
@@ -73,11 +72,10 @@ class Uniformity(NamedTuple):
         ----------
         unevenness
             Of the misfit of a restoration with the kernel; see `runtime.restoration.misfit.find_unevenness`.
-        certain
-            Whether the kernel is certain: the motion then has to vary more, unless the misfit is uneven.
+        sure
+            Whether enough speaks for the kernel that the motion has to vary more.
         """
-        limit = NO_SINGLE_MOTION_CERTAIN if certain and unevenness <= EVEN else NO_SINGLE_MOTION
-        return self.variation * unevenness > limit
+        return self.variation * unevenness > (NO_SINGLE_MOTION_SURE if sure else NO_SINGLE_MOTION)
 
 
 class UniformityCheck:

@@ -176,6 +176,26 @@ def test_light_that_motion_and_misfit_rule_out_is_refused(
     assert finish(observed, Candidate(blurs(observed.shape[1:])["kernel"], log_error), run).reason == reason
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        (1.19, 1.55, None),
+        (1.21, 1.55, Reason.NOT_UNIFORM),
+        (1.19, 1.65, Reason.NOT_UNIFORM),
+        (1.74, 1.3, None),
+        (1.76, 1.3, Reason.NOT_UNIFORM),
+    ],
+)
+def test_of_light_that_was_explained_evenly_before_its_repair_the_motion_has_to_vary_more(
+    observed, monkeypatch, before, after, reason
+):
+    found = iter([before, after])
+    monkeypatch.setattr(module, "find_unevenness", lambda *arguments, **options: next(found))
+    predict_gain(monkeypatch, 20.0, Uniformity(1.9, 0.5))
+    run = dataclasses.replace(fast(), response=SRGB)
+    assert finish(observed, Candidate(blurs(observed.shape[1:])["kernel"], -1.7), run).reason == reason
+
+
 @pytest.mark.parametrize(("log_error", "apart"), [(-2.5, True), (-1.5, False), (float("nan"), False)])
 def test_what_lights_have_changed_counts_unless_the_kernel_is_certain(observed, monkeypatch, log_error, apart):
     asked = []
