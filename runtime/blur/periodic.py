@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from kernels.arrays import Array, array_module
+from kernels.arrays import Array, array_module, is_cuda
 from kernels.device_tables import constants
 from kernels.transforms import irfft2, rfft2
 from runtime.blur.inverse import inverse_filter
@@ -99,6 +99,18 @@ class BlurModel:
         """Return ``|D_x|^2 + |D_y|^2``, float32, for forward differences, in the layout of `transfer`."""
         return self._gradient_power
 
+    def contrast(self, spectrum: Array) -> float | Array:
+        """Return the root mean square of the forward differences, along both axes, of the plane of a half spectrum.
+
+        On a GPU it is an array () of float32, so that nobody waits for it.
+        """
+        xp = array_module(spectrum)
+        (stands_for,) = constants(spectrum, _multiplicity, self.shape[1])
+        powers = (self.gradient_power() * xp.square(xp.abs(spectrum))).sum(axis=0)
+        differences = 2 * float(np.prod(self.shape))
+        rms = xp.sqrt((stands_for * powers).sum() / (differences * float(np.prod(self.shape))))
+        return rms.astype(np.float32) if is_cuda(spectrum) else float(rms)
+
     @cached_property
     def _gradient_power(self) -> Array:
         down, right = constants(self.transfer, _difference_power, *self.shape)
@@ -149,6 +161,15 @@ def _difference_power(rows: int, cols: int) -> tuple[Array, ...]:
     down = 2 - 2 * np.cos(2 * np.pi * np.arange(rows) / rows)
     right = 2 - 2 * np.cos(2 * np.pi * np.arange(cols // 2 + 1) / cols)
     return down[:, None], right[None, :]
+
+
+def _multiplicity(cols: int) -> tuple[Array, ...]:
+    """Return for how many frequencies each column of a half spectrum stands, float32: its own, and their conjugates."""
+    stands_for = np.full(cols // 2 + 1, 2, np.float32)
+    stands_for[0] = 1
+    if cols % 2 == 0:
+        stands_for[-1] = 1
+    return (stands_for,)
 
 
 def _extension(size: int, length: int, axis: int) -> tuple[Array, ...]:

@@ -31,7 +31,7 @@ from runtime.quality import DeconvolutionEffort
 from runtime.response import LINEAR, Response
 from runtime.tiles import bands, tiles
 
-_TOGETHER = {"hyper-laplacian": hyper_laplacian, "wiener": wiener}
+_TOGETHER = ("hyper-laplacian", "wiener")
 """Methods whose planes are restored together, on a GPU by one graph: they know all that they do beforehand."""
 
 
@@ -103,6 +103,8 @@ def deconvolve_uniform(
         planes = bounded(planes)
     everywhere, partly = _valid_in_all_and_in_some(planes, saturated, known)
     hidden = hidden_noise(planes, everywhere, [kernel], response) if hidden is None else hidden
+    # The error of an estimated kernel holds the data back already, and so do the levels of noise that is not white.
+    adapt = method == "hyper-laplacian" and kernel_error == 0 and not hidden.luma and not hidden.found
     slope = response.mean_slope_of(planes)
     limit = PARTLY_SATURATED_NOISY if hidden.found else PARTLY_SATURATED if response.linear else PARTLY_SATURATED_LIGHT
     opponent = len(planes) == 3 and partly < limit
@@ -110,7 +112,9 @@ def deconvolve_uniform(
     parts_of = partial(separated, response=curve) if opponent else xp.asarray
     if opponent:
         methods[1:] = ["hyper-laplacian" if method in ("epll", SYNTHESIS) else method] * 2
-        scales, factors = noise_scales(curve, slope), [1.0, CHROMA_NOISE, CHROMA_NOISE]
+        # The small contrast of the differences is what this factor stands for.
+        factor = 1.0 if adapt else CHROMA_NOISE
+        scales, factors = noise_scales(curve, slope), [1.0, factor, factor]
     given = [] if noise is None else [max(noise, LEAST_NOISE) * scale for scale in scales]
     levels = given or estimate_noises(planes, kernel, parts_of)
     if not given:
@@ -146,7 +150,8 @@ def deconvolve_uniform(
                 found = replayed(
                     _restore_together, kernel, *(deviations[index] for index in group),
                     *(parts[index] for index in group), *(valid[index] for index in group),
-                    methods=tuple(methods[index] for index in group), kernel_error=kernel_error, steps=effort.steps,
+                    methods=tuple(methods[index] for index in group), adapt=adapt, kernel_error=kernel_error,
+                    steps=effort.steps,
                 )  # fmt: skip
             else:
                 (index,) = group
@@ -195,7 +200,7 @@ def _valid_in_all_and_in_some(planes: Array, saturated: float, known: Array | No
 
 
 def _restore_together(
-    kernel: Array, *given: Array, methods: Sequence[str], kernel_error: float, steps: int
+    kernel: Array, *given: Array, methods: Sequence[str], adapt: bool, kernel_error: float, steps: int
 ) -> tuple[Array, ...]:
     """Restore planes (h, w) of one photograph, each by its method; given are deviations, planes, and valid pixels."""
     count = len(methods)
@@ -206,7 +211,11 @@ def _restore_together(
         for plane, deviation, known in zip(planes, deviations, valid, strict=True)
     )
     return tuple(
-        model.crop(_TOGETHER[method](observation, steps=steps))
+        model.crop(
+            wiener(observation, steps=steps)
+            if method == "wiener"
+            else hyper_laplacian(observation, steps=steps, adapt=adapt)
+        )
         for method, observation in zip(methods, observations, strict=True)
     )
 

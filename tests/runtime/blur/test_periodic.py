@@ -43,6 +43,14 @@ def test_gradient_power_is_that_of_forward_differences():
     np.testing.assert_allclose(by_spectrum, divergence, atol=1e-5)
 
 
+@given(shape=sizes, seed=st.integers(0, 99))
+def test_contrast_is_the_size_of_forward_differences(shape, seed):
+    model = BlurModel(shape, np.ones((1, 1), np.float32))
+    plane = np.random.default_rng(seed).random(model.shape).astype(np.float32)
+    differences = [np.roll(plane, -1, axis) - plane for axis in (0, 1)]
+    assert model.contrast(model.spectrum(plane)) == pytest.approx(np.sqrt(np.mean(np.square(differences))), rel=1e-4)
+
+
 @given(shape=sizes, extent=sizes, seed=st.integers(0, 99))
 def test_the_extension_is_linear_keeps_the_image_and_stays_in_its_range(shape, extent, seed):
     random = np.random.default_rng(seed)

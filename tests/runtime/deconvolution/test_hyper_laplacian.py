@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 from scipy.signal import fftconvolve
 
@@ -38,3 +40,29 @@ def test_pixels_that_do_not_count_may_hold_anything(scene, psnr):
     spoilt = np.where(valid, scene.observed, 1.0).astype(np.float32)
     masked = restore(hyper_laplacian, spoilt, scene.kernel, 0.005, valid=valid)
     assert psnr(masked, scene.latent) > psnr(restore(hyper_laplacian, spoilt, scene.kernel, 0.005), scene.latent) + 3
+
+
+def test_a_photograph_of_small_contrast_keeps_less_noise_if_the_weight_is_adapted(scene, psnr):
+    """What is as smooth as a photograph of many megapixels: the same scene at a quarter of its contrast."""
+    noise = np.random.default_rng(0).normal(0, 0.005, scene.observed.shape)
+    faint = (0.4 + scene.observed / 4 + noise).astype(np.float32)
+    truth = 0.4 + scene.latent / 4
+    usual, adapted = (
+        psnr(restore(partial(hyper_laplacian, adapt=adapt), faint, scene.kernel, 0.005), truth)
+        for adapt in (False, True)
+    )
+    assert adapted > usual + 0.5
+
+
+def test_an_adapted_weight_restores_better(scene, psnr):
+    usual, adapted = (
+        psnr(restore(partial(hyper_laplacian, adapt=adapt), scene.observed, scene.kernel, 0.005), scene.latent)
+        for adapt in (False, True)
+    )
+    assert adapted > usual + 0.3
+
+
+def test_a_flat_photograph_stays_flat(scene):
+    flat = np.full(scene.observed.shape, 0.5, np.float32)
+    restored = restore(partial(hyper_laplacian, adapt=True), flat, scene.kernel, 0.005)
+    np.testing.assert_allclose(restored, 0.5, atol=1e-3)

@@ -170,7 +170,7 @@ def test_a_gpu_is_asked_for_no_more_than_this(stand_in, models, name):
     assert all(count <= most for count, most in zip(found, CEILINGS[name], strict=True)), found
 
 
-@pytest.mark.parametrize("method", [hyper_laplacian, epll, wiener])
+@pytest.mark.parametrize("method", [hyper_laplacian, partial(hyper_laplacian, adapt=True), epll, wiener])
 def test_nothing_waits_while_a_plane_is_deconvolved(stand_in, method):
     plane = cuda_stand_in.ndarray(np.ascontiguousarray(BLURRED[..., 1], np.float32) / 255)
     valid = plane < 0.9
