@@ -98,6 +98,7 @@ def deconvolve(
             method=method,
             noise=noise,
             kernel_error=kernel_error,
+            adapt=kernel_error == 0,
             known=run.known,
             saturated=run.saturated,
             response=run.response,

@@ -43,6 +43,7 @@ def deconvolve_uniform(
     method: str | None = None,
     noise: float | None = None,
     kernel_error: float = 0.0,
+    adapt: bool = False,
     known: Array | None = None,
     saturated: float = SATURATED,
     hidden: HiddenNoise | None = None,
@@ -70,6 +71,9 @@ def deconvolve_uniform(
         Amount of work.
     method
         One of `runtime.options.DECONVOLUTIONS`; by default that of `effort`.
+    adapt
+        Whether hyper-Laplacian deconvolution follows the contrast of the photograph, for a kernel that is known. The
+        error of an estimated one holds the data back already, and so do levels of noise that is not white.
     hidden
         Noise of the two colour differences that is not white, by default `hidden_noise` of the planes. A difference
         that has any is restored with a hyper-Laplacian prior, whatever the method, and only partly corrected; where
@@ -103,8 +107,7 @@ def deconvolve_uniform(
         planes = bounded(planes)
     everywhere, partly = _valid_in_all_and_in_some(planes, saturated, known)
     hidden = hidden_noise(planes, everywhere, [kernel], response) if hidden is None else hidden
-    # The error of an estimated kernel holds the data back already, and so do the levels of noise that is not white.
-    adapt = method == "hyper-laplacian" and kernel_error == 0 and not hidden.luma and not hidden.found
+    adapt = adapt and method == "hyper-laplacian" and not hidden.luma and not hidden.found
     slope = response.mean_slope_of(planes)
     limit = PARTLY_SATURATED_NOISY if hidden.found else PARTLY_SATURATED if response.linear else PARTLY_SATURATED_LIGHT
     opponent = len(planes) == 3 and partly < limit
