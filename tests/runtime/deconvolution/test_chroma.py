@@ -104,7 +104,7 @@ def test_clean_differences_are_restored_as_without_the_measurement(method, laten
     restored = restore(observed, KernelBlur(KERNEL), method)
     effort = LEVELS["fast"].deconvolution
     np.testing.assert_array_equal(
-        restored, deconvolve_uniform(observed, KERNEL, effort, method=method, hidden=HiddenNoise())
+        restored, deconvolve_uniform(observed, KERNEL, effort, method=method, adapt=True, hidden=HiddenNoise())
     )
 
 
